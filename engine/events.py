@@ -1,0 +1,111 @@
+"""Everything that can happen during a run. Events are facts: what they tell of is already so (and saved, if it is a result).
+
+A `Run` sends them in one stream; `engine.work.progress.reduce` folds them into one immutable `RunState`, which is
+all that any front end reads.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from engine.records import Label, Usage
+
+Stage: TypeAlias = Literal["answers", "judgments"]
+
+
+class TaskKey(msgspec.Struct, frozen=True, order=True):
+    """One row of a run: a stage of one model, and for judgments the judge."""
+
+    stage: Stage
+    model: str
+    judge: str = ""
+
+
+class TaskPlanned(msgspec.Struct, frozen=True):
+    """How many records a task has in all, and how many of them were already there."""
+
+    task: TaskKey
+    total: int
+    cached: int
+    stale: int = 0  # of the cached, made with other settings than today's
+
+
+class StageStarted(msgspec.Struct, frozen=True):
+    stage: Stage
+    at: float  # unix seconds
+
+
+class CallStarted(msgspec.Struct, frozen=True):
+    """A request went out to `endpoint` (its base URL) for `model` (an entry of the config)."""
+
+    model: str
+    endpoint: str
+
+
+class CallEnded(msgspec.Struct, frozen=True):
+    """The request is over. `usage` is None when it failed; `error` then says why in one word (a FailureKind)."""
+
+    model: str
+    endpoint: str
+    seconds: float
+    usage: Usage | None = None
+    error: str = ""
+
+
+class CallRetried(msgspec.Struct, frozen=True):
+    """A failed request will be tried again in `delay` seconds; `attempt` counts the tries made so far."""
+
+    model: str
+    endpoint: str
+    error: str
+    message: str
+    delay: float
+    attempt: int
+
+
+class RecordSaved(msgspec.Struct, frozen=True):
+    """A whole record is on disk. For judgments, `labels` holds one label (or None) per game."""
+
+    task: TaskKey
+    question_id: str
+    truncated: bool = False
+    labels: tuple[Label | None, ...] = ()
+
+
+class RecordFailed(msgspec.Struct, frozen=True):
+    """A record could not be made; the failure is in errors.jsonl."""
+
+    task: TaskKey
+    question_id: str
+    kind: str
+    message: str
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something a user should know. `level` is info, warning or error."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+    at: float
+
+
+class RunEnded(msgspec.Struct, frozen=True):
+    """The run is over and everything is saved."""
+
+    outcome: Literal["done", "failed", "interrupted"]
+    at: float
+
+
+Event: TypeAlias = (
+    TaskPlanned
+    | StageStarted
+    | CallStarted
+    | CallEnded
+    | CallRetried
+    | RecordSaved
+    | RecordFailed
+    | Notice
+    | RunEnded
+)

@@ -1,0 +1,155 @@
+"""The records of a bench, as the program holds them: immutable, generation-neutral, JSON by msgspec.
+
+`AnswerRecord` and `JudgmentRecord` are also exactly what is appended to disk (generation 1 of the ecosystem's
+layout plus fields that older readers ignore); reading either published generation is `engine.bench`'s job.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Label: TypeAlias = Literal["A>>B", "A>B", "A=B", "B>A", "B>>A"]
+LABELS: tuple[Label, ...] = ("A>>B", "A>B", "A=B", "B>A", "B>>A")
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One question; `turns` are the user's messages in order (nearly always one)."""
+
+    id: str
+    turns: tuple[str, ...]
+    category: str = ""
+    cluster: str = ""
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one call, or summed over several, as the server counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """What one successful call brought: `content` is never empty and holds no reasoning. `seconds` is wall time."""
+
+    content: str
+    finish_reason: str  # "stop" or "length"
+    reasoning: str | None = None
+    usage: Usage = Usage()
+    seconds: float = 0.0
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One assistant message and its length in tokens (of the record's `token_counter`)."""
+
+    content: str
+    token_len: int | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One whole conversation of a model on a question."""
+
+    index: int
+    turns: tuple[Turn, ...]
+
+
+class AnswerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A model's answer to one question, one line of `model_answer/<model>.jsonl`.
+
+    `usage` is summed over all calls, `finish_reason` is "length" if any of them was cut, `reasoning` joins what
+    was thought. `settings` and `tstamp` are absent in records that other programs wrote.
+    """
+
+    question_id: str
+    answer_id: str
+    model_id: str
+    choices: tuple[Choice, ...]
+    tstamp: float = 0.0
+    settings: str | None = None
+    token_counter: str | None = None  # "cl100k_base" or "server"
+    finish_reason: str | None = None
+    reasoning: str | None = None
+    usage: Usage | None = None
+
+
+class Game(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One judge verdict. `score` is the label, or None when the judge gave none; `asks` counts the calls made."""
+
+    user_prompt: str
+    judgment: str
+    score: Label | None
+    asks: int = 1
+    finish_reason: str | None = None
+    reasoning: str | None = None
+    usage: Usage | None = None
+
+
+class JudgmentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Both games of one question, one line of `model_judgment/<judge>/<model>.jsonl`.
+
+    In game 1 the baseline is A, in game 2 the model is. `inputs` is the digest of the question and of the two
+    answers that were compared: a judgment whose `inputs` no longer match is not current. A game is None when it was
+    never played.
+    """
+
+    question_id: str
+    model: str
+    judge: str
+    games: tuple[Game | None, ...]
+    baseline: str | None = None
+    tstamp: float = 0.0
+    settings: str | None = None
+    inputs: str | None = None
+
+
+class AnswerPart(msgspec.Struct, frozen=True, tag="answer"):
+    """A finished choice of an answer whose record is not whole yet (kept in the journal until it is)."""
+
+    question_id: str
+    model: str
+    settings: str
+    choice: Choice
+    finish_reason: str
+    token_counter: str | None
+    reasoning: str | None
+    usage: Usage
+
+
+class GamePart(msgspec.Struct, frozen=True, tag="game"):
+    """A finished game of a judgment whose other game is still out (kept in the journal until the record is whole)."""
+
+    question_id: str
+    model: str
+    judge: str
+    settings: str
+    inputs: str
+    number: int  # 1 or 2
+    game: Game
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A call that failed for good, one line of `errors.jsonl`. `game` is 1 or 2, `choice` counts from 0."""
+
+    stage: Literal["answers", "judgments"]
+    model: str
+    question_id: str
+    kind: str
+    message: str
+    attempts: int
+    tstamp: float
+    judge: str | None = None
+    game: int | None = None
+    choice: int | None = None
+    status: int | None = None
+    endpoint: str | None = None
