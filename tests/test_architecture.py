@@ -1,0 +1,116 @@
+"""What keeps the tree easy to work in: one direction of imports, small modules, a quick start, one set of commands."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGES = ("engine", "arena_tui")
+UI = {"arena_tui", "textual", "rich", "click"}
+
+LONGEST_MODULE = 400  # lines
+MEDIAN_MODULE = 150
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((REPOSITORY / package).rglob("*.py"))
+
+
+def imported_packages(module: Path) -> set[str]:
+    """The top-level packages that a module imports anywhere, functions included."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_the_engine_imports_no_user_interface():
+    offenders = {str(module): imported_packages(module) & UI for module in modules("engine")}
+    assert not {module: found for module, found in offenders.items() if found}
+
+
+def test_the_import_contracts_hold():
+    pytest.importorskip("importlinter", reason="import-linter comes with the [dev] extra")
+    check = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run([sys.executable, "-c", check], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Contracts: [3-9] kept, 0 broken", done.stdout), done.stdout
+
+
+def test_no_module_is_long():
+    sizes = {
+        str(module.relative_to(REPOSITORY)): len(module.read_text("utf-8").splitlines())
+        for package in PACKAGES
+        for module in modules(package)
+    }
+    assert not {module: lines for module, lines in sizes.items() if lines > LONGEST_MODULE}
+    written = [lines for module, lines in sizes.items() if not module.endswith("__init__.py")]
+    assert statistics.median(written) < MEDIAN_MODULE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--version"], "arena-tui, version "),
+        (["--help"], "Usage: arena-tui "),
+        (["leaderboard", "--help"], "--battles"),
+    ],
+)
+def test_a_question_about_the_command_itself_loads_nothing_heavy(arguments: list[str], says: str):
+    script = (
+        "import json, sys\n"
+        "from arena_tui.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        "print(json.dumps([code, sorted({name.partition('.')[0] for name in sys.modules})]), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    code, loaded = json.loads(done.stderr)
+    assert code == 0
+    assert says in done.stdout
+    assert "click" in loaded  # the list of modules is a real one
+    heavy = {"textual", "rich", "polars", "sklearn", "scipy", "numpy", "aiohttp", "tiktoken", "pydantic"}
+    assert heavy.isdisjoint(loaded)
+
+
+def quick_start() -> list[str]:
+    """The commands of the README's first section, one a line of its code blocks."""
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    section = readme.partition("## Quick start\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```(?:bash|sh)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_quick_start_is_two_commands_the_second_of_which_is_what_ci_runs():
+    demo, tests = quick_start()
+    assert demo.endswith("arena-tui --demo")
+    assert "pytest" in tests
+    assert tests in (REPOSITORY / ".ci" / "run").read_text("utf-8").splitlines()
+
+
+def pinned_versions() -> dict[str, str]:
+    lines = (REPOSITORY / "constraints.txt").read_text("utf-8").splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+def test_every_dependency_of_base_test_and_dev_is_pinned_and_no_registry_is_named():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    pinned = pinned_versions()
+    for requirement in (*project["dependencies"], *extras["test"], *extras["dev"]):
+        name = re.split(r"[\[<>=!~; ]", requirement)[0].lower().replace("_", "-")
+        assert name == "arena-tui" or name in pinned
+    assert not [version for version in pinned.values() if not re.fullmatch(r"[0-9][0-9a-z.]*", version)]
+    assert "://" not in (REPOSITORY / "constraints.txt").read_text("utf-8")
