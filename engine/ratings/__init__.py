@@ -1,1 +1,15 @@
-"""TBD."""
+"""From verdicts to a leaderboard: pure functions over arrays, no files and no network.
+
+    battles        verdicts as flat arrays, one element a game
+    outcomes       points summed per question and pair of models
+    bradley_terry  strengths of models from pairwise points
+    newton         the same for many resamples at once
+    bootstrap      points summed for resampled questions or rows, and intervals
+    estimate       win rates against the baseline with 95 % limits
+    counts         how many questions and games a rating rests on
+    cautions       what a reader must know before believing a leaderboard
+    full_stats     what `--full-stats` adds to a row
+    leaderboard    rows, warnings and groups, exactly as the JSON output has them
+
+This package imports nothing by itself: numpy is loaded when one of its modules is.
+"""

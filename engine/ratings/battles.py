@@ -1,0 +1,209 @@
+"""Battles: every game that a judge played, as flat arrays.
+
+A battle keeps what the judge said, not what it counts for: the weight of a strong verdict and the choice of games
+are applied later, so the same battles serve every leaderboard option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.records import Label
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+_POINTS_OF_B: dict[Label, float] = {"A>>B": 0.0, "A>B": 0.0, "A=B": 0.5, "B>A": 1.0, "B>>A": 1.0}
+_STRONG: frozenset[Label] = frozenset({"A>>B", "B>>A"})
+
+
+class Judged(Protocol):
+    """One judge's verdicts on one model's answer to one question, whatever file they came from.
+
+    `labels[i]` and `played[i]` belong to game i + 1: in game 1 the baseline is A, in game 2 the model is.
+    """
+
+    @property
+    def question_id(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def judge(self) -> str: ...
+    @property
+    def labels(self) -> Sequence[Label | None]: ...
+    @property
+    def played(self) -> Sequence[bool]: ...
+
+
+@dataclass(frozen=True)
+class Battles:
+    """N games. The index arrays, all of shape [N], point into the name tuples, which are sorted.
+
+    Attributes:
+        questions, models, judges: distinct names in sorted order, so that nothing depends on the order of files.
+        question, model_a, model_b, judge: indices of each game.
+        game: 1 or 2, the place of the game in its pair; 0 where the source does not say.
+        points: what model_b won: 1, 0, or 0.5 for a tie; NaN where the judge gave no verdict.
+        strong: 1 for a strong verdict, else 0. It is 0.5 for both games of a pair when the source says that one of
+            two equal verdicts was strong but not which.
+    """
+
+    questions: tuple[str, ...]
+    models: tuple[str, ...]
+    judges: tuple[str, ...]
+    question: IntArray
+    model_a: IntArray
+    model_b: IntArray
+    judge: IntArray
+    game: IntArray
+    points: FloatArray
+    strong: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def labelled(self) -> BoolArray:
+        """Shape [N]: the games that have a verdict."""
+        return ~np.isnan(self.points)
+
+    def weights(self, strong_weight: float) -> FloatArray:
+        """Shape [N]: 1 for a plain verdict, `strong_weight` for a strong one."""
+        return 1.0 + (strong_weight - 1.0) * self.strong
+
+    def where(self, mask: BoolArray) -> Battles:
+        """The games under `mask` (shape [N]); the names stay as they are."""
+        return Battles(
+            self.questions,
+            self.models,
+            self.judges,
+            self.question[mask],
+            self.model_a[mask],
+            self.model_b[mask],
+            self.judge[mask],
+            self.game[mask],
+            self.points[mask],
+            self.strong[mask],
+        )
+
+    def first_games(self) -> Battles:
+        """Only the games that are known to be the first of their pair."""
+        return self.where(self.game == 1)
+
+    def of_questions(self, question_ids: Iterable[str]) -> Battles:
+        """Only the games on the given questions."""
+        wanted = frozenset(question_ids)
+        keep = np.array([question in wanted for question in self.questions], dtype=np.bool_)
+        return self.where(keep[self.question])
+
+
+class BattleBuilder:
+    """Collects games one by one and turns them into `Battles`."""
+
+    def __init__(self) -> None:
+        self._questions: list[str] = []
+        self._models_a: list[str] = []
+        self._models_b: list[str] = []
+        self._judges: list[str] = []
+        self._games: list[int] = []
+        self._points: list[float] = []
+        self._strong: list[float] = []
+
+    def add(
+        self,
+        question_id: str,
+        model_a: str,
+        model_b: str,
+        points: float,
+        *,
+        strong: float = 0.0,
+        game: int = 0,
+        judge: str = "",
+    ) -> None:
+        """One game; `points` is what model_b won (NaN: no verdict)."""
+        self._questions.append(question_id)
+        self._models_a.append(model_a)
+        self._models_b.append(model_b)
+        self._judges.append(judge)
+        self._games.append(game)
+        self._points.append(points)
+        self._strong.append(strong)
+
+    def build(self) -> Battles:
+        questions, question = _indexed(self._questions)
+        judges, judge = _indexed(self._judges)
+        models, model = _indexed(self._models_a + self._models_b)
+        count = len(self._points)
+        return Battles(
+            questions,
+            models,
+            judges,
+            question,
+            model[:count],
+            model[count:],
+            judge,
+            np.array(self._games, dtype=np.int64),
+            np.array(self._points, dtype=np.float64),
+            np.array(self._strong, dtype=np.float64),
+        )
+
+
+def battles_from_judgments(judgments: Iterable[Judged], baseline: str) -> Battles:
+    """All played games of `judgments`, each against `baseline` (always model_a here, whatever its place on the page).
+
+    A game that was never played is left out; one without a verdict stays, with NaN points, so that it is counted.
+    """
+    builder = BattleBuilder()
+    for judged in judgments:
+        for number, (label, played) in enumerate(zip(judged.labels, judged.played, strict=True), start=1):
+            if not played:
+                continue
+            builder.add(
+                judged.question_id,
+                baseline,
+                judged.model,
+                points_of_model(label, number),
+                strong=float(label in _STRONG),
+                game=number,
+                judge=judged.judge,
+            )
+    return builder.build()
+
+
+def points_of_model(label: Label | None, game: int) -> float:
+    """What the judged model won in game 1 (it is B) or game 2 (it is A): 1, 0.5 or 0; NaN without a label."""
+    if label is None:
+        return float("nan")
+    points_of_b = _POINTS_OF_B[label]
+    return points_of_b if game == 1 else 1.0 - points_of_b
+
+
+def common_opponent(battles: Battles) -> str | None:
+    """The one model that takes part in every game, or None: the natural baseline of a file that names none.
+
+    With only two models both do; then it is model_a, where a baseline stands in published files.
+    """
+    if not len(battles):
+        return None
+    everywhere = [
+        index
+        for index in range(len(battles.models))
+        if bool(np.all((battles.model_a == index) | (battles.model_b == index)))
+    ]
+    if not everywhere:
+        return None
+    first = int(battles.model_a[0])
+    return battles.models[first if first in everywhere else everywhere[0]]
+
+
+def _indexed(names: list[str]) -> tuple[tuple[str, ...], IntArray]:
+    """The distinct names, sorted, and the index of each given name among them."""
+    distinct = tuple(sorted(set(names)))
+    position = {name: index for index, name in enumerate(distinct)}
+    return distinct, np.fromiter((position[name] for name in names), dtype=np.int64, count=len(names))

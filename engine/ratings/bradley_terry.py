@@ -1,0 +1,140 @@
+"""Bradley-Terry: how likely each model is to beat the baseline, from points won in pairs.
+
+The model (Bradley and Terry, Biometrika 39, 1952): P(j beats i) = sigmoid(theta_j - theta_i), a tie being half a
+win for each. Three ways lead to the same maximum of the likelihood:
+
+- every game is against the baseline: theta_j is the logit of j's share of the points, in closed form;
+- any pairs of models, one fit: scikit-learn's unpenalised logistic regression on the summed points;
+- any pairs of models, many resamples: Newton's method on all of them together (`engine.ratings.newton`).
+
+The maximum is finite only where wins lead from a model to the baseline and back (Ford, Amer. Math. Monthly 64,
+1957). A model that beats its way to the baseline but is never beaten back has win rate 1, the reverse has 0, and
+without a path either way it is undetermined (NaN).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.errors import RatingError
+from engine.ratings.battles import BoolArray, FloatArray, IntArray
+from engine.ratings.newton import newton_fit
+from engine.ratings.outcomes import OutcomeTable
+
+ELO_SCALE = 400.0
+ELO_BASELINE = 1000.0
+_NOTHING = 1e-9  # sums of points below this are rounding
+
+
+def elo(rate: FloatArray) -> FloatArray:
+    """Elo (scale 400, base 10, the baseline at 1000) of win rates against the baseline; 0 and 1 become infinite."""
+    with np.errstate(divide="ignore"):
+        log_odds: FloatArray = np.log10(rate) - np.log10(1.0 - rate)
+    ratings: FloatArray = ELO_BASELINE + ELO_SCALE * log_odds
+    return ratings
+
+
+def win_rates(table: OutcomeTable) -> FloatArray:
+    """Maximum-likelihood win rates against the baseline, shape [M]; the baseline's own is 0.5.
+
+    Raises RatingError when the games do not compare every model that has any with the baseline.
+    """
+    won, total = table.won.sum(axis=0), table.total.sum(axis=0)
+    if table.against_baseline_only:
+        shares: FloatArray = closed_form(table, won[None], total[None])[0]
+        return shares
+    finite, limit = _reach(table, won[None], total[None])
+    _require_comparable(table, limit[0])
+    theta = _logistic_regression(table, won, total, finite[0])
+    return np.where(finite[0], _sigmoid(theta), limit[0])
+
+
+def resampled_win_rates(table: OutcomeTable, won: FloatArray, total: FloatArray, start: FloatArray) -> FloatArray:
+    """Win rates against the baseline for R resamples at once.
+
+    Args:
+        table: the battles that were resampled.
+        won, total: [R, P] points and weight of each pair in each resample.
+        start: [M] the win rates of the whole table, from which the fits set out.
+
+    Returns:
+        [R, M]; NaN where a resample holds nothing that compares the model with the baseline.
+    """
+    if table.against_baseline_only:
+        return closed_form(table, won, total)
+    finite, limit = _reach(table, won, total)
+    inner = np.clip(np.nan_to_num(start, nan=0.5), 1e-3, 1.0 - 1e-3)
+    theta = newton_fit(table.pairs, won, total, finite, table.baseline, np.log(inner / (1.0 - inner)))
+    return np.where(finite, _sigmoid(theta), limit)
+
+
+def closed_form(table: OutcomeTable, won: FloatArray, total: FloatArray) -> FloatArray:
+    """Share of the points for tables in which every game is against the baseline: [R, P] to [R, M]."""
+    rates = np.full((len(won), len(table.models)), np.nan)
+    with np.errstate(invalid="ignore"):
+        rates[:, table.pairs[:, 1]] = won / total
+    rates[:, table.baseline] = 0.5
+    return rates
+
+
+def _logistic_regression(table: OutcomeTable, won: FloatArray, total: FloatArray, finite: BoolArray) -> FloatArray:
+    """Strengths [M] relative to the baseline by scikit-learn: two weighted rows a pair, one won and one lost.
+
+    The baseline's column is left out of the design, which fixes its strength at 0 and makes the maximum unique.
+    """
+    # Imported here because it takes two seconds, which a bench with one baseline never needs; it ships no types.
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
+    theta = np.zeros(len(table.models))
+    free = finite.copy()
+    free[table.baseline] = False
+    if not free.any():
+        return theta
+    inside = finite[table.pairs].all(axis=1)
+    opponent, model = table.pairs[inside].T
+    row = np.arange(len(model))
+    design = np.zeros((len(model), len(table.models)))
+    design[row, model] = 1.0
+    design[row, opponent] = -1.0
+    points, weight = won[inside], total[inside]
+    fit = LogisticRegression(C=np.inf, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=200)
+    fit.fit(
+        np.concatenate([design, design])[:, free],
+        np.repeat([1, 0], len(model)),
+        sample_weight=np.concatenate([points, weight - points]),
+    )
+    theta[free] = fit.coef_[0]
+    return theta
+
+
+def _reach(table: OutcomeTable, won: FloatArray, total: FloatArray) -> tuple[BoolArray, FloatArray]:
+    """Which models a chain of wins connects with the baseline, in both directions, per resample.
+
+    Returns ([R, M] whether the rating is finite, [R, M] the win rate in the limit where it is not: 1, 0 or NaN).
+    """
+    models, (opponent, model) = len(table.models), table.pairs.T
+    beats = np.zeros((len(won), models, models), dtype=np.float32)
+    beats[:, np.arange(models), np.arange(models)] = 1.0
+    beats[:, model, opponent] = won > _NOTHING
+    beats[:, opponent, model] = total - won > _NOTHING
+    for _ in range(max(1, models - 1).bit_length()):  # squaring doubles the length of the chains
+        beats = (beats @ beats > 0).astype(np.float32)
+    above, below = beats[:, :, table.baseline] > 0, beats[:, table.baseline, :] > 0
+    limit = np.where(above, 1.0, np.where(below, 0.0, np.nan))
+    return above & below, limit
+
+
+def _require_comparable(table: OutcomeTable, limit: FloatArray) -> None:
+    played: IntArray = np.unique(table.pairs)
+    lost = [table.models[index] for index in played if np.isnan(limit[index])]
+    if lost:
+        shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+        raise RatingError(
+            f"The battles do not compare {shown} with the baseline {table.models[table.baseline]}",
+            "No chain of wins leads from one to the other: judge them against the baseline, or against a model that "
+            "has been, or leave them out.",
+        )
+
+
+def _sigmoid(theta: FloatArray) -> FloatArray:
+    return 0.5 * (1.0 + np.tanh(0.5 * theta))  # the form that cannot overflow

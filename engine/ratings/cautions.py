@@ -1,0 +1,92 @@
+"""Cautions: what a reader of a leaderboard must know before believing it, in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import numpy as np
+
+from engine.ratings.counts import Coverage, questions_by_judge
+from engine.ratings.estimate import Ratings
+
+FEW_QUESTIONS = 30
+"""Below this many questions the percentiles of a bootstrap are too narrow to be called 95 %."""
+
+_MANY_UNPARSED = 0.05
+
+
+def cautions(
+    ratings: Ratings,
+    counts: dict[str, Coverage],
+    judges: Sequence[str],
+    question_ids: Collection[str],
+) -> list[str]:
+    """All cautions about one leaderboard. `counts` holds the models that have a row, the baseline aside."""
+    return [
+        *_unrated(ratings),
+        *_few_questions(ratings),
+        *_missing(counts, len(question_ids)),
+        *_unparsed(counts),
+        *_uneven_judges(ratings, counts),
+        *_judges_that_compete(ratings, judges),
+        *_foreign_questions(ratings, question_ids),
+    ]
+
+
+def listed(items: Sequence[str], most: int = 5) -> str:
+    """The items, comma separated; beyond `most` only their number is said."""
+    shown = ", ".join(items[:most])
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
+
+
+def _unrated(ratings: Ratings) -> Iterator[str]:
+    names = [name for name, rate in zip(ratings.models, ratings.rate, strict=True) if np.isnan(rate)]
+    if names:
+        yield f"Not ranked, because no game has a verdict: {listed(names)}."
+
+
+def _few_questions(ratings: Ratings) -> Iterator[str]:
+    count = len(ratings.table.won)
+    if count < FEW_QUESTIONS:
+        yield f"Only {count} question{'s' if count != 1 else ''}: below {FEW_QUESTIONS} the intervals are too narrow."
+
+
+def _missing(counts: dict[str, Coverage], questions: int) -> Iterator[str]:
+    gaps = [f"{name} ({count.missing} of {questions})" for name, count in counts.items() if count.missing]
+    if gaps:
+        yield f"Questions without a judgment, so scores do not rest on the same questions: {listed(gaps)}."
+
+
+def _unparsed(counts: dict[str, Coverage]) -> Iterator[str]:
+    many = [
+        f"{name} ({count.unparsed} of {count.unparsed + count.games} games)"
+        for name, count in counts.items()
+        if count.unparsed > _MANY_UNPARSED * (count.unparsed + count.games)
+    ]
+    if many:
+        yield f"Many games without a verdict: {listed(many)}."
+
+
+def _uneven_judges(ratings: Ratings, counts: dict[str, Coverage]) -> Iterator[str]:
+    if len(ratings.battles.judges) < 2:
+        return
+    uneven = []
+    for name in counts:
+        judged = questions_by_judge(ratings.battles, ratings.models.index(name))
+        if len(set(judged.values())) > 1:
+            uneven.append(f"{name} ({', '.join(f'{judge}: {number}' for judge, number in judged.items())})")
+    if uneven:
+        yield f"The judges gave verdicts on different numbers of questions: {listed(uneven)}."
+
+
+def _judges_that_compete(ratings: Ratings, judges: Sequence[str]) -> Iterator[str]:
+    both = [judge for judge in judges if judge in ratings.models]
+    if both:
+        yield f"A judge that is also a contestant may favour its own answers: {listed(both)}."
+
+
+def _foreign_questions(ratings: Ratings, question_ids: Collection[str]) -> Iterator[str]:
+    known = frozenset(question_ids)
+    foreign = sum(question not in known for question in ratings.battles.questions)
+    if foreign:
+        yield f"{foreign} judged question{'s are' if foreign != 1 else ' is'} not in the question set."

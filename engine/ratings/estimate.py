@@ -1,0 +1,122 @@
+"""Ratings: win rates against a baseline with 95 % limits, from battles and a few options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import msgspec
+import numpy as np
+
+from engine.errors import RatingError
+from engine.ratings.battles import Battles, FloatArray, common_opponent
+from engine.ratings.bootstrap import interval, resample_questions, resample_rows
+from engine.ratings.bradley_terry import resampled_win_rates, win_rates
+from engine.ratings.outcomes import OutcomeTable, outcome_table
+
+CiKind: TypeAlias = Literal["question", "battle"]
+_ONE_SIDED = 0.025
+
+
+class RatingOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How battles become ratings.
+
+    `ci` is what the bootstrap draws: whole questions, or single rows as the original does. `weight` is what a strong
+    verdict counts (a whole number of rows).
+    """
+
+    baseline: str
+    ci: CiKind = "question"
+    rounds: int = 1000
+    seed: int = 42
+    weight: int = 3
+    first_game_only: bool = False
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Win rates against the baseline as fractions: NaN for a model without a single verdict.
+
+    Attributes:
+        models: names, sorted.
+        rate, lower, upper: [M] estimate and 95 % limits; 0.5 throughout for the baseline.
+        resampled: [R, M] the estimate in every bootstrap round.
+        battles: the games that were used (already cut to first games where that was asked).
+        table: their sums.
+    """
+
+    models: tuple[str, ...]
+    rate: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    resampled: FloatArray
+    battles: Battles
+    table: OutcomeTable
+
+
+def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
+    """Rates every model of `battles` against the baseline.
+
+    The limits are percentiles of the bootstrap. A model that won (or lost) everything looks the same in every
+    resample, so its open limit is the exact binomial one instead (Clopper and Pearson, Biometrika 26, 1934), with
+    questions (or rows) as the trials.
+
+    Raises RatingError when no game has a verdict, the baseline has none, a model cannot be compared with it, or an
+    option is out of range.
+    """
+    _require_sane(options)
+    used = battles.first_games() if options.first_game_only else battles
+    _require_baseline(used, options)
+    table = outcome_table(used, options.baseline, options.weight)
+    rate = win_rates(table)
+    sums = (
+        resample_questions(table, options.rounds, options.seed)
+        if options.ci == "question"
+        else resample_rows(table, used, options.weight, options.rounds, options.seed)
+    )
+    resampled = np.concatenate([resampled_win_rates(table, won, total, rate) for won, total in sums])
+    lower, upper = interval(resampled)
+    trials = table.questions_of_models() if options.ci == "question" else _rows_of_models(table)
+    lower, upper = _open_limits(rate, lower, upper, trials.astype(np.float64))
+    return Ratings(used.models, rate, lower, upper, resampled, used, table)
+
+
+def _open_limits(
+    rate: FloatArray, lower: FloatArray, upper: FloatArray, trials: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    exact = _ONE_SIDED ** (1.0 / np.maximum(trials, 1.0))
+    return np.where(rate == 1.0, exact, lower), np.where(rate == 0.0, 1.0 - exact, upper)
+
+
+def _rows_of_models(table: OutcomeTable) -> FloatArray:
+    rows = np.zeros(len(table.models))
+    np.add.at(rows, table.pairs, table.total.sum(axis=0)[:, None])
+    return rows
+
+
+def _require_sane(options: RatingOptions) -> None:
+    if options.rounds < 1:
+        raise RatingError(f"{options.rounds} bootstrap rounds give no interval", "Ask for at least 100, better 1000.")
+    if options.weight < 1:
+        raise RatingError(f"A strong verdict cannot weigh {options.weight}", "The weight is a whole number from 1 up.")
+    if options.seed < 0:
+        raise RatingError(f"The seed cannot be {options.seed}", "Take a whole number from 0 up.")
+
+
+def _require_baseline(battles: Battles, options: RatingOptions) -> None:
+    told = battles.where(battles.labelled & (battles.model_a != battles.model_b))
+    if not len(told):
+        if options.first_game_only:
+            hint = "Leave --first-game-only out if the first games are not known."
+        else:
+            hint = "Judge some answers first: `arena-tui run --stage judgments`."
+        raise RatingError("No game between two models has a verdict", hint)
+    names = {battles.models[index] for index in np.unique([told.model_a, told.model_b])}
+    if options.baseline not in names:
+        natural = common_opponent(told)
+        raise RatingError(
+            f"No battle has the baseline {options.baseline} in it",
+            f"Every battle has {natural} in it: try --baseline with that name."
+            if natural
+            else f"The battles are between {', '.join(sorted(names)[:8])}{' ...' if len(names) > 8 else ''}.",
+        )
