@@ -1,0 +1,130 @@
+"""The columns of a leaderboard as texts, for every format that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec import UnsetType
+
+from arena_tui.output.safe_text import one_line
+from engine.ratings.full_stats import ModelStats
+from engine.ratings.leaderboard import Leaderboard, Row
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column: its title and one text a row; numbers stand to the right."""
+
+    title: str
+    cells: list[str]
+    right: bool = True
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """The numbers that a row shows: percent, or Elo when that was asked for. Infinite limits are `inf`."""
+
+    score: float
+    lower: float
+    upper: float
+    decimals: int
+
+
+def interval(row: Row) -> Interval:
+    if isinstance(row.elo, UnsetType):
+        return Interval(row.score, row.lower, row.upper, 2)
+    score, lower, upper = (
+        value if isinstance(value, float) else (float("-inf") if percent < 50.0 else float("inf"))
+        for value, percent in ((row.elo, row.score), (row.elo_lower, row.lower), (row.elo_upper, row.upper))
+    )
+    return Interval(score, lower, upper, 0)
+
+
+def score_columns(rows: Sequence[Row], baseline: str) -> list[Column]:
+    """Rank, model, score, interval and what it rests on.
+
+    Columns that would say nothing (no known lengths, nothing unparsed, nothing missing) are left out.
+    """
+    shown = [interval(row) for row in rows]
+    is_elo = any(number.decimals == 0 for number in shown)
+    columns = [
+        Column("#", [str(row.rank) for row in rows]),
+        Column("model", [one_line(row.model) for row in rows], right=False),
+        Column("elo" if is_elo else "score", [f"{number.score:.{number.decimals}f}" for number in shown]),
+        Column(
+            "95% CI",
+            ["baseline" if row.model == baseline else _limits(number) for row, number in zip(rows, shown, strict=True)],
+        ),
+    ]
+    if any(row.avg_tokens is not None for row in rows):
+        columns.append(Column("tokens", ["-" if row.avg_tokens is None else str(row.avg_tokens) for row in rows]))
+    columns += [Column("questions", _counts(rows, lambda row: row.questions))]
+    columns += [Column("games", _counts(rows, lambda row: row.games))]
+    if any(row.unparsed for row in rows):
+        columns.append(Column("unparsed", _counts(rows, lambda row: row.unparsed)))
+    if any(row.missing for row in rows):
+        columns.append(Column("missing", _counts(rows, lambda row: row.missing)))
+    return columns
+
+
+def stats_columns(rows: Sequence[Row]) -> list[Column]:
+    """The columns of `--full-stats`; empty when no row has them."""
+    known = [(row, row.stats) for row in rows if isinstance(row.stats, ModelStats)]
+    if not known:
+        return []
+    stats = [stat for _, stat in known]
+    columns = [
+        Column("model", [one_line(row.model) for row, _ in known], right=False),
+        Column("wins", [str(stat.wins) for stat in stats]),
+        Column("ties", [str(stat.ties) for stat in stats]),
+        Column("losses", [str(stat.losses) for stat in stats]),
+        Column("strong +/-", [f"{stat.strong_wins}/{stat.strong_losses}" for stat in stats]),
+        Column("weight 1", [f"{stat.unweighted:.2f}" for stat in stats]),
+        Column("game 1", [_percent(stat.game_1) for stat in stats]),
+        Column("game 2", [_percent(stat.game_2) for stat in stats]),
+        Column("flips", [str(stat.flips) for stat in stats]),
+        Column("questions +/=/-", [_balance(stat) for stat in stats]),
+        Column("mean", [f"{stat.bootstrap_mean:.2f}" for stat in stats]),
+        Column("SE", [f"{stat.std_error:.2f}" for stat in stats]),
+    ]
+    judges = sorted({judge for stat in stats for judge in stat.judges})
+    if len(judges) > 1:
+        columns += [Column(one_line(judge), [_percent(stat.judges.get(judge)) for stat in stats]) for judge in judges]
+    return columns
+
+
+def same_games(rows: Sequence[Row]) -> Row | None:
+    """A row that stands for all when every judged model has as many questions and games as the next one, else None."""
+    judged = [row for row in rows if row.games]
+    return judged[0] if len({(row.questions, row.games) for row in judged}) == 1 else None
+
+
+def headline(board: Leaderboard) -> list[str]:
+    """What was compared and how, as short phrases."""
+    names = ", ".join(map(one_line, board.judges))
+    phrases = [one_line(board.bench)]
+    if names:
+        phrases.append(f"judge{'s' if len(board.judges) > 1 else ''} {names}")
+    phrases.append(f"baseline {one_line(board.baseline)}")
+    phrases.append(f"95% CI by {board.ci}, {board.rounds} rounds")
+    if board.weight != 1:
+        phrases.append(f"strong verdicts count {board.weight}")
+    if board.first_game_only is True:
+        phrases.append("first games only")
+    return phrases
+
+
+def _limits(number: Interval) -> str:
+    return f"[{number.lower:.{number.decimals}f}, {number.upper:.{number.decimals}f}]"
+
+
+def _counts(rows: Sequence[Row], count: Callable[[Row], int]) -> list[str]:
+    """The counts, with a dash where a row has no game and nothing missing: the baseline's."""
+    return [str(count(row)) if row.games or row.missing or row.unparsed else "-" for row in rows]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _balance(stat: ModelStats) -> str:
+    return f"{stat.question_wins}/{stat.question_ties}/{stat.question_losses}"

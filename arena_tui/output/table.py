@@ -1,0 +1,155 @@
+"""The leaderboard as a plain-text table with the intervals drawn to scale; no colour, no terminal codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET
+
+from arena_tui.output.columns import Column, Interval, headline, interval, same_games, score_columns, stats_columns
+from arena_tui.output.safe_text import one_line, shorten, text_width
+from engine.ratings.leaderboard import Leaderboard, Row
+
+_GAP = 2
+_NARROWEST_NAME = 24
+_NARROWEST_BAR, _WIDEST_BAR = 15, 41
+_LEFT_OUT_WHEN_NARROW = ("games", "questions", "tokens")
+
+
+class _Strokes(msgspec.Struct, frozen=True):
+    """The characters of an interval: left end, line, estimate, right end, and the mark of the baseline."""
+
+    left: str
+    line: str
+    point: str
+    right: str
+    baseline: str
+    ellipsis: str
+    separator: str
+
+
+_UNICODE = _Strokes("├", "─", "●", "┤", "┊", "…", " · ")
+_ASCII = _Strokes("|", "-", "o", "|", ":", "~", " | ")
+
+
+def as_table(board: Leaderboard, *, width: int, ascii_only: bool) -> str:
+    """A headline, the table, one table a group, and the details where they were asked for."""
+    strokes = _ASCII if ascii_only else _UNICODE
+    phrases = headline(board)
+    if each := same_games(board.rows):
+        phrases.append(f"{each.questions} questions, {each.games} games each")
+    parts = ["\n".join(_wrapped(phrases, strokes.separator, width)), *_blocks(board.rows, board, strokes, width)]
+    for group in board.groups if board.groups is not UNSET else []:
+        title = f"{board.by}: {one_line(group.group)} ({group.questions} question{'s' if group.questions != 1 else ''})"
+        blocks = _blocks(group.rows, board, strokes, width) or [one_line(text) for text in group.warnings]
+        parts += ["\n".join([title, *blocks[:1]]), *blocks[1:]]
+    text = "\n\n".join(parts) + "\n"
+    return text.encode("ascii", "replace").decode("ascii") if ascii_only else text
+
+
+def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: _Strokes, width: int) -> list[str]:
+    if not rows:
+        return []
+    columns = score_columns(rows, board.baseline)
+    if same_games(board.rows) and same_games(rows):
+        columns = [column for column in columns if column.title not in ("questions", "games")]
+    columns = _fitted(columns, width, strokes)
+    room = width - _table_width(columns) - _GAP
+    if room >= _NARROWEST_BAR:
+        bar = _bars(rows, board.baseline, min(room, _WIDEST_BAR), strokes)
+        columns.insert(4, Column("", bar, right=False))
+    blocks = [_rendered(columns)]
+    if details := stats_columns(rows):
+        blocks.append(_rendered(_fitted(details, width, strokes)))
+    return blocks
+
+
+def _fitted(columns: list[Column], width: int, strokes: _Strokes) -> list[Column]:
+    """Fewer columns and a shorter name until the table fits, as far as it can."""
+    fitted = list(columns)
+    for title in _LEFT_OUT_WHEN_NARROW:
+        if _table_width(fitted) - _name_width(fitted) + min(_NARROWEST_NAME, _name_width(fitted)) <= width:
+            break
+        fitted = [column for column in fitted if column.title != title]
+    excess = _table_width(fitted) - width
+    if excess <= 0:
+        return fitted
+    longest = max(_name_width(fitted) - excess, min(_NARROWEST_NAME, _name_width(fitted)))
+    return [
+        msgspec.structs.replace(column, cells=[shorten(cell, longest, strokes.ellipsis) for cell in column.cells])
+        if column.title == "model"
+        else column
+        for column in fitted
+    ]
+
+
+def _bars(rows: Sequence[Row], baseline: str, columns: int, strokes: _Strokes) -> list[str]:
+    """One text of `columns` characters a row: its interval on the scale that holds all of them."""
+    shown = [interval(row) for row in rows]
+    middle = next(number.score for row, number in zip(rows, shown, strict=True) if row.model == baseline)
+    finite = [limit for number in shown for limit in (number.lower, number.upper) if math.isfinite(limit)]
+    low, high = min(finite, default=middle), max(finite, default=middle)
+    span = (high - low) or 1.0
+
+    def place(value: float) -> int:
+        return round(min(max((value - low) / span, 0.0), 1.0) * (columns - 1))
+
+    return [
+        _bar(number, place(middle), [place(limit) for limit in _ends(number)], columns, strokes) for number in shown
+    ]
+
+
+def _ends(number: Interval) -> tuple[float, float, float]:
+    return number.lower, number.score, number.upper
+
+
+def _bar(number: Interval, middle: int, places: list[int], columns: int, strokes: _Strokes) -> str:
+    cells = [" "] * columns
+    cells[middle] = strokes.baseline
+    left, point, right = places
+    if number.lower != number.upper:
+        cells[left : right + 1] = strokes.line * (right + 1 - left)
+        cells[left], cells[right] = strokes.left, strokes.right
+    cells[point] = strokes.point
+    return "".join(cells)
+
+
+def _rendered(columns: Sequence[Column]) -> str:
+    widths = [_column_width(column) for column in columns]
+    header = [_padded(column.title, size, column.right) for column, size in zip(columns, widths, strict=True)]
+    body = (
+        [_padded(column.cells[row], size, column.right) for column, size in zip(columns, widths, strict=True)]
+        for row in range(len(columns[0].cells))
+    )
+    return "\n".join((" " * _GAP).join(line).rstrip() for line in (header, *body))
+
+
+def _padded(text: str, columns: int, right: bool) -> str:
+    padding = " " * (columns - text_width(text))
+    return padding + text if right else text + padding
+
+
+def _column_width(column: Column) -> int:
+    return max(map(text_width, (column.title, *column.cells)))
+
+
+def _name_width(columns: Sequence[Column]) -> int:
+    return next(_column_width(column) for column in columns if column.title == "model")
+
+
+def _table_width(columns: Sequence[Column]) -> int:
+    return sum(map(_column_width, columns)) + _GAP * (len(columns) - 1)
+
+
+def _wrapped(phrases: Sequence[str], separator: str, width: int) -> list[str]:
+    """The phrases on as few lines as hold them, broken between phrases only."""
+    lines: list[str] = []
+    for phrase in phrases:
+        longer = f"{lines[-1]}{separator}{phrase}" if lines else phrase
+        if lines and text_width(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(phrase)
+    return lines
