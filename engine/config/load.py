@@ -1,0 +1,154 @@
+"""From a file to a `Config`, or to one error that tells every problem at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli
+from pydantic import ValidationError
+
+from engine.config.checks import models_in_use, unknown_models
+from engine.config.environment import Unset, expand
+from engine.config.model import Config
+from engine.config.problems import Problem, from_validation, problem
+from engine.errors import ConfigError, ConfigProblem
+
+_TOO_DEEP = ConfigProblem("TOML", "is nested too deeply")
+_DEEPEST = 50  # tables and lists within one another
+
+
+def load_config(path: Path, environ: Mapping[str, str] | None = None, *, keys: bool = True) -> Config:
+    """Read a config file. `environ` is the process's own by default.
+
+    With `keys=False`, for commands that call no server, an API key may name a variable that is not set. Otherwise only
+    the key of a model that neither answers nor judges may. Raises ConfigError.
+    """
+    return parse_config(read_toml(path), path, environ, keys=keys)
+
+
+def parse_config(
+    document: Mapping[str, Any],
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    keys: bool = True,
+) -> Config:
+    """A config from what a TOML file holds, as `load_config`; relative paths count from the folder of `file`."""
+    config, problems = examine(document, file, environ, keys=keys)
+    if config is None or problems:
+        raise ConfigError(str(file or "config"), [found.told for found in problems])
+    return config
+
+
+def require_keys(config: Config, models: Iterable[str]) -> None:
+    """Raise ConfigError if a key of one of `models` names an environment variable that is not set.
+
+    For models that a command calls though the config itself would not (its own were checked when it was loaded).
+    """
+    missing = [
+        ConfigProblem(f"models.{model}", _not_set(name), _how_to_set(name))
+        for model in models
+        for name in config.unset_variables.get(model, ())
+    ]
+    if missing:
+        raise ConfigError(str(config.file or "config"), missing)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document in a TOML file. Raises ConfigError: no such file, not text, not TOML (with the line)."""
+    try:
+        document = tomli.loads(path.read_bytes().decode("utf-8-sig"))
+        if _depth(document) <= _DEEPEST:
+            return document
+        wrong = _TOO_DEEP
+    except FileNotFoundError:
+        wrong = ConfigProblem(
+            "file", "does not exist", "name one with -c, write one with `arena-tui import`, or try `arena-tui --demo`"
+        )
+    except OSError as error:
+        wrong = ConfigProblem("file", f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        wrong = ConfigProblem("file", f"is not UTF-8 text (byte {error.start})", "save it as UTF-8")
+    except tomli.TOMLDecodeError as error:
+        wrong = ConfigProblem("TOML", str(error))
+    except RecursionError:
+        wrong = _TOO_DEEP
+    except ValueError:
+        wrong = ConfigProblem("TOML", "holds a number of too many digits")
+    # Raised outside the handlers: the parser's own error holds the whole text, keys included.
+    raise ConfigError(str(path), [wrong])
+
+
+def examine(
+    document: Mapping[str, Any],
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    keys: bool = True,
+) -> tuple[Config | None, list[Problem]]:
+    """The config if the document makes one, and everything that is wrong with the document, table by table."""
+    filled, unset = expand(document, os.environ if environ is None else environ)
+    called = models_in_use(filled) if keys else set()
+    missed = [gap for gap in unset if not (_is_key(gap) and gap.place[1] not in called)]
+    problems = [problem(gap.place, _not_set(gap.name), _how_to_set(gap.name)) for gap in missed]
+
+    data = filled.get("data", "data")
+    if isinstance(data, str):
+        filled["data"] = _from_folder(file.parent if file else Path(), data)
+    config, errors = None, []
+    try:
+        config = Config.model_validate(filled, context={"file": file, "unset": _unset_keys(unset)})
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    found = (from_validation(error, filled) for error in errors)
+    # Where a variable is not set there is nothing else to judge.
+    blank = {gap.place for gap in unset}
+    problems += [wrong for wrong in (*found, *unknown_models(filled)) if wrong.place not in blank]
+    return config, sorted(problems, key=lambda wrong: _position(wrong, document))
+
+
+def _depth(document: dict[str, Any]) -> int:
+    """How many tables and lists stand within one another."""
+    depth = 0
+    level: list[dict[str, Any] | list[Any]] = [document]
+    while level:
+        depth += 1
+        values = (item for value in level for item in (value.values() if isinstance(value, dict) else value))
+        level = [value for value in values if isinstance(value, dict | list)]
+    return depth
+
+
+def _from_folder(folder: Path, data: str) -> Path:
+    try:
+        return folder / Path(data).expanduser()
+    except RuntimeError:  # ~somebody who has no home here
+        return folder / data
+
+
+def _is_key(gap: Unset) -> bool:
+    """Whether only calls to a model would miss the variable."""
+    return gap.place[0] == "models" and (gap.place[-1] == "api_key" or gap.place[2:4] == ("serve", "env"))
+
+
+def _unset_keys(unset: Iterable[Unset]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for gap in filter(_is_key, unset):
+        names.setdefault(str(gap.place[1]), []).append(gap.name)
+    return names
+
+
+def _not_set(name: str) -> str:
+    return f"the environment variable {name} is not set"
+
+
+def _how_to_set(name: str) -> str:
+    return f"export {name}=..., or take the key out if the server needs none"
+
+
+def _position(wrong: Problem, document: Mapping[str, Any]) -> int:
+    """Where the problem's table stands in the document; what is missing comes last."""
+    names = list(document)
+    return names.index(str(wrong.place[0])) if wrong.place and wrong.place[0] in document else len(names)

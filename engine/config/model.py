@@ -1,0 +1,205 @@
+"""What `config.toml` may hold, table by table; the text under each field says what it means.
+
+Models are frozen and refuse unknown keys and wrong types. `engine.config.load` builds them from a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, SecretStr, Tag
+
+from engine.config import fields
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
+class AnswersConfig(_Table):
+    """`[answers]`: who answers, and how they are asked."""
+
+    models: fields.ModelNames | None = None
+    """Entries of [models.*] that answer; None means all of them except the judges."""
+    temperature: fields.Temperature = 0.0
+    max_tokens: fields.TokenLimit = 4096
+    """The most tokens of one reply."""
+    num_choices: fields.Count = 1
+    """Independent conversations per question; the judge sees the first."""
+    top_p: fields.TopP | None = None
+    seed: fields.Seed | None = None
+    system_prompt: str | None = None
+    category_temperatures: dict[str, fields.Temperature] = Field(default_factory=dict)
+    """Temperatures of question categories, in place of `temperature`."""
+    extra_body: fields.RequestFields = Field(default_factory=dict)
+    """Further fields of the request, as the server understands them."""
+    chat_template_kwargs: fields.JsonObject = Field(default_factory=dict)
+    """Arguments for the chat template of the model, such as `enable_thinking`."""
+
+
+class PromptTexts(_Table):
+    """A judge prompt in the user's own words."""
+
+    system: str = ""
+    template: fields.Template
+    """The user message, with {question_1} {answer_1} {answer_2}, or {QUESTION} {ANSWER_A} {ANSWER_B}."""
+
+
+def _kind_of_prompt(prompt: object) -> str | None:
+    if isinstance(prompt, str):
+        return "name"
+    return "texts" if isinstance(prompt, dict | PromptTexts) else None
+
+
+PromptConfig: TypeAlias = Annotated[
+    Annotated[Literal["simple", "full"], Tag("name")] | Annotated[PromptTexts, Tag("texts")],
+    Discriminator(
+        _kind_of_prompt,
+        custom_error_type="prompt",
+        custom_error_message='must be "simple", "full", or { system = "...", template = "..." }',
+    ),
+]
+
+
+class JudgeConfig(_Table):
+    """`[judge]`: who compares whom with which baseline, and how verdicts are asked for and read."""
+
+    model: fields.JudgeNames
+    """Entries of [models.*]; each judges everything. A single name is accepted too."""
+    baseline: fields.ModelName
+    """The model that every other is compared with: an entry of [models.*], or one with answers on disk."""
+    models: fields.ModelNames | None = None
+    """Who is judged; None means every model with answers, except the baseline."""
+    prompt: PromptConfig = "simple"
+    labels: fields.LabelParser = "lenient"
+    """How a label is found in what the judge wrote: a named parser or a regular expression."""
+    verdict: Literal["text", "constrained", "soft"] = "text"
+    temperature: fields.Temperature = 0.0
+    max_tokens: fields.TokenLimit = 512
+    retries: Annotated[int, Field(ge=1, le=100)] = 3
+    """Asks per game until there is a label."""
+    top_p: fields.TopP | None = None
+    seed: fields.Seed | None = None
+    extra_body: fields.RequestFields = Field(default_factory=dict)
+    chat_template_kwargs: fields.JsonObject = Field(default_factory=dict)
+
+
+class VllmConfig(_Table):
+    """`[vllm]`: how vLLM is called when arena-tui starts a server itself."""
+
+    command: fields.Command = Field(default_factory=lambda: ["vllm"])
+    """The program and its first arguments; it may live in another environment or a container."""
+
+
+class EndpointConfig(_Table):
+    """A server that speaks OpenAI's chat API."""
+
+    base_url: fields.BaseUrl
+    """The address above /chat/completions, without a trailing slash."""
+    api_key: fields.ApiKey | None = None
+
+
+def _distinct(endpoints: list[EndpointConfig]) -> list[EndpointConfig]:
+    addresses = [endpoint.base_url for endpoint in endpoints]
+    if len(set(addresses)) < len(addresses):
+        raise ValueError("must not hold one address twice: raise `parallel` instead")
+    return endpoints
+
+
+class ServeConfig(_Table):
+    """`[models.X.serve]`: arena-tui runs `vllm serve` for this model."""
+
+    args: fields.ServeArguments = Field(default_factory=list)
+    """Arguments of `vllm serve` behind the model's name."""
+    env: dict[str, SecretStr] = Field(default_factory=dict)
+    """Variables for the server's environment, such as CUDA_VISIBLE_DEVICES."""
+
+
+class ModelConfig(_Table):
+    """`[models.X]`: where a model is served, how hard it may be driven, and its own sampling."""
+
+    model: str | None = Field(default=None, min_length=1)
+    """What the server calls it (for vLLM, a path or a hub name); None means the entry's name."""
+    endpoints: Annotated[list[EndpointConfig], AfterValidator(_distinct)] = Field(default_factory=list)
+    """Servers that share the calls, the least busy first."""
+    parallel: fields.Count = 64
+    """Calls in flight at one endpoint."""
+    rate: fields.PerSecond | None = None
+    """Calls started per second at one endpoint; None means no limit."""
+    timeout: fields.Seconds = 1200.0
+    """Seconds that one call may take."""
+    attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    """Tries of one call before a passing fault counts as final."""
+    serve: ServeConfig | None = None
+    family: str | None = Field(default=None, min_length=1)
+    """Models of one family favour each other as judges; None means told by the name."""
+    temperature: fields.Temperature | None = None
+    max_tokens: fields.TokenLimit | None = None
+    top_p: fields.TopP | None = None
+    seed: fields.Seed | None = None
+    system_prompt: str | None = None
+    extra_body: fields.RequestFields = Field(default_factory=dict)
+    chat_template_kwargs: fields.JsonObject = Field(default_factory=dict)
+
+    @property
+    def can_be_called(self) -> bool:
+        """Whether there is a server to ask, or one can be started."""
+        return bool(self.endpoints) or self.serve is not None
+
+
+class Config(_Table):
+    """The whole of `config.toml`."""
+
+    bench: fields.FolderName
+    """The folder of the bench in `data`."""
+    data: fields.DataFolder = Path("data")
+    """The folder of benches; relative paths count from the folder of the config file."""
+    answers: AnswersConfig = Field(default_factory=AnswersConfig)
+    judge: JudgeConfig
+    vllm: VllmConfig = Field(default_factory=VllmConfig)
+    models: dict[fields.ModelName, ModelConfig] = Field(default_factory=dict)
+
+    _file: Path | None = PrivateAttr(default=None)
+    _unset: Mapping[str, Sequence[str]] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Take over what `engine.config.load` knows beside the document: `file` and `unset`."""
+        if context:
+            self._file = context["file"]
+            self._unset = context["unset"]
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the config was read from, if it was one."""
+        return self._file
+
+    @property
+    def unset_variables(self) -> Mapping[str, Sequence[str]]:
+        """Per model, the environment variables that its keys name and that are not set."""
+        return self._unset
+
+    def served_name(self, entry: str) -> str:
+        """What the server of the entry calls the model."""
+        model = self.models.get(entry)
+        return (model.model if model else None) or entry
+
+    def answer_models(self) -> list[str]:
+        """Who answers, in the order of the config."""
+        if self.answers.models is not None:
+            return list(self.answers.models)
+        return [name for name in self.models if name not in self.judge.model]
+
+    def judged_models(self, with_answers: Sequence[str]) -> list[str]:
+        """Who is compared with the baseline, given all models that have answers; never the baseline itself."""
+        chosen = with_answers if self.judge.models is None else self.judge.models
+        return [name for name in chosen if name != self.judge.baseline]
