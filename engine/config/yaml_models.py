@@ -1,0 +1,205 @@
+"""From arena-hard-auto's `api_config.yaml` to `[models.*]`: where each model is served, without its keys.
+
+A key that stands in the YAML is replaced by `${NAME}`; entries that share a key share the name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+
+class _Provider(NamedTuple):
+    """Where the endpoint of an `api_type` is that speaks OpenAI's API, and the variable its key is usually in."""
+
+    base_url: str
+    variable: str
+
+
+_PROVIDERS = {
+    "openai": _Provider("https://api.openai.com/v1", "OPENAI_API_KEY"),
+    "anthropic": _Provider("https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
+    "mistral": _Provider("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+    "gemini": _Provider("https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
+    "cohere": _Provider("https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY"),
+    "deepseek": _Provider("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+    "xai": _Provider("https://api.x.ai/v1", "XAI_API_KEY"),
+}
+_VARIANTS = {
+    "openai_thinking": "openai",
+    "anthropic_thinking": "anthropic",
+    "deepseek_reasoner": "deepseek",
+}
+_FIXED_MODELS = {"deepseek": "deepseek-chat", "deepseek_reasoner": "deepseek-reasoner"}
+_LOCAL_VARIABLE = "VLLM_API_KEY"
+_NO_KEY = {"", "-", "empty", "none"}
+_KEPT = ("parallel", "temperature", "max_tokens", "system_prompt")
+_READ = {*_KEPT, "model", "model_name", "endpoints", "api_type", "local_engine", "reasoning_effort", "end_think_token"}
+_DROPPED = {
+    "tokenizer": "`max_tokens` is no longer cut by the length of the prompt",
+    "budget_tokens": "say how much to think in `extra_body`, as the server wants it",
+    "api_version": "the endpoint must speak OpenAI's API without a version",
+    "project_id": "the endpoint must speak OpenAI's API",
+    "regions": "the endpoint must speak OpenAI's API",
+    "model_id": "the endpoint must speak OpenAI's API",
+}
+
+
+class Notes:
+    """What could not be carried over; one note for all the models that it is about."""
+
+    def __init__(self) -> None:
+        self._about: dict[str, list[str]] = {}
+
+    def add(self, note: str, model: str = "") -> None:
+        names = self._about.setdefault(note, [])
+        if model and model not in names:
+            names.append(model)
+
+    def lines(self) -> list[str]:
+        notes = [note + (f" ({', '.join(names)})" if names else "") for note, names in self._about.items()]
+        return ["".join(character for character in note if character.isprintable()) for note in notes]
+
+
+class KeyNames:
+    """Names of environment variables for the keys that were found. The keys themselves go nowhere."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._models: dict[str, list[str]] = {}
+
+    def reference(self, key: str, wanted: str, model: str) -> str:
+        """`${NAME}` for a key, or for the variable that the YAML itself already named."""
+        named = re.fullmatch(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", key)
+        is_placeholder = re.fullmatch(r"<.*>", key) is not None
+        name = named[1] if named else wanted if is_placeholder else self._name_for(key, wanted)
+        models = self._models.setdefault(name, [])
+        if model not in models:
+            models.append(model)
+        return f"${{{name}}}"
+
+    def _name_for(self, key: str, wanted: str) -> str:
+        if key not in self._names:
+            number, taken = 1, self._models.keys() | set(self._names.values())
+            while (name := wanted if number == 1 else f"{wanted}_{number}") in taken:
+                number += 1
+            self._names[key] = name
+        return self._names[key]
+
+    def variables(self) -> list[str]:
+        return list(self._models)
+
+    def lines(self) -> list[str]:
+        """One note per variable: who needs it."""
+        return [
+            f"set the environment variable {name} to the key of {', '.join(of)}" for name, of in self._models.items()
+        ]
+
+
+def models_table(original: Mapping[Any, Any], notes: Notes, keys: KeyNames) -> dict[str, dict[str, Any]]:
+    """The `[models.*]` tables of an `api_config.yaml`, which may still hold values that a config refuses."""
+    tables = {}
+    for entry, settings in original.items():
+        name = text_of(entry)
+        if isinstance(settings, Mapping):
+            tables[name] = _model(name, settings, notes, keys)
+        else:
+            notes.add("not a table; left out", name)
+    return tables
+
+
+def _model(name: str, settings: Mapping[Any, Any], notes: Notes, keys: KeyNames) -> dict[str, Any]:
+    api_type = text_of(settings.get("api_type")) or "openai"
+    served = text_of(settings.get("model_name", settings.get("model"))) or _FIXED_MODELS.get(api_type, name)
+    table: dict[str, Any] = {} if served == name else {"model": _literal(served)}
+    endpoints = _endpoints(name, settings, api_type, notes, keys)
+    if endpoints:
+        table["endpoints"] = endpoints
+    table |= {key: value for key in _KEPT if is_single(value := settings.get(key)) and value != ""}
+    if api_type == "openai_thinking":
+        table["extra_body"] = {"reasoning_effort": text_of(settings.get("reasoning_effort")) or "medium"}
+    if settings.get("local_engine"):
+        table["serve"] = {"args": []}
+        notes.add(f"started by vLLM (`serve`), no longer by {api_type}", name)
+    for key in settings:
+        if key in _DROPPED or key not in _READ:
+            notes.add(f"`{key}` was not carried over: {_DROPPED.get(key, 'not known here')}", name)
+    return table
+
+
+def _endpoints(
+    name: str, settings: Mapping[Any, Any], api_type: str, notes: Notes, keys: KeyNames
+) -> list[dict[str, Any]]:
+    provider = _PROVIDERS.get(_VARIANTS.get(api_type, api_type))
+    given = settings.get("endpoints")
+    if given is None and provider is None:
+        if not settings.get("local_engine"):
+            notes.add(f"has no endpoint: api_type `{api_type}` has no address here; add `endpoints`", name)
+        return []
+    if provider is not None and _VARIANTS.get(api_type, api_type) != "openai":
+        notes.add(f"called through the OpenAI-compatible API of `{api_type}`", name)
+    endpoints: dict[str, dict[str, Any]] = {}
+    for endpoint in given if isinstance(given, list) else [given or {}]:
+        if not isinstance(endpoint, Mapping):
+            notes.add("an endpoint that is not a table was left out", name)
+            continue
+        address = _address(endpoint, api_type, provider)
+        url = _without_secrets(address)
+        if url != address:
+            notes.add("a password or query in an address was left out", name)
+        if url in endpoints:
+            notes.add("an address that was listed twice stands once: raise `parallel` instead", name)
+            continue
+        # Nothing in the YAML at all: the provider's own library reads the variable.
+        key = text_of(endpoint.get("api_key")).strip() if given else "<key>"
+        table = {"base_url": url}
+        if key.casefold() not in _NO_KEY:
+            table["api_key"] = keys.reference(key, _variable(url, provider), name)
+        endpoints[url] = table
+    return list(endpoints.values())
+
+
+def _address(endpoint: Mapping[Any, Any], api_type: str, provider: _Provider | None) -> str:
+    address = _literal(text_of(endpoint.get("api_base", endpoint.get("base_url"))))
+    address = address or (provider.base_url if provider else "")
+    if api_type == "azure" and address and "/openai" not in address:
+        address = address.rstrip("/") + "/openai/v1"
+    return address
+
+
+def _without_secrets(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.rpartition("@")[2]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _variable(url: str, provider: _Provider | None) -> str:
+    """The name for the key of an address: the provider's own, or one made from the host."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    if provider and urlsplit(provider.base_url).hostname == host:
+        return provider.variable
+    words = re.sub(r"[^A-Z0-9]+", "_", host.upper()).strip("_")
+    is_local = re.fullmatch(r"localhost|[\d.]*|[\da-f:]*", host) is not None
+    return _LOCAL_VARIABLE if is_local or not words or words[0].isdigit() else f"{words}_API_KEY"
+
+
+def is_single(value: object) -> bool:
+    """Whether the value is one text, number or truth value: lists and tables of YAML may hold themselves."""
+    return isinstance(value, str | int | float)
+
+
+def text_of(value: object) -> str:
+    """A single value as text; empty for anything else."""
+    return str(value) if is_single(value) else ""
+
+
+def _literal(text: str) -> str:
+    """The text, safe from being read as a variable: `${` means nothing in the YAML."""
+    return text.replace("${", "$${")
