@@ -1,0 +1,100 @@
+"""File names of models: any name a config or a server may use, told apart on disk and read back from there.
+
+Ordinary names stand unchanged, so existing arena-hard folders work as they are. A name that could leave its folder,
+hide, break a terminal or exceed what a file system takes is written with `%XX` escapes (`Qwen/Qwen2` is
+`Qwen%2FQwen2`), a very long one as its beginning and a digest.
+
+Two different names never share a file: a name is left unchanged only if it could not be the written form of another.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from urllib.parse import unquote_to_bytes
+
+LONGEST = 180  # bytes of a file name without its suffixes; file systems take 255
+
+_DIGEST_MARK = "%~"
+_SHORTENED = re.compile(r".*%~[0-9a-f]{32}", re.DOTALL)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE | re.DOTALL)
+
+
+@lru_cache(maxsize=4096)
+def file_stem(name: str) -> str:
+    """The file (or folder) name for a model, without suffix. Injective over all strings; never empty or a path."""
+    if _is_ordinary(name):
+        return name
+    escaped = _escape(name)
+    return escaped if len(_bytes(escaped)) <= LONGEST else _shorten(name, escaped)
+
+
+def model_name(stem: str) -> str | None:
+    """The name that `file_stem` wrote as `stem`.
+
+    None if the stem is a shortened one (only a record inside the file tells its name), or if `file_stem` would never
+    have written it, so that no name leads to that file.
+    """
+    if is_shortened(stem):
+        return None
+    for candidate in (_unescape(stem), stem):
+        if file_stem(candidate) == stem:
+            return candidate
+    return None
+
+
+def is_shortened(stem: str) -> bool:
+    """Whether `stem` stands for a name too long for a file name."""
+    return _SHORTENED.fullmatch(stem) is not None
+
+
+def _is_ordinary(name: str) -> bool:
+    if not name or len(_bytes(name)) > LONGEST or _RESERVED.fullmatch(name):
+        return False
+    if name[0] == "." or name[-1] in ". " or any(map(_is_unsafe, name)):
+        return False
+    return not _looks_escaped(name)
+
+
+def _looks_escaped(name: str) -> bool:
+    return "%" in name and (is_shortened(name) or _escape(_unescape(name)) == name)
+
+
+def _is_unsafe(character: str) -> bool:
+    return character in "/\\" or not character.isprintable()
+
+
+def _escape(name: str) -> str:
+    """`name` with `%XX` for `%` itself and for all that is not safe where it stands; "%" alone stands for no name."""
+    if not name:
+        return "%"
+    reserved = _RESERVED.fullmatch(name) is not None
+    last = len(name) - 1
+    written = []
+    for at, character in enumerate(name):
+        exposed = (at == 0 and (reserved or character == ".")) or (at == last and character in ". ")
+        if exposed or character == "%" or _is_unsafe(character):
+            written.append("".join(f"%{byte:02X}" for byte in _bytes(character)))
+        else:
+            written.append(character)
+    return "".join(written)
+
+
+def _unescape(stem: str) -> str:
+    if stem == "%":
+        return ""
+    try:
+        return unquote_to_bytes(_bytes(stem)).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return stem
+
+
+def _shorten(name: str, escaped: str) -> str:
+    tail = _DIGEST_MARK + blake2b(_bytes(name), digest_size=16).hexdigest()
+    return _bytes(escaped)[: LONGEST - len(tail)].decode("utf-8", "ignore") + tail
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8 that takes lone surrogates too: names come from outside."""
+    return text.encode("utf-8", "surrogatepass")
