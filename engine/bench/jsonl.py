@@ -1,0 +1,62 @@
+"""Reads JSONL through Polars with an explicit schema, and says which lines are bad where Polars only raises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.bench.lines import BLOCK_BYTES, blocks, has_lone_surrogate, numbered
+from engine.bench.problems import ProblemLog
+from engine.bench.schema import Schema
+
+LINE = "line"  # the column with the number of the line, counting from 1
+
+
+def scan(path: Path, schema: Schema, log: ProblemLog, block_bytes: int = BLOCK_BYTES) -> pl.DataFrame:
+    """One row for each JSON object of the file: the columns of `schema`, and `line`.
+
+    A value of another type than the schema's is null (the caller tells which rows lack what it needs); a line that is
+    no JSON object goes to `log`, and so does a torn last line. A file that is not there has no rows. Raises BenchError
+    if it cannot be read.
+    """
+    frames = [_read_block(first, block, schema, log) for first, block in blocks(path, log, block_bytes)]
+    return pl.concat(frames) if frames else pl.DataFrame(schema={**schema, LINE: pl.Int64})
+
+
+def _read_block(first: int, block: bytes, schema: Schema, log: ProblemLog) -> pl.DataFrame:
+    if not has_lone_surrogate(block):
+        frame = _parse(block, schema)
+        if frame is not None and frame.height == block.count(b"\n"):  # else blank lines would shift the numbers
+            return _with_lines(frame, range(first, first + frame.height))
+    lines = list(numbered(first, block, log))
+    frame = _parse(b"".join(line + b"\n" for _, line in lines), schema)
+    if frame is not None and frame.height == len(lines):
+        return _with_lines(frame, [number for number, _ in lines])
+    return _read_one_by_one(lines, schema, log)
+
+
+def _read_one_by_one(lines: list[tuple[int, bytes]], schema: Schema, log: ProblemLog) -> pl.DataFrame:
+    """For a block with a line that is JSON but that Polars refuses, such as one nested a thousand deep."""
+    frames = [pl.DataFrame(schema={**schema, LINE: pl.Int64})]
+    for number, line in lines:
+        frame = _parse(line + b"\n", schema)
+        if frame is not None and frame.height == 1:
+            frames.append(_with_lines(frame, [number]))
+        else:
+            log.add(number, "Polars cannot read this JSON")
+    return pl.concat(frames)
+
+
+def _parse(data: bytes, schema: Schema) -> pl.DataFrame | None:
+    """Raising on one bad line is all or nothing in Polars: None then."""
+    columns: Any = dict(schema)
+    try:
+        return pl.read_ndjson(data, schema=columns, ignore_errors=True)
+    except pl.exceptions.PolarsError:
+        return None
+
+
+def _with_lines(frame: pl.DataFrame, numbers: range | list[int]) -> pl.DataFrame:
+    return frame.with_columns(pl.Series(LINE, numbers, dtype=pl.Int64))
