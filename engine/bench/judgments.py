@@ -1,0 +1,135 @@
+"""Judgments of both generations, and whether one is still about today's texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.bench.jsonl import LINE, scan
+from engine.bench.problems import Loaded, ProblemLog
+from engine.bench.schema import JUDGMENT, JUDGMENT_WITH_PROMPTS
+from engine.judging.labels import normalise_label
+from engine.records import Label
+
+_START = "<|The Start of Assistant {}'s Answer|>"  # how every fork's prompt template frames the two answers
+_END = "<|The End of Assistant {}'s Answer|>"
+
+
+class StoredJudgment(msgspec.Struct, frozen=True):
+    """What a judge said of one question. `labels` and `played` have one entry per game, in the order of the games.
+
+    In game 1 the baseline is A, in game 2 the model is. A label is None without a verdict; a game that was not played
+    is False in `played`. `baseline`, `settings` and `inputs` are None where the file does not tell them (generation 1
+    of other programs tells none). `prompts` holds what the judge was shown in each game that was played, only where
+    `inputs` is None.
+    """
+
+    question_id: str
+    model: str | None
+    judge: str | None
+    labels: tuple[Label | None, ...]
+    played: tuple[bool, ...]
+    baseline: str | None = None
+    settings: str | None = None
+    inputs: str | None = None
+    prompts: tuple[str | None, ...] = ()
+
+
+def load_judgments(path: Path, *, prompts: bool = True) -> Loaded[dict[str, StoredJudgment]]:
+    """The judgments by question id; of several of one question the last counts.
+
+    A score that is no label is None and told. With `prompts` False no prompts are kept, so that `is_current` is False
+    for judgments without `inputs`. A file that is not there has none. Raises BenchError if it cannot be read.
+    """
+    log = ProblemLog(path)
+    frame = scan(path, JUDGMENT, log)
+    if prompts and frame["inputs"].null_count():
+        log = ProblemLog(path)
+        frame = scan(path, JUDGMENT_WITH_PROMPTS, log)
+    found: dict[str, StoredJudgment] = {}
+    wanted = (LINE, "question_id", "uid", "model", "judge", "games", "baseline", "settings", "inputs")
+    for line, question_id, uid, model, judge, games, baseline, settings, inputs in frame.select(wanted).iter_rows():
+        key = question_id or uid
+        if not key:
+            log.add(line, "no question_id (or uid) in it")
+            continue
+        if not games:
+            log.add(line, f"no games in the judgment of {key}; it counts as missing")
+            continue
+        found[key] = StoredJudgment(
+            key,
+            model,
+            judge,
+            labels=tuple(_label(game, line, log) for game in games),
+            played=tuple(game is not None for game in games),
+            baseline=baseline,
+            settings=settings,
+            inputs=inputs,
+            prompts=tuple(map(_prompt, games)) if prompts and inputs is None else (),
+        )
+    return Loaded(found, log.result())
+
+
+def is_current(
+    stored: StoredJudgment,
+    *,
+    baseline: str,
+    inputs: str,
+    question_turns: Sequence[str],
+    baseline_turns: Sequence[str],
+    model_turns: Sequence[str],
+) -> bool:
+    """Whether `stored` compares exactly these texts, and this baseline where it names one.
+
+    `inputs` is `inputs_digest` of the three. A judgment that carries no digest is checked by what the judge was shown:
+    every prompt must hold the texts in the places of its game. Where nothing tells, it is not current.
+    """
+    if stored.baseline is not None and stored.baseline != baseline:
+        return False
+    if stored.inputs is not None:
+        return stored.inputs == inputs
+    shown = [(at, prompt) for at, prompt in enumerate(stored.prompts) if prompt]
+    return bool(shown) and all(
+        _shows(prompt, question_turns, baseline_turns, model_turns)
+        if at % 2 == 0
+        else _shows(prompt, question_turns, model_turns, baseline_turns)
+        for at, prompt in shown
+    )
+
+
+def _shows(prompt: str, question: Sequence[str], answer_a: Sequence[str], answer_b: Sequence[str]) -> bool:
+    """Whether the prompt holds the texts; in the template of all forks an answer must fill its section exactly.
+
+    Being contained is not enough there: an answer that was cut since, or another that begins alike, is contained too.
+    """
+    if not all(text in prompt for text in (*question, *answer_a, *answer_b)):
+        return False
+    if _START.format("A") not in prompt or len(answer_a) != 1 or len(answer_b) != 1:
+        return True
+    return all(
+        f"{_START.format(side)}\n{answer}\n{_END.format(side)}" in prompt
+        for side, (answer,) in (("A", answer_a), ("B", answer_b))
+    )
+
+
+def _prompt(game: dict[str, Any] | None) -> str | None:
+    """What the judge was shown: the user's prompt (generation 1) or all messages (generation 2)."""
+    if game is None:
+        return None
+    if game["user_prompt"] is not None:
+        return str(game["user_prompt"])
+    messages = (message["content"] for message in game["prompt"] or () if message is not None)
+    return "\n".join(content for content in messages if content) or None
+
+
+def _label(game: dict[str, Any] | None, line: int, log: ProblemLog) -> Label | None:
+    score = game["score"] if game else None
+    if score is None:
+        return None
+    label = normalise_label(score)
+    if label is None:
+        log.add(line, f"{score[:40]!r} is no label; it counts as no verdict")
+    return label
