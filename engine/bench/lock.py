@@ -1,0 +1,58 @@
+"""One writer per bench: a lock that a dead process cannot keep."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from engine.bench.appender import storage_error
+from engine.bench.layout import BenchPaths
+from engine.errors import BenchLocked
+
+
+class BenchLock:
+    """Holds a bench for writing, as a context manager.
+
+    The system frees the lock when its process ends, however it ends. Entering raises BenchLocked if another process
+    (or another lock in this one) holds it, with its pid and host, and StorageError if the folder cannot be written.
+    """
+
+    def __init__(self, paths: BenchPaths) -> None:
+        self._paths = paths
+        self._owner_file = paths.lock.with_name(paths.lock.name + ".owner")
+        self._lock = FileLock(paths.lock, thread_local=False)
+
+    def __enter__(self) -> BenchLock:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise self._locked() from None
+        except OSError as error:
+            raise storage_error(self._paths.lock, error) from error
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        try:
+            self._owner_file.write_text(json.dumps(owner), encoding="utf-8")
+        except OSError as error:
+            self._lock.release()
+            raise storage_error(self._owner_file, error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._owner_file.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _locked(self) -> BenchLocked:
+        title = f"another process is writing to the bench {self._paths.name}"
+        try:
+            owner = json.loads(self._owner_file.read_text(encoding="utf-8"))
+            title += f": pid {int(owner['pid'])} on {str(owner['host'])[:80]!r} since {str(owner['since'])[:20]}"
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # it has only just taken the lock, or cannot be asked
+        return BenchLocked(title, "wait for it to end, or stop it; this one has changed nothing")
