@@ -1,0 +1,92 @@
+"""What the settings digests in the records stand for, kept beside the records in `settings.jsonl`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from engine.bench.appender import Appender
+from engine.bench.structs import load_structs
+
+Settings: TypeAlias = Mapping[str, object]
+
+_LONGEST_VALUE = 40  # characters of a value in a sentence
+_ABSENT = object()
+_decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
+
+
+def load_settings(path: Path) -> dict[str, Settings]:
+    """The settings by their digest. A line that cannot be read is left out: it only explains, nothing depends on it."""
+    return {
+        digest: {key: value for key, value in entry.items() if key != "settings"}
+        for entry in load_structs(path, _decoder).items
+        if isinstance(digest := entry.get("settings"), str)
+    }
+
+
+def register_settings(path: Path, settings: Mapping[str, Settings]) -> None:
+    """Append those settings that are not in the file yet. Raises StorageError."""
+    known = load_settings(path)
+    lines = [
+        msgspec.json.encode({"settings": digest, **shaped}) + b"\n"
+        for digest, shaped in settings.items()
+        if digest not in known
+    ]
+    if not lines:
+        return
+    appender = Appender()
+    try:
+        error = appender.write({path: lines}).error
+    finally:
+        appender.close()
+    if error is not None:
+        raise error
+
+
+def describe_difference(old: Settings, new: Settings) -> str:
+    """What was different, in words: "max_tokens=1520 (now 4096), no seed (now 7)". Empty if nothing was."""
+    before, now = _flat(old), _flat(new)
+    parts = []
+    for key in (*now, *(key for key in before if key not in now)):
+        was, is_now = before.get(key, _ABSENT), now.get(key, _ABSENT)
+        if was == is_now:
+            continue
+        if isinstance(was, str) and isinstance(is_now, str) and max(len(was), len(is_now)) > _LONGEST_VALUE:
+            parts.append(f"another {key}")
+        else:
+            said = f"no {key}" if was is _ABSENT else f"{key}={_short(was)}"
+            parts.append(f"{said} (now {'none' if is_now is _ABSENT else _short(is_now)})")
+    return ", ".join(parts)
+
+
+def describe_settings(digest: str, known: Mapping[str, Settings], current: Mapping[str, Settings]) -> str:
+    """How the settings of `digest` differ from those of `current` that come closest to them."""
+    old = known.get(digest)
+    if old is None or not current:
+        return f"other settings ({digest}, of which nothing more is known)"
+    told = (describe_difference(old, new) for new in sorted(current.values(), key=lambda new: _distance(old, new)))
+    return next(told) or "the same settings as today's"
+
+
+def _distance(old: Settings, new: Settings) -> int:
+    before, now = _flat(old), _flat(new)
+    return sum(before.get(key, _ABSENT) != now.get(key, _ABSENT) for key in {*before, *now})
+
+
+def _flat(settings: Settings, prefix: str = "") -> dict[str, object]:
+    """Nested settings under dotted keys; a null is the same as not being there."""
+    flat: dict[str, object] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        elif value is not None:
+            flat[prefix + key] = value
+    return flat
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

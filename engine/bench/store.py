@@ -1,0 +1,133 @@
+"""A bench as one thing: its questions, what was made from them, and what is unfinished."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.bench.answers import StoredAnswer, load_answers, load_token_lengths
+from engine.bench.failures import load_failures
+from engine.bench.journal import Part, compact, load_journal
+from engine.bench.judgments import StoredJudgment, load_judgments
+from engine.bench.layout import BenchPaths
+from engine.bench.problems import Loaded
+from engine.bench.questions import load_questions
+from engine.bench.settings import Settings, describe_settings, load_settings, register_settings
+from engine.errors import BenchError
+from engine.records import AnswerPart, Failure, Question
+
+
+class Bench:
+    """Reads one bench folder. Nothing is kept: every call reads its file as it is now.
+
+    Reading takes no lock, so a bench may be read while a run writes to it; a line that is just being written reads as
+    torn. Files that are not there are empty. All methods raise BenchError for a file that cannot be read at all.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.paths = BenchPaths(root)
+        self.name = self.paths.name
+
+    @classmethod
+    def open(cls, data: Path, name: str) -> Bench:
+        """The bench `data/name`. Raises BenchError, with what there is instead, if it has no question set."""
+        bench = cls(data / name)
+        if name not in (".", "..") and Path(name).name == name and bench.paths.questions.is_file():
+            return bench
+        there = benches(data)
+        near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+        if near:
+            hint = f"did you mean {near[0]!r}?"
+        elif there:
+            hint = f"there is {', '.join(there)}"
+        else:
+            hint = "bring one in with `arena-tui import FOLDER`"
+        raise BenchError(f"there is no bench {name!r} in {data} (it would have a question.jsonl)", hint)
+
+    def questions(self) -> Loaded[list[Question]]:
+        return load_questions(self.paths.questions)
+
+    def answers(self, model: str) -> Loaded[dict[str, StoredAnswer]]:
+        """By question id."""
+        return load_answers(self.paths.answers(model))
+
+    def token_lengths(self, model: str) -> Loaded[dict[str, int | None]]:
+        """By question id; cheaper than `answers`."""
+        return load_token_lengths(self.paths.answers(model))
+
+    def judgments(self, judge: str, model: str, *, prompts: bool = True) -> Loaded[dict[str, StoredJudgment]]:
+        """By question id; see `load_judgments` for `prompts`."""
+        return load_judgments(self.paths.judgments(judge, model), prompts=prompts)
+
+    def failures(self) -> Loaded[list[Failure]]:
+        return load_failures(self.paths.errors)
+
+    def models_with_answers(self) -> list[str]:
+        return self.paths.models_with_answers()
+
+    def judges(self) -> list[str]:
+        return self.paths.judges()
+
+    def judged_models(self, judge: str) -> list[str]:
+        return self.paths.judged_models(judge)
+
+    def journal(self) -> list[Part]:
+        """The finished parts of unfinished records; a part that cannot be read will only be made again."""
+        return load_journal(self.paths.journal).items
+
+    def compact_journal(self) -> None:
+        """Drop the parts whose records are whole by now. The caller holds the lock, and no writer is open."""
+        parts = self.journal()
+        if parts or self.paths.journal.exists():
+            compact(self.paths.journal, _Wholeness(self).unfinished(parts))
+
+    def settings(self) -> dict[str, Settings]:
+        """What the settings digests in the records stand for."""
+        return load_settings(self.paths.settings)
+
+    def register_settings(self, settings: Mapping[str, Settings]) -> None:
+        """Keep what new digests stand for. The caller holds the lock. Raises StorageError."""
+        register_settings(self.paths.settings, settings)
+
+    def describe_settings(self, digest: str, current: Mapping[str, Settings]) -> str:
+        """How the settings of `digest` differ from today's, such as "max_tokens=1520 (now 4096)"."""
+        return describe_settings(digest, self.settings(), current)
+
+
+class _Wholeness:
+    """Tells which parts still wait for the rest of their record; reads each file once."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._answers: dict[str, Mapping[str, StoredAnswer]] = {}
+        self._judgments: dict[tuple[str, str], Mapping[str, StoredJudgment]] = {}
+
+    def unfinished(self, parts: list[Part]) -> list[Part]:
+        return [part for part in parts if not self._is_in_record(part)]
+
+    def _is_in_record(self, part: Part) -> bool:
+        """A record of other settings than the part's is not its record: `--refresh` is making another."""
+        record: StoredAnswer | StoredJudgment | None
+        if isinstance(part, AnswerPart):
+            if part.model not in self._answers:
+                self._answers[part.model] = self._bench.answers(part.model).items
+            record = self._answers[part.model].get(part.question_id)
+            return record is not None and record.settings in (None, part.settings)
+        key = part.judge, part.model
+        if key not in self._judgments:
+            self._judgments[key] = self._bench.judgments(*key, prompts=False).items
+        record = self._judgments[key].get(part.question_id)
+        return (
+            record is not None
+            and record.settings == part.settings
+            and record.inputs == part.inputs
+            and all(record.played)
+        )
+
+
+def benches(data: Path) -> list[str]:
+    """The names of all benches in a data folder, sorted."""
+    if not data.is_dir():
+        return []
+    return sorted(entry.parent.name for entry in data.glob("*/question.jsonl") if not entry.parent.name.startswith("."))
