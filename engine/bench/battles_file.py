@@ -8,7 +8,6 @@ weight can be tried and games can be counted.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engine.bench.problems import Problem, ProblemLog
 from engine.errors import BenchError, StorageError
 from engine.ratings.battles import BattleBuilder, Battles, FloatArray
 from engine.ratings.bradley_terry import elo
+from engine.ratings.repeated_rows import RowGame, games_of_rows, strong_weight
 
 _POINTS_OF_B = {"model_a": 0.0, "model_b": 1.0, "tie": 0.5, "tie (bothbad)": 0.5, "both_bad": 0.5}
 _WINNERS = {0.0: "model_a", 1.0: "model_b", 0.5: "tie"}
-_PUBLISHED_WEIGHTS = (3, *range(1, 21))  # the original's default first: many files fit several
-_PROBLEMS_SHOWN = 3
 
 
 class BattleRow(msgspec.Struct, frozen=True):
@@ -39,37 +38,35 @@ class LoadedBattles(msgspec.Struct, frozen=True):
     """What a battles file holds.
 
     `rows` counts its valid lines. `weight` is how many rows a strong verdict has in it (None: not told), which
-    reproduces the file's own scores. `warnings` say what could not be used or told.
+    reproduces the file's own scores. `problems` say what could not be used or told.
     """
 
     battles: Battles
     rows: int
     weight: int | None
-    warnings: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def load_battles(path: Path) -> LoadedBattles:
     """Reads a battles file of any arena-hard version, or of any arena in that format.
 
-    Lines that are not battles are left out and reported with their number. Raises BenchError when the file cannot be
+    Lines that are not battles are left out and told with their number. Raises BenchError when the file cannot be
     read or holds no battle.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise BenchError(f"{path}: cannot be read: {error.strerror}", "Check the path given to --battles.") from None
-    rows, problems = _decode(data.removeprefix(b"\xef\xbb\xbf"))
-    warnings = [f"{path.name}: {problem}" for problem in problems[:_PROBLEMS_SHOWN]]
-    if len(problems) > _PROBLEMS_SHOWN:
-        warnings.append(f"{path.name}: {len(problems) - _PROBLEMS_SHOWN} more lines could not be used")
+    log = ProblemLog(path)
+    rows = _decode(data.removeprefix(b"\xef\xbb\xbf"), log)
     if not rows:
-        first = f" ({problems[0]})" if problems else ""
+        first = "".join(f"; {problem.message}" for problem in log.result()[:1])
         raise BenchError(
             f"{path}: holds no battle{first}",
             'Each line has to be like {"question_id": ..., "model_a": ..., "model_b": ..., "winner": "model_a"}.',
         )
-    battles, weight, note = _games(rows)
-    return LoadedBattles(battles, len(rows), weight, (*warnings, *([f"{path.name}: {note}"] if note else [])))
+    battles, weight = _games(rows, log)
+    return LoadedBattles(battles, len(rows), weight, log.result())
 
 
 def battle_rows(battles: Battles, weight: int) -> Iterator[dict[str, str]]:
@@ -134,76 +131,44 @@ def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> int:
     return len(lines)
 
 
-def _decode(data: bytes) -> tuple[list[BattleRow], list[str]]:
-    """The valid rows in order, and a problem with its line number for every other line that is not blank."""
+def _decode(data: bytes, log: ProblemLog) -> list[BattleRow]:
+    """The valid rows in order; every other line that is not blank is a problem."""
     decoder = msgspec.json.Decoder(BattleRow)
-    rows, problems = [], []
+    rows = []
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
             row = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            problems.append(f"line {number} is not a battle: {error}")
+            log.add(number, f"not a battle: {error}")
             continue
         if row.winner in _POINTS_OF_B:
             rows.append(row)
         else:
-            problems.append(f"line {number}: the winner {row.winner[:40]!r} is unknown")
-    return rows, problems
+            log.add(number, f"the winner {row.winner[:40]!r} is unknown")
+    return rows
 
 
-def _games(rows: list[BattleRow]) -> tuple[Battles, int | None, str]:
-    """Turns repeated rows back into games; also the file's weight, and a note on what could not be told."""
+def _games(rows: list[BattleRow], log: ProblemLog) -> tuple[Battles, int | None]:
+    """Turns repeated rows back into games; also the file's weight. What could not be told goes to the log."""
     verdicts: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:
         verdicts.setdefault((str(row.question_id), row.model_a, row.model_b), []).append(_POINTS_OF_B[row.winner])
-    weight = _weight_of_file(Counter(map(len, verdicts.values())))
+    weight = strong_weight(verdicts.values())
     builder = BattleBuilder()
     untold = 0
     for (question_id, model_a, model_b), points in verdicts.items():
-        games = _unrepeat(points, weight) if weight else None
+        games = games_of_rows(points, weight) if weight else None
         if games is None:
             untold += 1
-            games = [(0, won, 0.0) for won in points]
-        for number, won, strong in games:
-            builder.add(question_id, model_a, model_b, won, strong=strong, game=number)
-    if not untold:
-        return builder.build(), weight, ""
-    note = (
-        f"the rows of {untold} of {len(verdicts)} comparisons cannot be traced back to two games; each row counts as "
-        "one plain game there, whatever the weight"
-    )
-    return builder.build(), weight, note
-
-
-def _weight_of_file(sizes: Counter[int]) -> int | None:
-    """The weight of a strong verdict that explains how many rows the comparisons have, or None."""
-    fitting = (w for w in _PUBLISHED_WEIGHTS if set(sizes) <= {1, 2, w, w + 1, 2 * w})
-    return next(fitting, None)
-
-
-def _unrepeat(points: list[float], weight: int) -> list[tuple[int, float, float]] | None:
-    """The games (number, points, strong) of one comparison, or None when its rows do not look like up to two games.
-
-    A single game is taken for the first. Of four equal rows at weight 3, one game was strong but not known which:
-    both are given half.
-    """
-    rows = len(points)
-    if rows == 1:
-        return [(1, points[0], 0.0)]
-    if rows == 2:
-        return [(1, points[0], 0.0), (2, points[1], 0.0)]
-    same = len(set(points)) == 1
-    if rows == weight and same:
-        return [(1, points[0], 1.0)]
-    if rows == 2 * weight and len(set(points[:weight])) == 1 and len(set(points[weight:])) == 1:
-        return [(1, points[0], 1.0), (2, points[-1], 1.0)]
-    if rows == weight + 1:
-        if same:
-            return [(1, points[0], 0.5), (2, points[0], 0.5)]
-        if len(set(points[1:])) == 1:
-            return [(1, points[0], 0.0), (2, points[-1], 1.0)]
-        if len(set(points[:-1])) == 1:
-            return [(1, points[0], 1.0), (2, points[-1], 0.0)]
-    return None
+            games = [RowGame(0, won) for won in points]
+        for game in games:
+            builder.add(question_id, model_a, model_b, game.points, strong=game.strong, game=game.number)
+    if untold:
+        log.add(
+            None,
+            f"the rows of {untold} of {len(verdicts)} comparisons cannot be traced back to two games; each row counts "
+            "as one plain game there, whatever the weight",
+        )
+    return builder.build(), weight

@@ -1,6 +1,7 @@
 """From verdicts to a leaderboard: pure functions over arrays, no files and no network.
 
     battles        verdicts as flat arrays, one element a game
+    repeated_rows  games from battles files that repeat the rows of strong verdicts
     outcomes       points summed per question and pair of models
     bradley_terry  strengths of models from pairwise points
     newton         the same for many resamples at once

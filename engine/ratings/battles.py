@@ -6,7 +6,7 @@ are applied later, so the same battles serve every leaderboard option.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -24,17 +24,13 @@ _STRONG: frozenset[Label] = frozenset({"A>>B", "B>>A"})
 
 
 class Judged(Protocol):
-    """One judge's verdicts on one model's answer to one question, whatever file they came from.
+    """A judge's verdicts on a model's answer to one question, whatever file they came from.
 
     `labels[i]` and `played[i]` belong to game i + 1: in game 1 the baseline is A, in game 2 the model is.
     """
 
     @property
     def question_id(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def judge(self) -> str: ...
     @property
     def labels(self) -> Sequence[Label | None]: ...
     @property
@@ -154,25 +150,19 @@ class BattleBuilder:
         )
 
 
-def battles_from_judgments(judgments: Iterable[Judged], baseline: str) -> Battles:
-    """All played games of `judgments`, each against `baseline` (always model_a here, whatever its place on the page).
+def battles_from_judgments(judgments: Mapping[tuple[str, str], Iterable[Judged]], baseline: str) -> Battles:
+    """All played games, each against `baseline` (always model_a here, whatever its place on the page).
 
-    A game that was never played is left out; one without a verdict stays, with NaN points, so that it is counted.
+    `judgments` holds one judge's verdicts on one model under (judge, model). A game that was never played is left out;
+    one without a verdict stays, with NaN points, so that it is counted. Several judges are simply pooled.
     """
     builder = BattleBuilder()
-    for judged in judgments:
-        for number, (label, played) in enumerate(zip(judged.labels, judged.played, strict=True), start=1):
-            if not played:
-                continue
-            builder.add(
-                judged.question_id,
-                baseline,
-                judged.model,
-                points_of_model(label, number),
-                strong=float(label in _STRONG),
-                game=number,
-                judge=judged.judge,
-            )
+    for (judge, model), verdicts in judgments.items():
+        for judged in verdicts:
+            for number, (label, played) in enumerate(zip(judged.labels, judged.played, strict=True), start=1):
+                if played:
+                    points, strong = points_of_model(label, number), float(label in _STRONG)
+                    builder.add(judged.question_id, baseline, model, points, strong=strong, game=number, judge=judge)
     return builder.build()
 
 

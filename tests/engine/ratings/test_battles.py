@@ -1,0 +1,116 @@
+"""What a verdict is worth, whichever place the model had on the page."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.ratings.battles import BattleBuilder, battles_from_judgments, common_opponent, points_of_model
+from engine.ratings.repeated_rows import games_of_rows, strong_weight
+from engine.records import LABELS, Label
+
+MIRROR: dict[Label, Label] = {"A>>B": "B>>A", "A>B": "B>A", "A=B": "A=B", "B>A": "A>B", "B>>A": "A>>B"}
+
+
+class Judged(NamedTuple):
+    question_id: str
+    labels: tuple[Label | None, ...]
+    played: tuple[bool, ...] = (True, True)
+
+
+@given(label=st.sampled_from(LABELS))
+def test_the_same_opinion_in_either_game_is_worth_the_same(label: Label) -> None:
+    assert points_of_model(label, 1) == points_of_model(MIRROR[label], 2)
+    assert points_of_model(label, 1) + points_of_model(label, 2) == 1.0
+
+
+def test_the_model_is_b_in_the_first_game_and_a_in_the_second() -> None:
+    battles = battles_from_judgments({("judge", "model"): [Judged("q", ("B>>A", "A>B"))]}, "baseline")
+    assert battles.points.tolist() == [1.0, 1.0]
+    assert battles.strong.tolist() == [1.0, 0.0]
+    assert battles.game.tolist() == [1, 2]
+    assert battles.weights(3).tolist() == [3.0, 1.0]
+
+
+def test_a_game_without_a_verdict_is_kept_apart_from_one_that_was_not_played() -> None:
+    judgments = {("judge", "model"): [Judged("q", (None, "A=B")), Judged("r", (None, "A>B"), (False, True))]}
+    battles = battles_from_judgments(judgments, "baseline")
+    assert len(battles) == 3
+    assert battles.labelled.tolist() == [False, True, True]
+    assert math.isnan(battles.points[0])
+
+
+def test_several_judges_are_pooled_under_their_names() -> None:
+    judged = [Judged("q", ("A>B", "A>B"))]
+    battles = battles_from_judgments({("strict", "model"): judged, ("kind", "model"): judged}, "baseline")
+    assert battles.judges == ("kind", "strict")
+    assert battles.judge.tolist() == [1, 1, 0, 0]
+
+
+def test_only_chosen_questions_or_first_games_can_be_taken() -> None:
+    judged = [Judged("q", ("A>B", "B>A")), Judged("r", ("A=B", "A=B"))]
+    battles = battles_from_judgments({("judge", "model"): judged}, "baseline")
+    assert battles.of_questions(["r", "unknown"]).points.tolist() == [0.5, 0.5]
+    assert battles.first_games().points.tolist() == [0.0, 0.5]
+
+
+def test_the_common_opponent_is_the_model_in_every_game() -> None:
+    builder = BattleBuilder()
+    assert common_opponent(builder.build()) is None
+    builder.add("q", "base", "one", 1.0)
+    assert common_opponent(builder.build()) == "base"
+    builder.add("q", "two", "base", 1.0)
+    assert common_opponent(builder.build()) == "base"
+    builder.add("q", "two", "one", 1.0)
+    assert common_opponent(builder.build()) is None
+
+
+GAMES = st.lists(st.tuples(st.sampled_from((0.0, 0.5, 1.0)), st.booleans()), min_size=1, max_size=2)
+
+
+@given(games=GAMES, weight=st.integers(2, 6))
+def test_games_written_as_repeated_rows_come_back_with_the_same_points(
+    games: list[tuple[float, bool]], weight: int
+) -> None:
+    told = [(points, strong and points != 0.5) for points, strong in games]
+    rows = [points for points, strong in told for _ in range(weight if strong else 1)]
+    back = games_of_rows(rows, weight)
+    assert back is not None
+    assert sum((1 + (weight - 1) * game.strong) * game.points for game in back) == pytest.approx(sum(rows))
+    assert sum(1 + (weight - 1) * game.strong for game in back) == len(rows)
+    one_strong_of_two = sum(strong for _, strong in told) == 1 and len(told) == 2
+    if weight > 2 and not (one_strong_of_two and rows[0] == rows[-1]):
+        assert [(game.points, bool(game.strong)) for game in back] == told
+
+
+def test_four_equal_rows_do_not_tell_which_game_was_strong() -> None:
+    games = games_of_rows([1.0] * 4, 3)
+    assert games is not None
+    assert [game.strong for game in games] == [0.5, 0.5]
+
+
+def test_rows_that_cannot_be_two_games_are_not_forced_into_them() -> None:
+    assert games_of_rows([1.0, 0.0, 1.0, 1.0], 3) is None
+    assert games_of_rows([1.0] * 5, 3) is None
+    assert games_of_rows([1.0, 1.0, 0.0], 3) is None
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "weight"),
+    [
+        ([[1.0, 1.0], [1.0] * 4, [0.0] * 6], 3),
+        ([[1.0], [1.0, 0.0]], 3),
+        ([[1.0, 0.5], [1.0] * 5 + [0.0], [1.0] * 10], 5),
+        ([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]], 2),
+        ([[1.0] * 3, [1.0, 0.5], [1.0, 0.0, 1.0, 0.0, 1.0]], 3),
+        ([[1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.5]], None),
+    ],
+)
+def test_the_weight_of_a_file_is_told_from_the_rows_of_its_comparisons(
+    comparisons: list[list[float]], weight: int | None
+) -> None:
+    assert strong_weight(comparisons) == weight
