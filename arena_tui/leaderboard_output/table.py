@@ -8,8 +8,16 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET
 
-from arena_tui.output.columns import Column, Interval, headline, interval, same_games, score_columns, stats_columns
-from arena_tui.output.safe_text import one_line, shorten, text_width
+from arena_tui.leaderboard_output.columns import (
+    Column,
+    Interval,
+    headline,
+    interval,
+    same_games,
+    score_columns,
+    stats_columns,
+)
+from arena_tui.leaderboard_output.safe_text import one_line, shorten, text_width
 from engine.ratings.leaderboard import Leaderboard, Row
 
 _GAP = 2
