@@ -1,0 +1,143 @@
+"""One chat call, from its bytes to its reply: admission, the cast's words, the time they take, faults, numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from engine.models.simulator.cast import Cast, Said
+from engine.models.simulator.chance import digest, uniform
+from engine.models.simulator.config import SimulatorConfig
+from engine.models.simulator.faults import Disconnect, Dribble, Fault, FaultPlan, Hang, Status
+from engine.models.simulator.metrics import ModelMetrics, ServerMetrics
+from engine.models.simulator.prefix_cache import PrefixCache
+from engine.models.simulator.replies import completion
+from engine.models.simulator.requests import (
+    ChatRequest,
+    Refusal,
+    error_body,
+    prompt_tokens,
+    read_chat,
+    room_for_reply,
+)
+from engine.models.simulator.wire import altered, disconnect, dribble, encode, fault_response, hang, stream
+
+
+class ChatCalls:
+    """Answers POST /v1/chat/completions."""
+
+    def __init__(self, config: SimulatorConfig, cast: Cast, metrics: ServerMetrics) -> None:
+        self._config = config
+        self._cast = cast
+        self._metrics = metrics
+        self._faults = FaultPlan(config.all_faults(), config.seed)
+        self._prefixes = PrefixCache(config.kv_cache_tokens)
+        self._slots = asyncio.Semaphore(config.max_running)
+        self._waiting = 0
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one call; raises Refusal for one that cannot be served."""
+        self._metrics.arrive()
+        try:
+            response = await self._answer(request)
+        except Refusal as refusal:
+            self._metrics.statuses[refusal.status] += 1
+            raise
+        finally:
+            self._metrics.leave()
+        self._metrics.statuses[response.status] += 1
+        return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        began = time.perf_counter()
+        body = await request.read()
+        asked = read_chat(body)
+        name = self._cast.resolve(asked.model)
+        fault = self._faults.strike(name, body)
+        if fault is not None:
+            self._metrics.faults[type(fault).__name__.lower()] += 1
+        if isinstance(fault, Status):
+            return fault_response(fault)
+        if isinstance(fault, Hang):
+            return await hang(request, fault)
+        if isinstance(fault, Disconnect) and fault.after_bytes is None:
+            return await disconnect(request, fault, b"")
+        prompt = prompt_tokens(asked.messages)
+        room = room_for_reply(asked, prompt, self._config.max_model_len)
+        seen = self._metrics.models[name]
+        async with self._slot(seen, prompt):
+            seen.prompt_tokens += prompt
+            seen.prefix_queries += prompt
+            seen.prefix_hits += self._prefixes.admit("\n".join(message.text for message in asked.messages))
+            said = self._cast.speak(name, asked, room)
+            key = digest(self._config.seed, body)
+            if delay := self._first_token_after(key):
+                await asyncio.sleep(delay)
+            seen.first_token.observe(time.perf_counter() - began)
+            response = await self._send(request, asked, name, f"chatcmpl-{key.hex()}", prompt, said, fault)
+        seen.whole_reply.observe(time.perf_counter() - began)
+        for one in said:
+            seen.generation_tokens += one.tokens
+            seen.finished[one.finish_reason] += 1
+        return response
+
+    async def _send(
+        self,
+        request: web.Request,
+        asked: ChatRequest,
+        name: str,
+        identity: str,
+        prompt: int,
+        said: list[Said],
+        fault: Fault | None,
+    ) -> web.StreamResponse:
+        speed = self._config.tokens_per_second
+        if asked.stream and fault is None:
+            told = asked.stream_options is not None and asked.stream_options.include_usage
+            return await stream(request, identity, name, said, speed, prompt if told else None)
+        if speed:
+            await asyncio.sleep(max(one.tokens for one in said) / speed)
+        reply = completion(identity, name, prompt, said)
+        if fault is None:
+            return web.Response(body=encode(reply), content_type="application/json")
+        if isinstance(fault, Disconnect):
+            return await disconnect(request, fault, encode(reply))
+        if isinstance(fault, Dribble):
+            return await dribble(request, fault, encode(reply))
+        assert not isinstance(fault, Status | Hang)
+        return web.Response(body=altered(fault, reply), content_type="application/json")
+
+    def _first_token_after(self, key: bytes) -> float:
+        config = self._config
+        if not config.latency:
+            return 0.0
+        return config.latency * (1 + config.jitter * (2 * uniform(key) - 1))
+
+    @asynccontextmanager
+    async def _slot(self, seen: ModelMetrics, tokens: int) -> AsyncIterator[None]:
+        """A place among the running requests, in order of arrival. Raises Refusal (503) when the queue is full."""
+        if self._slots.locked():
+            if self._config.max_queued and self._waiting >= self._config.max_queued:
+                self._metrics.refused += 1
+                raise Refusal(503, error_body("The request queue is full.", "Service Unavailable", 503))
+            self._waiting += 1
+            seen.waiting += 1
+            try:
+                await self._slots.acquire()
+            finally:
+                self._waiting -= 1
+                seen.waiting -= 1
+        else:
+            await self._slots.acquire()
+        seen.running += 1
+        seen.tokens_held += tokens
+        try:
+            yield
+        finally:
+            seen.running -= 1
+            seen.tokens_held -= tokens
+            self._slots.release()
