@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 from engine.models.simulator.chance import Draws
 from engine.models.simulator.config import SimulatedModel
-from engine.models.simulator.topics import language_of, topics, wants_code
+from engine.models.simulator.topics import about
 from engine.models.simulator.wording import PHRASES, Language
 
-_FEWEST_POINTS, _MORE_POINTS, _MOST_PADDING = 4, 4, 5
+_FEWEST_POINTS, _MORE_POINTS, _MOST_PADDING = 4, 4, 3
 
 
 def write_answer(model: SimulatedModel, question: str, draws: Draws) -> str:
     """One answer. A paragraph is solid with the chance `skill`, vague otherwise; verbosity adds points and padding."""
-    spoken = _language(model, question, draws)
-    phrases = PHRASES[spoken]
-    words = topics(question)
-
-    def say(sentences: tuple[str, ...]) -> str:
-        return draws.pick(sentences).replace("{t}", draws.pick(words))
+    asked = about(question)
+    phrases = PHRASES[_language(model, asked.language, draws)]
+    words = cycle(draws.shuffled(asked.topics))
 
     def solid() -> bool:
         return draws.chance(model.skill)
 
-    points = _FEWEST_POINTS + round(_MORE_POINTS * model.verbosity)
-    padding = round(_MOST_PADDING * model.verbosity)
-    blocks = [say(phrases.openings[solid()]), f"## {draws.pick(phrases.headings)}"]
-    blocks.append("\n".join(f"{number}. {say(phrases.points[solid()])}" for number in range(1, points + 1)))
-    if wants_code(question) and solid():
+    def say(sentence: str) -> str:
+        return sentence.replace("{t}", next(words))
+
+    count = _FEWEST_POINTS + round(_MORE_POINTS * model.verbosity)
+    points = [cycle(draws.shuffled(sentences)) for sentences in phrases.points]
+    blocks = [
+        say(draws.pick(phrases.openings[solid()])),
+        f"## {draws.pick(phrases.headings)}",
+        "\n".join(f"{number}. {say(next(points[solid()]))}" for number in range(1, count + 1)),
+    ]
+    if asked.wants_code and solid():
         blocks.append(f"```python\n{phrases.code}```")
-    blocks += [say(phrases.padding) for _ in range(padding)]
-    blocks.append(say(phrases.closings[solid()]))
+    padding = draws.shuffled(phrases.padding)
+    blocks += [say(sentence) for sentence in padding[: round(_MOST_PADDING * model.verbosity)]]
+    blocks.append(say(draws.pick(phrases.closings[solid()])))
     return "\n\n".join(blocks)
 
 
 def think_about(question: str) -> str:
     """What a thinking model writes before its reply."""
-    return PHRASES[language_of(question)].thought.replace("{t}", topics(question)[0])
+    asked = about(question)
+    return PHRASES[asked.language].thought.replace("{t}", asked.topics[0])
 
 
-def _language(model: SimulatedModel, question: str, draws: Draws) -> Language:
-    asked = language_of(question)
+def _language(model: SimulatedModel, asked: Language, draws: Draws) -> Language:
     if draws.chance(model.language_drift):
         return "en" if asked == "ru" else "ru"
     return asked

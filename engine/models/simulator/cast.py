@@ -12,7 +12,7 @@ from engine.models.simulator.config import SimulatedJudge, SimulatedModel, Simul
 from engine.models.simulator.constrained import constrained_text, log_probabilities
 from engine.models.simulator.requests import ChatRequest, Refusal, error_body, unknown_model
 from engine.models.simulator.tokens import count_tokens, cut
-from engine.models.simulator.topics import language_of
+from engine.models.simulator.topics import about
 from engine.models.simulator.verdicts import Case, Opinion, find_case, form_opinion, write_verdict
 from engine.models.simulator.wording import PHRASES
 
@@ -58,14 +58,17 @@ class Cast:
             raise unknown_model(name, self.names)
         return name
 
-    def speak(self, name: str, request: ChatRequest, room: int) -> list[Said]:
+    def key(self, name: str, request: ChatRequest) -> bytes:
+        """What decides the reply, apart from the sampling: who is asked, and the conversation."""
+        parts = [part for message in request.messages for part in (message.role, message.text)]
+        return digest(self._seed, name, *parts)
+
+    def speak(self, name: str, request: ChatRequest, room: int, key: bytes) -> list[Said]:
         """What `name` says, one item per choice, each within `room` tokens. Raises Refusal (400)."""
         asked = next(
             (message.text for message in request.messages if message.role == "user"), request.messages[-1].text
         )
         case = find_case(asked)
-        conversation = [part for message in request.messages for part in (message.role, message.text)]
-        key = digest(self._seed, name, *conversation)
         return [self._say(name, request, room, case, key, index) for index in range(request.n or 1)]
 
     def _say(self, name: str, request: ChatRequest, room: int, case: Case | None, key: bytes, index: int) -> Said:
@@ -81,11 +84,12 @@ class Cast:
         elif case and opinion:
             text = write_verdict(judge, case, opinion, draws)
         elif _asks_for_a_verdict(request):
-            text = PHRASES[language_of(last)].no_answers
+            text = PHRASES[about(last).language].no_answers
         else:
             text = write_answer(self._contestants[name], last, draws)
-        thought = think_about(case.question if case else last)
-        said = _within(text, thought, _thinking(judge.thinking, request), room)
+        thinking = _thinking(judge.thinking, request)
+        thought = think_about(case.question if case else last) if thinking != "none" else ""
+        said = _within(text, thought, thinking, room)
         if request.logprobs and said.content is not None:
             logprobs = log_probabilities(said.content, shares, request.top_logprobs or 0)
             said = msgspec.structs.replace(said, logprobs=logprobs)
@@ -123,6 +127,4 @@ def _within(text: str, thought: str, thinking: Thinking, room: int) -> Said:
     elif thinking == "orphan":
         text = f"{thought}\n</think>\n\n{text}"
     text, tokens, cut_short = cut(text, room)
-    return Said(
-        text, None, "length" if cut_short else "stop", tokens, count_tokens(thought) * (thinking != "none"), None
-    )
+    return Said(text, None, "length" if cut_short else "stop", tokens, count_tokens(thought), None)

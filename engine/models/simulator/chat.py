@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from engine.models.simulator.cast import Cast, Said
-from engine.models.simulator.chance import digest, uniform
+from engine.models.simulator.chance import uniform
 from engine.models.simulator.config import SimulatorConfig
 from engine.models.simulator.faults import Disconnect, Dribble, Fault, FaultPlan, Hang, Status
 from engine.models.simulator.metrics import ModelMetrics, ServerMetrics
@@ -73,8 +73,8 @@ class ChatCalls:
             seen.prompt_tokens += prompt
             seen.prefix_queries += prompt
             seen.prefix_hits += self._prefixes.admit("\n".join(message.text for message in asked.messages))
-            said = self._cast.speak(name, asked, room)
-            key = digest(self._config.seed, body)
+            key = self._cast.key(name, asked)
+            said = self._cast.speak(name, asked, room, key)
             if delay := self._first_token_after(key):
                 await asyncio.sleep(delay)
             seen.first_token.observe(time.perf_counter() - began)

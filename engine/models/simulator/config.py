@@ -37,18 +37,18 @@ class SimulatedJudge(msgspec.Struct, frozen=True, kw_only=True):
     """A judge. Two answers differ by about 0 (equal) to 1 (one is far better); its leanings are on that scale.
 
     `position_bias` (-1..1) is added in favour of place A. `verbosity_taste` (-1..1) is what twice the length is worth.
-    `language_strictness` (0..1) is what an answer in another language than the question's loses. `noise` (0..2) is the
-    standard deviation of what it makes of a pair of answers; a quarter of it differs between the two places, so
-    that some verdicts flip. `unparsed_rate` (0..1) is the chance of a reply without a usable verdict. `tie_width` and
-    `strong_from` bound ties and strong verdicts. `style` is a bare label, or an own answer and a comparison
-    before it; `spelling` is always `[[A>B]]`, or any of the ways that real judges spell it.
+    `language_strictness` (0..1) is what an answer in another language than the question's loses. `noise` (0..2) is
+    the standard deviation of what it makes of a pair of answers; some of it comes anew when the places are swapped, so
+    that verdicts flip. `unparsed_rate` (0..1) is the chance of a reply without a usable verdict. `tie_width` and
+    `strong_from` bound ties and strong verdicts. `style` is a bare label, or an own answer and a comparison before
+    it; `spelling` is always `[[A>B]]`, or any of the ways that real judges spell it.
     """
 
     name: str
     position_bias: float = 0.1
     verbosity_taste: float = 0.1
     language_strictness: float = 0.4
-    noise: float = 0.3
+    noise: float = 0.4
     unparsed_rate: float = 0.0
     tie_width: float = 0.12
     strong_from: float = 0.5
@@ -123,9 +123,9 @@ def demo_cast() -> SimulatorConfig:
     return SimulatorConfig(
         models=(
             SimulatedModel(name="sim-baseline", skill=0.5),
-            SimulatedModel(name="sim-strong", skill=0.95),
-            SimulatedModel(name="sim-careful", skill=0.75, verbosity=0.2),
-            SimulatedModel(name="sim-verbose", skill=0.6, verbosity=1.0),
+            SimulatedModel(name="sim-strong", skill=0.97),
+            SimulatedModel(name="sim-careful", skill=0.78, verbosity=0.2),
+            SimulatedModel(name="sim-verbose", skill=0.58, verbosity=1.0),
             SimulatedModel(name="sim-weak", skill=0.3, verbosity=0.5),
             SimulatedModel(name="sim-tiny", skill=0.05, verbosity=0.0, language_drift=0.3),
         ),

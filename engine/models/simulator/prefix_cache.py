@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-BLOCK_TOKENS = 64
-_BLOCK_CHARACTERS = 256  # of about BLOCK_TOKENS tokens
+BLOCK_TOKENS = 128
+_BLOCK_CHARACTERS = 512  # of about BLOCK_TOKENS tokens
 
 
 class PrefixCache:

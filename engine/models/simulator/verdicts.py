@@ -11,17 +11,15 @@ import msgspec
 from engine.models.simulator.chance import Draws, uniform
 from engine.models.simulator.config import SimulatedJudge
 from engine.models.simulator.quality import margin
-from engine.models.simulator.topics import language_of, topics
+from engine.models.simulator.topics import about
 from engine.models.simulator.wording import PHRASES
 from engine.records import LABELS, Label
 
-_START = {
-    side: re.compile(rf"(?:<\||\[)The Start of Assistant {side}'s [^|\]\n]{{1,60}}(?:\|>|\])\n?") for side in "AB"
-}
-_END = {side: re.compile(rf"\n?(?:<\||\[)The End of Assistant {side}'s ") for side in "AB"}
-_QUESTION = re.compile(r"(?:<\||\[)User (?:Prompt|Question)(?:\|>|\])\n?")
+_QUESTION_MARKS = ("User Prompt|>", "User Question]", "User Question|>")
+_BRACKETS = "<|["  # that open a delimiter
 _SPREAD = 0.5  # of the tie width: how sure a judge is of its own label
 _SPELLINGS = ("[[{}]]", "[[{}]]", "[[{}]]", "[{}]", "**{}**", "\\boxed{{{}}}", "[[ {} ]]", "**[[{}]]**", "[[{}]].")
+_TURNED = {"A>>B": "B<<A", "A>B": "B<A", "A=B": "B=A", "B>A": "A<B", "B>>A": "A<<B"}
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -45,16 +43,14 @@ def find_case(prompt: str) -> Case | None:
     Understands the delimiters of all arena-hard forks and those of MT-bench. Delimiters inside an answer stay text of
     that answer: A ends at the last end mark before B's start, B at the last end mark of all.
     """
-    start_a = _START["A"].search(prompt)
-    start_b = _START["B"].search(prompt, start_a.end()) if start_a else None
-    if start_a is None or start_b is None:
+    start_a = prompt.find("The Start of Assistant A's ")
+    start_b = prompt.find("The Start of Assistant B's ", start_a)
+    if start_a < 0 or start_b < 0:
         return None
-    head = prompt[: start_a.start()]
-    asked = _QUESTION.search(head)
     return Case(
-        head[asked.end() :].strip() if asked else head.strip(),
-        _until_end(prompt[start_a.end() : start_b.start()], "A"),
-        _until_end(prompt[start_b.end() :], "B"),
+        _question_of(prompt[:start_a]),
+        _answer_of(prompt[start_a:start_b], "The End of Assistant A's "),
+        _answer_of(prompt[start_b:], "The End of Assistant B's "),
     )
 
 
@@ -76,7 +72,8 @@ def form_opinion(judge: SimulatedJudge, seed: int, case: Case, draw: bytes, temp
 
 def write_verdict(judge: SimulatedJudge, case: Case, opinion: Opinion, draws: Draws) -> str:
     """The judge's reply in the question's language; at `unparsed_rate` it has no usable verdict."""
-    phrases = PHRASES[language_of(case.question)]
+    asked = about(case.question)
+    phrases = PHRASES[asked.language]
     label = opinion.label
     if draws.chance(judge.unparsed_rate):
         other = draws.pick([different for different in LABELS if different != label])
@@ -86,21 +83,31 @@ def write_verdict(judge: SimulatedJudge, case: Case, opinion: Opinion, draws: Dr
     if judge.style == "label":
         return spelled
     side = 1 if label == "A=B" else 0 if label.startswith("A") else 2
-    own = phrases.own_answer.replace("{t}", topics(case.question)[0])
+    own = phrases.own_answer.replace("{t}", asked.topics[0])
     return f"{own}\n\n{phrases.comparison[side]}\n\n{phrases.verdict}{spelled}"
 
 
-def _until_end(text: str, side: str) -> str:
-    ends = [found.start() for found in _END[side].finditer(text)]
-    return text[: ends[-1]] if ends else text
+def _question_of(head: str) -> str:
+    """The question in what comes before answer A's first delimiter."""
+    for mark in _QUESTION_MARKS:
+        _, found, after = head.partition(mark)
+        if found:
+            return after.rstrip(_BRACKETS).strip()
+    return head.rstrip(_BRACKETS).strip()
+
+
+def _answer_of(section: str, end_mark: str) -> str:
+    """The answer in a section that begins with its start delimiter and holds its end delimiter."""
+    text = section[section.find("\n") + 1 :]
+    end = text.rfind(end_mark)
+    return text[:end].rstrip(_BRACKETS).removesuffix("\n") if end >= 0 else text.removesuffix("\n")
 
 
 def _spell(label: str, draws: Draws) -> str:
     """One of the ways in which judges write a label: spaced, lower case, Cyrillic, turned round, other brackets."""
-    turned = {"A>>B": "B<<A", "A>B": "B<A", "A=B": "B=A", "B>A": "A<B", "B>>A": "A<<B"}[label]
     spaced = re.sub(r"([<>=]+)", r" \1 ", label)
     cyrillic = label.replace("A", "А").replace("B", "В")
-    variant = draws.pick((label, label, spaced, label.lower(), cyrillic, turned))
+    variant = draws.pick((label, label, spaced, label.lower(), cyrillic, _TURNED[label]))
     return draws.pick(_SPELLINGS).format(variant)
 
 

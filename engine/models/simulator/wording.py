@@ -162,11 +162,21 @@ PHRASES: dict[Language, Phrases] = {
     ),
 }
 
-SOLID_CUES = (
-    *("например", "провер", "потому что", "поэтому", "граничн", "итог", "таким образом", "результат", "во-первых"),
-    *("for example", "check", "because", "therefore", "edge case", "result", "such as", "for instance", "specifically"),
-)
-VAGUE_CUES = (
-    *("сложно сказать", "наверное", "возможно", "вероятно", "в целом", "не уверен", "языковая модель", "извините"),
-    *("hard to say", "perhaps", "maybe", "in general", "it depends", "not sure", "many factors", "as an ai", "sorry"),
-)
+SOLID_CUES: dict[Language, tuple[str, ...]] = {
+    "ru": ("например", "провер", "потому что", "поэтому", "граничн", "итог", "таким образом", "результат", "во-первых"),
+    "en": (
+        "for example",
+        "check",
+        "because",
+        "therefore",
+        "edge case",
+        "result",
+        "such as",
+        "instance",
+        "specifically",
+    ),
+}
+VAGUE_CUES: dict[Language, tuple[str, ...]] = {
+    "ru": ("сложно сказать", "наверное", "возможно", "вероятно", "в целом", "не уверен", "языковая модель", "извините"),
+    "en": ("hard to say", "perhaps", "maybe", "in general", "it depends", "not sure", "factors", "as an ai", "sorry"),
+}
