@@ -1,0 +1,165 @@
+"""From the bytes of a server's reply to a `Completion`, or to the reason why it is none. Pure.
+
+Whatever comes is hostile: not JSON, fields of wrong types, an error object with status 200, text that is no Unicode.
+Only what an answer is made of must be right; `usage` and everything else may be odd or absent.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from engine.errors import CallFailed, FailureKind
+from engine.judging.thinking import split_thinking
+from engine.models.refusal import error_text, failure_of_status, readable
+from engine.records import Completion, Usage
+
+FINISHED = ("stop", "length")
+CUT_BY_SERVER = ("abort", "error", "repetition")
+NO_USAGE = Usage()
+
+
+class _Message(msgspec.Struct):
+    content: Any = None
+    reasoning: Any = None  # vLLM
+    reasoning_content: Any = None  # vLLM of old, SGLang, DeepSeek
+    refusal: Any = None  # OpenAI: said in place of content
+
+
+class _Choice(msgspec.Struct):
+    message: _Message | None = None
+    finish_reason: Any = None
+
+
+class _Reply(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: Any = None
+    error: Any = None
+
+
+_decoder = msgspec.json.Decoder(_Reply)
+
+
+def read_reply(status: int, body: bytes, seconds: float = 0.0) -> Completion:
+    """The first choice of a chat completion; `seconds` is kept as the time that the call took.
+
+    Raises CallFailed: by status for anything but 200; MALFORMED when it is no usable JSON; EMPTY if no text; TRUNCATED
+    when thinking (or nothing) used up the tokens; ABORTED when the server cut it; REJECTED when a filter withheld it.
+    """
+    if status != 200:
+        raise failure_of_status(status, body)
+    reply = _decode(body)
+    if reply.error:
+        raise _error_in_reply(reply.error)
+    choice = reply.choices[0] if reply.choices else None
+    if choice is None or choice.message is None:
+        raise CallFailed(FailureKind.MALFORMED, "the reply has no choices", status=status)
+    finish_reason = choice.finish_reason or "stop"
+    if finish_reason not in FINISHED:
+        raise _odd_finish(finish_reason)
+    message = choice.message
+    written, reasoning = _texts(message)
+    visible, thought, unclosed = split_thinking(written)
+    if thought:
+        reasoning = f"{reasoning}\n\n{thought}" if reasoning else thought
+    if not visible or visible.isspace():
+        raise _no_text(message, reasoning, cut=unclosed or finish_reason == "length")
+    return Completion(visible, finish_reason, reasoning, _usage(reply.usage), seconds)
+
+
+def _decode(body: bytes) -> _Reply:
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise CallFailed(FailureKind.MALFORMED, f"the reply is no chat completion: {readable(str(error))}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _decode_with_lone_surrogates(body, error)
+
+
+def _decode_with_lone_surrogates(body: bytes, fault: Exception) -> _Reply:
+    """Some servers escape half a character (`\\ud83d`), cut off by the token limit: it becomes U+FFFD."""
+    if rb"\u" in body:
+        try:
+            loaded = json.loads(body)
+            return msgspec.convert(json.loads(_replaced(json.dumps(loaded, ensure_ascii=False))), _Reply)
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            pass
+    raise CallFailed(FailureKind.MALFORMED, f"the reply is not JSON: {readable(str(fault))}") from None
+
+
+def _replaced(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _texts(message: _Message) -> tuple[str, str | None]:
+    """What the model wrote, and what it thought where the server keeps that apart."""
+    content = message.content
+    thought = message.reasoning if message.reasoning is not None else message.reasoning_content
+    reasoning = thought if isinstance(thought, str) and thought else None
+    if isinstance(content, str):
+        return content, reasoning
+    if isinstance(content, list):  # parts, as OpenAI allows and Mistral sends
+        return _joined_parts(content), reasoning
+    if content is not None:
+        raise CallFailed(FailureKind.MALFORMED, f"the content is of type {type(content).__name__}, not text")
+    return "", reasoning
+
+
+def _joined_parts(parts: list[Any]) -> str:
+    texts = (part.get("text") for part in parts if isinstance(part, dict) and part.get("type", "text") == "text")
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _usage(told: Any) -> Usage:
+    if not isinstance(told, dict):
+        return NO_USAGE
+    return Usage(
+        _count(told.get("prompt_tokens")),
+        _count(told.get("completion_tokens")),
+        _detail(told.get("completion_tokens_details"), "reasoning_tokens"),
+        _detail(told.get("prompt_tokens_details"), "cached_tokens"),
+    )
+
+
+def _detail(details: Any, name: str) -> int:
+    return _count(details.get(name)) if isinstance(details, dict) else 0
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 and value is not True else 0
+
+
+def _no_text(message: _Message, reasoning: str | None, *, cut: bool) -> CallFailed:
+    if isinstance(message.refusal, str) and message.refusal.strip():
+        return CallFailed(FailureKind.REJECTED, f"the model refused: {readable(message.refusal)}", status=200)
+    if cut:
+        spent = "thinking used up all tokens" if reasoning else "the tokens ran out"
+        return CallFailed(
+            FailureKind.TRUNCATED,
+            f"{spent} before there was an answer",
+            status=200,
+            hint="raise max_tokens, or turn thinking off (chat_template_kwargs = { enable_thinking = false })",
+        )
+    what = "the reply holds only thinking" if reasoning else "the reply is empty"
+    return CallFailed(FailureKind.EMPTY, what, status=200)
+
+
+def _odd_finish(finish_reason: object) -> CallFailed:
+    told = readable(str(finish_reason))
+    if finish_reason in CUT_BY_SERVER:
+        return CallFailed(FailureKind.ABORTED, f"the server cut the reply off (finish_reason {told})", status=200)
+    if finish_reason == "content_filter":
+        return CallFailed(FailureKind.REJECTED, "the server's content filter withheld the reply", status=200)
+    return CallFailed(FailureKind.MALFORMED, f"the reply ended with finish_reason {told}, not in text", status=200)
+
+
+def _error_in_reply(error: Any) -> CallFailed:
+    """Gateways pass the error of the server behind them with status 200; its `code` is then that server's status."""
+    code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, str) and code.isdecimal() and len(code) == 3:
+        code = int(code)
+    if isinstance(code, int) and 400 <= code <= 599:
+        return failure_of_status(code, msgspec.json.encode({"error": error}))
+    return CallFailed(FailureKind.MALFORMED, f"an error came with status 200: {error_text(error)}", status=200)

@@ -1,0 +1,236 @@
+"""What is made of a server's reply: an answer, or the reason why there is none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from model_servers import encoded, reply
+
+from engine.errors import CallFailed, FailureKind
+from engine.models.reply import read_reply
+from engine.records import Completion, Usage
+
+
+def outcome(status: int, body: bytes) -> Completion | CallFailed:
+    try:
+        return read_reply(status, body)
+    except CallFailed as told:
+        return told
+
+
+def failure(status: int, body: bytes) -> CallFailed:
+    told = outcome(status, body)
+    assert isinstance(told, CallFailed)
+    return told
+
+
+def test_a_plain_reply_is_its_text_with_usage_and_time():
+    assert read_reply(200, encoded(" Hi\n"), seconds=1.5) == Completion(
+        content=" Hi\n", finish_reason="stop", usage=Usage(prompt_tokens=12, completion_tokens=8), seconds=1.5
+    )
+
+
+def test_a_reply_cut_by_the_token_limit_says_so():
+    assert read_reply(200, encoded("half a", "length")).finish_reason == "length"
+
+
+def test_a_server_that_names_no_finish_reason_finished():
+    assert read_reply(200, encoded("done", None)).finish_reason == "stop"
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_reasoning_is_kept_apart_under_either_name(field: str):
+    completion = read_reply(200, encoded("Four.", **{field: "2 + 2"}))
+    assert (completion.content, completion.reasoning) == ("Four.", "2 + 2")
+
+
+def test_thinking_written_into_the_content_is_taken_out_of_it():
+    completion = read_reply(200, encoded("<think>2 + 2</think>\n\nFour."))
+    assert completion.content.strip() == "Four."
+    assert completion.reasoning is not None
+    assert completion.reasoning.strip() == "2 + 2"
+
+
+def test_reasoning_of_both_kinds_is_joined():
+    completion = read_reply(200, encoded("<think>second</think>Four.", reasoning="first"))
+    assert completion.reasoning is not None
+    assert completion.reasoning.startswith("first")
+    assert "second" in completion.reasoning
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (encoded("<think>and then, and then", "length"), FailureKind.TRUNCATED),
+        (encoded(None, "length", reasoning="and then"), FailureKind.TRUNCATED),
+        (encoded("", "length"), FailureKind.TRUNCATED),
+        (encoded(None), FailureKind.EMPTY),
+        (encoded(""), FailureKind.EMPTY),
+        (encoded(" \n\t"), FailureKind.EMPTY),
+        (encoded("<think>hm</think>"), FailureKind.EMPTY),
+        (encoded("cut off in the", "abort"), FailureKind.ABORTED),
+        (encoded("cut off in the", "error"), FailureKind.ABORTED),
+        (encoded("a a a a a a", "repetition"), FailureKind.ABORTED),
+        (encoded(None, "tool_calls"), FailureKind.MALFORMED),
+        (encoded("text", 7), FailureKind.MALFORMED),
+        (encoded("", "content_filter"), FailureKind.REJECTED),
+        (encoded(None, refusal="I cannot"), FailureKind.REJECTED),
+        (encoded({"text": "an object"}), FailureKind.MALFORMED),
+        (b'{"choices": []}', FailureKind.MALFORMED),
+        (b'{"choices": null}', FailureKind.MALFORMED),
+        (b'{"choices": [{"index": 0}]}', FailureKind.MALFORMED),
+        (b'{"choices": [null]}', FailureKind.MALFORMED),
+        (b'{"choices": {"message": "x"}}', FailureKind.MALFORMED),
+        (b"{}", FailureKind.MALFORMED),
+        (b"[]", FailureKind.MALFORMED),
+        (b"null", FailureKind.MALFORMED),
+        (b"", FailureKind.MALFORMED),
+        (encoded()[:-20], FailureKind.MALFORMED),
+        (encoded().replace(b"Hi", b"H\xff"), FailureKind.MALFORMED),
+        (b"<html><body>It works!</body></html>", FailureKind.MALFORMED),
+        (b"[" * 100_000, FailureKind.MALFORMED),
+    ],
+)
+def test_what_is_no_answer_is_never_taken_for_one(body: bytes, kind: FailureKind):
+    assert failure(200, body).kind is kind
+
+
+def test_a_truncated_reply_hints_at_max_tokens():
+    assert "max_tokens" in failure(200, encoded(None, "length", reasoning="hm")).hint
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, FailureKind.REJECTED),
+        (401, FailureKind.UNAUTHORIZED),
+        (403, FailureKind.UNAUTHORIZED),
+        (404, FailureKind.REJECTED),
+        (408, FailureKind.SERVER),
+        (413, FailureKind.REJECTED),
+        (422, FailureKind.REJECTED),
+        (429, FailureKind.RATE_LIMITED),
+        (500, FailureKind.SERVER),
+        (501, FailureKind.REJECTED),
+        (502, FailureKind.SERVER),
+        (503, FailureKind.SERVER),
+        (204, FailureKind.MALFORMED),
+        (307, FailureKind.REJECTED),
+    ],
+)
+def test_a_status_tells_the_kind_of_failure(status: int, kind: FailureKind):
+    told = failure(status, b"")
+    assert (told.kind, told.status, told.title) == (kind, status, f"HTTP {status}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"message": "no such thing", "type": "x", "code": 404}}',
+        b'{"error": "no such thing"}',
+        b'{"detail": "no such thing"}',
+        b'{"message": "no such thing"}',
+        b'[{"error": {"message": "no such thing"}}]',
+        b'{"detail": [{"loc": ["body"], "msg": "no such thing"}]}',
+        b"<html><h1>no such\n thing</h1></html>",
+    ],
+)
+def test_the_servers_words_are_found_in_any_usual_shape(body: bytes):
+    assert failure(400, body).title == "HTTP 400: no such thing"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "hint"),
+    [
+        (400, "This model's maximum context length is 8192 tokens. However, your prompt", "--max-model-len"),
+        (400, "default chat template is no longer allowed", "--chat-template"),
+        (404, "The model `nope` does not exist.", "set `model`"),
+        (404, "Not Found", "/v1"),
+        (401, "Unauthorized", "api_key"),
+    ],
+)
+def test_a_refusal_says_what_to_do(status: int, message: str, hint: str):
+    assert hint in failure(status, json.dumps({"error": {"message": message}}).encode()).hint
+
+
+def test_hostile_error_text_is_one_short_readable_line():
+    title = failure(500, json.dumps({"error": "\x1b[2J\x00a\n\u202eb" + "x" * 100_000}).encode()).title
+    assert title.startswith("HTTP 500: [2J a bxxx")
+    assert title.isprintable()
+    assert len(title) < 1100
+
+
+def test_an_error_object_with_status_200_counts_as_the_status_that_it_names():
+    body = json.dumps({"error": {"message": "slow down", "code": 429}}).encode()
+    told = failure(200, body)
+    assert (told.kind, told.title) == (FailureKind.RATE_LIMITED, "HTTP 429: slow down")
+
+
+def test_an_error_object_without_a_status_is_malformed():
+    assert failure(200, b'{"error": {"message": "oops"}}').kind is FailureKind.MALFORMED
+    assert failure(200, b'{"error": "oops"}').title.endswith("oops")
+
+
+def test_half_a_character_becomes_a_replacement_character():
+    body = encoded("PLACE").replace(b"PLACE", rb"cut \ud83d here \ud83d\ude00 and \udc00")
+    assert read_reply(200, body).content == "cut \ufffd here 😀 and \ufffd"
+
+
+def test_content_in_parts_is_joined():
+    parts = [{"type": "thinking", "text": "no"}, {"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}, 7]
+    assert read_reply(200, encoded(parts)).content == "Hello"
+
+
+def test_counts_of_every_kind_are_read():
+    body = reply()
+    body["usage"]["prompt_tokens_details"] = {"cached_tokens": 5}
+    body["usage"]["completion_tokens_details"] = {"reasoning_tokens": 3}
+    assert read_reply(200, json.dumps(body).encode()).usage == Usage(12, 8, 3, 5)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, 7, [], {"prompt_tokens": "12", "completion_tokens": -1}, {"prompt_tokens": None}, {"prompt_tokens": True}],
+)
+def test_odd_usage_costs_no_answer(usage: Any):
+    assert read_reply(200, json.dumps({**reply(), "usage": usage}).encode()).usage == Usage()
+
+
+@given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode), st.integers(100, 599))
+def test_any_bytes_are_an_answer_or_a_failure(body: bytes, status: int):
+    told = outcome(status, body)
+    assert isinstance(told, Completion) or told.title.isprintable()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 999) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.fixed_dictionaries({}, optional={"content": json_values, "reasoning": json_values, "refusal": json_values}),
+    json_values | st.sampled_from(["stop", "length"]),
+    json_values,
+    json_values,
+)
+def test_any_json_in_any_place_is_an_answer_with_text_or_a_failure(
+    message: dict[str, Any], finish_reason: Any, usage: Any, error: Any
+):
+    body = {"choices": [{"message": message, "finish_reason": finish_reason}], "usage": usage, "error": error}
+    told = outcome(200, json.dumps(body).encode())
+    if isinstance(told, CallFailed):
+        assert told.title
+    else:
+        assert told.content.strip()
+        assert told.finish_reason in ("stop", "length")
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip() and "<" not in text))
+def test_text_without_thinking_comes_through_untouched(text: str):
+    assert read_reply(200, encoded(text)).content == text
