@@ -1,0 +1,126 @@
+"""How much may be asked of one endpoint, learned from its replies. Pure: seconds of one monotonic clock are passed in.
+
+Three things are kept apart:
+
+- an endpoint that is *overloaded* (429, 503, time-outs) gets fewer calls at once: half as many, at most once per round
+  trip, and one more after each window of good replies while the limit was in use (additive increase, multiplicative
+  decrease; Chiu and Jain, 1989);
+- an endpoint that is *down* (no connection, 5xx, time-outs, without a good reply between) is set aside and tried with
+  one call at a time, after rests that grow; when that lasts too long it is given up;
+- an endpoint that *refuses us* (401, 403) is given up at once.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from engine.errors import CallFailed, FailureKind
+
+OVERLOADED = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT})
+DOWN = frozenset({FailureKind.CONNECTION, FailureKind.TIMEOUT, FailureKind.SERVER})
+DOWN_AT_ONCE = 8  # failures in a row: one call in five failing by chance does not get there
+DOWN_AFTER = 3  # failures in a row, when they are also spread over DOWN_SECONDS
+DOWN_SECONDS = 2.0
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How an endpoint that is down is tried: rests in seconds between trials (doubling), and when it is given up."""
+
+    first_rest: float = 0.5
+    longest_rest: float = 15.0
+    gives_up_after: float = 180.0  # a vLLM server takes 30 to 90 s to come back
+
+
+class Health:
+    """What one endpoint can take now. `ceiling` is the most that was asked for, `limit` what it seems to bear."""
+
+    __slots__ = (
+        "_clean",
+        "_cut_at",
+        "_failing_since",
+        "_failures",
+        "_patience",
+        "_rests",
+        "ceiling",
+        "given_up",
+        "limit",
+        "ready_at",
+        "set_aside",
+        "set_aside_at",
+    )  # fmt: skip
+
+    def __init__(self, ceiling: int, patience: Patience) -> None:
+        self.ceiling = ceiling
+        self.limit = ceiling
+        self.ready_at = -math.inf  # nothing is started before
+        self.set_aside = False
+        self.set_aside_at = -math.inf
+        self.given_up: CallFailed | None = None  # why, when nothing is sent there any more
+        self._patience = patience
+        self._clean = 0
+        self._cut_at = -math.inf
+        self._failures = 0
+        self._failing_since = math.inf
+        self._rests = 0
+
+    def set_ceiling(self, ceiling: int) -> None:
+        """Change the most calls at once; raising it takes effect at once, whatever was learned before."""
+        self.limit = ceiling if ceiling > self.ceiling else min(self.limit, ceiling)
+        self.ceiling = ceiling
+
+    def allowance(self, now: float) -> int:
+        """How many calls may be in flight at `now`."""
+        if self.given_up is not None or now < self.ready_at:
+            return 0
+        return 1 if self.set_aside else self.limit
+
+    def succeeded(self, in_flight: int) -> None:
+        """A good reply came while `in_flight` calls (it included) were out."""
+        if self._failures:
+            self._is_back()
+        if self.limit < self.ceiling and in_flight >= self.limit:
+            self._clean += 1
+            if self._clean >= self.limit:
+                self.limit += 1
+                self._clean = 0
+
+    def failed(self, failure: CallFailed, started: float, now: float, retry_after: float | None = None) -> None:
+        """A call that went out at `started` failed at `now`."""
+        if failure.kind is FailureKind.UNAUTHORIZED:
+            self.given_up = failure
+            return
+        if retry_after is not None:
+            self.ready_at = max(self.ready_at, now + retry_after)
+        if (failure.kind in OVERLOADED or failure.status == 503) and started > self._cut_at:
+            self.limit = max(1, self.limit // 2)
+            self._cut_at = now
+            self._clean = 0
+        if failure.kind in DOWN:
+            self._count_against(failure, started, now)
+        elif failure.kind is not FailureKind.ABORTED:  # a server that is stopping says that
+            self._is_back()
+
+    def _is_back(self) -> None:
+        self._failures = 0
+        self._rests = 0
+        self.set_aside = False
+
+    def _count_against(self, failure: CallFailed, started: float, now: float) -> None:
+        if self._failures == 0:
+            self._failing_since = now
+        self._failures += 1
+        lasted = now - self._failing_since
+        if self.set_aside:
+            if started <= self.set_aside_at:
+                return  # it was out when the endpoint was set aside: that it fails is no news
+        elif not (self._failures >= DOWN_AT_ONCE or (self._failures >= DOWN_AFTER and lasted >= DOWN_SECONDS)):
+            return
+        self.set_aside = True
+        self.set_aside_at = now
+        rest = min(self._patience.longest_rest, self._patience.first_rest * 2.0 ** min(self._rests, 30))
+        self._rests += 1
+        self.ready_at = max(self.ready_at, now + rest)
+        if lasted >= self._patience.gives_up_after:
+            self.given_up = failure

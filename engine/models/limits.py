@@ -1,0 +1,214 @@
+"""Who may call which endpoint when: slots that are handed out in the order of asking, to the least busy endpoint.
+
+A slot is held while a request is out, never while a failed call backs off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+from engine.errors import CallFailed
+from engine.models.health import Health, Patience
+from engine.models.start_rate import StartRate
+
+PlaceT = TypeVar("PlaceT")
+
+
+class PoolClosed(Exception):  # noqa: N818 - it is no error: the run is stopping, and nothing new is started
+    """The pool hands out no more slots."""
+
+
+class Lane(Generic[PlaceT]):
+    """One endpoint as the pool sees it."""
+
+    __slots__ = ("health", "in_flight", "place", "start_rate")
+
+    def __init__(self, place: PlaceT, parallel: int, rate: float | None, patience: Patience) -> None:
+        self.place = place
+        self.in_flight = 0
+        self.health = Health(parallel, patience)
+        self.start_rate = StartRate(rate)
+
+
+class EndpointPool(Generic[PlaceT]):
+    """Slots at several endpoints: `parallel` calls in flight and `rate` starts per second at each of them.
+
+    What a call brought is told by `succeeded` or `failed` before its slot is released, so that the next one goes to an
+    endpoint that can take it. Slots are handed out first come, first served; a waiter that is cancelled loses nothing.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[PlaceT],
+        *,
+        parallel: int,
+        rate: float | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.lanes = tuple(Lane(place, parallel, rate, patience or Patience()) for place in places)
+        self.closed = False
+        self._loop = asyncio.get_running_loop()
+        self._waiters: deque[asyncio.Future[Lane[PlaceT]]] = deque()
+        self._pauses: set[asyncio.Future[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def in_flight(self) -> int:
+        return sum(lane.in_flight for lane in self.lanes)
+
+    @property
+    def capacity(self) -> int:
+        """The most calls in flight that were asked for, over all endpoints that are not given up (at least 1)."""
+        return max(1, sum(lane.health.ceiling for lane in self.lanes if lane.health.given_up is None))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether any endpoint is left that may ever be called."""
+        return any(lane.health.given_up is None for lane in self.lanes)
+
+    def set_limit(self, parallel: int) -> None:
+        """Change how many calls may be in flight at each endpoint. Fewer takes effect as calls end."""
+        for lane in self.lanes:
+            lane.health.set_ceiling(parallel)
+        self._hand_out()
+
+    def set_rate(self, rate: float | None) -> None:
+        """Change how many calls may start per second at each endpoint."""
+        for lane in self.lanes:
+            lane.start_rate.set_rate(rate)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[Lane[PlaceT]]:
+        """A slot for as long as the block lasts. Raises what `acquire` raises."""
+        lane = await self.acquire()
+        try:
+            yield lane
+        finally:
+            self.release(lane)
+
+    async def acquire(self) -> Lane[PlaceT]:
+        """Wait for a slot, which `release` must give back.
+
+        Raises PoolClosed once the pool is closed, and the CallFailed of the last endpoint when all were given up.
+        """
+        if self.closed:
+            raise PoolClosed
+        lane = None if self._waiters else self._least_busy()
+        if lane is None:
+            lane = await self._wait()
+        else:
+            lane.in_flight += 1
+        try:
+            may_start = await lane.start_rate.wait()
+        except BaseException:
+            self.release(lane)
+            raise
+        if not may_start:
+            self.release(lane)
+            raise PoolClosed
+        return lane
+
+    def release(self, lane: Lane[PlaceT]) -> None:
+        """Give a slot back; the next in line gets it at once."""
+        lane.in_flight -= 1
+        if self._waiters:
+            self._hand_out()
+
+    def succeeded(self, lane: Lane[PlaceT]) -> None:
+        """The call in a slot of `lane` brought a good reply."""
+        lane.health.succeeded(lane.in_flight)
+
+    def failed(self, lane: Lane[PlaceT], failure: CallFailed, started: float, retry_after: float | None = None) -> None:
+        """The call in a slot of `lane`, sent at loop time `started`, failed."""
+        lane.health.failed(failure, started, self._loop.time(), retry_after)
+        if not self.is_alive:
+            self._refuse_all()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, holding no slot. Raises PoolClosed as soon as the pool is closed."""
+        if self.closed:
+            raise PoolClosed
+        pause: asyncio.Future[None] = self._loop.create_future()
+        self._pauses.add(pause)
+        alarm = self._loop.call_later(seconds, _settle, pause)
+        try:
+            await pause
+        finally:
+            alarm.cancel()
+            self._pauses.discard(pause)
+
+    def close(self) -> None:
+        """Hand out no more slots: whoever waits or pauses gets PoolClosed. Slots that are held stay good."""
+        self.closed = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(PoolClosed())
+        for pause in self._pauses:
+            if not pause.done():
+                pause.set_exception(PoolClosed())
+        self._waiters.clear()
+        for lane in self.lanes:
+            lane.start_rate.interrupt()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _wait(self) -> Lane[PlaceT]:
+        if not self.is_alive:
+            raise self._refusal()
+        waiter: asyncio.Future[Lane[PlaceT]] = self._loop.create_future()
+        self._waiters.append(waiter)
+        self._hand_out()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.release(waiter.result())
+            raise
+
+    def _hand_out(self) -> None:
+        """Give every free slot to the next in line; when none is free but one will be by time alone, come back then."""
+        while self._waiters:
+            if self._waiters[0].done():
+                self._waiters.popleft()  # cancelled meanwhile
+                continue
+            lane = self._least_busy()
+            if lane is None:
+                self._come_back()
+                return
+            lane.in_flight += 1
+            self._waiters.popleft().set_result(lane)
+
+    def _least_busy(self) -> Lane[PlaceT] | None:
+        now = self._loop.time()
+        best: Lane[PlaceT] | None = None
+        for lane in self.lanes:
+            if lane.in_flight < lane.health.allowance(now) and (best is None or lane.in_flight < best.in_flight):
+                best = lane
+        return best
+
+    def _come_back(self) -> None:
+        now = self._loop.time()
+        healths = [lane.health for lane in self.lanes]
+        wakes = [health.ready_at for health in healths if health.given_up is None and health.ready_at > now]
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(wakes), self._hand_out) if wakes else None
+
+    def _refuse_all(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(self._refusal())
+        self._waiters.clear()
+
+    def _refusal(self) -> CallFailed:
+        why = next(lane.health.given_up for lane in reversed(self.lanes) if lane.health.given_up is not None)
+        return CallFailed(why.kind, why.title, endpoint=why.endpoint, status=why.status, attempts=0, hint=why.hint)
+
+
+def _settle(pause: asyncio.Future[None]) -> None:
+    if not pause.done():
+        pause.set_result(None)

@@ -1,0 +1,139 @@
+"""What an endpoint's replies say about how much may be asked of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import CallFailed, FailureKind
+from engine.models.health import DOWN_AT_ONCE, Health, Patience
+
+REFUSED = CallFailed(FailureKind.CONNECTION, "connection refused")
+TOO_MANY = CallFailed(FailureKind.RATE_LIMITED, "HTTP 429", status=429)
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health(64, Patience(first_rest=1.0, longest_rest=4.0, gives_up_after=60.0))
+
+
+def go_down(health: Health, at: float) -> None:
+    for _ in range(DOWN_AT_ONCE):
+        health.failed(REFUSED, started=at, now=at)
+
+
+def test_a_healthy_endpoint_takes_all_that_was_asked_for(health: Health):
+    health.succeeded(in_flight=64)
+    assert health.allowance(0.0) == 64
+
+
+def test_a_refused_burst_halves_the_limit_once(health: Health):
+    for _ in range(50):
+        health.failed(TOO_MANY, started=1.0, now=1.1)
+    assert health.allowance(1.1) == 32
+
+
+def test_calls_sent_after_the_cut_halve_it_again_but_never_below_one(health: Health):
+    for second in range(1, 20):
+        health.failed(TOO_MANY, started=second, now=second + 0.5)
+    assert health.allowance(30.0) == 1
+
+
+def test_a_full_queue_at_the_server_counts_as_too_much(health: Health):
+    health.failed(CallFailed(FailureKind.SERVER, "HTTP 503", status=503), started=1.0, now=1.1)
+    assert health.limit == 32
+
+
+def test_the_limit_grows_by_one_per_window_while_it_is_used_and_stops_at_the_ceiling(health: Health):
+    health.failed(TOO_MANY, started=1.0, now=1.1)
+    for _ in range(31):
+        health.succeeded(in_flight=32)
+    assert health.limit == 32
+    health.succeeded(in_flight=32)
+    assert health.limit == 33
+    for _ in range(10_000):
+        health.succeeded(in_flight=health.limit)
+    assert health.limit == 64
+
+
+def test_an_unused_limit_does_not_grow(health: Health):
+    health.failed(TOO_MANY, started=1.0, now=1.1)
+    for _ in range(1000):
+        health.succeeded(in_flight=5)
+    assert health.limit == 32
+
+
+def test_retry_after_closes_the_endpoint_until_then(health: Health):
+    health.failed(TOO_MANY, started=1.0, now=2.0, retry_after=7.0)
+    assert health.allowance(8.9) == 0
+    assert health.allowance(9.0) > 0
+
+
+def test_an_endpoint_that_fails_and_fails_is_set_aside_and_tried_with_one_call(health: Health):
+    go_down(health, 10.0)
+    assert health.set_aside
+    assert health.allowance(10.5) == 0
+    assert health.allowance(11.0) == 1
+
+
+def test_few_calls_that_fail_over_some_seconds_set_it_aside_too(health: Health):
+    for second in (0.0, 1.0, 2.5):
+        assert not health.set_aside
+        health.failed(REFUSED, started=second, now=second)
+    assert health.set_aside
+
+
+def test_failures_with_good_replies_between_set_nothing_aside(health: Health):
+    for second in range(100):
+        health.failed(REFUSED, started=second, now=second)
+        health.failed(REFUSED, started=second, now=second)
+        health.succeeded(in_flight=1)
+    assert not health.set_aside
+
+
+def test_rests_double_up_to_the_longest(health: Health):
+    go_down(health, 0.0)
+    rests = []
+    for _ in range(4):
+        trial = health.ready_at
+        health.failed(REFUSED, started=trial, now=trial)
+        rests.append(health.ready_at - trial)
+    assert rests == [2.0, 4.0, 4.0, 4.0]
+
+
+def test_calls_that_were_out_before_do_not_lengthen_the_rest(health: Health):
+    go_down(health, 10.0)
+    health.failed(REFUSED, started=9.0, now=10.9)
+    assert health.ready_at == 11.0
+
+
+@pytest.mark.parametrize("kind", [None, FailureKind.REJECTED, FailureKind.RATE_LIMITED, FailureKind.EMPTY])
+def test_any_sign_of_life_brings_it_back(health: Health, kind: FailureKind | None):
+    go_down(health, 0.0)
+    if kind is None:
+        health.succeeded(in_flight=1)
+    else:
+        health.failed(CallFailed(kind, "alive"), started=2.0, now=2.0)
+    assert health.allowance(2.0) > 1
+
+
+def test_one_that_stays_down_is_given_up_with_the_reason(health: Health):
+    go_down(health, 0.0)
+    for second in range(5, 61, 5):
+        assert health.given_up is None
+        health.failed(REFUSED, started=second, now=second)
+    assert health.given_up is REFUSED
+    assert health.allowance(1e9) == 0
+
+
+def test_one_that_refuses_our_key_is_given_up_at_once(health: Health):
+    refusal = CallFailed(FailureKind.UNAUTHORIZED, "HTTP 401", status=401)
+    health.failed(refusal, started=0.0, now=0.0)
+    assert health.given_up is refusal
+
+
+def test_a_higher_ceiling_is_used_at_once_and_a_lower_one_too(health: Health):
+    health.failed(TOO_MANY, started=1.0, now=1.1)
+    health.set_ceiling(100)
+    assert health.allowance(2.0) == 100
+    health.set_ceiling(3)
+    assert health.allowance(2.0) == 3
