@@ -1,0 +1,232 @@
+"""One model behind one or several endpoints: a chat call that ends as a `Completion` or as one `CallFailed`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from engine.errors import CallFailed, FailureKind
+from engine.events import CallEnded, CallRetried, CallStarted, Event
+from engine.models.body import read_body
+from engine.models.connection import FAULTS, failure_of, is_stale
+from engine.models.endpoint import Endpoint
+from engine.models.health import DOWN, Patience
+from engine.models.limits import EndpointPool, Lane
+from engine.models.reply import read_reply
+from engine.models.retry import delay, parse_retry_after, should_retry
+from engine.models.session import CONNECT_TIMEOUT, proxy_for
+from engine.records import Completion
+
+__all__ = ["Endpoint", "EndpointStatus", "ModelClient"]
+
+LONGEST_MESSAGE = 500  # characters kept of what failed calls say
+CANCELLED = "cancelled"  # the `error` of a call that we gave up ourselves
+
+
+class EndpointStatus(msgspec.Struct, frozen=True):
+    """One endpoint at a moment. `limit` is what it is asked to bear now, at most `parallel`."""
+
+    endpoint: str
+    in_flight: int
+    limit: int
+    parallel: int
+    set_aside: bool
+    given_up: str = ""  # why nothing is sent there any more
+
+
+class _Target:
+    """An endpoint with everything made ready that all its calls have in common."""
+
+    __slots__ = ("address", "endpoint", "headers", "proxy", "url")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.address = endpoint.address
+        self.url = endpoint.url("chat/completions")
+        self.headers = {"Content-Type": "application/json", **endpoint.headers()}
+        self.proxy = proxy_for(self.url)
+
+
+class _Fault(Exception):  # noqa: N818 - it never leaves this module
+    """A failed try, with what only this module needs to know of it."""
+
+    def __init__(self, failure: CallFailed, retry_after: float | None, stale: bool) -> None:
+        self.failure = failure
+        self.retry_after = retry_after
+        self.stale = stale
+
+
+class ModelClient:
+    """Calls the model `name` of the config: slots, retries and events around one POST.
+
+    `parallel` and `rate` hold for each endpoint, `timeout` (seconds) for one try, `attempts` for the tries of one call
+    at faults that may pass. A try at an endpoint that is known to be down costs none of them: such a call waits until
+    the endpoint is back, or until `patience` with it ends. `emit` gets a CallStarted and a CallEnded for every request.
+    Make it inside a running loop. Raises ArenaError for a key that cannot be sent.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: Sequence[Endpoint],
+        *,
+        parallel: int,
+        session: aiohttp.ClientSession,
+        emit: Callable[[Event], None],
+        rate: float | None = None,
+        timeout: float = 1200.0,
+        attempts: int = 5,
+        patience: Patience | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self._pool = EndpointPool(
+            [_Target(each) for each in endpoints], parallel=parallel, rate=rate, patience=patience
+        )
+        self._session = session
+        self._emit = emit
+        self._attempts = attempts
+        self._chance = chance
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
+        self._now = asyncio.get_running_loop().time
+
+    @property
+    def capacity(self) -> int:
+        """How many calls may be in flight at once, over all endpoints that are not given up."""
+        return self._pool.capacity
+
+    @property
+    def in_flight(self) -> int:
+        return self._pool.in_flight
+
+    def status(self) -> tuple[EndpointStatus, ...]:
+        """Every endpoint as it stands."""
+        return tuple(
+            EndpointStatus(
+                lane.place.address,
+                lane.in_flight,
+                lane.health.limit,
+                lane.health.ceiling,
+                lane.health.set_aside,
+                lane.health.given_up.title if lane.health.given_up else "",
+            )
+            for lane in self._pool.lanes
+        )
+
+    def set_parallel(self, parallel: int) -> None:
+        """Change how many calls may be in flight at each endpoint; fewer takes effect as calls end."""
+        self._pool.set_limit(parallel)
+
+    def set_rate(self, rate: float | None) -> None:
+        """Change how many calls may start per second at each endpoint; None is no bound."""
+        self._pool.set_rate(rate)
+
+    def close(self) -> None:
+        """Start nothing more. Calls in flight go on; those that wait or back off raise PoolClosed at once."""
+        self._pool.close()
+
+    async def complete(self, body: dict[str, Any]) -> Completion:
+        """The reply to one chat request (a JSON body of `chat/completions`, not streamed).
+
+        Raises CallFailed when it failed for good, and PoolClosed after `close`.
+        """
+        payload = _encode(body)
+        tried = charged = 0
+        resent = False
+        while True:
+            lane = await self._slot(tried)
+            trial = lane.health.set_aside
+            tried += 1
+            try:
+                return await self._try(lane, payload)
+            except _Fault as fault:
+                failure = fault.failure
+                pause: float | None = None  # None: for good
+                if fault.stale and not resent:
+                    resent, pause = True, 0.0
+                elif failure.kind is FailureKind.UNAUTHORIZED and self._pool.is_alive:
+                    pause = 0.0  # that endpoint is given up, another one may take us
+                else:
+                    charged += not (trial and failure.kind in DOWN and self._pool.is_alive)
+                    if should_retry(failure.kind, charged, self._attempts):
+                        pause = delay(max(charged, 1), fault.retry_after, self._chance)
+                failure.attempts = tried
+            if pause is None:
+                raise failure
+            self._emit(
+                CallRetried(self.name, failure.endpoint, failure.kind.value, failure.title, pause, tried),
+            )
+            if pause:
+                await self._pool.pause(pause)
+
+    async def _slot(self, tried: int) -> Lane[_Target]:
+        try:
+            return await self._pool.acquire()
+        except CallFailed as refusal:  # no endpoint is left
+            refusal.attempts = tried
+            raise
+
+    async def _try(self, lane: Lane[_Target], payload: bytes) -> Completion:
+        """Send the request once and give the slot back. Raises _Fault."""
+        target = lane.place
+        retry_after: str | None = None
+        stale = False
+        started = self._now()
+        self._emit(CallStarted(self.name, target.address))
+        try:
+            async with self._session.post(
+                target.url,
+                data=payload,
+                headers=target.headers,
+                proxy=target.proxy,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                status = response.status
+                if status != 200:
+                    retry_after = response.headers.get("Retry-After")
+                reply = await read_body(response)
+            seconds = self._now() - started
+            completion = read_reply(status, reply, seconds)
+        except CallFailed as told:
+            failure = told
+        except FAULTS as error:
+            seconds = self._now() - started
+            failure = failure_of(error, seconds)
+            stale = is_stale(error, seconds)
+        except BaseException:  # cancelled: the connection is closed, and with it the call at the server
+            self._emit(CallEnded(self.name, target.address, self._now() - started, None, CANCELLED))
+            self._pool.release(lane)
+            raise
+        else:
+            self._pool.succeeded(lane)
+            self._pool.release(lane)
+            self._emit(CallEnded(self.name, target.address, seconds, completion.usage))
+            return completion
+        raise self._fault(lane, failure, started, parse_retry_after(retry_after), stale)
+
+    def _fault(
+        self, lane: Lane[_Target], failure: CallFailed, started: float, retry_after: float | None, stale: bool
+    ) -> _Fault:
+        """Tell everyone about a failed try, and give its slot back."""
+        target = lane.place
+        failure.title = target.endpoint.redact(failure.title)[:LONGEST_MESSAGE]
+        failure.args = (failure.title,)
+        failure.endpoint = target.address
+        if not stale:
+            self._pool.failed(lane, failure, started, retry_after)
+        self._pool.release(lane)
+        self._emit(CallEnded(self.name, target.address, self._now() - started, None, failure.kind.value))
+        return _Fault(failure, retry_after, stale)
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (UnicodeEncodeError, RecursionError, TypeError) as error:
+        raise CallFailed(FailureKind.REJECTED, f"the request cannot be written as JSON: {error}", attempts=0) from None

@@ -1,0 +1,83 @@
+"""When a call is tried again, and after how long."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import FailureKind
+from engine.models.retry import LONGEST_BOUND, LONGEST_RETRY_AFTER, delay, parse_retry_after, should_retry
+
+
+@pytest.mark.parametrize("kind", [FailureKind.REJECTED, FailureKind.UNAUTHORIZED, FailureKind.TRUNCATED])
+def test_what_will_never_work_is_not_tried_again(kind: FailureKind):
+    assert not should_retry(kind, 1, 99)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FailureKind.CONNECTION,
+        FailureKind.TIMEOUT,
+        FailureKind.RATE_LIMITED,
+        FailureKind.SERVER,
+        FailureKind.ABORTED,
+    ],
+)
+def test_what_may_pass_is_tried_as_often_as_allowed(kind: FailureKind):
+    assert [should_retry(kind, tried, 5) for tried in range(1, 7)] == [True] * 4 + [False] * 2
+
+
+@pytest.mark.parametrize("kind", [FailureKind.EMPTY, FailureKind.MALFORMED])
+def test_an_odd_reply_is_asked_for_twice_more_at_most(kind: FailureKind):
+    assert [should_retry(kind, tried, 9) for tried in range(1, 5)] == [True, True, False, False]
+    assert not should_retry(kind, 1, 1)
+
+
+def test_the_bound_of_the_delay_doubles_until_it_is_long_enough():
+    longest = [delay(tried, None, lambda: 1.0) for tried in range(1, 9)]
+    assert longest == [1, 2, 4, 8, 16, LONGEST_BOUND, LONGEST_BOUND, LONGEST_BOUND]
+
+
+@given(st.integers(1, 10**6), st.floats(0, 1, exclude_max=True))
+def test_a_delay_is_never_longer_than_the_bound(tried: int, chance: float):
+    assert 0 <= delay(tried, None, lambda: chance) <= LONGEST_BOUND
+
+
+@given(st.floats(0, LONGEST_RETRY_AFTER), st.floats(0, 1, exclude_max=True))
+def test_a_server_that_names_a_time_is_not_asked_before(seconds: float, chance: float):
+    assert seconds <= delay(1, seconds, lambda: chance) <= seconds + 1
+
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        (" 0.25 ", 0.25),
+        ("-3", 0.0),
+        ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
+        ("Thu, 01 Jan 2026 12:00:30", 30.0),
+        ("Thu, 01 Jan 2026 11:59:00 GMT", 0.0),
+        ("86400", LONGEST_RETRY_AFTER),
+        ("inf", LONGEST_RETRY_AFTER),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float | None):
+    assert parse_retry_after(header, NOW) == seconds
+
+
+@given(st.text())
+def test_any_retry_after_is_a_bounded_time_or_nothing(header: str):
+    seconds = parse_retry_after(header)
+    assert seconds is None or (0 <= seconds <= LONGEST_RETRY_AFTER and not math.isnan(seconds))
