@@ -110,3 +110,4 @@ class CallFailed(ArenaError):
         self.endpoint = endpoint
         self.status = status
         self.attempts = attempts
+        self.retry_after: float | None = None  # seconds that the server asked to wait

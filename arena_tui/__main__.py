@@ -1,0 +1,5 @@
+"""`python -m arena_tui`."""
+
+from arena_tui.cli import entry
+
+entry()

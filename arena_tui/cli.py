@@ -1,0 +1,149 @@
+"""The command line: options and commands are declared here, what they do is imported only when one is called.
+
+`main` is the only place where an exception becomes an exit code: 0 done, 1 some calls failed for good, 2 wrong usage, config or data,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from arena_tui import console
+from arena_tui.invocation import Invocation
+from engine import __version__
+from engine.errors import ArenaError
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
+)
+@click.option("-c", "--config", "config_path", type=_FILE, help="The config file.  [default: config.toml]")
+@click.option("--data", type=_FOLDER, help="The folder that holds the benches, in place of the config's.")
+@click.option("--no-ui", is_flag=True, help="No terminal UI: the same as the command `run`.")
+@click.option("--demo", is_flag=True, help="The whole job on simulated servers and a starter bench; needs no config.")
+@click.version_option(__version__, prog_name="arena-tui")
+@click.pass_context
+def cli(context: click.Context, config_path: Path | None, data: Path | None, no_ui: bool, demo: bool) -> None:
+    """Is this checkpoint better than the last one, by how much, and can I trust that?
+
+    Asks each model the questions of a bench, has a judge compare every answer with a baseline's, twice with the
+    places swapped, and rates the models with honest 95% intervals. Everything is cached: a second run does only what
+    is missing.
+    """
+    context.obj = Invocation(config_path, data, no_ui, demo)
+    if context.invoked_subcommand is None:
+        context.invoke(run)
+
+
+def _names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if value else ()
+
+
+@cli.command()
+@click.option("--models", callback=_names, metavar="A,B", help="Only these models (the baseline takes part anyway).")
+@click.option("--stage", type=click.Choice(["all", "answers", "judgments"]), default="all")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of the seeded order.")
+@click.option(
+    "--refresh",
+    type=click.Choice(["stale", "unparsed"]),
+    multiple=True,
+    help="Make again what other settings made (stale), or what got no verdict (unparsed).",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done: calls, cached, estimated tokens.")
+@click.option("--json", "as_json", is_flag=True, help="The leaderboard as JSON on stdout.")
+@click.pass_obj
+def run(invocation: Invocation, **options: Any) -> int:
+    """Answers, judgments, leaderboard for what the config names; resumes what is there."""
+    from arena_tui.commands.run import run_command
+
+    return run_command(invocation, **options)
+
+
+@cli.command()
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv", "markdown", "arena-hard"]), default="table"
+)
+@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
+@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
+@click.option("--seed", type=int, default=42, help="Of the bootstrap.")
+@click.option("--ci", type=click.Choice(["question", "battle"]), default="question", help="What is resampled.")
+@click.option("--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]")
+@click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
+@click.option("--full-stats", is_flag=True, help="Wins, ties and losses of each model as well.")
+@click.option("--elo", is_flag=True, help="Elo ratings (the baseline at 1000) in place of win rates.")
+@click.option("--by", type=click.Choice(["category", "cluster"]), help="One leaderboard for each.")
+@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
+@click.option("--save-battles", type=_FILE, help="Write the battles there, in the original's format.")
+@click.option("--save-bootstrap", type=_FILE, help="Write the rating of every round there.")
+@click.pass_obj
+def leaderboard(invocation: Invocation, **options: Any) -> int:
+    """Bradley-Terry win rates against the baseline, with 95% intervals."""
+    from arena_tui.commands.leaderboard import leaderboard_command
+
+    return leaderboard_command(invocation, **options)
+
+
+@cli.command("import")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--name", help="The bench to import into.  [default: the folder's name]")
+@click.option("--output", type=_FILE, help="For the three YAML files: the config to write.  [default: config.toml]")
+@click.pass_obj
+def import_(invocation: Invocation, source: Path, name: str | None, output: Path | None) -> int:
+    """Bring in SOURCE: an arena-hard folder or file of either generation, or the original's three YAML files."""
+    from arena_tui.commands.importing import import_command
+
+    return import_command(invocation, source, name, output)
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 picks a free one.")
+@click.option("--latency", type=click.FloatRange(min=0), default=0.05, help="Seconds until a reply.")
+@click.option("--position-bias", type=click.FloatRange(-1, 1), default=0.1, help="Of the judge: above 0 it favours place A.")
+@click.option("--verbosity-taste", type=click.FloatRange(-1, 1), default=0.1, help="Of the judge: above 0 it favours long answers.")
+@click.option("--seed", type=int, default=0)
+def simulate(**options: Any) -> int:
+    """A simulated OpenAI-compatible server with models and a judge, to try a configuration without a GPU."""
+    from arena_tui.commands.simulate import simulate_command
+
+    return simulate_command(**options)
+
+
+@cli.command()
+@click.pass_obj
+def doctor(invocation: Invocation) -> int:
+    """Check config, data, endpoints, vLLM, GPU and disk; say what to do."""
+    from arena_tui.commands.doctor import doctor_command
+
+    return doctor_command(invocation)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        return cli.main(arguments, prog_name="arena-tui", standalone_mode=False) or console.DONE
+    except ArenaError as error:
+        return console.complain(error)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return console.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        console.say("interrupted")
+        return console.INTERRUPTED
+    except BrokenPipeError:  # the reader of stdout has gone (`| head`): that is no failure of ours
+        sys.stderr.close()
+        return console.DONE
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""`arena-tui run`, and `--no-ui`: the whole job without a terminal UI."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+import click
+
+from arena_tui import console
+from arena_tui.commands.leaderboard import show
+from arena_tui.headless import execute, run_loop
+from arena_tui.invocation import Invocation
+from arena_tui.plan_output import format_plan
+from engine.bench import Bench
+from engine.config.model import Config
+from engine.events import TaskKey
+from engine.ratings.leaderboard import LeaderboardOptions
+from engine.results import judged_bench, rate
+from engine.run import Run, stale_notes
+from engine.work.progress import RunState
+from engine.work.survey import Scope, survey
+
+
+def run_command(
+    invocation: Invocation,
+    *,
+    models: tuple[str, ...],
+    stage: str,
+    limit: int | None,
+    refresh: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Plan, or carry out and end with the leaderboard. Returns the exit code."""
+    scope = Scope(
+        models=models,
+        limit=limit,
+        refresh=frozenset(refresh),  # type: ignore[arg-type]  # click has checked the words
+        answers=stage in ("all", "answers"),
+        judgments=stage in ("all", "judgments"),
+    )
+    if dry_run and not invocation.demo:
+        return _show_plan(invocation.config(), scope)
+    return run_loop(_run(invocation, scope, dry_run=dry_run, as_json=as_json))
+
+
+async def _run(invocation: Invocation, scope: Scope, *, dry_run: bool, as_json: bool) -> int:
+    async with AsyncExitStack() as stack:
+        if invocation.demo:
+            from arena_tui.demo import SIMULATED, demo_config
+
+            config = await stack.enter_async_context(demo_config(invocation.data))
+            console.say(SIMULATED)
+        else:
+            config = invocation.config()
+        if dry_run:
+            return _show_plan(config, scope)
+        run = Run(config, scope)
+        state = await execute(run)
+        if state.phase == "interrupted":
+            console.say("Everything finished so far is saved. The same command goes on from here.")
+            return console.INTERRUPTED
+        if scope.judgments:
+            judged = judged_bench(run.bench, config.judge.model, config.judge.baseline)
+            board, _ = rate(judged, LeaderboardOptions(baseline=config.judge.baseline))
+            show(board, "json" if as_json else "table")
+        _say_what_is_off(run, state)
+        if invocation.demo:
+            console.say(f"{SIMULATED} Its files are in {run.bench.paths.root}.")
+        return console.FAILED if state.phase == "failed" else console.DONE
+
+
+def _show_plan(config: Config, scope: Scope) -> int:
+    bench = Bench.open(config.data, config.bench)
+    found = survey(config, bench, scope)
+    for line in (*found.warnings, *stale_notes(bench, found)):
+        console.say(f"warning: {line}")
+    click.echo(format_plan(found), nl=False)
+    return console.DONE
+
+
+def _say_what_is_off(run: Run, state: RunState) -> None:
+    """What a reader of the leaderboard should know about the records behind it."""
+    for key, task in state.tasks.items():
+        who = _who(key)
+        if task.truncated:
+            console.say(f"{task.truncated} {who} were cut at max_tokens: raise it if that is many")
+        if task.unparsed:
+            console.say(f"{task.unparsed} games among the {who} have no verdict; --refresh unparsed asks for them again")
+    if state.failed:
+        console.say(
+            f"{state.failed} records could not be made; why is in {run.bench.paths.errors}. "
+            "The same command tries them again."
+        )
+
+
+def _who(key: TaskKey) -> str:
+    return f"{key.stage} of {key.model}" + (f" by {key.judge}" if key.judge else "")

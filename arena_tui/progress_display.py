@@ -1,0 +1,185 @@
+"""Progress on stderr: a live table on a terminal, plain lines anywhere else. Both read the same `RunState`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from arena_tui.console import printable
+from engine.events import Event, Notice, RecordFailed
+from engine.work.progress import Pace, RunState, TaskState, pace
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PLAIN_SECONDS = 10.0
+WINDOW_SECONDS = 8.0  # over which speeds are averaged
+SHOWN_FAILURES = 5  # of the same kind, one by one; further ones are only counted
+
+
+class Display(Protocol):
+    """Shows a run. `show` is called four times a second, `notice` with every event."""
+
+    def show(self, state: RunState) -> None: ...
+
+    def notice(self, event: Event) -> None: ...
+
+    def close(self, state: RunState) -> None: ...
+
+
+def open_display(stream: TextIO) -> Display:
+    """The live table if `stream` is a terminal that can move its cursor, else plain lines."""
+    if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        return LiveDisplay(stream)
+    return PlainDisplay(stream)
+
+
+class SpeedGauge:
+    """Turns the states that it is shown into speeds over the last seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, RunState]] = deque()
+
+    def pace(self, state: RunState) -> Pace:
+        now = time.monotonic()
+        self._seen.append((now, state))
+        while len(self._seen) > 2 and now - self._seen[1][0] > WINDOW_SECONDS:
+            self._seen.popleft()
+        then, before = self._seen[0]
+        return pace(before, state, now - then)
+
+
+class _Notices:
+    """Which events become a line: every notice, and the first few failures of each kind."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, int] = {}
+
+    def line(self, event: Event) -> str | None:
+        if isinstance(event, Notice):
+            return printable(event.text if event.level == "info" else f"{event.level}: {event.text}")
+        if isinstance(event, RecordFailed):
+            count = self._failures[event.kind] = self._failures.get(event.kind, 0) + 1
+            if count <= SHOWN_FAILURES:
+                more = " (further ones are only counted)" if count == SHOWN_FAILURES else ""
+                who = f"{event.task.model}, question {event.question_id}"
+                return printable(f"failed: {who}: {event.kind}: {event.message}{more}")
+        return None
+
+
+class PlainDisplay:
+    """A line when a stage begins, every ten seconds, and when it ends."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._notices = _Notices()
+        self._gauge = SpeedGauge()
+        self._phase = "planning"
+        self._next = time.monotonic() + PLAIN_SECONDS
+
+    def show(self, state: RunState) -> None:
+        speed = self._gauge.pace(state)
+        now = time.monotonic()
+        if state.phase != self._phase or now >= self._next:
+            self._phase = state.phase
+            self._next = now + PLAIN_SECONDS
+            if state.phase in ("answers", "judgments"):
+                self._print(summary_line(state, speed))
+
+    def notice(self, event: Event) -> None:
+        if line := self._notices.line(event):
+            self._print(line)
+
+    def close(self, state: RunState) -> None:
+        self._print(closing_line(state))
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class LiveDisplay:
+    """A table of the tasks of the current stage with a bar each, redrawn in place."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(file=stream, highlight=False, markup=False)
+        self._notices = _Notices()
+        self._gauge = SpeedGauge()
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._live.start()
+
+    def show(self, state: RunState) -> None:
+        self._live.update(_table(state, self._gauge.pace(state), self._console.width), refresh=True)
+
+    def notice(self, event: Event) -> None:
+        if line := self._notices.line(event):
+            self._console.print(line, markup=False, soft_wrap=True)
+
+    def close(self, state: RunState) -> None:
+        self._live.stop()
+        self._console.print(closing_line(state), soft_wrap=True)
+
+
+def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1))
+    bar_width = max(10, width - 72)
+    rows = [(key, task) for key, task in state.tasks.items() if key.stage == state.phase]
+    for key, task in rows[:20]:
+        name = printable(key.model)
+        table.add_row(
+            Text(name, overflow="ellipsis", no_wrap=True),
+            ProgressBar(total=max(1, task.total), completed=task.cached + task.done + task.failed, width=bar_width),
+            Text(_counts(task), no_wrap=True),
+        )
+    table.columns[0].max_width = 30
+    return Group(table, Text(summary_line(state, speed), overflow="ellipsis", no_wrap=True)) if rows else Text("planning")
+
+
+def _counts(task: TaskState) -> str:
+    parts = [f"{task.cached + task.done}/{task.total}"]
+    parts += [f"{task.cached} cached"] if task.cached else []
+    parts += [f"{task.failed} failed"] if task.failed else []
+    parts += [f"{task.unparsed} without verdict"] if task.unparsed else []
+    return ", ".join(parts)
+
+
+def summary_line(state: RunState, speed: Pace) -> str:
+    """One line on the stage that is running: done, failed, cached, speeds, ETA."""
+    tasks = [task for key, task in state.tasks.items() if key.stage == state.phase]
+    total, cached = sum(task.total for task in tasks), sum(task.cached for task in tasks)
+    done, failed = sum(task.done for task in tasks), sum(task.failed for task in tasks)
+    share = f" ({(cached + done) / total:.0%})" if total else ""
+    eta = f"ETA {clock(speed.eta)}" if speed.eta is not None else "ETA -"
+    return (
+        f"{state.phase}: {cached + done}/{total}{share}, {cached} cached, {failed} failed | {state.in_flight} in flight, "
+        f"{speed.calls_per_second:.1f} calls/s, {speed.tokens_per_second:.0f} tokens/s | {eta}"
+    )
+
+
+def closing_line(state: RunState) -> str:
+    """What the run did in all."""
+    seconds = max(0.0, state.ended_at - state.started_at) if state.started_at else 0.0
+    done = sum(task.done for task in state.tasks.values())
+    cached = sum(task.cached for task in state.tasks.values())
+    retries = sum(endpoint.retries for endpoint in state.endpoints.values())
+    again = f" ({retries} tried again)" if retries else ""
+    return (
+        f"{state.phase}: {state.calls} calls{again} in {clock(seconds)}, {done} records made, {cached} cached, "
+        f"{state.failed} failed, {state.completion_tokens} tokens generated"
+    )
+
+
+def clock(seconds: float) -> str:
+    """`seconds` as h:mm:ss, or m:ss below an hour."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

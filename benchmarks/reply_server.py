@@ -1,0 +1,97 @@
+"""The quickest possible judge: answers every POST with one fixed verdict after a fixed latency. Prints its port.
+
+It counts how many requests it holds at once: `GET /stats` gives, as JSON, for each number in flight the seconds it was held.
+Usage: python reply_server.py LATENCY_SECONDS
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+import uvloop
+
+REPLY = json.dumps(
+    {
+        "id": "chatcmpl-0",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "judge",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "My final verdict is: [[A>B]]", "reasoning": None},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 900, "total_tokens": 910, "completion_tokens": 10},
+    }
+).encode()
+MODELS = json.dumps({"object": "list", "data": [{"id": "judge", "object": "model", "max_model_len": 32768}]}).encode()
+
+
+def _response(body: bytes) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+class Occupancy:
+    """Seconds spent at each number of requests in flight."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.seconds: dict[int, float] = {}
+        self._since = time.perf_counter()
+
+    def change(self, by: int) -> None:
+        now = time.perf_counter()
+        self.seconds[self.held] = self.seconds.get(self.held, 0.0) + now - self._since
+        self._since = now
+        self.held += by
+
+
+class Server(asyncio.Protocol):
+    latency = 0.0
+    occupancy = Occupancy()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.buffer = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = bytes(self.buffer[:end])
+            length = 0
+            for line in head.split(b"\r\n"):
+                if line[:15].lower() == b"content-length:":
+                    length = int(line[15:])
+            if len(self.buffer) < end + 4 + length:
+                return
+            del self.buffer[: end + 4 + length]
+            if head.startswith(b"POST"):
+                self.occupancy.change(+1)
+                asyncio.get_running_loop().call_later(self.latency, self.answer) if self.latency else self.answer()
+            elif head.startswith(b"GET /stats"):
+                self.occupancy.change(0)
+                self.transport.write(_response(json.dumps(self.occupancy.seconds).encode()))
+            else:
+                self.transport.write(_response(MODELS))
+
+    def answer(self) -> None:
+        self.occupancy.change(-1)
+        self.transport.write(_response(REPLY))
+
+
+async def main() -> None:
+    Server.latency = float(sys.argv[1])
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # until the parent closes the pipe
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

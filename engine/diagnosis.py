@@ -1,0 +1,138 @@
+"""The checks behind `arena-tui doctor`: each says what it looked at, what it found, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from typing import Literal, TypeAlias
+
+import aiohttp
+import msgspec
+
+from engine.bench import Bench
+from engine.config.model import Config
+from engine.errors import ArenaError
+from engine.models.discover import probe
+from engine.models.session import open_session
+from engine.models.tokens import load_counter
+from engine.work.reach import endpoints_of
+from engine.work.survey import Scope, survey
+
+Status: TypeAlias = Literal["ok", "note", "problem"]
+LITTLE_DISK = 2 * 2**30  # bytes: a bench of 500 questions and 20 models takes about 0.2 GiB
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One finding. A `note` does not stop a run, a `problem` does (or will)."""
+
+    status: Status
+    subject: str
+    text: str
+    hint: str = ""
+
+
+async def examine(config: Config) -> AsyncIterator[Check]:
+    """Every check of a config that could be loaded, in the order in which a run would need it."""
+    yield Check("ok", "config", f"{config.file or 'the config'} is valid")
+    for check in _bench_checks(config):
+        yield check
+    async with open_session() as session:
+        for check in await _endpoint_checks(config, session):
+            yield check
+    for check in (*_vllm_checks(config), *_gpu_checks()):
+        yield check
+    counter = await load_counter()
+    if counter is not None:
+        yield Check("ok", "tokens", f"answer lengths are counted with {counter.name}, as the original does")
+    else:
+        yield Check(
+            "note",
+            "tokens",
+            "the cl100k_base table is not here and cannot be fetched: the server's own token counts are used",
+            "to count as the original does, set TIKTOKEN_CACHE_DIR to a folder that holds the table",
+        )
+    yield _disk_check(config)
+
+
+def _bench_checks(config: Config) -> Iterator[Check]:
+    try:
+        bench = Bench.open(config.data, config.bench)
+        found = survey(config, bench, Scope())
+    except ArenaError as error:
+        yield Check("problem", "bench", error.title, error.hint)
+        return
+    yield Check("ok", "bench", f"{bench.paths.root}: {len(found.questions)} questions")
+    for warning in found.warnings:
+        yield Check("note", "bench", warning)
+    for task in (*found.answers, *found.judgments):
+        missing = task.total - task.cached
+        who = f"{task.task.stage} of {task.task.model}" + (f" by {task.task.judge}" if task.task.judge else "")
+        stale = f", {task.stale} made with other settings" if task.stale else ""
+        yield Check("ok", "bench", f"{who}: {task.cached} of {task.total} there{stale}, {missing} to make")
+
+
+async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> list[Check]:
+    """All endpoints at once: a dead host takes seconds to tell."""
+    probes = [
+        (name, endpoint, probe(session, endpoint, config.served_name(name)))
+        for name in config.models
+        for endpoint in endpoints_of(config, name)
+    ]
+    reports = await asyncio.gather(*(coming for _, _, coming in probes))
+    checks = []
+    for (name, endpoint, _), report in zip(probes, reports, strict=True):
+        subject = f"endpoint of {name}"
+        if report.ok:
+            version = f"vLLM {report.version}, " if report.version else ""
+            context = f", context {report.max_model_len} tokens" if report.max_model_len else ""
+            checks.append(
+                Check("ok", subject, f"{endpoint.base_url}: {version}{report.seconds * 1000:.0f} ms{context}")
+            )
+        else:
+            checks.append(Check("problem", subject, f"{endpoint.base_url}: {report.error}", report.hint))
+    return checks
+
+
+def _vllm_checks(config: Config) -> Iterator[Check]:
+    served = [name for name, entry in config.models.items() if entry.serve is not None]
+    program = shutil.which(config.vllm.command[0])
+    if program:
+        yield Check("ok", "vLLM", f"{program}")
+    elif served:
+        yield Check(
+            "problem",
+            "vLLM",
+            f"{config.vllm.command[0]!r} is not on the PATH, but {', '.join(served)} would be served with it",
+            "pip install 'arena-tui[vllm]', or name the program of another environment in [vllm] command",
+        )
+    else:
+        yield Check("note", "vLLM", "not on the PATH; not needed while every model has an endpoint")
+
+
+def _gpu_checks() -> Iterator[Check]:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        yield Check("note", "GPU", "no nvidia-smi here; not needed while the servers run elsewhere")
+        return
+    query = [program, "--query-gpu=index,name,memory.used,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        yield Check("problem", "GPU", f"nvidia-smi failed: {error}", "check the driver")
+        return
+    for line in told.splitlines():
+        index, name, used, total = (cell.strip() for cell in line.split(",", 3))
+        yield Check("ok", f"GPU {index}", f"{name}: {used} of {total} MiB in use")
+
+
+def _disk_check(config: Config) -> Check:
+    folder = config.data
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 2**30:.1f} GiB free for {config.data}"
+    if free < LITTLE_DISK:
+        return Check("problem", "disk", text, "make room: a run stops when the disk is full (what it saved stays intact)")
+    return Check("ok", "disk", text)

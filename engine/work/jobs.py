@@ -1,0 +1,128 @@
+"""Jobs: one per record that is still to be made, holding the parts of it that are finished.
+
+A record is made of parts that are asked for independently: the choices of an answer, the two games of a judgment.
+A part that is finished before its record is whole goes to the journal, so that a run that is killed never asks for it again;
+so does an unfinished conversation after each call (a part with fewer turns than its question, or without a label).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from engine.config.sampling import Sampling
+from engine.events import TaskKey
+from engine.records import AnswerPart, AnswerRecord, GamePart, JudgmentRecord, Question, Usage
+
+GAME_NUMBERS = (1, 2)
+
+
+@dataclass(slots=True)
+class AnswerJob:
+    """An answer of `task.model` to `question`, in `sampling.num_choices` choices."""
+
+    task: TaskKey
+    question: Question
+    sampling: Sampling
+    settings: str
+    parts: dict[int, AnswerPart] = field(default_factory=dict)
+    failed: bool = False
+
+    def units(self) -> list[AnswerUnit]:
+        """The choices that are not finished yet."""
+        return [AnswerUnit(self, index) for index in range(self.sampling.num_choices) if not self.is_finished(index)]
+
+    def is_finished(self, index: int) -> bool:
+        part = self.parts.get(index)
+        return part is not None and len(part.choice.turns) >= len(self.question.turns)
+
+    @property
+    def is_whole(self) -> bool:
+        return all(self.is_finished(index) for index in range(self.sampling.num_choices))
+
+    def calls(self) -> int:
+        """Calls that it takes to finish, if every one succeeds at once."""
+        made = sum(len(part.choice.turns) for part in self.parts.values())
+        return self.sampling.num_choices * len(self.question.turns) - made
+
+    def record(self, answer_id: str, now: float) -> AnswerRecord:
+        """The whole record; `is_whole` must hold."""
+        parts = [self.parts[index] for index in range(self.sampling.num_choices)]
+        thoughts = [part.reasoning for part in parts if part.reasoning]
+        return AnswerRecord(
+            question_id=self.question.id,
+            answer_id=answer_id,
+            model_id=self.task.model,
+            choices=tuple(part.choice for part in parts),
+            tstamp=now,
+            settings=self.settings,
+            token_counter=parts[0].token_counter,
+            finish_reason="length" if any(part.finish_reason == "length" for part in parts) else parts[0].finish_reason,
+            reasoning="\n\n".join(thoughts) or None,
+            usage=sum((part.usage for part in parts), Usage()),
+        )
+
+
+@dataclass(slots=True)
+class JudgeJob:
+    """The judgment of `task.judge` on `question`: `task.model`'s answer against the baseline's."""
+
+    task: TaskKey
+    question: Question
+    baseline: str
+    baseline_turns: tuple[str, ...]
+    model_turns: tuple[str, ...]
+    settings: str
+    inputs: str
+    asks: int  # the most calls for one game
+    parts: dict[int, GamePart] = field(default_factory=dict)
+    failed: bool = False
+
+    def units(self) -> list[GameUnit]:
+        """The games that are not finished yet."""
+        return [GameUnit(self, number) for number in GAME_NUMBERS if not self.is_finished(number)]
+
+    def is_finished(self, number: int) -> bool:
+        part = self.parts.get(number)
+        return part is not None and (part.game.score is not None or part.game.asks >= self.asks)
+
+    @property
+    def is_whole(self) -> bool:
+        return all(self.is_finished(number) for number in GAME_NUMBERS)
+
+    def calls(self) -> int:
+        """Calls that it takes to finish, if every one brings a label."""
+        return len(self.units())
+
+    def record(self, now: float) -> JudgmentRecord:
+        """The whole record; `is_whole` must hold."""
+        return JudgmentRecord(
+            question_id=self.question.id,
+            model=self.task.model,
+            judge=self.task.judge,
+            games=tuple(self.parts[number].game for number in GAME_NUMBERS),
+            baseline=self.baseline,
+            tstamp=now,
+            settings=self.settings,
+            inputs=self.inputs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerUnit:
+    """One choice of one answer: a conversation that is held turn by turn."""
+
+    job: AnswerJob
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class GameUnit:
+    """One game of one judgment."""
+
+    job: JudgeJob
+    number: int
+
+
+Job: TypeAlias = AnswerJob | JudgeJob
+Unit: TypeAlias = AnswerUnit | GameUnit

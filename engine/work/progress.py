@@ -1,0 +1,220 @@
+"""One reducer, one immutable state: what every front end (terminal UI, plain lines, JSON) reads.
+
+`reduce` is pure. A state is never changed, so a front end may keep one as long as it likes and compare it with the
+next. Counters only ever grow within a run, which is what lets `Pace` turn two states into speeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from engine.events import (
+    CallEnded,
+    CallRetried,
+    CallStarted,
+    Event,
+    Notice,
+    RecordFailed,
+    RecordSaved,
+    RunEnded,
+    StageStarted,
+    TaskKey,
+    TaskPlanned,
+)
+
+Phase: TypeAlias = Literal["planning", "answers", "judgments", "done", "failed", "interrupted"]
+KEPT_NOTICES = 200
+
+_replace = msgspec.structs.replace
+
+
+class TaskState(msgspec.Struct, frozen=True):
+    """Records of one task. `done` were made in this run, `cached` before it; `won` of `weighed` games went to the model.
+
+    `won` counts a tie as half and, like `weighed`, a strong verdict as `STRONG` games: their ratio is a provisional score.
+    """
+
+    total: int = 0
+    cached: int = 0
+    stale: int = 0
+    done: int = 0
+    failed: int = 0
+    truncated: int = 0
+    unparsed: int = 0
+    won: float = 0.0
+    weighed: float = 0.0
+
+    @property
+    def left(self) -> int:
+        """Records that are neither there nor given up."""
+        return max(0, self.total - self.cached - self.done - self.failed)
+
+
+class EndpointState(msgspec.Struct, frozen=True):
+    """Traffic of one model at one endpoint; `seconds` is the sum of the wall times of ended calls."""
+
+    in_flight: int = 0
+    calls: int = 0
+    errors: int = 0
+    retries: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    seconds: float = 0.0
+
+
+EndpointKey: TypeAlias = tuple[str, str]  # model entry, base URL
+
+
+class RunState(msgspec.Struct, frozen=True):
+    """A run as it stands. Mappings are read-only views in the order in which their keys first came up."""
+
+    phase: Phase = "planning"
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    tasks: Mapping[TaskKey, TaskState] = MappingProxyType({})
+    endpoints: Mapping[EndpointKey, EndpointState] = MappingProxyType({})
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def calls(self) -> int:
+        """Calls that have ended, well or not."""
+        return sum(endpoint.calls for endpoint in self.endpoints.values())
+
+    @property
+    def in_flight(self) -> int:
+        return sum(endpoint.in_flight for endpoint in self.endpoints.values())
+
+    @property
+    def completion_tokens(self) -> int:
+        return sum(endpoint.completion_tokens for endpoint in self.endpoints.values())
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(endpoint.prompt_tokens for endpoint in self.endpoints.values())
+
+    @property
+    def failed(self) -> int:
+        """Records that could not be made."""
+        return sum(task.failed for task in self.tasks.values())
+
+
+STRONG = 3
+_WON_BY_A: dict[str, tuple[float, float]] = {  # label -> (share won by A, weight) x weight
+    "A>>B": (STRONG, STRONG),
+    "A>B": (1.0, 1.0),
+    "A=B": (0.5, 1.0),
+    "B>A": (0.0, 1.0),
+    "B>>A": (0.0, STRONG),
+}
+
+
+def _with_task(state: RunState, key: TaskKey, task: TaskState) -> RunState:
+    return _replace(state, tasks=MappingProxyType({**state.tasks, key: task}))
+
+
+def _with_endpoint(state: RunState, key: EndpointKey, endpoint: EndpointState) -> RunState:
+    return _replace(state, endpoints=MappingProxyType({**state.endpoints, key: endpoint}))
+
+
+_NO_TASK = TaskState()
+_NO_TRAFFIC = EndpointState()
+
+
+def reduce(state: RunState, event: Event) -> RunState:
+    """The state after `event`."""
+    match event:
+        case CallStarted(model, url):
+            was = state.endpoints.get((model, url), _NO_TRAFFIC)
+            return _with_endpoint(state, (model, url), _replace(was, in_flight=was.in_flight + 1))
+        case CallEnded(model=model, endpoint=url):
+            return _with_endpoint(state, (model, url), _call_ended(state.endpoints.get((model, url), _NO_TRAFFIC), event))
+        case RecordSaved(task=key):
+            return _with_task(state, key, _record_saved(state.tasks.get(key, _NO_TASK), event))
+        case CallRetried(model=model, endpoint=url):
+            was = state.endpoints.get((model, url), _NO_TRAFFIC)
+            return _with_endpoint(state, (model, url), _replace(was, retries=was.retries + 1))
+        case RecordFailed(task=key):
+            task = state.tasks.get(key, _NO_TASK)
+            return _with_task(state, key, _replace(task, failed=task.failed + 1))
+        case TaskPlanned(task=key):
+            task = state.tasks.get(key, _NO_TASK)
+            planned = _replace(task, total=event.total, cached=event.cached, stale=event.stale)
+            return _with_task(state, key, planned)
+        case StageStarted():
+            return _replace(state, phase=event.stage, started_at=state.started_at or event.at)
+        case Notice():
+            return _replace(state, notices=(*state.notices, event)[-KEPT_NOTICES:])
+        case RunEnded():
+            return _replace(state, phase=event.outcome, ended_at=event.at)
+
+
+def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:
+    if (usage := event.usage) is None:
+        return _replace(
+            endpoint,
+            in_flight=endpoint.in_flight - 1,
+            calls=endpoint.calls + 1,
+            errors=endpoint.errors + 1,
+            seconds=endpoint.seconds + event.seconds,
+        )
+    return _replace(
+        endpoint,
+        in_flight=endpoint.in_flight - 1,
+        calls=endpoint.calls + 1,
+        prompt_tokens=endpoint.prompt_tokens + usage.prompt_tokens,
+        completion_tokens=endpoint.completion_tokens + usage.completion_tokens,
+        cached_tokens=endpoint.cached_tokens + usage.cached_tokens,
+        seconds=endpoint.seconds + event.seconds,
+    )
+
+
+def _record_saved(task: TaskState, event: RecordSaved) -> TaskState:
+    won, weighed, unparsed = task.won, task.weighed, task.unparsed
+    for number, label in enumerate(event.labels, start=1):
+        if label is None:
+            unparsed += 1
+            continue
+        by_a, weight = _WON_BY_A[label]
+        won += by_a if number == 2 else weight - by_a  # the model is A in game 2
+        weighed += weight
+    return _replace(
+        task,
+        done=task.done + 1,
+        truncated=task.truncated + event.truncated,
+        unparsed=unparsed,
+        won=won,
+        weighed=weighed,
+    )
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Speeds between two states of one run. `eta` is the seconds that are left at this speed, None while unknown."""
+
+    calls_per_second: float
+    tokens_per_second: float
+    records_per_second: float
+    eta: float | None
+
+
+def pace(before: RunState, after: RunState, seconds: float) -> Pace:
+    """How fast the run went from `before` to `after`, `seconds` apart; the ETA is of the phase that `after` is in."""
+    if seconds <= 0:
+        return Pace(0.0, 0.0, 0.0, None)
+    stage = after.phase
+
+    def settled(state: RunState) -> int:
+        return sum(task.done + task.failed for key, task in state.tasks.items() if key.stage == stage)
+
+    records = (settled(after) - settled(before)) / seconds
+    left = sum(task.left for key, task in after.tasks.items() if key.stage == stage)
+    return Pace(
+        calls_per_second=(after.calls - before.calls) / seconds,
+        tokens_per_second=(after.completion_tokens - before.completion_tokens) / seconds,
+        records_per_second=records,
+        eta=left / records if records > 0 else None,
+    )

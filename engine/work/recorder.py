@@ -1,0 +1,73 @@
+"""From finished parts to records on disk: the one place where a run hands results to the bench's writer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from engine.bench.layout import BenchPaths
+from engine.bench.writer import BenchWriter
+from engine.errors import CallFailed
+from engine.events import RecordFailed, RecordSaved
+from engine.records import AnswerPart, Failure, GamePart
+from engine.work.jobs import AnswerJob, AnswerUnit, GameUnit, JudgeJob, Unit
+
+
+class Recorder:
+    """Keeps every finished part: in the journal while its record is not whole, then as the record itself.
+
+    The events that announce a record ride with it through the writer, which sends them once it is on disk.
+    """
+
+    def __init__(self, paths: BenchPaths, writer: BenchWriter, now: Callable[[], float] = time.time) -> None:
+        self._paths = paths
+        self._writer = writer
+        self._now = now
+
+    def keep_answer(self, job: AnswerJob, part: AnswerPart) -> None:
+        """Keep a choice of `job`, finished or not."""
+        job.parts[part.choice.index] = part
+        if not job.is_whole:
+            self._writer.append(self._paths.journal, part)
+            return
+        record = job.record(uuid4().hex[:22], self._now())
+        saved = RecordSaved(job.task, job.question.id, truncated=record.finish_reason == "length")
+        self._writer.append(self._paths.answers(job.task.model), record, saved)
+
+    def keep_game(self, job: JudgeJob, part: GamePart) -> None:
+        """Keep a game of `job`, with its label or without one so far."""
+        job.parts[part.number] = part
+        if not job.is_whole:
+            self._writer.append(self._paths.journal, part)
+            return
+        record = job.record(self._now())
+        saved = RecordSaved(
+            job.task,
+            job.question.id,
+            truncated=any(game is not None and game.finish_reason == "length" for game in record.games),
+            labels=tuple(game.score if game is not None else None for game in record.games),
+        )
+        self._writer.append(self._paths.judgments(job.task.judge, job.task.model), record, saved)
+
+    def fail(self, unit: Unit, error: CallFailed) -> None:
+        """Put a call that failed for good in errors.jsonl; its record counts as failed once, whatever else fails of it."""
+        job = unit.job
+        first = not job.failed
+        job.failed = True
+        failure = Failure(
+            stage=job.task.stage,
+            model=job.task.model,
+            question_id=job.question.id,
+            kind=error.kind.value,
+            message=error.title,
+            attempts=error.attempts,
+            tstamp=self._now(),
+            judge=job.task.judge or None,
+            game=unit.number if isinstance(unit, GameUnit) else None,
+            choice=unit.index if isinstance(unit, AnswerUnit) else None,
+            status=error.status,
+            endpoint=error.endpoint or None,
+        )
+        announced = RecordFailed(job.task, job.question.id, failure.kind, failure.message) if first else None
+        self._writer.append(self._paths.errors, failure, announced)

@@ -1,0 +1,105 @@
+"""Who takes part: which models answer, which judge, which are judged. Pure; every problem is named, none is guessed away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from engine.config.model import Config
+from engine.errors import ConfigProblem
+
+
+@dataclass(frozen=True)
+class Roster:
+    """`answering` models have calls to make or answers on disk; `judged` ones are compared with `baseline` by every judge."""
+
+    answering: Sequence[str]
+    judged: Sequence[str]
+    judges: Sequence[str]
+    baseline: str
+    problems: Sequence[ConfigProblem] = ()
+    warnings: Sequence[str] = ()
+
+
+def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[str, int]) -> Roster:
+    """Who takes part in a run of `config`, restricted to the contestants `only` if there are any.
+
+    `answers_on_disk` maps each model with an answer file to its number of answers. The baseline always takes part.
+    """
+    problems: list[ConfigProblem] = []
+    baseline, judges = config.judge.baseline, list(config.judge.model)
+    known = {*config.models, *answers_on_disk}
+    for name in only:
+        if name not in known:
+            close = get_close_matches(name, sorted(known), n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+            problems.append(ConfigProblem("--models", f"there is no model {name!r}", hint))
+
+    answering = [name for name in config.answer_models() if not only or name in only or name == baseline]
+    if only and baseline in config.models and baseline not in answering and not answers_on_disk.get(baseline):
+        answering.insert(0, baseline)
+    reachable = [name for name in answering if name in config.models and config.models[name].can_be_called]
+    for name in answering:
+        if name not in reachable and not answers_on_disk.get(name):
+            problems.append(
+                ConfigProblem(
+                    f"models.{name}",
+                    "has neither answers on disk nor an endpoint",
+                    f'add endpoints = [{{ base_url = "http://localhost:8000/v1" }}] to [models."{name}"]',
+                )
+            )
+
+    with_answers = sorted({*answers_on_disk, *reachable})
+    judged = [name for name in config.judged_models(with_answers) if (not only or name in only) and name != baseline]
+    if baseline not in with_answers:
+        problems.append(
+            ConfigProblem(
+                "judge.baseline",
+                f"{baseline!r} has neither answers on disk nor an endpoint",
+                f'put its answers in model_answer/ or add it to [answers] models with a [models."{baseline}"] entry',
+            )
+        )
+    for name in judged:
+        if name not in with_answers and name not in answering:
+            problems.append(
+                ConfigProblem("judge.models", f"{name!r} has no answers", "add it to [answers] models, or take it out")
+            )
+    return Roster(answering, judged, judges, baseline, problems, _judge_warnings(config, judges, judged))
+
+
+def _judge_warnings(config: Config, judges: Sequence[str], judged: Sequence[str]) -> list[str]:
+    """A judge prefers its own style: say where it would judge itself or a relative."""
+    warnings = []
+    contestants = [*judged, config.judge.baseline]
+    for judge in judges:
+        if judge in contestants:
+            warnings.append(f"{judge} judges its own answers: judges prefer their own style, so its score is not to be trusted")
+        relatives = [name for name in contestants if name != judge and family(config, name) == family(config, judge)]
+        if relatives:
+            warnings.append(f"{judge} judges models of its own family ({', '.join(relatives)}): it may favour them")
+    return warnings
+
+
+# Names by which base models are known. A fine-tune carries its base model's name as a rule ("SELM-Llama-3-8B").
+_FAMILIES = (
+    "llama qwen qwq mistral mixtral ministral gemma gemini phi aya command vikhr saiga gigachat yandexgpt deepseek glm yi "
+    "falcon gpt chatgpt claude o1 o3 o4 olmo internlm granite nemotron kimi minimax solar exaone"
+).split()
+_UNMISTAKABLE = 5  # letters: shorter names (phi, yi) count only as a whole word
+
+
+def family(config: Config, name: str) -> str:
+    """The family of a model: what the config says, else the first known family in its name, else the name itself."""
+    entry = config.models.get(name)
+    if entry is not None and entry.family:
+        return entry.family.casefold()
+    lowered = name.casefold()
+    words = re.findall(r"[a-z]+", lowered) + re.findall(r"[a-z0-9]+", lowered)
+    hits = [
+        (lowered.index(known), known)
+        for known in _FAMILIES
+        if known in words or (len(known) >= _UNMISTAKABLE and any(known in word for word in words))
+    ]
+    return min(hits)[1] if hits else lowered

@@ -1,0 +1,113 @@
+"""The scheduler: keeps a model's endpoints busy with units of work, a few more units begun than there are slots.
+
+A unit that was begun waits for a slot inside the model's client, so the moment a call ends the next one goes out; and while
+some units back off after a failure, others use their slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+from engine.errors import CallFailed
+from engine.models.limits import PoolClosed
+
+BEGUN_PER_SLOT = 2
+
+UnitT = TypeVar("UnitT")
+
+
+class Gate:
+    """Whether new units may be begun: open, paused, or closed for good."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+        self.closed = False
+
+    @property
+    def paused(self) -> bool:
+        return not self._open.is_set()
+
+    def pause(self) -> None:
+        self._open.clear()
+
+    def resume(self) -> None:
+        self._open.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._open.set()
+
+    async def passed(self) -> bool:
+        """Wait while paused; False once closed."""
+        await self._open.wait()
+        return not self.closed
+
+
+class HasCapacity(Protocol):
+    """Something with a number of calls that it takes at once."""
+
+    @property
+    def capacity(self) -> int: ...
+
+
+class Lane(Generic[UnitT]):
+    """One model's queue of units and the tasks that play them."""
+
+    def __init__(
+        self,
+        units: Iterable[UnitT],
+        client: HasCapacity,
+        play: Callable[[UnitT], Awaitable[None]],
+        fail: Callable[[UnitT, CallFailed], None],
+        gate: Gate,
+    ) -> None:
+        self._units = units
+        self._client = client
+        self._play = play
+        self._fail = fail
+        self._gate = gate
+        self._begun: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+        self._broken: BaseException | None = None
+
+    async def run(self) -> None:
+        """Play every unit, until none is left or the gate closes; then wait for those that were begun.
+
+        Raises what broke a unit (StorageError, a defect), after the others were cancelled.
+        """
+        try:
+            for unit in self._units:
+                while len(self._begun) >= BEGUN_PER_SLOT * self._client.capacity and not self._broken:
+                    self._room.clear()
+                    await self._room.wait()
+                if self._broken or not await self._gate.passed():
+                    break
+                task = asyncio.create_task(self._guarded(unit))
+                self._begun.add(task)
+                task.add_done_callback(self._settled)
+            while self._begun and not self._broken:
+                self._room.clear()
+                await self._room.wait()
+        finally:
+            for task in self._begun:
+                task.cancel()
+            await asyncio.gather(*self._begun, return_exceptions=True)
+        if self._broken:
+            raise self._broken
+
+    async def _guarded(self, unit: UnitT) -> None:
+        try:
+            await self._play(unit)
+        except CallFailed as error:
+            self._fail(unit, error)
+        except PoolClosed:
+            pass  # the run is stopping: what is missing is done by the next one
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        self._begun.discard(task)
+        self._room.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken = self._broken or error

@@ -1,0 +1,160 @@
+"""The survey: reads a bench and plans what a config still needs of it. `--dry-run` prints it, a run carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.bench import Bench
+from engine.bench.answers import StoredAnswer
+from engine.config.model import Config
+from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest
+from engine.errors import BenchError, ConfigError
+from engine.judging.prompts import JudgePrompt, judge_prompt
+from engine.records import AnswerPart, GamePart, Question
+from engine.work.order import DEFAULT_SEED, seeded_order
+from engine.work.plan import JudgeTask, Refresh, TaskPlan, plan_answers, plan_judgments
+from engine.work.roster import Roster, draw_roster
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which part of the work a command asks for. `models` empty means all of them, `limit` None all questions."""
+
+    models: tuple[str, ...] = ()
+    limit: int | None = None
+    refresh: frozenset[Refresh] = frozenset()
+    seed: int = DEFAULT_SEED
+    answers: bool = True
+    judgments: bool = True
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is and what is missing. `settings` maps the digests of today's settings to what they stand for."""
+
+    roster: Roster
+    questions: Sequence[Question]
+    answers: Sequence[TaskPlan]
+    judgments: Sequence[TaskPlan]
+    judging: Mapping[str, JudgeTask]
+    settings: Mapping[str, Mapping[str, object]]
+    warnings: Sequence[str] = ()
+
+    @property
+    def calls(self) -> int:
+        return sum(task.calls for task in (*self.answers, *self.judgments))
+
+
+@dataclass
+class _Reader:
+    """Reads each file of the bench once, and collects what was wrong with them."""
+
+    bench: Bench
+    warnings: list[str] = field(default_factory=list)
+    _answers: dict[str, dict[str, StoredAnswer]] = field(default_factory=dict)
+
+    def answers(self, model: str) -> dict[str, StoredAnswer]:
+        if model not in self._answers:
+            loaded = self.bench.answers(model)
+            self.warnings.extend(str(problem) for problem in loaded.problems)
+            self._answers[model] = loaded.items
+        return self._answers[model]
+
+
+def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
+    """Read the bench and plan. Raises ConfigError (who takes part cannot be told) and BenchError (no questions)."""
+    reader = _Reader(bench)
+    on_disk = {name: len(reader.answers(name)) for name in bench.models_with_answers()}
+    roster = draw_roster(config, scope.models, on_disk)
+    if roster.problems:
+        raise ConfigError(str(config.file or "config"), roster.problems)
+    questions = _questions(bench, scope, reader)
+    parts = bench.journal()
+    settings: dict[str, Mapping[str, object]] = {}
+
+    answer_plans: list[TaskPlan] = []
+    for model in roster.answering if scope.answers else ():
+        for category in {question.category for question in questions}:
+            shaped = answer_settings(config, model, category)
+            settings[settings_digest(shaped)] = shaped
+        mine = [part for part in parts if isinstance(part, AnswerPart)]
+        plan = plan_answers(config, model, questions, reader.answers(model), mine, scope.refresh)
+        answer_plans.append(plan if _can_call(config, model) else plan.only_cached())
+
+    judging: dict[str, JudgeTask] = {}
+    judge_plans: list[TaskPlan] = []
+    awaited = {plan.task.model: {job.question.id for job in plan.jobs} for plan in answer_plans}
+    prompt = prompt_of(config)
+    for judge in roster.judges if scope.judgments else ():
+        shaped = judge_settings(config, judge, settings_digest({"system": prompt.system, "template": prompt.template}))
+        judging[judge] = JudgeTask(
+            judge=judge,
+            baseline=roster.baseline,
+            prompt=prompt,
+            settings=settings_digest(shaped),
+            asks=config.judge.retries,
+            max_tokens=judge_sampling(config, judge).max_tokens,
+        )
+        settings[judging[judge].settings] = shaped
+        for model in roster.judged:
+            judge_plans.append(_plan_judging(judging[judge], model, bench, reader, questions, parts, scope, awaited))
+    warnings = (*roster.warnings, *reader.warnings, *_gaps(roster, questions, reader, awaited))
+    return Survey(roster, questions, answer_plans, judge_plans, judging, settings, warnings)
+
+
+def prompt_of(config: Config) -> JudgePrompt:
+    """The judge prompt that the config names or spells out."""
+    prompt = config.judge.prompt
+    return judge_prompt(prompt) if isinstance(prompt, str) else judge_prompt(prompt.system, prompt.template)
+
+
+def _questions(bench: Bench, scope: Scope, reader: _Reader) -> list[Question]:
+    loaded = bench.questions()
+    reader.warnings.extend(str(problem) for problem in loaded.problems)
+    if not loaded.items:
+        raise BenchError(f"{bench.paths.questions}: there is no question in it", "a question set needs at least one line")
+    return seeded_order(loaded.items, scope.seed)[: scope.limit]
+
+
+def _plan_judging(
+    judging: JudgeTask,
+    model: str,
+    bench: Bench,
+    reader: _Reader,
+    questions: Sequence[Question],
+    parts: Sequence[AnswerPart | GamePart],
+    scope: Scope,
+    awaited: Mapping[str, Collection[str]],
+) -> TaskPlan:
+    stored = bench.judgments(judging.judge, model)
+    reader.warnings.extend(str(problem) for problem in stored.problems)
+    return plan_judgments(
+        judging,
+        model,
+        questions,
+        reader.answers(judging.baseline),
+        reader.answers(model),
+        stored.items,
+        [part for part in parts if isinstance(part, GamePart)],
+        scope.refresh,
+        {*awaited.get(model, ()), *awaited.get(judging.baseline, ())},
+    )
+
+
+def _can_call(config: Config, model: str) -> bool:
+    return model in config.models and config.models[model].can_be_called
+
+
+def _gaps(
+    roster: Roster, questions: Sequence[Question], reader: _Reader, awaited: Mapping[str, Collection[str]]
+) -> list[str]:
+    """Answers that nobody is going to make: their questions are not judged, and that must be said."""
+    gaps = []
+    for model in dict.fromkeys((roster.baseline, *roster.judged)):
+        have = reader.answers(model)
+        coming = awaited.get(model, ())
+        missing = sum(question.id not in have and question.id not in coming for question in questions)
+        if missing:
+            gaps.append(f"{model}: {missing} of {len(questions)} answers are missing and nothing here will make them")
+    return gaps

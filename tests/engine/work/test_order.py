@@ -1,0 +1,51 @@
+"""Questions in a seeded random order; judge calls that share a prefix side by side."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.events import TaskKey
+from engine.records import Question
+from engine.work.jobs import JudgeJob
+from engine.work.order import question_major, seeded_order
+
+
+def question(name: str) -> Question:
+    return Question(name, (f"What is {name}?",))
+
+
+def job(name: str, model: str) -> JudgeJob:
+    return JudgeJob(TaskKey("judgments", model, "judge"), question(name), "base", ("a",), ("b",), "s", "i", asks=3)
+
+
+@given(st.lists(st.text(min_size=1, max_size=8), unique=True, max_size=30), st.integers(0, 99))
+def test_the_order_depends_on_ids_and_seed_alone(names, seed):
+    questions = [question(name) for name in names]
+    assert seeded_order(questions, seed) == seeded_order(reversed(questions), seed)
+
+
+def test_another_seed_gives_another_order():
+    questions = [question(str(number)) for number in range(20)]
+    assert seeded_order(questions, 1) != seeded_order(questions, 2)
+
+
+def test_a_question_more_does_not_move_the_others():
+    questions = [question(str(number)) for number in range(20)]
+    more = seeded_order([*questions, question("new")])
+    assert [q for q in more if q.id != "new"] == seeded_order(questions)
+
+
+def test_games_of_one_question_are_neighbours_and_game_one_goes_first():
+    jobs = [job(name, model) for model in ("small", "large") for name in ("q1", "q2")]
+    units = question_major(jobs)
+    assert [(u.job.question.id, u.number, u.job.task.model) for u in units] == [
+        ("q1", 1, "small"),
+        ("q1", 1, "large"),
+        ("q1", 2, "small"),
+        ("q1", 2, "large"),
+        ("q2", 1, "small"),
+        ("q2", 1, "large"),
+        ("q2", 2, "small"),
+        ("q2", 2, "large"),
+    ]
