@@ -38,9 +38,12 @@ class StoredJudgment(msgspec.Struct, frozen=True):
     prompts: tuple[str | None, ...] = ()
 
 
-def load_judgments(path: Path, *, prompts: bool = True) -> Loaded[dict[str, StoredJudgment]]:
+def load_judgments(
+    path: Path, *, prompts: bool = True, baseline: str | None = None
+) -> Loaded[dict[str, StoredJudgment]]:
     """The judgments by question id; of several of one question the last counts.
 
+    With `baseline`, judgments that name another one are passed over, so that those of an earlier baseline are found again.
     A score that is no label is None and told. With `prompts` False no prompts are kept, so that `is_current` is False
     for judgments without `inputs`. A file that is not there has none. Raises BenchError if it cannot be read.
     """
@@ -51,7 +54,9 @@ def load_judgments(path: Path, *, prompts: bool = True) -> Loaded[dict[str, Stor
         frame = scan(path, JUDGMENT_WITH_PROMPTS, log)
     found: dict[str, StoredJudgment] = {}
     wanted = (LINE, "question_id", "uid", "model", "judge", "games", "baseline", "settings", "inputs")
-    for line, question_id, uid, model, judge, games, baseline, settings, inputs in frame.select(wanted).iter_rows():
+    for line, question_id, uid, model, judge, games, against, settings, inputs in frame.select(wanted).iter_rows():
+        if baseline is not None and against not in (None, baseline):
+            continue
         key = question_id or uid
         if not key:
             log.add(line, "no question_id (or uid) in it")
@@ -65,7 +70,7 @@ def load_judgments(path: Path, *, prompts: bool = True) -> Loaded[dict[str, Stor
             judge,
             labels=tuple(_label(game, line, log) for game in games),
             played=tuple(game is not None for game in games),
-            baseline=baseline,
+            baseline=against,
             settings=settings,
             inputs=inputs,
             prompts=tuple(map(_prompt, games)) if prompts and inputs is None else (),

@@ -56,9 +56,11 @@ class Bench:
         """By question id; cheaper than `answers`."""
         return load_token_lengths(self.paths.answers(model))
 
-    def judgments(self, judge: str, model: str, *, prompts: bool = True) -> Loaded[dict[str, StoredJudgment]]:
-        """By question id; see `load_judgments` for `prompts`."""
-        return load_judgments(self.paths.judgments(judge, model), prompts=prompts)
+    def judgments(
+        self, judge: str, model: str, *, prompts: bool = True, baseline: str | None = None
+    ) -> Loaded[dict[str, StoredJudgment]]:
+        """By question id; see `load_judgments` for `prompts` and `baseline`."""
+        return load_judgments(self.paths.judgments(judge, model), prompts=prompts, baseline=baseline)
 
     def failures(self) -> Loaded[list[Failure]]:
         return load_failures(self.paths.errors)

@@ -127,7 +127,7 @@ def _plan_judging(
     scope: Scope,
     awaited: Mapping[str, Collection[str]],
 ) -> TaskPlan:
-    stored = bench.judgments(judging.judge, model)
+    stored = bench.judgments(judging.judge, model, baseline=judging.baseline)
     reader.warnings.extend(str(problem) for problem in stored.problems)
     return plan_judgments(
         judging,

@@ -1,0 +1,182 @@
+"""Bringing existing arena-hard data in: byte for byte, told in full, never over something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.bench import Bench
+from engine.bench.importing import import_bench
+from engine.bench.layout import BenchPaths
+from engine.bench.lock import BenchLock
+from engine.errors import BenchError, BenchLocked
+
+QUESTIONS = [{"question_id": name, "turns": [{"content": f"{name}?"}]} for name in ("q1", "q2")]
+
+
+def answer(question_id, model="m"):
+    turns = [{"content": "text", "token_len": 1}]
+    return {"question_id": question_id, "answer_id": "a", "model_id": model, "choices": [{"index": 0, "turns": turns}]}
+
+
+def judgment(question_id, score="[A=B]"):
+    games = [{"user_prompt": "p", "judgment": "says", "score": score}] * 2
+    return {"question_id": question_id, "model": "m", "judge": "j", "games": games}
+
+
+@pytest.fixture
+def source(tmp_path, write_lines):
+    """A bench folder of somebody else's."""
+    folder = tmp_path / "theirs" / "data" / "arena-hard-xx"
+    write_lines(folder / "question.jsonl", *QUESTIONS)
+    write_lines(folder / "question_en.jsonl", *QUESTIONS)
+    write_lines(folder / "model_answer" / "m.jsonl", answer("q1"), answer("q2"))
+    write_lines(folder / "model_judgment" / "j" / "m.jsonl", judgment("q1"), judgment("q2"))
+    write_lines(folder / "model_judgment" / ".ipynb_checkpoints" / "m.jsonl", judgment("q1"))
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    return tmp_path / "data"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*.jsonl")}
+
+
+def test_a_bench_folder_comes_in_byte_for_byte_and_opens(source, data):
+    report = import_bench(source, data)
+    brought = contents(data / "arena-hard-xx")
+    assert set(brought) == {"question.jsonl", "model_answer/m.jsonl", "model_judgment/j/m.jsonl"}
+    assert all(contents(source)[name] == content for name, content in brought.items())
+    assert report.problems == ()
+    assert list(report.lines()) == [
+        str(data / "arena-hard-xx"),
+        "  question.jsonl: 2 questions",
+        "  model_answer/m.jsonl: 2 answers",
+        "  model_judgment/j/m.jsonl: 2 judgments",
+        f"  left out, as it has no place in a bench: {source / 'model_judgment' / '.ipynb_checkpoints' / 'm.jsonl'}",
+        f"  left out, as it has no place in a bench: {source / 'question_en.jsonl'}",
+    ]
+    assert Bench.open(data, "arena-hard-xx").models_with_answers() == ["m"]
+
+
+@pytest.mark.parametrize("up", [0, 1, 2], ids=["bench", "data folder", "folder around data"])
+def test_the_folders_around_benches_do_as_well(source, data, write_lines, up):
+    write_lines(source.parent / "another" / "question.jsonl", *QUESTIONS)
+    src = (source, source.parent, source.parent.parent)[up]
+    expected = ["arena-hard-xx"] if up == 0 else ["another", "arena-hard-xx"]
+    assert [bench.root.name for bench in import_bench(src, data).benches] == expected
+
+
+def test_the_bench_may_get_another_name(source, data):
+    import_bench(source.parent, data, "mine")
+    assert Bench.open(data, "mine").questions().items
+
+
+def test_importing_again_changes_nothing(source, data):
+    import_bench(source, data)
+    before = contents(data)
+    report = import_bench(source, data)
+    assert contents(data) == before
+    assert [file.copied for file in report.benches[0].files] == [False] * 3
+    assert "  model_answer/m.jsonl: 2 answers, there already" in report.lines()
+
+
+def test_other_content_is_never_overwritten_and_nothing_else_is_copied(source, data, write_lines):
+    import_bench(source, data)
+    write_lines(source / "model_answer" / "m.jsonl", answer("q1"))
+    write_lines(source / "question.jsonl", *QUESTIONS[:1])
+    write_lines(source / "model_answer" / "new.jsonl", answer("q1", "new"))
+    before = contents(data)
+    with pytest.raises(BenchError) as refused:
+        import_bench(source, data)
+    assert contents(data) == before
+    assert "question.jsonl, model_answer/m.jsonl: there already with other content" in refused.value.title
+    assert "--name" in refused.value.hint
+
+
+def test_what_is_wrong_with_the_files_is_told_with_file_and_line(source, data, write_lines):
+    path = write_lines(source / "model_answer" / "m.jsonl", answer("q1"), b"{torn", answer("stranger"))
+    told = [str(problem) for problem in import_bench(source, data).problems]
+    assert told[0].startswith(f"{path}:2: not JSON")
+    target = data / "arena-hard-xx" / "model_answer" / "m.jsonl"
+    assert told[1:] == [
+        f"{target}: 1 answers are to questions that are not in the set",
+        f"{target}: 1 of 2 questions have no answer",
+    ]
+
+
+def test_single_files_find_their_place_by_what_they_hold(source, data, write_lines, tmp_path):
+    questions = write_lines(tmp_path / "a.jsonl", *QUESTIONS)
+    answers = write_lines(tmp_path / "b.jsonl", answer("q1", "org/model"))
+    judgments = write_lines(tmp_path / "c.jsonl", judgment("q1"))
+    for file in (questions, answers, judgments):
+        import_bench(file, data, "mine")
+    bench = Bench.open(data, "mine")
+    assert bench.models_with_answers() == ["org/model"]
+    assert bench.judged_models("j") == ["m"]
+    assert len(bench.questions().items) == 2
+
+
+def test_a_single_file_inside_a_bench_goes_to_the_bench_of_that_name(source, data):
+    import_bench(source / "question.jsonl", data)
+    import_bench(source / "model_answer" / "m.jsonl", data)
+    import_bench(source / "model_judgment" / "j" / "m.jsonl", data)
+    assert len(contents(data / "arena-hard-xx")) == 3
+
+
+def test_answers_without_a_question_set_are_brought_in_and_it_is_told(data, write_lines, tmp_path):
+    report = import_bench(write_lines(tmp_path / "b.jsonl", answer("q1")), data, "mine")
+    assert "there is no question set yet" in str(report.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([{"question_id": "q", "model_a": "a", "model_b": "b", "winner": "tie"}], "--battles"),
+        ([{"something": "else"}], "first line"),
+        ([], "one JSON object a line"),
+        ([answer("q1")], "--name"),
+    ],
+    ids=["battles", "unknown", "empty", "no bench named"],
+)
+def test_a_file_that_cannot_be_placed_is_refused_with_a_way_out(data, write_lines, tmp_path, lines, told):
+    file = write_lines(tmp_path / "file.jsonl", *lines)
+    with pytest.raises(BenchError) as refused:
+        import_bench(file, data)
+    assert told in refused.value.hint
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", ".hidden", "", "/etc", "a%2Fb"])
+def test_a_name_cannot_lead_out_of_the_data_folder(source, data, name):
+    with pytest.raises(BenchError):
+        import_bench(source, data, name)
+    assert not data.exists()
+
+
+def test_a_folder_without_a_bench_and_one_name_for_two_benches_are_refused(source, data, write_lines, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(BenchError):
+        import_bench(tmp_path / "nothing", data)
+    write_lines(source.parent / "another" / "question.jsonl", *QUESTIONS)
+    with pytest.raises(BenchError) as refused:
+        import_bench(source.parent, data, "mine")
+    assert "another, arena-hard-xx" in refused.value.hint
+
+
+def test_nothing_is_brought_into_a_bench_that_a_run_writes_to(source, data):
+    import_bench(source, data)
+    with BenchLock(BenchPaths(data / "arena-hard-xx")), pytest.raises(BenchLocked):
+        import_bench(source, data)
+
+
+@pytest.mark.realdata
+def test_the_published_folders_come_in_whole(shared_data, data):
+    report = import_bench(shared_data, data)
+    assert [bench.root.name for bench in report.benches] == ["arena-hard-ru", "arena-hard-v0.1", "arena-hard-v2.0"]
+    assert [str(problem).rpartition(": ")[2] for problem in report.problems] == ["2 of 750 questions have no answer"]
+    assert sum(len(file.question_ids) for bench in report.benches for file in bench.files) == 9860

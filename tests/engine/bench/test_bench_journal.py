@@ -1,0 +1,99 @@
+"""Finished parts of unfinished records survive until their record is whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.bench import Bench
+from engine.bench.codec import encode_line
+from engine.bench.journal import compact, load_journal
+from engine.errors import StorageError
+from engine.records import AnswerPart, AnswerRecord, Choice, Game, GamePart, JudgmentRecord, Turn, Usage
+
+
+def answer_part(question_id="q", *, index=0, settings="s", text="text") -> AnswerPart:
+    choice = Choice(index, (Turn(text, 1),))
+    return AnswerPart(question_id, "m", settings, choice, "stop", "server", None, Usage(1, 2))
+
+
+def game_part(question_id="q", *, number=1, settings="s", inputs="i") -> GamePart:
+    return GamePart(question_id, "m", "j", settings, inputs, number, Game("p", "says", "A>B", asks=2))
+
+
+def answer(question_id, settings) -> bytes:
+    return encode_line(AnswerRecord(question_id, "a", "m", (Choice(0, (Turn("text", 1),)),), settings=settings))
+
+
+def judgment(question_id, games=2, settings="s", inputs="i") -> bytes:
+    played = (Game("p", "says", "A=B"),) * games + (None,) * (2 - games)
+    return encode_line(JudgmentRecord(question_id, "m", "j", played, "base", 0.0, settings, inputs))
+
+
+def test_parts_come_back_as_they_went_in(bench):
+    parts = [answer_part(), answer_part(index=1), game_part(), game_part(number=2)]
+    compact(bench.journal, parts)
+    assert load_journal(bench.journal).items == parts
+
+
+def test_of_one_call_made_twice_the_last_counts(bench):
+    compact(bench.journal, [answer_part(text="first"), game_part(), answer_part(text="second")])
+    assert load_journal(bench.journal).items == [answer_part(text="second"), game_part()]
+
+
+def test_calls_with_other_settings_or_texts_are_other_calls(bench):
+    parts = [answer_part(), answer_part(settings="t"), game_part(), game_part(settings="t"), game_part(inputs="k")]
+    compact(bench.journal, parts)
+    assert load_journal(bench.journal).items == parts
+
+
+def test_a_line_that_is_no_part_is_told_and_skipped(bench):
+    bench.journal.write_bytes(encode_line(game_part()) + b'{"type":"song"}\n{"torn')
+    loaded = load_journal(bench.journal)
+    assert loaded.items == [game_part()]
+    assert [problem.line for problem in loaded.problems] == [2, 3]
+
+
+def test_no_journal_and_no_parts_are_the_same(bench):
+    assert load_journal(bench.journal).items == []
+    compact(bench.journal, [game_part()])
+    compact(bench.journal, [])
+    assert not bench.journal.exists()
+    compact(bench.journal, [])
+
+
+def test_a_journal_that_cannot_be_written_is_told_and_stays(bench):
+    compact(bench.journal, [game_part()])
+    bench.journal.with_name("journal.jsonl.new").mkdir()
+    with pytest.raises(StorageError):
+        compact(bench.journal, [game_part(), answer_part()])
+    assert load_journal(bench.journal).items == [game_part()]
+
+
+def test_compacting_drops_what_stands_in_a_record_and_keeps_all_else(bench):
+    bench.answers_dir.mkdir()
+    bench.answers("m").write_bytes(answer("whole", "s") + answer("foreign", None) + answer("refreshing", "old"))
+    bench.judgments("j", "m").parent.mkdir(parents=True)
+    bench.judgments("j", "m").write_bytes(
+        judgment("whole") + judgment("half", games=1) + judgment("changed", inputs="old")
+    )
+    waiting = [
+        answer_part("unanswered"),
+        answer_part("refreshing"),
+        game_part("unjudged"),
+        game_part("half"),
+        game_part("changed"),
+        game_part("whole", settings="other"),
+    ]
+    compact(bench.journal, [answer_part("whole"), answer_part("foreign"), game_part("whole"), *waiting])
+
+    facade = Bench(bench.root)
+    facade.compact_journal()
+    assert facade.journal() == waiting
+
+
+def test_a_journal_of_finished_records_is_removed(bench):
+    bench.answers_dir.mkdir()
+    bench.answers("m").write_bytes(answer("q", "s"))
+    compact(bench.journal, [answer_part("q")])
+    Bench(bench.root).compact_journal()
+    assert not bench.journal.exists()
