@@ -82,7 +82,7 @@ class Cast:
         if request.structured_outputs is not None:
             text, shares = _constrained(request, opinion, draws)
         elif case and opinion:
-            text = write_verdict(judge, case, opinion, draws)
+            text = write_verdict(judge, case, opinion, draws, full=_in_full(judge, request))
         elif _asks_for_a_verdict(request):
             text = PHRASES[about(last).language].no_answers
         else:
@@ -107,6 +107,13 @@ def _constrained(request: ChatRequest, opinion: Opinion | None, draws: Draws) ->
 
 def _asks_for_a_verdict(request: ChatRequest) -> bool:
     return any("A>>B" in message.text for message in request.messages if message.role != "assistant")
+
+
+def _in_full(judge: SimulatedJudge, request: ChatRequest) -> bool:
+    """Whether the judge explains itself: prompts that want it show how the last line should begin."""
+    if judge.style == "as_asked":
+        return any("final verdict is" in message.text for message in request.messages if message.role == "system")
+    return judge.style == "full"
 
 
 def _thinking(usual: Thinking, request: ChatRequest) -> Thinking:

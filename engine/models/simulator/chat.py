@@ -45,11 +45,12 @@ class ChatCalls:
         try:
             response = await self._answer(request)
         except Refusal as refusal:
-            self._metrics.statuses[refusal.status] += 1
+            self._metrics.statuses[str(refusal.status)] += 1
             raise
         finally:
             self._metrics.leave()
-        self._metrics.statuses[response.status] += 1
+        closed = request.transport is None or request.transport.is_closing()
+        self._metrics.statuses["closed" if closed else str(response.status)] += 1
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

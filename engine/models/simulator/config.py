@@ -41,7 +41,8 @@ class SimulatedJudge(msgspec.Struct, frozen=True, kw_only=True):
     the standard deviation of what it makes of a pair of answers; some of it comes anew when the places are swapped, so
     that verdicts flip. `unparsed_rate` (0..1) is the chance of a reply without a usable verdict. `tie_width` and
     `strong_from` bound ties and strong verdicts. `style` is a bare label, or an own answer and a comparison before
-    it; `spelling` is always `[[A>B]]`, or any of the ways that real judges spell it.
+    it, or whichever of both the prompt asks for; `spelling` is always `[[A>B]]`, or any of the ways that real judges
+    spell it.
     """
 
     name: str
@@ -52,7 +53,7 @@ class SimulatedJudge(msgspec.Struct, frozen=True, kw_only=True):
     unparsed_rate: float = 0.0
     tie_width: float = 0.12
     strong_from: float = 0.5
-    style: Literal["label", "full"] = "label"
+    style: Literal["as_asked", "label", "full"] = "as_asked"
     spelling: Literal["plain", "mixed"] = "plain"
     thinking: Thinking = "none"
 
@@ -123,9 +124,9 @@ def demo_cast() -> SimulatorConfig:
     return SimulatorConfig(
         models=(
             SimulatedModel(name="sim-baseline", skill=0.5),
-            SimulatedModel(name="sim-strong", skill=0.97),
-            SimulatedModel(name="sim-careful", skill=0.78, verbosity=0.2),
-            SimulatedModel(name="sim-verbose", skill=0.58, verbosity=1.0),
+            SimulatedModel(name="sim-strong", skill=1.0),
+            SimulatedModel(name="sim-careful", skill=0.8),
+            SimulatedModel(name="sim-verbose", skill=0.56, verbosity=1.0),
             SimulatedModel(name="sim-weak", skill=0.3, verbosity=0.5),
             SimulatedModel(name="sim-tiny", skill=0.05, verbosity=0.0, language_drift=0.3),
         ),

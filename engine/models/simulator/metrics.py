@@ -1,7 +1,8 @@
 """What the server counts, and how it tells it: Prometheus text with vLLM's names, and a few of its own.
 
-`simulator:requests_total{status}` counts the chat calls that were answered, `simulator:faults_total{kind}` the faults
-that struck, and `simulator:requests_held_max` is the most calls that were ever inside at once.
+`simulator:requests_total{status}` counts the chat calls by the status of their reply ("closed" where a fault closed the
+connection), `simulator:faults_total{kind}` the faults that struck; `simulator:requests_held_max` is the most calls that
+were ever inside at once.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class ServerMetrics:
 
     def __init__(self, models: list[str], kv_cache_tokens: int) -> None:
         self.models = {name: ModelMetrics() for name in models}
-        self.statuses: Counter[int] = Counter()
+        self.statuses: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.refused = 0
         self._kv_cache_tokens = kv_cache_tokens

@@ -70,8 +70,11 @@ def form_opinion(judge: SimulatedJudge, seed: int, case: Case, draw: bytes, temp
     return Opinion(LABELS[index], probabilities)
 
 
-def write_verdict(judge: SimulatedJudge, case: Case, opinion: Opinion, draws: Draws) -> str:
-    """The judge's reply in the question's language; at `unparsed_rate` it has no usable verdict."""
+def write_verdict(judge: SimulatedJudge, case: Case, opinion: Opinion, draws: Draws, *, full: bool) -> str:
+    """The judge's reply in the question's language; at `unparsed_rate` it has no usable verdict.
+
+    `full`: an own answer and a comparison come before the label.
+    """
     asked = about(case.question)
     phrases = PHRASES[asked.language]
     label = opinion.label
@@ -80,7 +83,7 @@ def write_verdict(judge: SimulatedJudge, case: Case, opinion: Opinion, draws: Dr
         undecided = phrases.undecided.replace("{a}", f"[[{label}]]").replace("{b}", f"[[{other}]]")
         return draws.pick((*phrases.no_verdict, undecided))
     spelled = _spell(label, draws) if judge.spelling == "mixed" else f"[[{label}]]"
-    if judge.style == "label":
+    if not full:
         return spelled
     side = 1 if label == "A=B" else 0 if label.startswith("A") else 2
     own = phrases.own_answer.replace("{t}", asked.topics[0])

@@ -127,7 +127,7 @@ PHRASES: dict[Language, Phrases] = {
                 '"{t}" goes first because the next step uses its result.',
                 'Write "{t}" down explicitly, so that a mistake shows: for example, on a line of its own.',
                 'There are two ways to do "{t}"; the first is quicker, therefore take it for 1000 rows.',
-                'To check "{t}", change one condition: the result must change too, because it depends on it.',
+                'To check "{t}", change one condition: the result must change too, or the step is wrong.',
             ),
         ),
         padding=(
