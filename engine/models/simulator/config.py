@@ -16,8 +16,8 @@ Thinking = Literal["none", "field", "tags", "orphan"]
 class SimulatedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A contestant. It writes in the language of the question, Russian or English.
 
-    `skill` (0..1) is the chance that a paragraph says something checkable instead of something vague; that is all a
-    judge can see of it. `verbosity` (0..1) adds paragraphs. `language_drift` (0..1) is the chance that an answer
+    `skill` (0..1) is the share of its statements that can be checked instead of being vague; that is all a judge can
+    see of it. `verbosity` (0..1) adds paragraphs. `language_drift` (0..1) is the chance that an answer
     comes in the other language. `thinking` says where its thoughts go: nowhere, into `message.reasoning` as with a
     reasoning parser, or into the content as a closed `<think>` block or with an orphan `</think>`.
     """
@@ -124,9 +124,9 @@ def demo_cast() -> SimulatorConfig:
     return SimulatorConfig(
         models=(
             SimulatedModel(name="sim-baseline", skill=0.5),
-            SimulatedModel(name="sim-strong", skill=1.0),
-            SimulatedModel(name="sim-careful", skill=0.8),
-            SimulatedModel(name="sim-verbose", skill=0.56, verbosity=1.0),
+            SimulatedModel(name="sim-strong", skill=0.95),
+            SimulatedModel(name="sim-careful", skill=0.77),
+            SimulatedModel(name="sim-verbose", skill=0.6, verbosity=1.0),
             SimulatedModel(name="sim-weak", skill=0.3, verbosity=0.5),
             SimulatedModel(name="sim-tiny", skill=0.05, verbosity=0.0, language_drift=0.3),
         ),

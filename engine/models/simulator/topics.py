@@ -35,9 +35,9 @@ def about(question: str) -> About:
 
 
 def language_of(text: str) -> Language:
-    """Russian when at least a tenth of the text is Cyrillic letters (code and terms are Latin in any answer)."""
+    """Russian when a fifth of the text or more is Cyrillic letters: code is Latin in any answer."""
     if text.isascii():
         return "en"
     encoded = text.encode("utf-8", "surrogatepass")
     cyrillic = encoded.count(b"\xd0") + encoded.count(b"\xd1")  # the lead bytes of nearly all Cyrillic letters
-    return "ru" if cyrillic * 10 >= len(text) else "en"
+    return "ru" if cyrillic * 5 >= len(text) else "en"

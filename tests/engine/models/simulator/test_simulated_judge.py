@@ -189,32 +189,16 @@ def test_an_unparsed_reply_has_no_usable_verdict_and_asking_again_may_help(judge
     assert 0.25 < helped / unparsed < 0.75
 
 
-def questions() -> list[str]:
-    """Forty questions, half of them in Russian."""
-    things = (
-        "merge sort",
-        "tax returns",
-        "a sonnet",
-        "tides",
-        "bridge loads",
-        "recursion",
-        "vaccines",
-        "chess endings",
-    )
-    tasks = ("Explain {} to a beginner, step by step.", "Find the mistakes people make with {} and fix them.")
-    вещи = ("сортировку слиянием", "налоговый вычет", "сонет", "приливы", "рекурсию", "прививки", "эндшпиль", "сметы")
-    дела = ("Объясни, как устроить {}, по шагам.", "Разбери {} подробно.", "Сравни два взгляда на {}.")
-    return [task.format(thing) for names, work in ((things, tasks), (вещи, дела)) for thing in names for task in work]
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_demo_ends_in_a_leaderboard_ordered_by_skill(judge_prompt, seed):
-    config = msgspec.structs.replace(demo_cast(), seed=seed)
+@pytest.mark.parametrize("name", ["starter-ru", "starter-en"])
+def test_the_demo_ends_in_a_leaderboard_ordered_by_skill(starter, judge_prompt, name):
+    lines = (starter / name / "question.jsonl").read_text("utf-8").split("\n")[:-1]
+    questions = [json.loads(line)["turns"][0]["content"] for line in lines]
+    config = demo_cast()
     cast, judge, baseline = Cast(config), config.judges[0].name, config.models[0].name
     scores = {}
     for model in config.models:
         score = total = 0.0
-        for question in questions():
+        for question in questions:
             base, own = say(cast, baseline, question), say(cast, model.name, question)
             for prompt, place in ((judge_prompt(question, base, own), "B"), (judge_prompt(question, own, base), "A")):
                 given = say(cast, judge, prompt).strip("[]")
@@ -222,6 +206,7 @@ def test_the_demo_ends_in_a_leaderboard_ordered_by_skill(judge_prompt, seed):
                 score += weight * (0.5 if given == "A=B" else given[0] == place)
                 total += weight
         scores[model.name] = score / total
+    assert len(questions) >= 40
     by_skill = [model.name for model in sorted(config.models, key=lambda model: -model.skill)]
     assert sorted(scores, key=lambda name: -scores[name]) == by_skill
     assert scores[baseline] == 0.5
