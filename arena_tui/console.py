@@ -1,24 +1,16 @@
-"""The one owner of stderr, of exit codes, and of text that comes from models or files on its way to a terminal.
+"""The one owner of stderr and of exit codes.
 
 stdout is results and nothing else; commands write those with `click.echo`.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 
+from arena_tui.safe_text import printable as printable
 from engine.errors import ArenaError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-
-# C0 and C1 controls but tab and newline, and the bidirectional overrides that let text reorder its surroundings.
-_HARMFUL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """`text` with every control character made visible as U+FFFD, so that it cannot steer a terminal."""
-    return _HARMFUL.sub("�", text)
 
 
 def say(text: str) -> None:

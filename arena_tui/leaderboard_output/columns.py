@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import UnsetType
 
-from arena_tui.leaderboard_output.safe_text import one_line
+from arena_tui.safe_text import one_line
 from engine.ratings.full_stats import ModelStats
 from engine.ratings.leaderboard import Leaderboard, Row
 

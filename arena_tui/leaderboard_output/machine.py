@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from arena_tui.leaderboard_output.safe_text import one_line
+from arena_tui.safe_text import one_line
 from engine.ratings.leaderboard import Leaderboard, Row
 
 _DECIMALS = 6  # far below any sampling error, and the same bytes on every machine

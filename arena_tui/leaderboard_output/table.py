@@ -17,7 +17,7 @@ from arena_tui.leaderboard_output.columns import (
     score_columns,
     stats_columns,
 )
-from arena_tui.leaderboard_output.safe_text import one_line, shorten, text_width
+from arena_tui.safe_text import one_line, shorten, text_width
 from engine.ratings.leaderboard import Leaderboard, Row
 
 _GAP = 2

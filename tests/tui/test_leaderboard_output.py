@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena_tui.leaderboard_output import LEADERBOARD_FORMATS, LeaderboardFormat, format_leaderboard
-from arena_tui.leaderboard_output.safe_text import one_line, shorten, text_width
+from arena_tui.safe_text import one_line, shorten, text_width
 from engine.ratings.battles import BattleBuilder
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Row, leaderboard

@@ -1,0 +1,115 @@
+"""The one choke point for text from models, servers and files on its way to a terminal.
+
+Textual and rich pass escape sequences on as they are, so nothing that somebody else wrote reaches a widget or stderr
+but through one of these. The results are plain text: never markup, never styled.
+
+    one_line    names and messages: every character that is not a plain visible one is shown as U+FFFD
+    brief       the beginning of a long text on one line of a list
+    readable    a whole text for a pane: lines are kept, what could move the cursor is made visible
+    printable   a message for stderr: lines and tabs are kept
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_REPLACEMENT = "�"
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+# C0 and C1 controls but tab and newline, bidirectional overrides and isolates, halves of characters, Unicode's tags.
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_LINE_BREAKS = re.compile("\r\n?|[\x85\u2028\u2029]")
+# Characters whose width terminals disagree about: they join, vary or colour the one before them, or take no room.
+_WIDTH_SHIFTING = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065\u206a-\u206f\u20e3\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef]"
+)
+_COMBINING = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f"
+_STACKS = re.compile(f"([{_COMBINING}]{{3}})[{_COMBINING}]+")  # four marks on one letter already leave the line
+_TAB_STOP = 4
+
+
+def one_line(text: str) -> str:
+    """The text with every control, format (bidirectional, zero-width) and line-breaking character replaced."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_REPLACEMENT if unicodedata.category(char) in _UNSAFE_CATEGORIES else char for char in text)
+
+
+def printable(text: str) -> str:
+    """The text with every character that could steer a terminal made visible; lines and tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _HARMFUL.sub(_REPLACEMENT, text)
+
+
+def readable(text: str) -> str:
+    """A whole text for a pane: lines end in a newline only, tabs are blanks, controls are pictures, widths certain."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = _LINE_BREAKS.sub("\n", text)
+    text = _WIDTH_SHIFTING.sub("", text)
+    text = _HARMFUL.sub(_picture, text)
+    text = _STACKS.sub(r"\1", text)
+    return "\n".join(map(_untabbed, text.split("\n"))) if "\t" in text else text
+
+
+def brief(text: str, columns: int) -> str:
+    """The beginning of a text on one line of at most `columns`; line breaks and runs of blanks become one blank."""
+    start = " ".join(readable(text[: 4 * columns + 80]).split())
+    if text_width(start) <= columns and len(text) <= 4 * columns + 80:
+        return start
+    return clip(start, columns)
+
+
+def clip(text: str, columns: int, ellipsis: str = "…") -> str:
+    """A safe text cut at its end to `columns`."""
+    if text_width(text) <= columns:
+        return text
+    return _prefix(text, columns - len(ellipsis)) + ellipsis if columns >= len(ellipsis) else ""
+
+
+def shorten(text: str, columns: int, ellipsis: str = "…") -> str:
+    """A safe text cut in the middle to `columns`; both ends stay, since names differ in either."""
+    if text_width(text) <= columns:
+        return text
+    room = max(0, columns - len(ellipsis))
+    head = _prefix(text, (room + 1) // 2)
+    tail = _prefix(text[::-1], room - text_width(head))[::-1]
+    return (head + ellipsis + tail)[:columns] if columns < len(ellipsis) else head + ellipsis + tail
+
+
+def text_width(text: str) -> int:
+    """How many terminal columns a safe text takes: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_char_width, text))
+
+
+def _picture(found: re.Match[str]) -> str:
+    """U+2400 to U+2421 draw the C0 controls and DEL; other harmful characters have no picture."""
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else _REPLACEMENT
+
+
+def _untabbed(line: str) -> str:
+    return line.expandtabs(_TAB_STOP) if "\t" in line else line
+
+
+def _prefix(text: str, columns: int) -> str:
+    taken = 0
+    for index, char in enumerate(text):
+        taken += _char_width(char)
+        if taken > columns:
+            return text[:index]
+    return text
+
+
+def _char_width(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
