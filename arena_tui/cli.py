@@ -40,7 +40,7 @@ def cli(context: click.Context, config_path: Path | None, data: Path | None, no_
     """
     context.obj = Invocation(config_path, data, no_ui, demo)
     if context.invoked_subcommand is None:
-        context.invoke(run)
+        context.invoke(run, models=())
 
 
 def _names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done: calls, cached, estimated tokens.")
 @click.option("--json", "as_json", is_flag=True, help="The leaderboard as JSON on stdout.")
 @click.pass_obj
-def run(invocation: Invocation, **options: Any) -> int:
+def run(invocation: Invocation, /, **options: Any) -> int:
     """Answers, judgments, leaderboard for what the config names; resumes what is there."""
     from arena_tui.commands.run import run_command
 
@@ -85,7 +85,7 @@ def run(invocation: Invocation, **options: Any) -> int:
 @click.option("--save-battles", type=_FILE, help="Write the battles there, in the original's format.")
 @click.option("--save-bootstrap", type=_FILE, help="Write the rating of every round there.")
 @click.pass_obj
-def leaderboard(invocation: Invocation, **options: Any) -> int:
+def leaderboard(invocation: Invocation, /, **options: Any) -> int:
     """Bradley-Terry win rates against the baseline, with 95% intervals."""
     from arena_tui.commands.leaderboard import leaderboard_command
 

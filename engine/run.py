@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import aiohttp
 
@@ -103,10 +103,13 @@ class Run:
                         raise
             if not self.gate.closed:
                 self.bench.compact_journal()
-        failed = self.state.failed or self._unreachable
-        outcome = "interrupted" if self.gate.closed else "failed" if failed else "done"
-        self._emit(RunEnded(outcome, time.time()))
+        self._emit(RunEnded(self._outcome(), time.time()))
         return self.state
+
+    def _outcome(self) -> Literal["done", "failed", "interrupted"]:
+        if self.gate.closed:
+            return "interrupted"
+        return "failed" if self.state.failed or self._unreachable else "done"
 
     async def _stages(self, writer: BenchWriter) -> None:
         recorder = Recorder(self.bench.paths, writer)
