@@ -28,7 +28,8 @@ def scan(path: Path, schema: Schema, log: ProblemLog, block_bytes: int = BLOCK_B
 def _read_block(first: int, block: bytes, schema: Schema, log: ProblemLog) -> pl.DataFrame:
     if not has_lone_surrogate(block):
         frame = _parse(block, schema)
-        if frame is not None and frame.height == block.count(b"\n"):  # else blank lines would shift the numbers
+        # Polars skips blank lines, which would shift the numbers, and reads `null` or `3` as a row of nulls.
+        if frame is not None and frame.height == block.count(b"\n") and not _has_row_of_nulls(frame):
             return _with_lines(frame, range(first, first + frame.height))
     lines = list(numbered(first, block, log))
     frame = _parse(b"".join(line + b"\n" for _, line in lines), schema)
@@ -56,6 +57,10 @@ def _parse(data: bytes, schema: Schema) -> pl.DataFrame | None:
         return pl.read_ndjson(data, schema=columns, ignore_errors=True)
     except pl.exceptions.PolarsError:
         return None
+
+
+def _has_row_of_nulls(frame: pl.DataFrame) -> bool:
+    return bool(frame.select(pl.all_horizontal(pl.all().is_null()).any()).item())
 
 
 def _with_lines(frame: pl.DataFrame, numbers: range | list[int]) -> pl.DataFrame:

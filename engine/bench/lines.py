@@ -32,20 +32,21 @@ def blocks(path: Path, log: ProblemLog, size: int = BLOCK_BYTES) -> Iterator[tup
     """
     try:
         with path.open("rb") as stream:
-            number, rest = 1, stream.read(len(BOM_UTF8))
-            if rest.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            start = stream.read(len(BOM_UTF8))
+            if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
                 log.add(None, "the file is UTF-16; save it as UTF-8")
                 return
-            rest = rest.removeprefix(BOM_UTF8)
+            stream.seek(len(BOM_UTF8) if start == BOM_UTF8 else 0)
+            number, rest = 1, b""
             while chunk := stream.read(size):
                 whole, newline, tail = chunk.rpartition(b"\n")
-                if not newline:
+                if newline:
+                    block = rest + whole + newline
+                    yield number, block
+                    number += block.count(b"\n")
+                    rest = tail
+                else:
                     rest += chunk
-                    continue
-                block = rest + whole + newline
-                yield number, block
-                number += block.count(b"\n")
-                rest = tail
     except FileNotFoundError:
         return
     except OSError as error:

@@ -116,10 +116,14 @@ def test_unicode_line_separators_and_escaped_nuls_stay_inside_their_text(tmp_pat
     assert problems == []
 
 
-def test_half_a_surrogate_pair_becomes_a_replacement_character(tmp_path):
-    lines = [{"id": "whole", "text": "\U0001f600"}, {"id": "half", "text": "x\ud800y"}, {"id": "low", "text": "\udc00"}]
-    rows, problems = read_bytes(tmp_path, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-    assert [row[2] for row in rows] == ["\U0001f600", "x\ufffdy", "\ufffd"]
+@pytest.mark.parametrize(
+    ("text", "read_as"),
+    [("\U0001f600", "\U0001f600"), ("\ud800 x", "\ufffd x"), ("x\udc00", "x\ufffd"), ("\ude00\ud83d", "\ufffd\ufffd")],
+    ids=["whole pair", "first half", "second half", "halves turned"],
+)
+def test_half_a_surrogate_pair_becomes_a_replacement_character(tmp_path, text, read_as):
+    rows, problems = read_bytes(tmp_path, json.dumps({"id": "q", "text": text}).encode() + b"\n")
+    assert rows == [(1, "q", read_as, None)]
     assert problems == []
 
 
