@@ -15,7 +15,6 @@ import msgspec
 from engine.bench.appender import Appender, Written
 from engine.bench.codec import encode_line
 from engine.bench.layout import BenchPaths
-from engine.errors import StorageError
 
 BATCH_SECONDS = 0.05
 BATCH_BYTES = 1 << 20
@@ -34,8 +33,8 @@ class BenchWriter:
     leaves everything that was announced, and at most one torn line at the end of a file. Leaving the context writes
     what is still put aside, even while being cancelled.
 
-    Once a write failed, nothing more is written: `append`, `flush` and leaving raise the StorageError. An exception
-    from `on_saved` is raised there too, but stops no writing.
+    Once a write failed, `append`, `flush` and leaving raise its StorageError. So they do with an exception of
+    `on_saved`. What was put aside before is still written, as far as it can be.
     """
 
     def __init__(self, paths: BenchPaths, on_saved: OnSaved | None = None) -> None:
@@ -95,7 +94,7 @@ class BenchWriter:
             self._raise_failure()
 
     async def _write_batches(self) -> None:
-        while not self._broken:
+        while True:
             await self._some.wait()
             if not self._closing:
                 with suppress(TimeoutError):
@@ -108,7 +107,6 @@ class BenchWriter:
                 self._settle(batch)
             if self._closing and not self._filling.lines:
                 return
-        self._filling.settled.set()
 
     def _hand_over(self) -> _Batch:
         """Give what is put aside to the thread; from now on a new batch fills."""
@@ -137,12 +135,8 @@ class BenchWriter:
         """Settle everything without the event loop, which is not waiting for us any more."""
         if self._writing is not None:
             self._settle(self._writing)
-        if self._filling.lines and not self._broken:
+        if self._filling.lines:
             self._settle(self._hand_over())
-
-    @property
-    def _broken(self) -> bool:
-        return isinstance(self.failure, StorageError)
 
     def _raise_failure(self) -> None:
         if self.failure is not None:

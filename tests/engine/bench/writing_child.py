@@ -21,7 +21,7 @@ MODELS = ("one", "two", "org/three")
 
 def text_of(number: int) -> str:
     """A text of its own for every number, from a few bytes to more than a pipe or a page takes."""
-    return f"{number} " + "слово\n" * (number * 37 % 900)
+    return f"{number} " + "слово\n" * (number * 37 % 600)
 
 
 async def write(paths: BenchPaths, number: int) -> None:
@@ -36,7 +36,7 @@ async def write(paths: BenchPaths, number: int) -> None:
             writer.append(paths.journal, AnswerPart(str(number), model, "s", choice, "stop", None, None, Usage()))
             writer.append(paths.answers(model), AnswerRecord(str(number), "a", model, (choice,)), number)
             number += 1
-            if number % 50 == 0:
+            if number % 10 == 0:
                 await writer.flush()
             else:
                 await asyncio.sleep(0)
