@@ -43,9 +43,9 @@ def load_judgments(
 ) -> Loaded[dict[str, StoredJudgment]]:
     """The judgments by question id; of several of one question the last counts.
 
-    With `baseline`, judgments that name another one are passed over, so that those of an earlier baseline are found again.
-    A score that is no label is None and told. With `prompts` False no prompts are kept, so that `is_current` is False
-    for judgments without `inputs`. A file that is not there has none. Raises BenchError if it cannot be read.
+    With `baseline`, judgments that name another one are passed over, so that those of an earlier baseline are found
+    again. A score that is no label is None and told. With `prompts` False no prompts are kept, so that `is_current` is
+    False for judgments without `inputs`. A file that is not there has none. Raises BenchError if it cannot be read.
     """
     log = ProblemLog(path)
     frame = scan(path, JUDGMENT, log)

@@ -73,6 +73,18 @@ def test_the_last_judgment_of_a_question_counts(bench, write_lines):
     assert load_judgments(path).items["q"].labels == ("B>A", "B>A")
 
 
+def test_judgments_of_an_earlier_baseline_are_found_again_when_it_is_asked_for(bench, write_lines):
+    path = write_lines(
+        bench.judgments("j", "m"),
+        generation_2("q", "A>B", "A>B", baseline="earlier"),
+        generation_1("unnamed", "A=B", "A=B"),
+        generation_2("q", "B>A", "B>A", baseline="later"),
+    )
+    assert load_judgments(path).items["q"].baseline == "later"
+    assert load_judgments(path, baseline="earlier").items["q"].labels == ("A>B", "A>B")
+    assert set(load_judgments(path, baseline="another").items) == {"unnamed"}
+
+
 def test_what_is_no_judgment_and_what_is_no_label_is_told(bench, write_lines):
     path = write_lines(
         bench.judgments("j", "m"),
