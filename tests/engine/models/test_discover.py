@@ -1,0 +1,153 @@
+"""Looking at an endpoint: each thing that can be wrong with it is told apart, with what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from model_servers import Connected, Handler, read_request
+
+from engine.models.discover import ServedModel, probe
+from engine.models.endpoint import Endpoint
+
+Serve = Callable[[Handler], Awaitable[str]]
+ServeRaw = Callable[[Connected], Awaitable[str]]
+KEY = "sk-planted-0123456789"
+
+
+def server(
+    *names: str, key: str | None = None, models: Any = None, lists: bool = True, chats: bool = True, vllm: bool = True
+) -> Handler:
+    """A handler that serves `names` as vLLM does; `models` replaces its whole list."""
+
+    async def handler(request: web.Request) -> web.Response:
+        if request.path == "/version" and vllm:
+            return web.json_response({"version": "0.32.0"})
+        if key and request.headers.get("Authorization") != f"Bearer {key}":
+            return web.json_response({"error": "Unauthorized"}, status=401)
+        if request.path == "/v1/models" and lists:
+            cards = [{"id": name, "root": f"/models/{name}", "max_model_len": 8192} for name in names]
+            return web.json_response({"object": "list", "data": cards} if models is None else models)
+        if request.path == "/v1/chat/completions" and chats:
+            return web.json_response({"error": {"message": "model: field required"}}, status=400)
+        return web.json_response({"detail": "Not Found"}, status=404)
+
+    return handler
+
+
+async def test_a_server_that_serves_the_model_is_good_and_tells_of_itself(serve: Serve, session: aiohttp.ClientSession):
+    base_url = await serve(server("tiny", "other", key=KEY))
+    report = await probe(session, Endpoint(base_url, KEY), "other")
+    assert (report.ok, report.url, report.version, report.max_model_len) == (True, base_url, "0.32.0", 8192)
+    assert report.models[1] == ServedModel("other", "/models/other", 8192)
+    assert 0 < report.seconds < 10
+
+
+async def test_a_server_of_another_make_has_no_version(serve: Serve, session: aiohttp.ClientSession):
+    report = await probe(session, Endpoint(await serve(server("tiny", vllm=False))), "tiny")
+    assert (report.ok, report.version) == (True, None)
+
+
+async def test_without_a_name_whatever_it_serves_is_right(serve: Serve, session: aiohttp.ClientSession):
+    assert (await probe(session, Endpoint(await serve(server("tiny"))))).ok
+
+
+async def test_the_untagged_name_of_a_model_of_ollama_is_right(serve: Serve, session: aiohttp.ClientSession):
+    assert (await probe(session, Endpoint(await serve(server("llama3:latest"))), "llama3")).ok
+
+
+@pytest.mark.parametrize(
+    ("served", "hint"),
+    [
+        (["tiny"], "it serves 'tiny'"),
+        (["something else", "llama-3-8b"], "did you mean 'llama-3-8b'"),
+        (["a1", "b2", "c3", "d4", "e5", "f6", "g7"], "'a1', 'b2', 'c3', 'd4', 'e5' and 2 more"),
+    ],
+)
+async def test_a_model_that_is_not_served_is_told_with_those_that_are(
+    serve: Serve, session: aiohttp.ClientSession, served: list[str], hint: str
+):
+    report = await probe(session, Endpoint(await serve(server(*served))), "llama-3-8B")
+    assert (report.ok, report.error) == (False, "it does not serve 'llama-3-8B'")
+    assert hint in report.hint
+
+
+async def test_nobody_there_is_told_as_refused(session: aiohttp.ClientSession, unused_tcp_port: int):
+    report = await probe(session, Endpoint(f"http://127.0.0.1:{unused_tcp_port}/v1"), "tiny")
+    assert (report.ok, report.error) == (False, "connection refused")
+    assert "start the server" in report.hint
+
+
+@pytest.mark.parametrize("key", [None, "wrong"])
+async def test_a_missing_or_wrong_key_is_told_as_such(serve: Serve, session: aiohttp.ClientSession, key: str | None):
+    report = await probe(session, Endpoint(await serve(server("tiny", key=KEY)), key), "tiny")
+    assert (report.ok, report.error) == (False, "HTTP 401: Unauthorized")
+    assert "api_key" in report.hint
+
+
+async def test_a_wrong_path_is_told_as_such(serve: Serve, session: aiohttp.ClientSession):
+    base_url = (await serve(server("tiny"))).removesuffix("/v1")
+    report = await probe(session, Endpoint(base_url), "tiny")
+    assert (report.ok, report.error) == (False, "HTTP 404: Not Found")
+    assert "/v1" in report.hint
+
+
+async def test_a_gateway_without_a_list_of_models_is_good_when_it_takes_chat_calls(
+    serve: Serve, session: aiohttp.ClientSession
+):
+    report = await probe(session, Endpoint(await serve(server(lists=False))), "tiny")
+    assert (report.ok, report.models) == (True, ())
+
+
+async def test_a_gateway_without_a_list_of_models_still_wants_its_key(serve: Serve, session: aiohttp.ClientSession):
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=403 if request.path.endswith("completions") else 404)
+
+    report = await probe(session, Endpoint(await serve(handler)), "tiny")
+    assert (report.ok, report.error) == (False, "HTTP 403")
+
+
+async def test_neither_models_nor_chat_is_no_such_server(serve: Serve, session: aiohttp.ClientSession):
+    report = await probe(session, Endpoint(await serve(server(lists=False, chats=False))), "tiny")
+    assert (report.ok, report.error) == (False, "HTTP 404: Not Found")
+
+
+@pytest.mark.parametrize("models", [[], {}, "hello", {"data": "none"}, {"data": None}, 7])
+async def test_another_kind_of_server_is_told_as_such(serve: Serve, session: aiohttp.ClientSession, models: Any):
+    report = await probe(session, Endpoint(await serve(server(models=models))), "tiny")
+    assert (report.ok, report.error) == (False, "what answers there is no OpenAI-compatible server")
+
+
+async def test_odd_entries_of_the_list_are_passed_over(serve: Serve, session: aiohttp.ClientSession):
+    entries = [7, {}, {"id": None}, {"id": "tiny", "root": 3, "max_model_len": "long"}]
+    report = await probe(session, Endpoint(await serve(server(models={"data": entries}))), "tiny")
+    assert report.models == (ServedModel("tiny"),)
+
+
+async def test_an_empty_list_tells_nothing_and_is_no_fault(serve: Serve, session: aiohttp.ClientSession):
+    assert (await probe(session, Endpoint(await serve(server(models={"data": []}))), "tiny")).ok
+
+
+async def test_a_silent_server_is_told_as_such(serve_raw: ServeRaw, session: aiohttp.ClientSession):
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        await reader.read()
+
+    report = await probe(session, Endpoint(await serve_raw(connected)), "tiny", 0.1)
+    assert not report.ok
+    assert report.error.startswith("no complete reply within")
+
+
+async def test_a_report_never_holds_the_key(serve: Serve, session: aiohttp.ClientSession):
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"error": f"{request.headers['Authorization']} is wrong"}, status=401)
+
+    base_url = await serve(handler)
+    report = await probe(session, Endpoint(base_url.replace("://", f"://me:{KEY}@"), KEY), "tiny")
+    assert report.error == "HTTP 401: Bearer [key] is wrong"
+    assert report.url == base_url
+    assert KEY not in repr((report, Endpoint(base_url, KEY)))
