@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from ssl import SSLContext
 
 import aiohttp
 import pytest
@@ -25,13 +26,13 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[str]]]:
     """Start a server that answers every request by `handler`; gives its base URL."""
     started: list[TestServer] = []
 
-    async def start(handler: Handler, *, port: int = 0) -> str:
+    async def start(handler: Handler, *, port: int = 0, ssl: SSLContext | None = None) -> str:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", handler)
-        server = TestServer(app, port=port or None)
+        server = TestServer(app, port=port or None, scheme="https" if ssl else "http")
         started.append(server)
-        await server.start_server(shutdown_timeout=0)
-        return f"http://127.0.0.1:{server.port}/v1"
+        await server.start_server(shutdown_timeout=0, ssl=ssl)
+        return f"{server.scheme}://127.0.0.1:{server.port}/v1"
 
     yield start
     for server in started:

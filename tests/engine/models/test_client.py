@@ -19,7 +19,7 @@ from engine.models.health import Patience
 from engine.models.limits import PoolClosed
 from engine.records import Completion, Usage
 
-Serve = Callable[[Handler], Awaitable[str]]
+Serve = Callable[..., Awaitable[str]]
 ServeRaw = Callable[[Connected], Awaitable[str]]
 KEY = "sk-planted-0123456789"
 
@@ -402,7 +402,7 @@ async def test_an_outage_costs_its_time_and_no_call(serve: Serve, caller: Caller
     failed_before = sum(call.done() for call in calls)
     trials = len(caller.events)
     await caller.until(lambda: len(caller.events) >= trials + 30)  # ten trials, more than a call has attempts
-    await serve(handler, port=unused_tcp_port)  # type: ignore[call-arg]
+    await serve(handler, port=unused_tcp_port)
     done = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(result, Completion) for result in done) == len(seen) >= 40 - failed_before > 20
 
