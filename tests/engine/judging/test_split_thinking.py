@@ -1,0 +1,73 @@
+"""What a model thought is told from what it says."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.judging.thinking import split_thinking
+
+
+@pytest.mark.parametrize(
+    ("reply", "visible", "reasoning", "cut_off"),
+    [
+        (" Hello\n", " Hello\n", None, False),
+        ("", "", None, False),
+        ("<think>Let me see.</think>\n\nHello", "Hello", "Let me see.", False),
+        ("<thinking>\nHm\n</thinking>Hello", "Hello", "Hm", False),
+        ("<THINK>Hm</THINK> Hello", "Hello", "Hm", False),
+        ("<think>\n\n</think>\n\nHello", "Hello", None, False),
+        ("The template opened it.</think>\nHello", "Hello", "The template opened it.", False),
+        ("<think>one</think>First. <think>two</think> Second.", "First. Second.", "one\n\ntwo", False),
+        ("<think>never ends", "", "never ends", True),
+        ("Hello <thinking>never ends", "Hello ", "never ends", True),
+        ("<think>", "", None, True),
+        ("<think>a tag <think> in a thought</think>Hello", "Hello", "a tag <think> in a thought", False),
+        ("<think>a</think>b</think>Hello", "Hello", "a\n\nb", False),
+        ("  <think>Hm</think>    indented", "  indented", "Hm", False),
+    ],
+)
+def test_a_reply_is_split(reply, visible, reasoning, cut_off):
+    assert split_thinking(reply) == (visible, reasoning, cut_off)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Models wrap it in `<think>` and `</think>` tags.",
+        'clean = re.sub(r"<think>.*?</think>", "", text)',
+        "Split at '</think>' and take the rest.",
+    ],
+)
+def test_text_about_the_tags_stays(reply):
+    assert split_thinking(reply) == (reply, None, False)
+
+
+def test_an_answer_may_begin_with_a_quote():
+    assert split_thinking('Which line?\n</think>"Call me Ishmael."') == ('"Call me Ishmael."', "Which line?", False)
+
+
+@given(st.text())
+def test_a_reply_without_tags_comes_back_as_it_is(reply):
+    if "think" not in reply.lower():
+        assert split_thinking(reply) == (reply, None, False)
+
+
+@given(st.lists(st.sampled_from(["<think>", "</think>", "</thinking>", "\n", " ", "abc", "`", "'"])).map("".join))
+def test_nothing_that_was_said_or_thought_is_lost(reply):
+    visible, reasoning, _ = split_thinking(reply)
+    assert (visible + (reasoning or "")).count("abc") == reply.count("abc")
+
+
+@given(st.text(alphabet="abc .\n"), st.text(alphabet="abc ."))
+def test_no_thought_is_ever_visible(thought, said):
+    assert split_thinking(f"<think>SECRET{thought}</think>{said}")[0] == said.lstrip()
+    assert split_thinking(f"SECRET{thought}</think>{said}")[0] == said.lstrip()
+
+
+@pytest.mark.parametrize("unit", ["<think>", "</think>", "<", "'</think>'", "</think> "])
+def test_hostile_text_takes_linear_time(unit):
+    began = time.process_time()
+    split_thinking(unit * (1_000_000 // len(unit)))
+    assert time.process_time() - began < 15  # about 0.2 s; quadratic time would be minutes
