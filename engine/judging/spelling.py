@@ -1,0 +1,64 @@
+"""How the five labels are spelt by judges and in published files, and the one spelling that the program uses."""
+
+from __future__ import annotations
+
+import re
+
+from engine.records import LABELS, Label
+
+LONGEST_SPELLING = 80  # characters; anything longer is prose
+
+_LETTERS = {**dict.fromkeys("AaАаΑα", "A"), **dict.fromkeys("BbВвБбΒβ", "B")}  # Latin, Cyrillic, Greek
+_SIGNS = {
+    **dict.fromkeys((">", "＞", "›", "≻", "&gt;", r"\>", r"\gt", r"\succ"), ">"),
+    **dict.fromkeys(("≫", "»", r"\gg"), ">>"),
+    **dict.fromkeys(("<", "＜", "‹", "≺", "&lt;", r"\<", r"\lt", r"\prec"), "<"),
+    **dict.fromkeys(("≪", "«", r"\ll"), "<<"),
+    **dict.fromkeys(("=", "＝", "≈", r"\=", r"\approx", r"\sim"), "="),
+}
+PUBLISHED: dict[str, Label] = {
+    **{label: label for label in LABELS},
+    "A<<B": "B>>A",
+    "A<B": "B>A",
+    "B=A": "A=B",
+    "B<A": "A>B",
+    "B<<A": "A>>B",
+}
+"""The ten spellings that generation 2's leaderboard knows."""
+_MEANINGS: dict[str, Label] = {**PUBLISHED, "A==B": "A=B", "B==A": "A=B"}
+TIE_WORDS = frozenset({"tie", "draw", "equal", "ничья", "равны"})
+
+_sign = r"(?:&[gl]t;|\\(?:succ|prec|approx|sim|gt|lt|gg|ll)(?![a-z])|\\?[<>=＜＞＝›‹≻≺≫≪»«≈])"
+_gap = r"[ \t\u00a0*_`$~]{0,5}"
+_name = r"(?i:(?:assistant|answer|model|response|ассистент|ответ|модель)[ \t]{1,2})?"
+_letter = f"[{''.join(_LETTERS)}]"
+SPELLING = re.compile(
+    rf"(?<!\w){_name}(?P<left>{_letter}){_gap}(?P<sign>{_sign}(?:[ \t]?{_sign}){{0,3}}){_gap}"
+    rf"{_name}(?P<right>{_letter})(?!\w)"
+)
+"""A label in any of its spellings, without what may stand around it. All repeats are bounded: linear on any text."""
+
+_one_sign = re.compile(_sign)
+_AROUND = " \t\n\r\u00a0[]［］【】()*_`$\"'“”\\.,;:!"
+_TEX = re.compile(r"\\(?:boxed|text(?:bf|it|tt)?|math(?:bf|rm|it|tt))(?![a-z])|[{}]")
+
+
+def normalise_label(text: str) -> Label | None:
+    """The label that a text is, whatever its brackets, case, spaces, alphabet and direction; None if it is none.
+
+    `[[a > b]]`, `[A>B]`, `B<A`, `**А>В**` (Cyrillic) and `\\boxed{A \\gt B}` all are "A>B"; `[[Tie]]` is "A=B". Nothing
+    but a label may stand in the text: `[[A]]`, `A>>>B` and sentences are None.
+    """
+    if len(text) > LONGEST_SPELLING:
+        return None
+    bare = _TEX.sub("", text).strip(_AROUND)
+    spelt = SPELLING.fullmatch(bare)
+    if spelt is not None:
+        return meaning(spelt)
+    return "A=B" if bare.casefold() in TIE_WORDS else None
+
+
+def meaning(spelt: re.Match[str]) -> Label | None:
+    """The label that a match of `SPELLING` stands for; None for such as `A>>>B`, `A<>B` and `A>A`."""
+    signs = "".join(_SIGNS[sign] for sign in _one_sign.findall(spelt["sign"]))
+    return _MEANINGS.get(f"{_LETTERS[spelt['left']]}{signs}{_LETTERS[spelt['right']]}")
