@@ -1,1 +1,1 @@
-"""How a judge is asked and understood: prompts, the two games, verdict labels, thinking. Pure."""
+"""What a judge is shown and what its reply means: prompts, the two games, verdict labels, thinking set apart. Pure."""

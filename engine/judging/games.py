@@ -8,8 +8,7 @@ from typing import TypeAlias
 from engine.judging.prompts import REASK, JudgePrompt, render
 from engine.records import Question
 
-Message: TypeAlias = dict[str, str]
-Messages: TypeAlias = list[Message]
+Messages: TypeAlias = list[dict[str, str]]
 
 
 def game_messages(
@@ -18,11 +17,10 @@ def game_messages(
     """The chat that opens game 1 (the baseline is A) or game 2 (the model is A). The user's message comes last."""
     first, second = (baseline_turns, model_turns) if number == 1 else (model_turns, baseline_turns)
     system, user = render(prompt, question.turns, first, second)
-    messages = [{"role": "system", "content": system}] if system else []
-    messages.append({"role": "user", "content": user})
-    return messages
+    opening = [{"role": "system", "content": system}] if system else []
+    return [*opening, {"role": "user", "content": user}]
 
 
 def reask_messages(opening: Messages, judgment: str) -> Messages:
-    """The chat that asks again, after a judgment without a verdict: the judge sees what it wrote."""
+    """The chat that asks again after a judgment without a verdict: the judge sees what it wrote and goes on from it."""
     return [*opening, {"role": "assistant", "content": judgment}, {"role": "user", "content": REASK}]
