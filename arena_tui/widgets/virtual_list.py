@@ -1,0 +1,297 @@
+"""A list that paints only the lines that are seen, so that ten thousand rows cost as much as twenty.
+
+Rows are any objects; `render_row(row, width)` turns one into a line of safe text (`arena_tui.safe_text`), since it
+goes to the terminal as it is. When rows change, only the columns that look different are painted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from rich.segment import Segment
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+RowT = TypeVar("RowT")
+GUTTER = 2  # columns in front of each row; the cursor stands there, so that it is seen without colour
+
+_CURSOR, _CURSOR_ELSEWHERE = "❯ ", "› "  # of the list with the focus, of the others
+
+
+class VirtualList(ScrollView, Generic[RowT], can_focus=True):
+    """Rows with a cursor.
+
+    `key` names a row across `set_rows`, so that the cursor stays with it. `header(width)` is a line that stays on top.
+    `empty` is shown when there are no rows. With `follow_top`, a cursor on the first row stays on whatever comes first.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "virtual-list--header",
+        "virtual-list--cursor",
+        "virtual-list--cursor-elsewhere",
+        "virtual-list--empty",
+    }
+
+    DEFAULT_CSS = """
+    VirtualList {
+        height: 1fr;
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 0;
+        overflow-x: hidden;
+        background: $background;
+        color: $foreground;
+        & > .virtual-list--header { color: $ink-muted; background: $surface; text-style: bold; }
+        & > .virtual-list--cursor { background: $panel; text-style: bold; }
+        & > .virtual-list--cursor-elsewhere { text-style: none; }
+        & > .virtual-list--empty { color: $ink-muted; }
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup,ctrl+b", "move_page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+f", "move_page(1)", "Page down", show=False),
+        Binding("home,g", "move_to_end(0)", "First", show=False),
+        Binding("end,G", "move_to_end(-1)", "Last", show=False),
+        Binding("enter", "select", "Open", show=False),
+    ]
+
+    cursor: reactive[int] = reactive(0)
+
+    class _RowMessage(Message):
+        def __init__(self, virtual_list: VirtualList[Any], index: int, row: Any) -> None:
+            super().__init__()
+            self.virtual_list = virtual_list
+            self.index = index
+            self.row = row
+
+        @property
+        def control(self) -> VirtualList[Any]:
+            return self.virtual_list
+
+    class Highlighted(_RowMessage):
+        """The cursor came to another row."""
+
+    class Selected(_RowMessage):
+        """Enter or a click on the row under the cursor."""
+
+    def __init__(
+        self,
+        render_row: Callable[[RowT, int], Text],
+        *,
+        key: Callable[[RowT], Hashable] | None = None,
+        header: Callable[[int], Text] | None = None,
+        empty: str = "",
+        follow_top: bool = False,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.empty = empty
+        self._render_row = render_row
+        self._key = key or cast("Callable[[RowT], Hashable]", lambda row: row)
+        self._header = header
+        self._follow_top = follow_top
+        self._rows: Sequence[RowT] = ()
+        self._lines: dict[int, Strip] = {}  # of rows, by index, without gutter and cursor, for `_painted_for`
+        self._painted_for: tuple[object, ...] = ()
+
+    @property
+    def rows(self) -> Sequence[RowT]:
+        return self._rows
+
+    @property
+    def row(self) -> RowT | None:
+        """The row under the cursor."""
+        return self._rows[self.cursor] if self.cursor < len(self._rows) else None
+
+    def set_rows(self, rows: Sequence[RowT]) -> None:
+        """Show `rows` (kept, not copied). The cursor stays with its row if that is still there."""
+        was, was_at = self.row, self.cursor
+        old_count = len(self._rows)
+        self._rows = rows
+        cursor = self._cursor_in(rows, was, was_at)
+        if len(rows) != old_count or not self.is_mounted:
+            self.virtual_size = Size(self.virtual_size.width, len(rows) + self._header_lines)
+            self._lines = {}
+            self.refresh()
+        else:
+            self._repaint_changed()
+        offset = cursor - was_at
+        if offset and was is not None and self.scroll_offset.y:
+            self._scroll_rows_to(self.scroll_offset.y + offset)
+        if cursor != was_at:
+            self.cursor = cursor
+        elif self.is_mounted and rows and was is not self.row:
+            self.post_message(self.Highlighted(self, cursor, rows[cursor]))
+
+    def repaint(self) -> None:
+        """Paint every line anew, for when what `render_row` depends on has changed."""
+        self._lines = {}
+        self.refresh()
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on the row at `index`, as far as there are rows."""
+        self.cursor = max(0, min(index, len(self._rows) - 1))
+
+    def move_to_key(self, key: Hashable) -> bool:
+        """Put the cursor on the row with `key`; False if there is none."""
+        for index, row in enumerate(self._rows):
+            if self._key(row) == key:
+                self.cursor = index
+                return True
+        return False
+
+    def action_move(self, rows: int) -> None:
+        self.move_to(self.cursor + rows)
+
+    def action_move_page(self, pages: int) -> None:
+        self.move_to(self.cursor + pages * max(1, self._rows_in_view - 1))
+
+    def action_move_to_end(self, end: int) -> None:
+        self.move_to(len(self._rows) - 1 if end else 0)
+
+    def action_select(self) -> None:
+        if self.row is not None:
+            self.post_message(self.Selected(self, self.cursor, self.row))
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.y - self._header_lines + self.scroll_offset.y
+        if 0 <= index < len(self._rows) and event.y >= self._header_lines:
+            if index == self.cursor:
+                self.action_select()
+            else:
+                self.cursor = index
+
+    def on_focus(self) -> None:
+        self._refresh_row(self.cursor)
+
+    def on_blur(self) -> None:
+        self._refresh_row(self.cursor)
+
+    def on_resize(self) -> None:
+        self._keep_in_view(self.cursor)
+
+    def notify_style_update(self) -> None:
+        self._lines = {}
+        super().notify_style_update()
+
+    def validate_cursor(self, cursor: int) -> int:
+        return max(0, min(cursor, len(self._rows) - 1))
+
+    def watch_cursor(self, before: int, after: int) -> None:
+        self._refresh_row(before)
+        self._refresh_row(after)
+        self._keep_in_view(after)
+        if self.row is not None:
+            self.post_message(self.Highlighted(self, after, self.row))
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y < self._header_lines and self._header is not None:
+            style = self.get_component_rich_style("virtual-list--header")
+            return self._strip(self._header(max(1, width - GUTTER)), " " * GUTTER, width).apply_style(style)
+        index = y - self._header_lines + self.scroll_offset.y
+        if index >= len(self._rows):
+            return self._blank(width, self.empty if not self._rows and y == self._header_lines else "")
+        line = self._line(index)
+        if index != self.cursor:
+            return line.apply_style(self.rich_style)
+        if self.has_focus:
+            return _marked(line, _CURSOR).apply_style(self.get_component_rich_style("virtual-list--cursor"))
+        style = self.get_component_rich_style("virtual-list--cursor-elsewhere")
+        return _marked(line, _CURSOR_ELSEWHERE).apply_style(style)
+
+    @property
+    def _header_lines(self) -> int:
+        return 0 if self._header is None else 1
+
+    @property
+    def _rows_in_view(self) -> int:
+        return max(1, self.size.height - self._header_lines)
+
+    def _cursor_in(self, rows: Sequence[RowT], was: RowT | None, was_at: int) -> int:
+        """Where the row that had the cursor is now, else the same place."""
+        if was is None or (self._follow_top and was_at == 0):
+            return 0
+        key = self._key(was)
+        if was_at < len(rows) and self._key(rows[was_at]) == key:
+            return was_at
+        found = next((index for index, row in enumerate(rows) if self._key(row) == key), was_at)
+        return max(0, min(found, len(rows) - 1))
+
+    def _repaint_changed(self) -> None:
+        """Render the rows that are seen again, and refresh those columns of them that look different."""
+        before, self._lines = self._lines, {}
+        first = self.scroll_offset.y
+        for index in range(first, min(first + self._rows_in_view, len(self._rows))):
+            span = _changed_span(before[index], self._line(index)) if index in before else (0, self.size.width)
+            if span is not None:
+                self.refresh(Region(span[0], index - first + self._header_lines, span[1] - span[0], 1))
+
+    def _line(self, index: int) -> Strip:
+        width = self.size.width
+        if self._painted_for != (width,):
+            self._painted_for = (width,)
+            self._lines = {}
+        line = self._lines.get(index)
+        if line is None:
+            if len(self._lines) > 4 * self._rows_in_view + 64:
+                self._lines.clear()
+            line = self._strip(self._render_row(self._rows[index], max(1, width - GUTTER)), " " * GUTTER, width)
+            self._lines[index] = line
+        return line
+
+    def _strip(self, text: Text, gutter: str, width: int) -> Strip:
+        segments = [segment for segment in text.render(self.app.console) if segment.text != "\n"]
+        return Strip([Segment(gutter), *segments]).adjust_cell_length(width).simplify()
+
+    def _blank(self, width: int, text: str) -> Strip:
+        style = self.get_component_rich_style("virtual-list--empty") if text else self.rich_style
+        return Strip([Segment(" " * GUTTER + text, style)]).adjust_cell_length(width, style)
+
+    def _refresh_row(self, index: int) -> None:
+        y = index - self.scroll_offset.y + self._header_lines
+        if self._header_lines <= y < self.size.height:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    def _keep_in_view(self, index: int) -> None:
+        first, seen = self.scroll_offset.y, self._rows_in_view
+        if index < first:
+            self._scroll_rows_to(index)
+        elif index >= first + seen:
+            self._scroll_rows_to(index - seen + 1)
+
+    def _scroll_rows_to(self, index: int) -> None:
+        """Have the row at `index` come first; forced, since rows may be newer than the scrollbar."""
+        self.scroll_to(y=index, animate=False, immediate=True, force=True)
+
+
+def _marked(line: Strip, mark: str) -> Strip:
+    """The line with `mark` in its gutter."""
+    return Strip.join([Strip([Segment(mark)]), line.crop(GUTTER)])
+
+
+def _changed_span(before: Strip, after: Strip) -> tuple[int, int] | None:
+    """The columns in which two lines of one width differ, from first to past the last; None if they look the same."""
+    if before == after:
+        return None
+    width = after.cell_length
+    old, new = _cells(before), _cells(after)
+    if len(old) != len(new) or len(new) != width:
+        return 0, width  # wide characters: columns and characters do not agree
+    first = next(index for index in range(width) if old[index] != new[index])
+    last = next(index for index in reversed(range(width)) if old[index] != new[index])
+    return first, last + 1
+
+
+def _cells(line: Strip) -> list[tuple[str, object]]:
+    return [(char, segment.style) for segment in line for char in segment.text]
