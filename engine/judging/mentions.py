@@ -12,7 +12,7 @@ from functools import cached_property
 
 import msgspec
 
-from engine.judging.spelling import SPELLING, TIE_WORDS, meaning, normalise_label
+from engine.judging.spelling import SPELLING, meaning, normalise_label
 from engine.records import Label
 
 _LOOK = 160  # characters around a mention, of its own line, that tell how it is meant
@@ -22,7 +22,7 @@ _BRACKETED = re.compile(
     rf"([{_OPEN}](?:\\?[{_OPEN}]){{0,3}})([^{_OPEN}{_CLOSE}]{{1,80}})([{_CLOSE}](?:\\?[{_CLOSE}]){{0,3}})"
 )
 _BOXED = re.compile(r"\\boxed[ \t]?\{((?:[^{}\n]|\{[^{}\n]{0,20}\}){1,40})\}")
-_EMPHASISED = re.compile(r"([*`_][*`_]{0,2})([^*`_\n]{1,60})\1")
+_EMPHASISED = re.compile(r"(\*{2,3}|_{2,3}|`{1,3})([^*`_\n]{1,60})\1")
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 _INDEXED = re.compile(r"[\w)\]]", re.ASCII)  # what stands before a bracket that is an index, as in `rows[a<b]`
 _FINAL = ("final", "overall", "conclu", "my verdict", "итог", "окончательн", "финальн", "мой вердикт", "в целом")
@@ -110,7 +110,7 @@ class Reply:
         return closes or _has(_VERDICT, before)
 
     def _is_tie_in_words(self, mention: Mention) -> bool:
-        return self.text[mention.start : mention.end].strip("*_`. ").casefold() in TIE_WORDS
+        return SPELLING.search(self.text, mention.start, mention.end) is None
 
     def _line_around(self, mention: Mention) -> tuple[str, str]:
         """What stands before and after it on its own line, as far as that matters."""

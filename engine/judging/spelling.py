@@ -26,7 +26,7 @@ PUBLISHED: dict[str, Label] = {
 }
 """The ten spellings that generation 2's leaderboard knows."""
 _MEANINGS: dict[str, Label] = {**PUBLISHED, "A==B": "A=B", "B==A": "A=B"}
-TIE_WORDS = frozenset({"tie", "draw", "equal", "ничья", "равны"})
+_TIE_WORDS = frozenset({"tie", "draw", "equal", "ничья", "равны"})
 
 _sign = r"(?:&[gl]t;|\\(?:succ|prec|approx|sim|gt|lt|gg|ll)(?![a-z])|\\?[<>=＜＞＝›‹≻≺≫≪»«≈])"
 _gap = r"[ \t\u00a0*_`$~]{0,5}"
@@ -55,7 +55,7 @@ def normalise_label(text: str) -> Label | None:
     spelt = SPELLING.fullmatch(bare)
     if spelt is not None:
         return meaning(spelt)
-    return "A=B" if bare.casefold() in TIE_WORDS else None
+    return "A=B" if bare.casefold() in _TIE_WORDS else None
 
 
 def meaning(spelt: re.Match[str]) -> Label | None:

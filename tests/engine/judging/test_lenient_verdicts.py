@@ -82,6 +82,8 @@ def test_a_verdict_is_understood(reply, label):
         "Use rows[a<b] to filter, as answer A does.",
         "**Tie** scores are handled well by both, but A is better.",
         "[[42]] and [x]",
+        "Both call `draw()` and set it to `'equal'`, but only A explains it.",
+        "It solves $B_A = B_O + A_C$, and _A = B_ in passing.",
         "Say [[A>B or B>A]]",
     ],
 )
@@ -206,5 +208,5 @@ def test_a_label_is_never_made_up(text):
 )
 def test_hostile_text_takes_linear_time(unit):
     began = time.process_time()
-    lenient(unit * (300_000 // len(unit)))
-    assert time.process_time() - began < 15  # about 1 s at most; quadratic time would be minutes
+    lenient(unit * (100_000 // len(unit)))
+    assert time.process_time() - began < 15  # a fraction of a second; quadratic time would be minutes
