@@ -1,7 +1,7 @@
 """What a judge is shown: our prompts, users' own, and where the texts go."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
@@ -66,6 +66,7 @@ def test_a_template_may_show_a_text_twice():
     assert filled(f"{V2} Again: {{QUESTION}}", ["Q"], ["a"], ["b"]).endswith("Again: Q")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="{}QUESTIONanswer_12 %$\\", max_size=60), st.sampled_from([V01, V2]))
 def test_braces_in_texts_are_data(text, template):
     assert filled(template, [text], [text], [text]) == f"{text}\n--\n{text}\n--\n{text}"

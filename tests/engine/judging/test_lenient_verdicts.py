@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.judging.labels import Verdict, flip, parser
@@ -152,6 +152,7 @@ WRAPPERS = ["[[{}]]", "[{}]", "**{}**", "`{}`", "\\boxed{{{}}}", "**[[{}]]**", "
 PROSE = st.text(alphabet="xyz кл,.\n", max_size=80)
 
 
+@settings(deadline=None)
 @given(PROSE, st.sampled_from(WRAPPERS), st.sampled_from(LABELS), st.text(alphabet=".\n *_", max_size=5))
 def test_a_label_is_found_behind_any_prose(prose, wrapper, label, tail):
     assert lenient(f"{prose}\n{wrapper.format(label)}{tail}").label == label
@@ -162,6 +163,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(PIECES, st.sampled_from(LABELS), st.sampled_from(["\n", " ", " so "])), max_size=6))
 def test_swapping_the_places_in_a_reply_flips_its_verdict(pieces):
     reply = "".join(piece.format(label) + gap for piece, label, gap in pieces)
@@ -170,6 +172,7 @@ def test_swapping_the_places_in_a_reply_flips_its_verdict(pieces):
     assert lenient(swapped) == Verdict(flip(verdict.label) if verdict.label else None, verdict.reason)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(["[", "]", "[[A>B]]", "A>B", "\\boxed{", "}", "**", "`", '"', "\n", ">", "А", "tie", "final "])
@@ -180,6 +183,7 @@ def test_no_text_makes_it_raise(fragments):
     assert (verdict.label is None) == (verdict.reason != "")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_label_is_never_made_up(text):
     if not any(sign in text for sign in "<>=≫≪≻≺≈＞＜＝»«›‹&\\"):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.judging.labels import RULES, Verdict, parser
@@ -51,6 +51,7 @@ def test_each_program_reads_a_reply_by_its_own_rule(reply, v01, local, v2):
 
 
 @pytest.mark.parametrize("rule", RULES)
+@settings(deadline=None)
 @given(
     reply=st.lists(st.sampled_from(["[", "]", "A", "B", "b", ">", "<", "=", " ", "\n", "[[A>B]]", "ß"])).map("".join)
 )

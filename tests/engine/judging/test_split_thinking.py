@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.judging.thinking import split_thinking
@@ -48,18 +48,21 @@ def test_an_answer_may_begin_with_a_quote():
     assert split_thinking('Which line?\n</think>"Call me Ishmael."') == ('"Call me Ishmael."', "Which line?", False)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_reply_without_tags_comes_back_as_it_is(reply):
     if "think" not in reply.lower():
         assert split_thinking(reply) == (reply, None, False)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["<think>", "</think>", "</thinking>", "\n", " ", "abc", "`", "'"])).map("".join))
 def test_nothing_that_was_said_or_thought_is_lost(reply):
     visible, reasoning, _ = split_thinking(reply)
     assert (visible + (reasoning or "")).count("abc") == reply.count("abc")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abc .\n"), st.text(alphabet="abc ."))
 def test_no_thought_is_ever_visible(thought, said):
     assert split_thinking(f"<think>SECRET{thought}</think>{said}")[0] == said.lstrip()
