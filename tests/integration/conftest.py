@@ -18,8 +18,8 @@ import pytest
 SERVED_NAMES = ("north", "south", "judge")
 """One model under three names: two that answer and one that judges."""
 
-START_LIMIT = 240.0
-"""Seconds for `vllm serve` to become healthy; 30-50 s are usual on two cores."""
+START_LIMIT = 420.0
+"""Seconds for `vllm serve` to become healthy; 30-50 s are usual on two idle cores."""
 
 STOP_LIMIT = 30.0
 """Seconds for the server's processes to go after they were asked to."""

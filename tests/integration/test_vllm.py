@@ -53,15 +53,27 @@ choice = ["[[A>>B]]", "[[A>B]]", "[[A=B]]", "[[B>A]]", "[[B>>A]]"]
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended well: where, its leaderboard, and how many requests the server finished for it."""
+    """A run that came to its end: where, how, and how many requests the server finished for it."""
 
     folder: Path
-    board: dict[str, Any]
+    process: subprocess.CompletedProcess[str]
     calls: int
+
+    @property
+    def board(self) -> dict[str, Any]:
+        """The leaderboard, of a run that ended well."""
+        assert self.process.returncode == 0, self.process.stderr
+        board: dict[str, Any] = json.loads(self.process.stdout)
+        return board
 
     @property
     def bench(self) -> Path:
         return self.folder / "data" / "starter-en"
+
+    @property
+    def turns(self) -> int:
+        """How many turns, and so how many calls, one model's answers took."""
+        return sum(len(answer["choices"][0]["turns"]) for answer in self.records("model_answer/north.jsonl"))
 
     def records(self, file: str) -> list[dict[str, Any]]:
         text = (self.bench / file).read_text("utf-8")
@@ -70,7 +82,7 @@ class Finished:
 
 
 def arena_tui(folder: Path, url: str) -> Finished:
-    """`arena-tui --no-ui run` on the config in `folder`."""
+    """`arena-tui --no-ui run` on the config in `folder`, however it ends."""
     before = finished_requests(url)
     command = [sys.executable, "-m", "arena_tui", "-c", folder / "config.toml", "--no-ui", "run", "--json"]
     done = subprocess.run(
@@ -82,8 +94,8 @@ def arena_tui(folder: Path, url: str) -> Finished:
         timeout=240,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return Finished(folder, json.loads(done.stdout), finished_requests(url) - before)
+    assert "Traceback" not in done.stderr, done.stderr
+    return Finished(folder, done, finished_requests(url) - before)
 
 
 def workspace(folder: Path, config: str) -> Path:
@@ -117,8 +129,8 @@ def test_every_question_is_answered_and_the_record_tells_how(judged: Finished, m
     assert len({answer["question_id"] for answer in answers}) == len(answers) == QUESTIONS
     for answer in answers:
         (choice,) = answer["choices"]
-        assert choice["turns"][0]["content"]
-        assert 0 < answer["usage"]["completion_tokens"] <= 48
+        assert all(turn["content"] for turn in choice["turns"])
+        assert 0 < answer["usage"]["completion_tokens"] <= 48 * len(choice["turns"])
         assert answer["finish_reason"] in {"stop", "length"}
 
 
@@ -133,8 +145,14 @@ def test_both_games_of_every_question_hold_the_verdict_that_the_judge_gave(judge
             assert game["judgment"] == f"[[{game['score']}]]"
 
 
+def test_every_turn_of_a_question_is_asked_and_answered(judged: Finished) -> None:
+    turns_asked = {question["question_id"]: len(question["turns"]) for question in judged.records("question.jsonl")}
+    for answer in judged.records("model_answer/south.jsonl"):
+        assert len(answer["choices"][0]["turns"]) == turns_asked[answer["question_id"]]
+
+
 def test_no_call_was_made_twice_and_none_failed(judged: Finished) -> None:
-    assert judged.calls == 2 * QUESTIONS + 2 * QUESTIONS  # two models answer, and each judgment is two games
+    assert judged.calls == 2 * judged.turns + 2 * QUESTIONS  # two models answer, and each judgment is two games
     assert not (judged.bench / "errors.jsonl").exists()
 
 
@@ -155,12 +173,12 @@ def test_a_second_run_asks_the_server_nothing_and_changes_nothing(judged: Finish
     assert {file: file.read_bytes() for file in judged.bench.rglob("*.jsonl")} == files
 
 
-def test_a_judge_that_only_rambles_is_asked_again_and_leaves_games_without_a_verdict(
-    vllm_url: str, tmp_path: Path
-) -> None:
+def test_a_judge_that_only_rambles_is_asked_again_and_no_verdict_is_made_up(vllm_url: str, tmp_path: Path) -> None:
     rambled = arena_tui(workspace(tmp_path, CONFIG.format(url=vllm_url)), vllm_url)
     games = [game for line in rambled.records("model_judgment/judge/south.jsonl") for game in line["games"]]
     assert len(games) == 2 * QUESTIONS
     assert {game.get("score") for game in games} == {None}
     assert {game["asks"] for game in games} == {3}  # judge.retries
-    assert rambled.calls == 2 * QUESTIONS + 3 * 2 * QUESTIONS
+    assert rambled.calls == 2 * rambled.turns + 3 * 2 * QUESTIONS
+    assert "verdict" in rambled.process.stderr
+    assert not rambled.process.stdout, "there is nothing to rate"
