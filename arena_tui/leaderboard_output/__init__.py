@@ -19,13 +19,14 @@ def format_leaderboard(
     `width` (columns) and `ascii_only` (for terminals without Unicode) shape the table and nothing else. Text that came
     from files or models can neither move the cursor, nor break a line, nor run as a spreadsheet formula.
     """
+    from arena_tui.json_text import json_text
     from arena_tui.leaderboard_output import machine, markdown, table
 
     match form:
         case "table":
             return table.as_table(board, width=width, ascii_only=ascii_only)
         case "json":
-            return machine.as_json(board)
+            return json_text(board)
         case "csv":
             return machine.as_csv(board)
         case "markdown":

@@ -8,16 +8,9 @@ import msgspec
 from msgspec import UnsetType
 
 from arena_tui.safe_text import one_line
+from arena_tui.text_table import Column
 from engine.ratings.full_stats import ModelStats
 from engine.ratings.leaderboard import Leaderboard, Row
-
-
-class Column(msgspec.Struct, frozen=True):
-    """A column: its title and one text a row; numbers stand to the right."""
-
-    title: str
-    cells: list[str]
-    right: bool = True
 
 
 class Interval(msgspec.Struct, frozen=True):

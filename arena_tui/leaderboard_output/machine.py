@@ -1,31 +1,19 @@
-"""The leaderboard for programs: JSON, CSV, and the original's own lines."""
+"""The leaderboard for programs: CSV, and the original's own lines."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from arena_tui.json_text import rounded
 from arena_tui.safe_text import one_line
 from engine.ratings.leaderboard import Leaderboard, Row
 
-_DECIMALS = 6  # far below any sampling error, and the same bytes on every machine
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-def as_json(board: Leaderboard) -> str:
-    """The leaderboard as indented JSON, numbers rounded to 6 decimals.
-
-    Characters that a terminal would obey but JSON leaves alone are written as escapes: the same text to any reader.
-    """
-    text = msgspec.json.format(msgspec.json.encode(_rounded(msgspec.to_builtins(board))), indent=2).decode()
-    return _TERMINAL_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def as_csv(board: Leaderboard) -> str:
@@ -78,7 +66,7 @@ def _arena_hard_line(row: Row) -> str:
 
 
 def _record(row: Row, group: str) -> dict[str, Any]:
-    record: dict[str, Any] = {"group": group, **_rounded(msgspec.to_builtins(row))}
+    record: dict[str, Any] = {"group": group, **rounded(msgspec.to_builtins(row))}
     stats: dict[str, Any] = record.pop("stats", {})
     judges: dict[str, float] = stats.pop("judges", {})
     return {**record, **stats, **{f"judge {name}": share for name, share in judges.items()}}
@@ -89,11 +77,3 @@ def _cell(value: object) -> str:
         return "" if value is None else str(value)
     text = one_line(value)
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, _DECIMALS)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value

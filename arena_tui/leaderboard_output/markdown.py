@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from arena_tui.leaderboard_output.columns import Column, headline, score_columns, stats_columns
+from arena_tui.leaderboard_output.columns import headline, score_columns, stats_columns
 from arena_tui.safe_text import one_line
+from arena_tui.text_table import Column
 from engine.ratings.leaderboard import Leaderboard, Row
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~])")

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import UNSET
 
 from arena_tui.leaderboard_output.columns import (
-    Column,
     Interval,
     headline,
     interval,
@@ -18,9 +17,9 @@ from arena_tui.leaderboard_output.columns import (
     stats_columns,
 )
 from arena_tui.safe_text import one_line, shorten, text_width
+from arena_tui.text_table import GAP, Column, column_width, rendered, table_width
 from engine.ratings.leaderboard import Leaderboard, Row
 
-_GAP = 2
 _NARROWEST_NAME = 24
 _NARROWEST_BAR, _WIDEST_BAR = 15, 41
 _LEFT_OUT_WHEN_NARROW = ("games", "questions", "tokens")
@@ -64,13 +63,13 @@ def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: _Strokes, width: i
     if same_games(board.rows) and same_games(rows):
         columns = [column for column in columns if column.title not in ("questions", "games")]
     columns = _fitted(columns, width, strokes)
-    room = width - _table_width(columns) - _GAP
+    room = width - table_width(columns) - GAP
     if room >= _NARROWEST_BAR:
         bar = _bars(rows, board.baseline, min(room, _WIDEST_BAR), strokes)
         columns.insert(4, Column("", bar, right=False))
-    blocks = [_rendered(columns)]
+    blocks = [rendered(columns)]
     if details := stats_columns(rows):
-        blocks.append(_rendered(_fitted(details, width, strokes)))
+        blocks.append(rendered(_fitted(details, width, strokes)))
     return blocks
 
 
@@ -78,10 +77,10 @@ def _fitted(columns: list[Column], width: int, strokes: _Strokes) -> list[Column
     """Fewer columns and a shorter name until the table fits, as far as it can."""
     fitted = list(columns)
     for title in _LEFT_OUT_WHEN_NARROW:
-        if _table_width(fitted) - _name_width(fitted) + min(_NARROWEST_NAME, _name_width(fitted)) <= width:
+        if table_width(fitted) - _name_width(fitted) + min(_NARROWEST_NAME, _name_width(fitted)) <= width:
             break
         fitted = [column for column in fitted if column.title != title]
-    excess = _table_width(fitted) - width
+    excess = table_width(fitted) - width
     if excess <= 0:
         return fitted
     longest = max(_name_width(fitted) - excess, min(_NARROWEST_NAME, _name_width(fitted)))
@@ -124,31 +123,8 @@ def _bar(number: Interval, middle: int, places: list[int], columns: int, strokes
     return "".join(cells)
 
 
-def _rendered(columns: Sequence[Column]) -> str:
-    widths = [_column_width(column) for column in columns]
-    header = [_padded(column.title, size, column.right) for column, size in zip(columns, widths, strict=True)]
-    body = (
-        [_padded(column.cells[row], size, column.right) for column, size in zip(columns, widths, strict=True)]
-        for row in range(len(columns[0].cells))
-    )
-    return "\n".join((" " * _GAP).join(line).rstrip() for line in (header, *body))
-
-
-def _padded(text: str, columns: int, right: bool) -> str:
-    padding = " " * (columns - text_width(text))
-    return padding + text if right else text + padding
-
-
-def _column_width(column: Column) -> int:
-    return max(map(text_width, (column.title, *column.cells)))
-
-
 def _name_width(columns: Sequence[Column]) -> int:
-    return next(_column_width(column) for column in columns if column.title == "model")
-
-
-def _table_width(columns: Sequence[Column]) -> int:
-    return sum(map(_column_width, columns)) + _GAP * (len(columns) - 1)
+    return next(column_width(column) for column in columns if column.title == "model")
 
 
 def _wrapped(phrases: Sequence[str], separator: str, width: int) -> list[str]:
