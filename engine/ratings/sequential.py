@@ -1,0 +1,267 @@
+"""The decider: reads judgments as they come in and tells which models need no more of them.
+
+It looks after every question, which confidence sequences allow. Two things would break their promise, and are
+prevented here:
+
+- Questions that finish early are not a random sample (short answers are fast and may be good or bad). Records
+  therefore count in the seeded random order of the questions, whatever the order of their arrival: one that comes
+  before its turn waits for those in front of it.
+- A verdict, once reached, stays, though records already under way may still come in.
+
+The promise is per model: for each, the probability that it is ever called better or worse wrongly is at most 5 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from engine.errors import UsageProblem
+from engine.ratings.confidence_sequence import (
+    MINIMUM_QUESTIONS,
+    CrossMoments,
+    Moments,
+    difference_interval,
+    interval,
+)
+from engine.ratings.question_score import Outcome, outcome
+from engine.ratings.stop_rule import StopRule
+from engine.records import Label
+
+Verdict: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"]
+_EVEN = 0.5
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What is known of a model so far.
+
+    Attributes:
+        verdict: "better" or "worse" than the opponent, "precise" enough, stopped by the "budget", or "undecided".
+        questions: how many have counted.
+        score, lower, upper: percent, with the limits of the confidence sequence; None before the first question.
+        difference, difference_lower, difference_upper: points above the opponent on the questions of both, where the
+            opponent is a named model; None else.
+    """
+
+    verdict: Verdict
+    questions: int
+    score: float | None = None
+    lower: float = 0.0
+    upper: float = 100.0
+    difference: float | None = None
+    difference_lower: float | None = None
+    difference_upper: float | None = None
+
+
+class Decider:
+    """Folds judgments, question by question, into a verdict per model; constant work a record and opponent.
+
+    Args:
+        rule: when a model needs no more judgments.
+        models: the judged models, without the baseline.
+        baseline: the model they are all compared with.
+        order: the ids of the questions in their random order. Records of other questions are ignored.
+        judges: how many judges report on each question; a question counts when all of them have.
+        weight: what a strong verdict counts.
+        first_game_only: leave second games out.
+
+    Raises UsageProblem when the rule names an opponent that is not there.
+    """
+
+    def __init__(
+        self,
+        rule: StopRule,
+        models: Sequence[str],
+        *,
+        baseline: str,
+        order: Iterable[str],
+        judges: int = 1,
+        weight: float = 3.0,
+        first_game_only: bool = False,
+    ) -> None:
+        opponent = None if rule.opponent == baseline else rule.opponent
+        if opponent is not None and opponent not in models:
+            raise UsageProblem(
+                f"--until decided:{opponent}: no such model is judged", f"judged are {', '.join(models) or 'none'}"
+            )
+        self._rule = rule
+        self._judges = judges
+        self._weight = weight
+        self._first_game_only = first_game_only
+        self._place = {question: place for place, question in enumerate(order)}
+        self._records = {model: _Records() for model in models}
+        self._opponent = opponent
+        self._pairs = {model: _Pair() for model in models if opponent is not None and model != opponent}
+        self._verdicts: dict[str, Verdict] = {}
+        self._calls = 0
+
+    def observe(
+        self, model: str, question_id: str, labels: Sequence[Label | None], *, judge: str = ""
+    ) -> tuple[str, ...]:
+        """A judge's verdicts on one question (game 1, game 2). Returns the models that are settled by it."""
+        return self.observe_outcome(
+            model, question_id, outcome(labels, self._weight, self._first_game_only), judge=judge
+        )
+
+    def observe_outcome(self, model: str, question_id: str, won: Outcome, *, judge: str = "") -> tuple[str, ...]:
+        """The same for points that are known already, such as expected ones. A second report of a judge is ignored."""
+        place = self._place.get(question_id)
+        records = self._records.get(model)
+        if place is None or records is None or not records.add(place, judge, won, self._judges):
+            return ()
+        return self._advance(model)
+
+    def skip(self, model: str, question_id: str) -> tuple[str, ...]:
+        """There will be no record of this question (its calls failed for good); those behind it need not wait."""
+        place = self._place.get(question_id)
+        records = self._records.get(model)
+        if place is None or records is None:
+            return ()
+        records.whole.setdefault(place, Outcome(0.0, 0.0))
+        return self._advance(model)
+
+    def spend(self, calls: int = 1) -> tuple[str, ...]:
+        """Judge calls were made. Returns the models that are settled by it: all that still were not, or none."""
+        self._calls += calls
+        return self._exhaust() if self._rule.calls is not None and self._calls >= self._rule.calls else ()
+
+    def elapse(self, minutes: float) -> tuple[str, ...]:
+        """The run has lasted so long by now. Returns the models that are settled by it."""
+        return self._exhaust() if self._rule.minutes is not None and minutes >= self._rule.minutes else ()
+
+    def verdict(self, model: str) -> Verdict:
+        return self._verdicts.get(model, "undecided")
+
+    def is_settled(self, model: str) -> bool:
+        """Whether the model needs no more judgments. A named opponent is needed until all others are settled."""
+        if model == self._opponent and self._pairs:
+            return all(other in self._verdicts for other in self._pairs)
+        return model in self._verdicts
+
+    @property
+    def all_settled(self) -> bool:
+        return all(map(self.is_settled, self._records))
+
+    def standing(self, model: str) -> Standing:
+        """What is known of the model so far, for a display."""
+        moments = self._records[model].moments
+        if not moments.t:
+            return Standing(self.verdict(model), int(moments.n))
+        lower, upper = interval(moments)
+        known = Standing(self.verdict(model), int(moments.n), 100.0 * moments.share, 100.0 * lower, 100.0 * upper)
+        pair = self._pairs.get(model)
+        if pair is None or not pair.mine.t or not pair.theirs.t:
+            return known
+        below, above = pair.limits()
+        return msgspec.structs.replace(
+            known,
+            difference=100.0 * (pair.mine.share - pair.theirs.share),
+            difference_lower=100.0 * below,
+            difference_upper=100.0 * above,
+        )
+
+    def _advance(self, model: str) -> tuple[str, ...]:
+        """Count what has its turn, and look after each question."""
+        settled: list[str] = []
+        records = self._records[model]
+        while records.count():
+            self._look(model, settled)
+        if model == self._opponent:
+            for other, pair in self._pairs.items():
+                self._advance_pair(other, pair, settled)
+        elif model in self._pairs:
+            self._advance_pair(model, self._pairs[model], settled)
+        return tuple(settled)
+
+    def _advance_pair(self, model: str, pair: _Pair, settled: list[str]) -> None:
+        assert self._opponent is not None
+        while pair.count(self._records[model], self._records[self._opponent]):
+            if pair.mine.n >= MINIMUM_QUESTIONS:
+                below, above = pair.limits()
+                self._decide(model, below, above, 0.0, settled)
+
+    def _look(self, model: str, settled: list[str]) -> None:
+        moments = self._records[model].moments
+        if moments.n < MINIMUM_QUESTIONS or model in self._verdicts:
+            return
+        lower, upper = interval(moments)
+        if self._opponent is None:
+            self._decide(model, lower, upper, _EVEN, settled)
+        half_width = self._rule.half_width
+        if half_width is not None and model not in self._verdicts and 50.0 * (upper - lower) <= half_width:
+            self._settle(model, "precise", settled)
+
+    def _decide(self, model: str, lower: float, upper: float, even: float, settled: list[str]) -> None:
+        if self._rule.decided and model not in self._verdicts and not lower <= even <= upper:
+            self._settle(model, "better" if lower > even else "worse", settled)
+
+    def _settle(self, model: str, verdict: Verdict, settled: list[str]) -> None:
+        self._verdicts[model] = verdict
+        settled.append(model)
+
+    def _exhaust(self) -> tuple[str, ...]:
+        settled: list[str] = []
+        for model in self._records:
+            if model not in self._verdicts:
+                self._settle(model, "budget", settled)
+        return tuple(settled)
+
+
+class _Records:
+    """One model's outcomes by place in the order, and the moments of those whose turn has come."""
+
+    def __init__(self) -> None:
+        self.moments = Moments()
+        self.whole: dict[int, Outcome] = {}
+        self._partial: dict[int, dict[str, Outcome]] = {}
+        self._next = 0
+
+    def add(self, place: int, judge: str, won: Outcome, judges: int) -> bool:
+        """Keep a judge's report; True when it completes the question."""
+        if place in self.whole:
+            return False
+        reports = self._partial.setdefault(place, {})
+        reports.setdefault(judge, won)
+        if len(reports) < judges:
+            return False
+        self.whole[place] = Outcome(
+            sum(report.won for report in reports.values()), sum(report.total for report in reports.values())
+        )
+        del self._partial[place]
+        return True
+
+    def count(self) -> bool:
+        """Count the next question, if it is there. One without any verdict passes without counting."""
+        won = self.whole.get(self._next)
+        if won is None:
+            return False
+        self._next += 1
+        if won.total:
+            self.moments = self.moments.plus(won.won, won.total)
+        return True
+
+
+class _Pair:
+    """A model and the named opponent, on the questions of both."""
+
+    def __init__(self) -> None:
+        self.mine = Moments()
+        self.theirs = Moments()
+        self._cross = CrossMoments()
+        self._next = 0
+
+    def count(self, mine: _Records, theirs: _Records) -> bool:
+        a, b = mine.whole.get(self._next), theirs.whole.get(self._next)
+        if a is None or b is None:
+            return False
+        self._next += 1
+        if a.total and b.total:
+            self.mine = self.mine.plus(a.won, a.total)
+            self.theirs = self.theirs.plus(b.won, b.total)
+            self._cross = self._cross.plus(a.won, a.total, b.won, b.total)
+        return True
+
+    def limits(self) -> tuple[float, float]:
+        return difference_interval(self.mine, self.theirs, self._cross)
