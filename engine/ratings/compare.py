@@ -1,0 +1,221 @@
+"""Models compared with each other: paired differences, corrected for their number, and the ranks still possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from itertools import combinations
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, UnsetType
+
+from engine.errors import RatingError
+from engine.ratings.battles import Battles
+from engine.ratings.cautions import FEW_QUESTIONS, listed
+from engine.ratings.direct import DirectGames, direct_games
+from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
+from engine.ratings.multiplicity import holm, rank_ranges
+from engine.ratings.paired import PairedDifference, PairedRatings
+
+ALPHA = 0.05
+
+
+class PairComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """model_a against model_b, in points: scores are percent against the baseline on the questions of both.
+
+    Attributes:
+        difference, lower, upper: score_a - score_b with absolute 95 % limits (paired cluster bootstrap).
+        std_error: clustered standard error of the difference; `unpaired_std_error` without the pairing.
+        p_value: two-sided, from `std_error`; `p_holm` is adjusted for all pairs of the result.
+        questions: how many both were judged on; won, tied and lost are percent of them, as model_a sees it.
+        direct: what games between the two say, where there are any.
+    """
+
+    model_a: str
+    model_b: str
+    score_a: float
+    score_b: float
+    difference: float
+    lower: float
+    upper: float
+    std_error: float
+    unpaired_std_error: float
+    p_value: float
+    p_holm: float
+    questions: int
+    won: float
+    tied: float
+    lost: float
+    direct: DirectGames | UnsetType = UNSET
+
+
+class RankedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's score, its rank among the compared ones, and the ranks it can have (95 % sure for all at once)."""
+
+    rank: int
+    best_rank: int
+    worst_rank: int
+    model: str
+    score: float
+
+
+class Separable(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of the pairs are told apart: paired at 5 % each, after Holm, and by intervals that do not overlap."""
+
+    pairs: int
+    paired: int
+    holm: int
+    intervals: int
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole result, models and pairs by falling score (two models in the order they were named)."""
+
+    bench: str
+    judges: list[str]
+    baseline: str
+    rounds: int
+    seed: int
+    weight: int
+    models: list[RankedModel]
+    pairs: list[PairComparison]
+    separable: Separable
+    warnings: list[str]
+
+
+class ComparedBench(Protocol):
+    """What a result says of the bench it is about."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def judges(self) -> tuple[str, ...]: ...
+
+
+def compare(
+    battles: Battles,
+    options: RatingOptions,
+    facts: ComparedBench,
+    models: Sequence[str] = (),
+    direct: Battles | None = None,
+) -> Comparison:
+    """Compares all pairs of `models` (none named: of all rated models, the baseline among them).
+
+    `direct` holds games between the models that are no part of `battles`; games between them in `battles` count too.
+    Raises RatingError when a named model has no rating, or the battles cannot be rated.
+    """
+    ratings = rate_battles(battles, msgspec.structs.replace(options, ci="question"))
+    chosen = _chosen(ratings, models)
+    paired = PairedRatings(ratings, options)
+    found = [(a, b, difference) for a, b in combinations(chosen, 2) if (difference := paired.difference(a, b))]
+    adjusted = holm([difference.p_value for _, _, difference in found])
+    sources = [battles] if direct is None else [direct, battles]
+    pairs = [
+        _pair(ratings, a, b, difference, p, direct_games(sources, ratings.models[a], ratings.models[b], options))
+        for (a, b, difference), p in zip(found, adjusted, strict=True)
+    ]
+    return Comparison(
+        bench=facts.name,
+        judges=list(facts.judges),
+        baseline=options.baseline,
+        rounds=options.rounds,
+        seed=options.seed,
+        weight=options.weight,
+        models=_ranked(ratings, chosen, pairs),
+        pairs=pairs,
+        separable=Separable(
+            pairs=len(pairs),
+            paired=sum(pair.p_value < ALPHA for pair in pairs),
+            holm=sum(pair.p_holm < ALPHA for pair in pairs),
+            intervals=sum(
+                bool(ratings.lower[a] > ratings.upper[b] or ratings.lower[b] > ratings.upper[a]) for a, b, _ in found
+            ),
+        ),
+        warnings=_cautions(ratings, chosen, pairs),
+    )
+
+
+def _chosen(ratings: Ratings, names: Sequence[str]) -> list[int]:
+    rated = {name: index for index, name in enumerate(ratings.models) if not np.isnan(ratings.rate[index])}
+    for name in names:
+        if name not in rated:
+            near = get_close_matches(name, rated, n=1, cutoff=0.4)
+            hint = f"Did you mean {near[0]}? " if near else ""
+            raise RatingError(f"{name} has no judgments to compare", f"{hint}Rated are {listed(list(rated), 12)}.")
+    unique = list(dict.fromkeys(names))
+    if len(unique) == 1 or len(rated) < 2:
+        raise RatingError("A comparison needs two models", f"Rated are {listed(list(rated), 12)}.")
+    chosen = [rated[name] for name in unique or rated]
+    return chosen if len(unique) == 2 else _by_score(ratings, chosen)
+
+
+def _by_score(ratings: Ratings, models: Sequence[int]) -> list[int]:
+    """Best first, equal scores by name."""
+    return sorted(models, key=lambda index: (-ratings.rate[index], ratings.models[index]))
+
+
+def _pair(
+    ratings: Ratings, a: int, b: int, found: PairedDifference, p_holm: float, direct: DirectGames | UnsetType
+) -> PairComparison:
+    percent = 100.0 / found.questions
+    return PairComparison(
+        model_a=ratings.models[a],
+        model_b=ratings.models[b],
+        score_a=100.0 * found.rate_a,
+        score_b=100.0 * found.rate_b,
+        difference=100.0 * (found.rate_a - found.rate_b),
+        lower=100.0 * found.lower,
+        upper=100.0 * found.upper,
+        std_error=100.0 * found.std_error,
+        unpaired_std_error=100.0 * found.unpaired_std_error,
+        p_value=found.p_value,
+        p_holm=p_holm,
+        questions=found.questions,
+        won=percent * found.won,
+        tied=percent * found.tied,
+        lost=percent * found.lost,
+        direct=direct,
+    )
+
+
+def _ranked(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairComparison]) -> list[RankedModel]:
+    order = _by_score(ratings, chosen)
+    place = {ratings.models[index]: at for at, index in enumerate(order)}
+    better = np.zeros((len(order), len(order)), dtype=np.bool_)
+    for pair in pairs:
+        if pair.p_holm < ALPHA:
+            ends = place[pair.model_a], place[pair.model_b]
+            better[ends if pair.difference > 0 else ends[::-1]] = True
+    best, worst = rank_ranges(better)
+    return [
+        RankedModel(
+            rank=at + 1,
+            best_rank=int(best[at]),
+            worst_rank=int(worst[at]),
+            model=ratings.models[index],
+            score=100.0 * float(ratings.rate[index]),
+        )
+        for at, index in enumerate(order)
+    ]
+
+
+def _cautions(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairComparison]) -> list[str]:
+    warnings = []
+    possible = len(chosen) * (len(chosen) - 1) // 2
+    if len(pairs) < possible:
+        left_out = possible - len(pairs)
+        warnings.append(f"Left out, with fewer than two questions in common: {left_out} of {possible} pairs.")
+    few = [f"{pair.model_a} and {pair.model_b} ({pair.questions})" for pair in pairs if pair.questions < FEW_QUESTIONS]
+    if few:
+        warnings.append(
+            f"Below {FEW_QUESTIONS} questions in common limits are too narrow and p-values too small: {listed(few)}."
+        )
+    most = int(ratings.table.questions_of_models().max())
+    partial = [
+        f"{pair.model_a} and {pair.model_b} ({pair.questions} of {most})" for pair in pairs if pair.questions < most
+    ]
+    if partial:
+        warnings.append(f"Compared only on the questions that both were judged on, of {most}: {listed(partial)}.")
+    return warnings
