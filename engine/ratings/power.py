@@ -1,0 +1,206 @@
+"""How many questions it takes to tell models apart, from how much the questions of a pilot disagree.
+
+A difference of X points is found with probability `power` by a two-sided test at 5 % when its standard error is
+X / (z(0.975) + z(power)); the standard error is that of one question over the root of their number (Miller,
+arXiv 2411.00640, section 5). One question's is measured on the pilot, by its influence on the score or on the
+difference (`engine.ratings.influence`), so the dependence of the games of a question is in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from statistics import NormalDist
+from typing import Literal, TypeAlias
+
+import msgspec
+import numpy as np
+
+from engine.errors import RatingError
+from engine.ratings.battles import Battles
+from engine.ratings.cautions import FEW_QUESTIONS
+from engine.ratings.compare import ComparedBench
+from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS, boundary
+from engine.ratings.estimate import RatingOptions, rate_battles
+from engine.ratings.paired import PairedRatings
+
+ALPHA = 0.05
+GAMES = 2
+
+Design: TypeAlias = Literal["baseline", "paired", "unpaired"]
+"""A model against the baseline; two models on the same questions; two models on different ones."""
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Calls per second that were measured; None where they are not known."""
+
+    judge_calls: float | None = None
+    answers: float | None = None
+
+
+class Need(msgspec.Struct, frozen=True, kw_only=True):
+    """What one design takes for one difference.
+
+    Attributes:
+        questions: per model, for the average model (or pair) of the pilot; `fewest` and `most` for its extremes.
+        judge_calls, answers: to be made for it; the baseline's answers are there.
+        seconds: that they take at the pace measured; None if there is none.
+        until_decided: questions after which `run --until decided` stops in half of the cases; None where it does not
+            apply.
+    """
+
+    design: Design
+    questions: int
+    fewest: int
+    most: int
+    judge_calls: int
+    answers: int
+    seconds: float | None
+    until_decided: int | None
+
+
+class DifferencePlan(msgspec.Struct, frozen=True):
+    """What finding a difference of so many points takes."""
+
+    difference: float
+    needs: list[Need]
+
+
+class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole result. `pairing` is the paired standard error over the unpaired one, on average (None: no pairs)."""
+
+    bench: str
+    judges: list[str]
+    baseline: str
+    weight: int
+    power: float
+    alpha: float
+    pilot_questions: int
+    pilot_models: int
+    pairing: float | None
+    pace: Pace
+    plans: list[DifferencePlan]
+    warnings: list[str]
+
+
+def plan_study(
+    battles: Battles,
+    options: RatingOptions,
+    facts: ComparedBench,
+    differences: Sequence[float],
+    power: float = 0.8,
+    pace: Pace | None = None,
+) -> StudyPlan:
+    """Questions, calls and time for each of the differences (points).
+
+    Raises RatingError for a pilot that tells nothing, or for a difference or power out of range.
+    """
+    for difference in differences:
+        if not 0.0 < difference <= 50.0:
+            raise RatingError(f"No plan for a difference of {difference:g} points", "Ask for more than 0, at most 50.")
+    if not 0.5 <= power < 1.0:
+        raise RatingError(f"No plan for a power of {power:g}", "It is a probability: at least 0.5 and below 1.")
+    pace = pace or Pace()
+    spreads, pilot_questions, models = _spreads(battles, options)
+    pairing = (
+        math.sqrt(float(np.mean(np.square(spreads["paired"])) / np.mean(np.square(spreads["unpaired"]))))
+        if spreads["paired"]
+        else None
+    )
+    return StudyPlan(
+        bench=facts.name,
+        judges=list(facts.judges),
+        baseline=options.baseline,
+        weight=options.weight,
+        power=power,
+        alpha=ALPHA,
+        pilot_questions=pilot_questions,
+        pilot_models=models,
+        pairing=pairing,
+        pace=pace,
+        plans=[
+            DifferencePlan(
+                difference,
+                [_need(design, spread, difference, power, pace) for design, spread in spreads.items() if spread],
+            )
+            for difference in differences
+        ],
+        warnings=_cautions(pilot_questions, models),
+    )
+
+
+def questions_needed(spread: float, difference: float, power: float = 0.8) -> int:
+    """Questions that find a difference with that power; at least 30, below which limits cannot be trusted.
+
+    `spread` is the standard error of one question: its influence's standard deviation, in points as the difference is.
+    """
+    factor = NormalDist().inv_cdf(1.0 - ALPHA / 2.0) + NormalDist().inv_cdf(power)
+    return max(MINIMUM_QUESTIONS, math.ceil((factor * spread / difference) ** 2 - 1e-9))
+
+
+def questions_until_decided(spread: float, difference: float) -> int:
+    """Questions after which a confidence sequence excludes "no difference" in half of the cases."""
+    ratio = (spread / difference) ** 2
+
+    def is_decided(questions: int) -> bool:
+        return questions >= ratio * boundary(questions) ** 2
+
+    low, high = MINIMUM_QUESTIONS, MINIMUM_QUESTIONS
+    while not is_decided(high):
+        low, high = high, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_decided(middle) else (middle + 1, high)
+    return high
+
+
+def _spreads(battles: Battles, options: RatingOptions) -> tuple[dict[Design, list[float]], int, int]:
+    """Standard errors of one question, in points, by design; the questions of the pilot; and its models."""
+    quick = msgspec.structs.replace(options, ci="question", rounds=1)  # no limits are asked of the bootstrap here
+    ratings = rate_battles(battles, quick)
+    paired = PairedRatings(ratings, quick)
+    models = [index for index in range(len(ratings.models)) if index != ratings.table.baseline]
+    spreads: dict[Design, list[float]] = {"baseline": [], "paired": [], "unpaired": []}
+    for model in models:
+        if against := paired.difference(model, ratings.table.baseline):
+            spreads["baseline"].append(100.0 * against.std_error * math.sqrt(against.questions))
+    for a, b in combinations(models, 2):
+        if found := paired.difference(a, b):
+            spreads["paired"].append(100.0 * found.std_error * math.sqrt(found.questions))
+            spreads["unpaired"].append(100.0 * found.unpaired_std_error * math.sqrt(found.questions))
+    if not any(map(any, spreads.values())):
+        raise RatingError(
+            "The pilot does not tell how much questions disagree",
+            "Every question came out the same. Judge more questions, or a model closer to the baseline.",
+        )
+    return spreads, len(ratings.table.won), len(models)
+
+
+def _need(design: Design, spreads: Sequence[float], difference: float, power: float, pace: Pace) -> Need:
+    average = math.sqrt(float(np.mean(np.square(spreads))))
+    questions = questions_needed(average, difference, power)
+    models = 1 if design == "baseline" else 2
+    judge_calls, answers = models * GAMES * questions, models * questions
+    seconds = None
+    if pace.judge_calls:
+        seconds = judge_calls / pace.judge_calls + (answers / pace.answers if pace.answers else 0.0)
+    return Need(
+        design=design,
+        questions=questions,
+        fewest=questions_needed(min(spreads), difference, power),
+        most=questions_needed(max(spreads), difference, power),
+        judge_calls=judge_calls,
+        answers=answers,
+        seconds=seconds,
+        until_decided=None if design == "unpaired" else questions_until_decided(average, difference),
+    )
+
+
+def _cautions(questions: int, models: int) -> list[str]:
+    warnings = []
+    if questions < FEW_QUESTIONS:
+        warnings.append(f"A pilot of {questions} questions says little; {FEW_QUESTIONS} or more would.")
+    if models < 2:
+        warnings.append("Only one model was judged: how much two models agree on questions is not known.")
+    return warnings
