@@ -18,7 +18,7 @@ from engine.bench.judgments import StoredJudgment, is_current
 from engine.errors import BenchError
 from engine.ratings.battles import Battles, battles_from_judgments
 from engine.ratings.estimate import Ratings, rate_battles
-from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, leaderboard
+from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater, leaderboard
 from engine.records import Question
 
 
@@ -83,10 +83,10 @@ def judged_bench(bench: Bench, judges: Sequence[str], baseline: str) -> JudgedBe
     return JudgedBench(battles_from_judgments(verdicts, baseline), facts, warnings)
 
 
-def rate(judged: JudgedBench, options: LeaderboardOptions) -> tuple[Leaderboard, Ratings]:
+def rate(judged: JudgedBench, options: LeaderboardOptions, rater: Rater = rate_battles) -> tuple[Leaderboard, Ratings]:
     """The leaderboard, with the warnings of reading in front of its own, and the ratings it rests on."""
-    ratings = rate_battles(judged.battles, options)
-    board = leaderboard(ratings, options, judged.facts)
+    ratings = rater(judged.battles, options)
+    board = leaderboard(ratings, options, judged.facts, rater)
     return msgspec.structs.replace(board, warnings=[*judged.warnings, *board.warnings]), ratings
 
 

@@ -25,17 +25,23 @@ Sums: TypeAlias = tuple[FloatArray, FloatArray]
 
 def resample_questions(table: OutcomeTable, rounds: int, seed: int) -> Iterator[Sums]:
     """Draws Q questions out of Q with replacement, `rounds` times, in chunks that bound the memory."""
-    rng = np.random.default_rng(seed)
-    questions, pairs = table.won.shape
+    pairs = len(table.pairs)
     both = np.concatenate([table.won, table.total], axis=1)
+    for times in question_draws(len(table.won), rounds, seed):
+        sums = times @ both
+        yield sums[:, :pairs], sums[:, pairs:]
+
+
+def question_draws(questions: int, rounds: int, seed: int) -> Iterator[FloatArray]:
+    """How often each question comes up, [R, Q], when as many as there are get drawn with replacement; in chunks."""
+    rng = np.random.default_rng(seed)
     chunk = max(1, _CELLS_AT_ONCE // max(1, questions))
     for begin in range(0, rounds, chunk):
         count = min(chunk, rounds - begin)
         drawn = rng.integers(0, questions, size=(count, questions))
         drawn += np.arange(count)[:, None] * questions
         times = np.bincount(drawn.ravel(), minlength=count * questions).reshape(count, questions)
-        sums = times.astype(np.float64) @ both
-        yield sums[:, :pairs], sums[:, pairs:]
+        yield times.astype(np.float64)
 
 
 def resample_rows(table: OutcomeTable, battles: Battles, weight: int, rounds: int, seed: int) -> Iterator[Sums]:

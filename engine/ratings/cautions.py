@@ -13,6 +13,7 @@ FEW_QUESTIONS = 30
 """Below this many questions the percentiles of a bootstrap are too narrow to be called 95 %."""
 
 _MANY_UNPARSED = 0.05
+_FAR_FROM_SAME_STYLE = 1.0  # points
 
 
 def cautions(
@@ -30,6 +31,7 @@ def cautions(
         *_uneven_judges(ratings, counts),
         *_judges_that_compete(ratings, judges),
         *_foreign_questions(ratings, question_ids),
+        *_style(ratings),
     ]
 
 
@@ -90,3 +92,19 @@ def _foreign_questions(ratings: Ratings, question_ids: Collection[str]) -> Itera
     foreign = sum(question not in known for question in ratings.battles.questions)
     if foreign:
         yield f"{foreign} judged question{'s are' if foreign != 1 else ' is'} not in the question set."
+
+
+def _style(ratings: Ratings) -> Iterator[str]:
+    style = ratings.style
+    if style is None:
+        return
+    if style.unknown:
+        yield f"{style.unknown} games are left out of the style control: not both of their answers are here."
+    if not style.covariates:
+        return
+    apart = np.abs(100.0 * (ratings.rate - style.same_style))
+    if np.nanmax(apart) > _FAR_FROM_SAME_STYLE:
+        yield (
+            "As in arena-hard-auto v2, scores are for the mean difference in style between models and baseline; for "
+            f"the baseline's own style (same_style) they differ by up to {np.nanmax(apart):.1f} points."
+        )

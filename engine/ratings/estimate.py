@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -13,6 +13,9 @@ from engine.ratings.battles import Battles, FloatArray, common_opponent
 from engine.ratings.bootstrap import interval, resample_questions, resample_rows
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
 from engine.ratings.outcomes import OutcomeTable, outcome_table
+
+if TYPE_CHECKING:
+    from engine.ratings.style import StyleControl
 
 CiKind: TypeAlias = Literal["question", "battle"]
 _ONE_SIDED = 0.025
@@ -43,6 +46,7 @@ class Ratings:
         resampled: [R, M] the estimate in every bootstrap round.
         battles: the games that were used (already cut to first games where that was asked).
         table: their sums.
+        style: what came with it, where style was controlled for (`engine.ratings.style`).
     """
 
     models: tuple[str, ...]
@@ -52,6 +56,7 @@ class Ratings:
     resampled: FloatArray
     battles: Battles
     table: OutcomeTable
+    style: StyleControl | None = None
 
 
 def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
@@ -64,9 +69,8 @@ def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
     Raises RatingError when no game has a verdict, the baseline has none, a model cannot be compared with it, or an
     option is out of range.
     """
-    _require_sane(options)
     used = battles.first_games() if options.first_game_only else battles
-    _require_baseline(used, options)
+    require_rateable(used, options)
     table = outcome_table(used, options.baseline, options.weight)
     rate = win_rates(table)
     sums = (
@@ -77,13 +81,20 @@ def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
     resampled = np.concatenate([resampled_win_rates(table, won, total, rate) for won, total in sums])
     lower, upper = interval(resampled)
     trials = table.questions_of_models() if options.ci == "question" else _rows_of_models(table)
-    lower, upper = _open_limits(rate, lower, upper, trials.astype(np.float64))
+    lower, upper = open_limits(rate, lower, upper, trials.astype(np.float64))
     return Ratings(used.models, rate, lower, upper, resampled, used, table)
 
 
-def _open_limits(
+def require_rateable(battles: Battles, options: RatingOptions) -> None:
+    """Raises RatingError when no game has a verdict, the baseline has none, or an option is out of range."""
+    _require_sane(options)
+    _require_baseline(battles, options)
+
+
+def open_limits(
     rate: FloatArray, lower: FloatArray, upper: FloatArray, trials: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
+    """The exact binomial limit in place of the upper one of a rate of 0 and the lower one of a rate of 1."""
     exact = _ONE_SIDED ** (1.0 / np.maximum(trials, 1.0))
     return np.where(rate == 1.0, exact, lower), np.where(rate == 0.0, 1.0 - exact, upper)
 

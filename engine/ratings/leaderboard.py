@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -16,9 +16,11 @@ from engine.ratings.cautions import FEW_QUESTIONS, cautions, listed
 from engine.ratings.counts import Coverage, average_tokens, coverage
 from engine.ratings.estimate import CiKind, RatingOptions, Ratings, rate_battles
 from engine.ratings.full_stats import ModelStats, model_stats
+from engine.ratings.style import StyleControl, StyleCovariate
 from engine.records import Question
 
 GroupKind: TypeAlias = Literal["category", "cluster"]
+Rater: TypeAlias = Callable[[Battles, RatingOptions], Ratings]
 UNNAMED_GROUP = "(none)"
 
 
@@ -47,7 +49,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One model: percent scores with absolute 95 % limits, and what they rest on.
 
     `elo...` are present when asked for: the same numbers on the Elo scale with the baseline at 1000, None where
-    infinite. `stats` is present with `--full-stats` (not for a baseline that every game is against).
+    infinite. `stats` is present with `--full-stats` (not for a baseline that every game is against). `same_style...`
+    are present with `--style`: percent, if all answers had the style of the baseline's.
     """
 
     rank: int
@@ -64,6 +67,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     elo_lower: float | UnsetType | None = UNSET
     elo_upper: float | UnsetType | None = UNSET
     stats: ModelStats | UnsetType = UNSET
+    same_style: float | UnsetType = UNSET
+    same_style_lower: float | UnsetType = UNSET
+    same_style_upper: float | UnsetType = UNSET
+
+
+class StyleReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the scores were controlled for, and what each covariate is worth to the judges."""
+
+    words: list[str]
+    covariates: list[StyleCovariate]
+    games_left_out: int
 
 
 class GroupBoard(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +87,7 @@ class GroupBoard(msgspec.Struct, frozen=True, kw_only=True):
     questions: int
     rows: list[Row]
     warnings: list[str]
+    style: StyleReport | UnsetType = UNSET
 
 
 class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,11 +105,15 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     first_game_only: bool | UnsetType = UNSET
     by: GroupKind | UnsetType = UNSET
     groups: list[GroupBoard] | UnsetType = UNSET
+    style: StyleReport | UnsetType = UNSET
 
 
-def leaderboard(ratings: Ratings, options: LeaderboardOptions, facts: BenchFacts) -> Leaderboard:
+def leaderboard(
+    ratings: Ratings, options: LeaderboardOptions, facts: BenchFacts, rater: Rater = rate_battles
+) -> Leaderboard:
     """Ranks the rated models, best first (equal scores by name). The same battles in any order give the same result.
 
+    `rater` is what made `ratings`; it makes those of each group.
     Raises RatingError when `options.by` asks for groups but the question set is not known.
     """
     question_ids = _question_set(ratings.battles, facts)
@@ -110,10 +129,11 @@ def leaderboard(ratings: Ratings, options: LeaderboardOptions, facts: BenchFacts
         rows=rows,
         warnings=cautions(ratings, _contestants(rows, options.baseline), facts.judges, question_ids),
         first_game_only=True if options.first_game_only else UNSET,
+        style=_style_report(ratings.style),
     )
     if options.by is None:
         return board
-    groups = _groups(ratings.battles, options, facts)
+    groups = _groups(ratings.battles, options, facts, rater)
     small = [group.group for group in groups if group.questions < FEW_QUESTIONS]
     if small:
         text = f"Fewer than {FEW_QUESTIONS} questions, so too narrow intervals, in {len(small)} of {len(groups)} groups"
@@ -158,7 +178,7 @@ def _rows(
             missing=count.missing,
             stats=model_stats(ratings, index, options) if options.full_stats and not passive else UNSET,
         )
-        rows.append(_with_elo(row, ratings, index) if options.elo else row)
+        rows.append(_with_style(_with_elo(row, ratings, index) if options.elo else row, ratings.style, index))
     return rows
 
 
@@ -166,6 +186,19 @@ def _with_elo(row: Row, ratings: Ratings, index: int) -> Row:
     values = elo(np.array([ratings.rate[index], ratings.lower[index], ratings.upper[index]])).tolist()
     score, lower, upper = (value if np.isfinite(value) else None for value in values)
     return msgspec.structs.replace(row, elo=score, elo_lower=lower, elo_upper=upper)
+
+
+def _with_style(row: Row, style: StyleControl | None, index: int) -> Row:
+    if style is None:
+        return row
+    score, lower, upper = (100.0 * float(values[index]) for values in (style.same_style, style.lower, style.upper))
+    return msgspec.structs.replace(row, same_style=score, same_style_lower=lower, same_style_upper=upper)
+
+
+def _style_report(style: StyleControl | None) -> StyleReport | UnsetType:
+    if style is None:
+        return UNSET
+    return StyleReport(words=list(style.words), covariates=list(style.covariates), games_left_out=style.unknown)
 
 
 def _contestants(rows: Sequence[Row], baseline: str) -> dict[str, Coverage]:
@@ -176,7 +209,7 @@ def _contestants(rows: Sequence[Row], baseline: str) -> dict[str, Coverage]:
     }
 
 
-def _groups(battles: Battles, options: LeaderboardOptions, facts: BenchFacts) -> list[GroupBoard]:
+def _groups(battles: Battles, options: LeaderboardOptions, facts: BenchFacts, rater: Rater) -> list[GroupBoard]:
     """One leaderboard per category or cluster, by name; a group that cannot be rated says why instead of rows."""
     members: dict[str, list[str]] = {}
     for question in facts.questions:
@@ -191,12 +224,14 @@ def _groups(battles: Battles, options: LeaderboardOptions, facts: BenchFacts) ->
             continue
         rows: list[Row] = []
         warnings: list[str] = []
+        style: StyleReport | UnsetType = UNSET
         try:
-            ratings = rate_battles(battles.of_questions(question_ids), options)
+            ratings = rater(battles.of_questions(question_ids), options)
             rows = _rows(ratings, options, facts, question_ids, answers_in=question_ids)
+            style = _style_report(ratings.style)
         except RatingError as error:
             warnings = [f"{name}: {error.title}."]
-        groups.append(GroupBoard(group=name, questions=len(question_ids), rows=rows, warnings=warnings))
+        groups.append(GroupBoard(group=name, questions=len(question_ids), rows=rows, warnings=warnings, style=style))
     if not groups:
         raise RatingError(
             f"None of the battles is on a question of {facts.name}", "Name the bench that they belong to in the config."

@@ -1,0 +1,204 @@
+"""Style control: win rates with what length and Markdown of the answers are worth to the judge taken out.
+
+The method of arena-hard-auto v2 (`show_result.py`, after "Does style matter?" of the Chatbot Arena, 2024): four
+covariates a comparison, standardised over all battles, in one logistic regression with the strengths of the models.
+
+- length: (t - t0) / (t + t0) for the tokens of the model's answer and of the baseline's;
+- headers, lists, bold: (d - d0) / (d + d0 + 1) for their number per token.
+
+Two of its mistakes are not made here: `length` alone and `markdown` alone use their own columns, and intervals come
+from resampled questions, not from single rows. A third is shown instead: v2 centres the covariates on the mean of all
+battles, so its scores are those of answers whose style differs from the baseline's by that mean, and a single model
+that only writes longer than the baseline keeps its advantage. `same_style` holds the win rates for the baseline's own
+style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from engine.errors import RatingError
+from engine.ratings.battles import Battles, FloatArray
+from engine.ratings.bootstrap import interval, question_draws
+from engine.ratings.bradley_terry import resampled_win_rates, win_rates
+from engine.ratings.estimate import RatingOptions, Ratings, open_limits, require_rateable
+from engine.ratings.outcomes import OutcomeTable, outcome_table
+from engine.ratings.style_fit import StyleDesign, fit_once, fit_resamples
+
+STYLE_WORDS = ("length", "markdown")
+COVARIATES = ("length", "headers", "lists", "bold")
+_OF_WORD = {"length": (0,), "markdown": (1, 2, 3)}
+_NO_SPREAD = 1e-9
+
+
+@dataclass(frozen=True)
+class StyleCounts:
+    """How Q questions were answered by M models.
+
+    Attributes:
+        questions, models: names.
+        counts: [Q, M, 4] tokens, headers, list items and bold spans of each answer; NaN where there is no answer.
+    """
+
+    questions: tuple[str, ...]
+    models: tuple[str, ...]
+    counts: FloatArray
+
+    def of(self, battles: Battles) -> FloatArray:
+        """The counts [Q, M, 4] in the order of the names of `battles`; NaN for what is not known."""
+        rows = {name: index for index, name in enumerate(self.questions)}
+        columns = {name: index for index, name in enumerate(self.models)}
+        padded = np.full((len(self.questions) + 1, len(self.models) + 1, len(COVARIATES)), np.nan)
+        padded[:-1, :-1] = self.counts
+        row = [rows.get(name, -1) for name in battles.questions]
+        column = [columns.get(name, -1) for name in battles.models]
+        return padded[np.ix_(row, column)]
+
+
+class StyleCovariate(msgspec.Struct, frozen=True):
+    """What one covariate is worth: log odds for one standard deviation more of it, with 95 % limits.
+
+    `mean` and `deviation` are those of the raw covariate over all battles.
+    """
+
+    name: str
+    weight: float
+    lower: float
+    upper: float
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class StyleControl:
+    """What came with ratings that control for style.
+
+    Attributes:
+        words: what was controlled for.
+        covariates: their weights. One that never varies is left out.
+        same_style, lower, upper: [M] win rates, and 95 % limits, if all answers had the style of the baseline's.
+        unknown: games left out because the length of an answer is not known.
+    """
+
+    words: tuple[str, ...]
+    covariates: tuple[StyleCovariate, ...]
+    same_style: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    unknown: int
+
+
+def style_differences(mine: FloatArray, theirs: FloatArray) -> FloatArray:
+    """The four covariates of answers with counts `mine` against `theirs`, both [..., 4]; NaN stays NaN.
+
+    Two answers without a token do not differ in length, and an answer without one has no Markdown in it.
+    """
+    tokens, their_tokens = mine[..., :1], theirs[..., :1]
+    density = mine[..., 1:] / np.maximum(tokens, 1.0)
+    their_density = theirs[..., 1:] / np.maximum(their_tokens, 1.0)
+    longer = (tokens - their_tokens) / np.maximum(tokens + their_tokens, 1.0)
+    return np.concatenate([longer, (density - their_density) / (density + their_density + 1.0)], axis=-1)
+
+
+def rate_with_style(battles: Battles, options: RatingOptions, words: Collection[str], style: StyleCounts) -> Ratings:
+    """Rates every model of `battles` against the baseline, with the style named by `words` controlled for.
+
+    As in v2, the score is the win rate at the mean style difference; where there are games between other pairs than
+    model and baseline that mean has no direction, and the score is the win rate at equal style.
+
+    Raises RatingError where `rate_battles` does, and when no style is known, none of it varies, or it cannot be told
+    apart from the strength of the models.
+    """
+    chosen = [column for word in STYLE_WORDS if word in words for column in _OF_WORD[word]]
+    if options.ci != "question":
+        raise RatingError(
+            "Style control resamples whole questions only",
+            "Leave --ci battle out: its intervals are too narrow anyway.",
+        )
+    used = battles.first_games() if options.first_game_only else battles
+    require_rateable(used, options)
+    counts = style.of(used)
+    known = ~np.isnan(counts[used.question, used.model_a, 0]) & ~np.isnan(counts[used.question, used.model_b, 0])
+    kept = used.where(known)
+    design, mean, deviation, names = _design(kept, options, counts, chosen)
+    table = design.table
+    plain = win_rates(table)
+    finite = (plain > 0.0) & (plain < 1.0)
+    theta, gamma = fit_once(design, finite)
+    if not np.all(np.abs(gamma) < 30.0):
+        raise RatingError(
+            "Style alone decides every game, so its weight has no finite value",
+            "Judge more questions, or leave --style out.",
+        )
+
+    times = np.concatenate([*question_draws(len(table.won), options.rounds, options.seed)])
+    resampled_plain = resampled_win_rates(table, times @ table.won, times @ table.total, plain)
+    inside = (resampled_plain > 0.0) & (resampled_plain < 1.0)
+    thetas, gammas = fit_resamples(design, times, inside, (theta, gamma))
+    centre = mean / deviation if table.against_baseline_only else np.zeros(len(gamma))
+
+    rate, resampled = (
+        _rates(theta, gamma @ centre, plain, table),
+        _rates(thetas, gammas @ centre, resampled_plain, table),
+    )
+    lower, upper = interval(resampled)
+    same, same_resampled = (
+        _rates(theta, 0.0, plain, table),
+        _rates(thetas, np.zeros(len(gammas)), resampled_plain, table),
+    )
+    same_lower, same_upper = interval(same_resampled)
+    trials = table.questions_of_models().astype(np.float64)
+    lower, upper = open_limits(rate, lower, upper, trials)
+    weight_lower, weight_upper = interval(gammas)
+    covariates = tuple(
+        StyleCovariate(*row)
+        for row in zip(
+            names, *(column.tolist() for column in (gamma, weight_lower, weight_upper, mean, deviation)), strict=True
+        )
+    )
+    control = StyleControl(
+        tuple(word for word in STYLE_WORDS if word in words),
+        covariates,
+        same,
+        same_lower,
+        same_upper,
+        int(np.sum(~known)),
+    )
+    return Ratings(used.models, rate, lower, upper, resampled, used, table, control)
+
+
+def _design(
+    kept: Battles, options: RatingOptions, counts: FloatArray, chosen: Sequence[int]
+) -> tuple[StyleDesign, FloatArray, FloatArray, list[str]]:
+    """Points and scaled covariates; also mean and deviation of the raw ones over all battles, and their names."""
+    if not len(kept):
+        raise RatingError(
+            "The style of the answers is not known",
+            "Put the answers of the judged models and of the baseline into model_answer/.",
+        )
+    table = outcome_table(kept, options.baseline, options.weight)
+    questions = np.unique(kept.question[kept.labelled & (kept.model_a != kept.model_b)])
+    opponent, model = table.pairs.T
+    counts = counts[questions]
+    raw = style_differences(counts[:, model], counts[:, opponent])[:, :, chosen]
+    raw = np.where((table.total > 0)[:, :, None], raw, 0.0)
+    weight = table.total[:, :, None]
+    mean = (weight * raw).sum(axis=(0, 1)) / weight.sum()
+    deviation = np.sqrt((weight * (raw - mean) ** 2).sum(axis=(0, 1)) / max(weight.sum() - 1.0, 1.0))
+    varies = deviation > _NO_SPREAD
+    if not varies.any():
+        raise RatingError("All answers have the same style", "There is nothing to control for: leave --style out.")
+    names = [COVARIATES[column] for column, kept_one in zip(chosen, varies, strict=True) if kept_one]
+    return StyleDesign(table, raw[:, :, varies] / deviation[varies]), mean[varies], deviation[varies], names
+
+
+def _rates(theta: FloatArray, shift: FloatArray | float, plain: FloatArray, table: OutcomeTable) -> FloatArray:
+    """Win rates from strengths [.., M] and a shift [..] for all models; 0, 1 and NaN are those of the plain fit."""
+    logits = theta + np.asarray(shift)[..., None]
+    rates = np.where((plain > 0.0) & (plain < 1.0), 0.5 * (1.0 + np.tanh(0.5 * logits)), plain)
+    rates[..., table.baseline] = 0.5
+    return rates

@@ -1,0 +1,167 @@
+"""Bradley-Terry with covariates: strengths of models and weights of style, fitted together.
+
+    P(model j beats opponent i on question q) = sigmoid(theta_j - theta_i + gamma . z_qij)
+
+Ties are half a win for each. One fit is scikit-learn's unpenalised logistic regression on rows summed per question and
+pair; many resamples are Newton's method on all of them at once. The likelihood is concave, so both find its maximum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.ratings.battles import BoolArray, FloatArray
+from engine.ratings.outcomes import OutcomeTable
+
+_MAX_ITERATIONS = 40
+_GRADIENT_TOLERANCE = 1e-8  # points, relative to all points of the resample
+_LONGEST_STEP = 2.0  # in logits: far from the maximum a full Newton step can overshoot it
+_RIDGE = 1e-9  # keeps a resample solvable in which a covariate happens to be constant
+_CELLS_AT_ONCE = 4_000_000  # of the array resamples x questions x pairs: 32 MB
+_RUNAWAY = 30.0  # logits: a covariate that parts wins from losses has no finite weight
+
+
+@dataclass(frozen=True)
+class StyleDesign:
+    """Points of Q questions and P pairs of M models, beside F covariates.
+
+    Attributes:
+        table: the points.
+        covariates: [Q, P, F] of the pair's model relative to its opponent; anything where the pair has no game.
+    """
+
+    table: OutcomeTable
+    covariates: FloatArray
+
+    @property
+    def pair_signs(self) -> FloatArray:
+        """[P, M]: +1 for the pair's model, -1 for its opponent."""
+        signs = np.zeros((len(self.table.pairs), len(self.table.models)))
+        row = np.arange(len(signs))
+        opponent, model = self.table.pairs.T
+        signs[row, model] = 1.0
+        signs[row, opponent] = -1.0
+        return signs
+
+
+def fit_once(design: StyleDesign, finite: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Strengths [M] in logits relative to the baseline, and weights [F] of the covariates, by scikit-learn.
+
+    `finite` [M] are the models that won and lost something; all others stay at 0, and their games are left out.
+    """
+    # Imported here because it takes two seconds, which only style control needs; it ships no types.
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
+    table = design.table
+    free = finite.copy()
+    free[table.baseline] = False
+    question, pair = np.nonzero((table.total > 0) & finite[table.pairs].all(axis=1))
+    rows = np.concatenate([design.pair_signs[pair][:, free], design.covariates[question, pair]], axis=1)
+    won, total = table.won[question, pair], table.total[question, pair]
+    fit = LogisticRegression(C=np.inf, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=200)
+    fit.fit(
+        np.concatenate([rows, rows]),
+        np.repeat([1, 0], len(rows)),
+        sample_weight=np.concatenate([won, total - won]),
+    )
+    theta = np.zeros(len(table.models))
+    theta[free] = fit.coef_[0][: free.sum()]
+    return theta, fit.coef_[0][free.sum() :].astype(np.float64)
+
+
+def fit_resamples(
+    design: StyleDesign, times: FloatArray, finite: BoolArray, start: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """The same for R resamples of the questions.
+
+    Args:
+        design: what is resampled.
+        times: [R, Q] how often each question was drawn.
+        finite: [R, M] the models whose strength is finite in that resample.
+        start: strengths and weights to set out from, as `fit_once` gives them.
+
+    Returns:
+        strengths [R, M] and weights [R, F]; NaN in a resample that determines none.
+    """
+    size = design.table.won.size
+    chunk = max(1, _CELLS_AT_ONCE // max(1, size))
+    fitted = [
+        _fit_chunk(design, times[begin : begin + chunk], finite[begin : begin + chunk], start)
+        for begin in range(0, len(times), chunk)
+    ]
+    return np.concatenate([theta for theta, _ in fitted]), np.concatenate([gamma for _, gamma in fitted])
+
+
+def _fit_chunk(
+    design: StyleDesign, times: FloatArray, finite: BoolArray, start: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    table, signs = design.table, design.pair_signs
+    models = signs.shape[1]
+    played = table.total > 0
+    covariates = np.where(played[:, :, None], design.covariates, 0.0)
+    products = _products(covariates)
+    opponent, model = table.pairs.T
+    inside = (finite[:, opponent] & finite[:, model]).astype(np.float64)
+    free = finite.copy()
+    free[:, table.baseline] = False
+    movable = np.concatenate([free, np.ones((len(free), covariates.shape[2]), dtype=np.bool_)], axis=1)
+    scale = np.maximum((times @ table.total).sum(axis=1), 1.0)
+    beta = np.tile(np.concatenate(start), (len(times), 1))
+
+    working = np.arange(len(times))
+    for _ in range(_MAX_ITERATIONS):
+        theta, gamma = beta[working, :models], beta[working, models:]
+        gap = (theta @ signs.T)[:, None, :] + np.einsum("qpf,rf->rqp", covariates, gamma, optimize=True)
+        rate = 0.5 * (1.0 + np.tanh(0.5 * gap))
+        drawn = times[working][:, :, None] * inside[working][:, None, :]
+        surplus = drawn * (table.won - table.total * rate)
+        gradient = np.concatenate(
+            [surplus.sum(axis=1) @ signs, np.einsum("rqp,qpf->rf", surplus, covariates, optimize=True)], axis=1
+        )
+        gradient *= movable[working]
+        unfinished = np.abs(gradient).max(axis=1) > _GRADIENT_TOLERANCE * scale[working]
+        if not unfinished.any():
+            working = working[:0]
+            break
+        working, gradient = working[unfinished], gradient[unfinished]
+        spread = (drawn * table.total * rate * (1.0 - rate))[unfinished]
+        beta[working] += _step(_curvature(spread, signs, products), gradient, movable[working])
+    beta[working] = np.nan
+    beta[np.abs(beta[:, models:]).max(axis=1, initial=0.0) > _RUNAWAY] = np.nan
+    return beta[:, :models], beta[:, models:]
+
+
+def _products(covariates: FloatArray) -> FloatArray:
+    """[P, Q, 1 + F + F * F]: a one, the covariates, and their products, as sums over questions need them."""
+    questions, pairs, count = covariates.shape
+    crossed = (covariates[..., :, None] * covariates[..., None, :]).reshape(questions, pairs, count * count)
+    ones = np.ones((questions, pairs, 1))
+    return np.ascontiguousarray(np.concatenate([ones, covariates, crossed], axis=2).transpose(1, 0, 2))
+
+
+def _curvature(spread: FloatArray, signs: FloatArray, products: FloatArray) -> FloatArray:
+    """The negative Hessian [R, M + F, M + F], from the variances [R, Q, P] of the outcomes."""
+    models = signs.shape[1]
+    sums = np.matmul(spread.transpose(2, 0, 1), products).transpose(1, 0, 2)  # [R, P, 1 + F + F * F]
+    count = round((np.sqrt(4 * sums.shape[2] - 3) - 1) / 2)
+    rounds, size = len(sums), models + count
+    matrix = np.empty((rounds, size, size))
+    crossed = (signs[:, :, None] * signs[:, None, :]).reshape(len(signs), models * models)
+    matrix[:, :models, :models] = (sums[:, :, 0] @ crossed).reshape(rounds, models, models)
+    beside = np.einsum("rpf,pm->rmf", sums[:, :, 1 : 1 + count], signs, optimize=True)
+    matrix[:, :models, models:] = beside
+    matrix[:, models:, :models] = beside.transpose(0, 2, 1)
+    matrix[:, models:, models:] = sums[:, :, 1 + count :].sum(axis=1).reshape(rounds, count, count)
+    return matrix
+
+
+def _step(curvature: FloatArray, gradient: FloatArray, movable: BoolArray) -> FloatArray:
+    """The Newton step for what is movable, no longer than `_LONGEST_STEP` in any of it."""
+    diagonal = np.arange(gradient.shape[1])
+    system = curvature * (movable[:, :, None] & movable[:, None, :])
+    system[:, diagonal, diagonal] += np.where(movable, _RIDGE, 1.0)
+    step: FloatArray = np.linalg.solve(system, gradient[:, :, None])[:, :, 0].astype(np.float64)
+    longest: FloatArray = np.abs(step).max(axis=1, keepdims=True)
+    return step * (_LONGEST_STEP / np.maximum(longest, _LONGEST_STEP))
