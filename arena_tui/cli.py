@@ -47,10 +47,22 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value else ()
 
 
+def _style_words(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
+    words = () if value is None else tuple(word.strip().casefold() for word in value.split(",") if word.strip())
+    if value is not None and not words:
+        raise click.BadParameter("name what to control for: length, markdown, or length,markdown")
+    for word in words:
+        if word not in ("length", "markdown"):
+            raise click.BadParameter(f"{word!r} is no style; there are length and markdown")
+    return words
+
+
 @cli.command()
 @click.option("--models", callback=_names, metavar="A,B", help="Only these models (the baseline takes part anyway).")
 @click.option("--stage", type=click.Choice(["all", "answers", "judgments"]), default="all")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of the seeded order.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of the seeded order."
+)
 @click.option(
     "--refresh",
     type=click.Choice(["stale", "unparsed"]),
@@ -76,9 +88,17 @@ def run(invocation: Invocation, /, **options: Any) -> int:
 @click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
 @click.option("--seed", type=int, default=42, help="Of the bootstrap.")
 @click.option("--ci", type=click.Choice(["question", "battle"]), default="question", help="What is resampled.")
-@click.option("--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]")
+@click.option(
+    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
+)
 @click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
 @click.option("--full-stats", is_flag=True, help="Wins, ties and losses of each model as well.")
+@click.option(
+    "--style",
+    callback=_style_words,
+    metavar="WORDS",
+    help="Control for the style of the answers: length,markdown (or one).",
+)
 @click.option("--elo", is_flag=True, help="Elo ratings (the baseline at 1000) in place of win rates.")
 @click.option("--by", type=click.Choice(["category", "cluster"]), help="One leaderboard for each.")
 @click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
@@ -108,8 +128,15 @@ def import_(invocation: Invocation, source: Path, name: str | None, output: Path
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 picks a free one.")
 @click.option("--latency", type=click.FloatRange(min=0), default=0.05, help="Seconds until a reply.")
-@click.option("--position-bias", type=click.FloatRange(-1, 1), default=0.1, help="Of the judge: above 0 it favours place A.")
-@click.option("--verbosity-taste", type=click.FloatRange(-1, 1), default=0.1, help="Of the judge: above 0 it favours long answers.")
+@click.option(
+    "--position-bias", type=click.FloatRange(-1, 1), default=0.1, help="Of the judge: above 0 it favours place A."
+)
+@click.option(
+    "--verbosity-taste",
+    type=click.FloatRange(-1, 1),
+    default=0.1,
+    help="Of the judge: above 0 it favours long answers.",
+)
 @click.option("--seed", type=int, default=0)
 def simulate(**options: Any) -> int:
     """A simulated OpenAI-compatible server with models and a judge, to try a configuration without a GPU."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
@@ -12,10 +13,13 @@ import click
 from arena_tui import console
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from arena_tui.leaderboard_output import LeaderboardFormat, format_leaderboard
+from engine.answer_style import read_style
 from engine.bench import Bench, battles_file
 from engine.errors import UsageProblem
 from engine.ratings.battles import common_opponent
-from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions
+from engine.ratings.estimate import rate_battles
+from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater
+from engine.ratings.style import rate_with_style
 from engine.results import JudgedBench, judged_bench, rate
 from engine.work.progress import STRONG
 
@@ -30,6 +34,7 @@ def leaderboard_command(
     battles: Path | None,
     save_battles: Path | None,
     save_bootstrap: Path | None,
+    style: tuple[str, ...] = (),
     **rating: Any,
 ) -> int:
     """Rate and print. Returns the exit code."""
@@ -39,7 +44,8 @@ def leaderboard_command(
     else:
         judged, baseline = _own(invocation, judges, baseline)
     options = LeaderboardOptions(baseline=baseline, weight=weight or STRONG, **rating)
-    board, ratings = rate(judged, options)
+    rater = _style_rater(invocation, judged, style) if style else rate_battles
+    board, ratings = rate(judged, options, rater)
     if save_battles is not None:
         rows = battles_file.save_battles(save_battles, ratings.battles, options.weight)
         console.say(f"{rows} battles saved in {save_battles}")
@@ -59,6 +65,16 @@ def show(board: Leaderboard, form: LeaderboardFormat) -> None:
         for warning in board.warnings:
             console.say(f"warning: {warning}")
     click.echo(text, nl=False)
+
+
+def _style_rater(invocation: Invocation, judged: JudgedBench, words: tuple[str, ...]) -> Rater:
+    """Rates with style controlled for; it needs the answers of the config's bench."""
+    config = invocation.config(keys=False)
+    bench = Bench.open(config.data, config.bench)
+    counts, notes = read_style(bench, judged.battles.models)
+    for note in notes:
+        console.say(f"warning: {note}")
+    return partial(rate_with_style, words=words, style=counts)
 
 
 def _own(invocation: Invocation, judges: tuple[str, ...], baseline: str | None) -> tuple[JudgedBench, str]:

@@ -10,7 +10,7 @@ from msgspec import UnsetType
 from arena_tui.safe_text import one_line
 from arena_tui.text_table import Column
 from engine.ratings.full_stats import ModelStats
-from engine.ratings.leaderboard import Leaderboard, Row
+from engine.ratings.leaderboard import Leaderboard, Row, StyleReport
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -48,6 +48,12 @@ def score_columns(rows: Sequence[Row], baseline: str) -> list[Column]:
             ["baseline" if row.model == baseline else _limits(number) for row, number in zip(rows, shown, strict=True)],
         ),
     ]
+    if any(isinstance(row.same_style, float) for row in rows):
+        columns.append(
+            Column(
+                "same style", [_percent(row.same_style if isinstance(row.same_style, float) else None) for row in rows]
+            )
+        )
     if any(row.avg_tokens is not None for row in rows):
         columns.append(Column("tokens", ["-" if row.avg_tokens is None else str(row.avg_tokens) for row in rows]))
     columns += [Column("questions", _counts(rows, lambda row: row.questions))]
@@ -103,6 +109,8 @@ def headline(board: Leaderboard) -> list[str]:
         phrases.append(f"strong verdicts count {board.weight}")
     if board.first_game_only is True:
         phrases.append("first games only")
+    if isinstance(board.style, StyleReport):
+        phrases.append(f"style controlled: {', '.join(board.style.words)}")
     return phrases
 
 
