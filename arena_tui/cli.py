@@ -1,7 +1,7 @@
 """The command line: options and commands are declared here, what they do is imported only when one is called.
 
-`main` is the only place where an exception becomes an exit code: 0 done, 1 some calls failed for good, 2 wrong usage, config or data,
-130 interrupted.
+`main` is the only place where an exception becomes an exit code: 0 done, 1 some calls failed for good, 2 wrong usage,
+config or data, 130 interrupted.
 """
 
 from __future__ import annotations

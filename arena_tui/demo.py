@@ -1,4 +1,4 @@
-"""The demo: the whole job over real HTTP against simulated servers, on a starter bench. Nothing in it tells of real models."""
+"""The demo: the whole job over real HTTP against simulated servers, on a starter bench. No real model takes part."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Invocation:
         if not path.exists():
             raise UsageProblem(
                 f"{path}: there is no such file",
-                "give one with -c, start from the config.toml of the repository, or see it work first: arena-tui --demo",
+                "name one with -c, start from the repository's config.toml, or see it work first: arena-tui --demo",
             )
         config = load_config(path, keys=keys)
         return config if self.data is None else config.model_copy(update={"data": self.data})

@@ -141,7 +141,9 @@ def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
             Text(_counts(task), no_wrap=True),
         )
     table.columns[0].max_width = 30
-    return Group(table, Text(summary_line(state, speed), overflow="ellipsis", no_wrap=True)) if rows else Text("planning")
+    return (
+        Group(table, Text(summary_line(state, speed), overflow="ellipsis", no_wrap=True)) if rows else Text("planning")
+    )
 
 
 def _counts(task: TaskState) -> str:
@@ -160,8 +162,8 @@ def summary_line(state: RunState, speed: Pace) -> str:
     share = f" ({(cached + done) / total:.0%})" if total else ""
     eta = f"ETA {clock(speed.eta)}" if speed.eta is not None else "ETA -"
     return (
-        f"{state.phase}: {cached + done}/{total}{share}, {cached} cached, {failed} failed | {state.in_flight} in flight, "
-        f"{speed.calls_per_second:.1f} calls/s, {speed.tokens_per_second:.0f} tokens/s | {eta}"
+        f"{state.phase}: {cached + done}/{total}{share}, {cached} cached, {failed} failed | "
+        f"{state.in_flight} in flight, {speed.calls_per_second:.1f} calls/s, {speed.tokens_per_second:.0f} tokens/s | {eta}"
     )
 
 

@@ -55,12 +55,16 @@ def compare(latency: float, calls: int, rounds: int) -> None:
         full = f"{row['full']:.1%}" if row["full"] else "-"
         print(f"{side:8}{row['cpu_ms']:12.3f}{row['per_second']:10.0f}{full:>12}{row['held']:24.1f}")
     ratios = [e["cpu_ms"] / b["cpu_ms"] for b, e in zip(sides["bare"], sides["engine"], strict=True)]
-    print(f"CPU, engine / bare, round by round: {' '.join(f'{r:.2f}' for r in ratios)} (median {statistics.median(ratios):.2f})")
+    each = " ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"CPU, engine / bare, round by round: {each} (median {statistics.median(ratios):.2f})")
 
 
 def measure(side: str, latency: float, calls: int) -> dict[str, float]:
     server = subprocess.Popen(
-        [sys.executable, HERE / "reply_server.py", str(latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, HERE / "reply_server.py", str(latency)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         port = int(server.stdout.readline())
@@ -80,26 +84,45 @@ async def bare(port: int, calls: int) -> dict[str, float]:
     import aiohttp
     import msgspec
 
-    rng = random.Random(0)
-    texts = [text(rng) for _ in range(50)]
-    bodies = [
-        {"model": "judge", "messages": [{"role": "user", "content": a + b}], "temperature": 0, "max_tokens": 512}
-        for a, b in ((rng.choice(texts), rng.choice(texts)) for _ in range(200))
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        bodies = judge_bodies(Path(folder) / "bench", calls)
     url = f"http://127.0.0.1:{port}/v1/chat/completions"
-    left = iter(range(calls))
+    left = iter(range(len(bodies)))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def work() -> None:
             for number in left:
-                data = msgspec.json.encode(bodies[number % len(bodies)])
+                data = msgspec.json.encode(bodies[number])
                 async with session.post(url, data=data, headers={"Content-Type": "application/json"}) as reply:
                     msgspec.json.decode(await reply.read())
 
         started, cpu = time.perf_counter(), time.process_time()
         await asyncio.gather(*(work() for _ in range(PARALLEL)))
         wall, cpu = time.perf_counter() - started, time.process_time() - cpu
-    return {"cpu_ms": cpu / calls * 1000, "per_second": calls / wall, "full": 0.0}
+    return {"cpu_ms": cpu / len(bodies) * 1000, "per_second": len(bodies) / wall, "full": 0.0}
+
+
+def judge_bodies(root: Path, calls: int) -> list[dict[str, object]]:
+    """The requests that the engine sends for the same bench, made before the clock starts."""
+    from engine.bench import Bench
+    from engine.judging.games import game_messages
+    from engine.judging.prompts import judge_prompt
+
+    baseline, *models = write_bench(root, calls)
+    bench, prompt = Bench.open(root.parent, root.name), judge_prompt("simple")
+    theirs = bench.answers(baseline).items
+    answers = {model: bench.answers(model).items for model in models}
+    return [
+        {
+            "model": "judge",
+            "messages": game_messages(prompt, q, theirs[q.id].turns, answers[model][q.id].turns, number),
+            "temperature": 0.0,
+            "max_tokens": 512,
+        }
+        for q in bench.questions().items
+        for number in (1, 2)
+        for model in models
+    ]
 
 
 async def engine(port: int, calls: int) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The quickest possible judge: answers every POST with one fixed verdict after a fixed latency. Prints its port.
 
-It counts how many requests it holds at once: `GET /stats` gives, as JSON, for each number in flight the seconds it was held.
+It counts how many requests it holds at once: `GET /stats` gives, as JSON, the seconds spent at each number in flight.
 Usage: python reply_server.py LATENCY_SECONDS
 """
 

@@ -134,5 +134,7 @@ def _disk_check(config: Config) -> Check:
     free = shutil.disk_usage(folder).free
     text = f"{free / 2**30:.1f} GiB free for {config.data}"
     if free < LITTLE_DISK:
-        return Check("problem", "disk", text, "make room: a run stops when the disk is full (what it saved stays intact)")
+        return Check(
+            "problem", "disk", text, "make room: a run stops when the disk is full (what it saved stays intact)"
+        )
     return Check("ok", "disk", text)

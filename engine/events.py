@@ -1,4 +1,4 @@
-"""Everything that can happen during a run. Events are facts: what they tell of is already so (and saved, if it is a result).
+"""Everything that can happen during a run. Events are facts: what they tell of is so (and saved, if it is a result).
 
 A `Run` sends them in one stream; `engine.work.progress.reduce` folds them into one immutable `RunState`, which is
 all that any front end reads.
@@ -66,12 +66,16 @@ class CallRetried(msgspec.Struct, frozen=True):
 
 
 class RecordSaved(msgspec.Struct, frozen=True):
-    """A whole record is on disk. For judgments, `labels` holds one label (or None) per game."""
+    """A whole record is on disk. For judgments, `labels` holds one label (or None) per game.
+
+    `conflicts` counts the games whose judge gave different labels.
+    """
 
     task: TaskKey
     question_id: str
     truncated: bool = False
     labels: tuple[Label | None, ...] = ()
+    conflicts: int = 0
 
 
 class RecordFailed(msgspec.Struct, frozen=True):
@@ -99,13 +103,5 @@ class RunEnded(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    TaskPlanned
-    | StageStarted
-    | CallStarted
-    | CallEnded
-    | CallRetried
-    | RecordSaved
-    | RecordFailed
-    | Notice
-    | RunEnded
+    TaskPlanned | StageStarted | CallStarted | CallEnded | CallRetried | RecordSaved | RecordFailed | Notice | RunEnded
 )

@@ -84,12 +84,17 @@ class AnswerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Game(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One judge verdict. `score` is the label, or None when the judge gave none; `asks` counts the calls made."""
+    """One judge verdict. `score` is the label, or None when the judge gave none; `asks` counts the calls made.
+
+    `unparsed` says why there is no label: "none" was found, different ones were a "conflict", or there was an
+    "unknown" one.
+    """
 
     user_prompt: str
     judgment: str
     score: Label | None
     asks: int = 1
+    unparsed: Literal["none", "conflict", "unknown"] | None = None
     finish_reason: str | None = None
     reasoning: str | None = None
     usage: Usage | None = None

@@ -1,7 +1,7 @@
 """From the files of a bench to its leaderboard: reads, keeps what is current, and rates.
 
-A judgment counts only if it is of today's texts: its baseline is the one asked for and neither answer has changed since.
-Where an answer is not on disk there is nothing to compare with, and the judgment's own word is taken.
+A judgment counts only if it is of today's texts: its baseline is the one asked for and neither answer has changed
+since. Where an answer is not on disk there is nothing to compare with, and the judgment's own word is taken.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.records import Question
 
 @dataclass(frozen=True)
 class JudgedBench:
-    """All current judgments of a bench by some judges against one baseline, and what the leaderboard says beside them."""
+    """The current judgments of a bench by some judges against one baseline, and what a leaderboard says beside them."""
 
     battles: Battles
     facts: BenchFacts
@@ -63,8 +63,8 @@ def judged_bench(bench: Bench, judges: Sequence[str], baseline: str) -> JudgedBe
                     outdated += 1
             if outdated:
                 warnings.append(
-                    f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or a "
-                    "question or answer that changed since); they are not counted, and a run makes them again"
+                    f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, "
+                    "or a question or answer that changed since); they are not counted, and a run makes them again"
                 )
     if not verdicts:
         raise BenchError(

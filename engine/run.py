@@ -23,7 +23,6 @@ from engine.config.model import Config
 from engine.config.sampling import judge_sampling
 from engine.errors import CallFailed
 from engine.events import Event, Notice, RunEnded, Stage, StageStarted, TaskPlanned
-from engine.judging.labels import parser
 from engine.models.client import ModelClient
 from engine.models.session import open_session
 from engine.models.tokens import TokenCounter, load_counter
@@ -60,6 +59,8 @@ class Run:
         self._listeners: list[Listener] = []
         self._main: asyncio.Task[None] | None = None
         self._unreachable = False
+        self._parts_before = False
+        self._recorder: Recorder | None = None
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with every event from now on."""
@@ -89,7 +90,7 @@ class Run:
             self._main.cancel()
 
     async def execute(self) -> RunState:
-        """Do all of it. Raises ArenaError for what a user must mend; a stop is no error, the state's phase tells of it."""
+        """Do all of it. Raises ArenaError for what a user must mend. A stop is no error: the state's phase tells."""
         with BenchLock(self.bench.paths):
             for cut in recover(self.bench.paths):
                 self._notice("warning", str(cut))
@@ -102,9 +103,16 @@ class Run:
                         self._main.cancel()
                         raise
             if not self.gate.closed:
-                self.bench.compact_journal()
+                self._close_journal()
         self._emit(RunEnded(self._outcome(), time.time()))
         return self.state
+
+    def _close_journal(self) -> None:
+        """Drop the journal if every part in it has found its record, as after a run without trouble; else tidy it."""
+        if self._parts_before or self._recorder is None or self._recorder.unfinished:
+            self.bench.compact_journal()
+        else:
+            self.bench.paths.journal.unlink(missing_ok=True)
 
     def _outcome(self) -> Literal["done", "failed", "interrupted"]:
         if self.gate.closed:
@@ -112,7 +120,8 @@ class Run:
         return "failed" if self.state.failed or self._unreachable else "done"
 
     async def _stages(self, writer: BenchWriter) -> None:
-        recorder = Recorder(self.bench.paths, writer)
+        recorder = self._recorder = Recorder(self.bench.paths, writer)
+        self._parts_before = self.bench.paths.journal.exists()
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(open_session())
             counter_coming = asyncio.create_task(load_counter()) if self.scope.answers else None
@@ -155,7 +164,6 @@ class Run:
 
     async def _judgments(self, plan: Survey, session: aiohttp.ClientSession, recorder: Recorder) -> None:
         lanes = []
-        parse = parser(self.config.judge.labels)
         for judge, judging in plan.judging.items():
             jobs = [
                 job
@@ -167,7 +175,7 @@ class Run:
             if jobs and (client := await self._client(judge, session)):
                 served_name = self.config.served_name(judge)
                 sampling = judge_sampling(self.config, judge)
-                player = JudgePlayer(client, served_name, sampling, judging.prompt, parse, recorder)
+                player = JudgePlayer(client, served_name, sampling, judging.prompt, judging.labels, recorder)
                 lanes.append(self._lane(question_major(jobs), client, player.play, recorder))
         await self._run_lanes("judgments", lanes)
 
@@ -233,9 +241,8 @@ class Run:
 def stale_notes(bench: Bench, found: Survey) -> list[str]:
     """One line for each group of cached records that were made with other settings than today's."""
     return [
-        f"{count} {task.task.stage} of {task.task.model} were made with {bench.describe_settings(digest, found.settings)}; "
-        "--refresh stale makes them again"
+        f"{count} {task.task.stage} of {task.task.model} were made with "
+        f"{bench.describe_settings(digest, found.settings)}; --refresh stale makes them again"
         for task in (*found.answers, *found.judgments)
         for digest, count in task.settings_found.items()
     ]
-

@@ -1,4 +1,4 @@
-"""`arena-tui leaderboard`: from judgments (or a published battles file) to a table, JSON, CSV, Markdown or the original's lines."""
+"""`arena-tui leaderboard`: judgments (or a published battles file) rated, as a table, JSON, CSV, Markdown or text lines."""
 
 from __future__ import annotations
 

@@ -86,7 +86,11 @@ def _say_what_is_off(run: Run, state: RunState) -> None:
         if task.truncated:
             console.say(f"{task.truncated} {who} were cut at max_tokens: raise it if that is many")
         if task.unparsed:
-            console.say(f"{task.unparsed} games among the {who} have no verdict; --refresh unparsed asks for them again")
+            conflicts = f" ({task.conflicts} for different labels in one reply)" if task.conflicts else ""
+            console.say(
+                f"{task.unparsed} games among the {who} have no verdict{conflicts}; "
+                "--refresh unparsed asks for them again"
+            )
     if state.failed:
         console.say(
             f"{state.failed} records could not be made; why is in {run.bench.paths.errors}. "

@@ -37,5 +37,7 @@ async def _serve(cast: object, host: str, port: int) -> int:
             console.say(f"simulated models: {names}. Ctrl-C stops.")
             await stopped.wait()
     except OSError as error:
-        raise UsageProblem(f"{host}:{port}: cannot be listened on ({error.strerror})", "choose another --port") from None
+        raise UsageProblem(
+            f"{host}:{port}: cannot be listened on ({error.strerror})", "choose another --port"
+        ) from None
     return console.DONE

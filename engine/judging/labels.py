@@ -15,7 +15,7 @@ from engine.judging.rules import Verdict, arena_hard_local, arena_hard_v01, aren
 from engine.judging.spelling import PUBLISHED, normalise_label
 from engine.records import Label
 
-__all__ = ["RULES", "Verdict", "flip", "normalise_label", "parser"]
+__all__ = ["RULES", "Verdict", "asks_again", "flip", "normalise_label", "parser"]
 
 RULES: MappingProxyType[str, Callable[[str], Verdict]] = MappingProxyType(
     {"lenient": lenient, "v0.1": arena_hard_v01, "v2": arena_hard_v2, "arena-hard-local": arena_hard_local}
@@ -35,6 +35,16 @@ def parser(rule: str) -> Callable[[str], Verdict]:
     except (re.error, RecursionError, OverflowError) as error:
         names = ", ".join(RULES)
         raise ValueError(f"{rule!r} is neither one of {names} nor a regular expression: {error}") from None
+
+
+def asks_again(rule: str, verdict: Verdict) -> bool:
+    """Whether the judge is asked once more after `verdict`: as the programs of the named rules do, and `lenient` always.
+
+    Generation 1 and its fork (and a user's own pattern) ask again only when nothing matched; v2 never does.
+    """
+    if verdict.label is not None or rule == "v2":
+        return False
+    return rule == "lenient" or verdict.reason == "none"
 
 
 def flip(label: Label) -> Label:

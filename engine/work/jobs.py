@@ -1,8 +1,8 @@
 """Jobs: one per record that is still to be made, holding the parts of it that are finished.
 
 A record is made of parts that are asked for independently: the choices of an answer, the two games of a judgment.
-A part that is finished before its record is whole goes to the journal, so that a run that is killed never asks for it again;
-so does an unfinished conversation after each call (a part with fewer turns than its question, or without a label).
+A part that is finished before its record is whole goes to the journal, so that a run that is killed never asks for it
+again; so does an unfinished conversation after each call (fewer turns than its question has, or no label so far).
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class JudgeJob:
     inputs: str
     asks: int  # the most calls for one game
     parts: dict[int, GamePart] = field(default_factory=dict)
+    given_up: set[int] = field(default_factory=set)  # games without a label that are not asked for again
     failed: bool = False
 
     def units(self) -> list[GameUnit]:
@@ -84,7 +85,9 @@ class JudgeJob:
 
     def is_finished(self, number: int) -> bool:
         part = self.parts.get(number)
-        return part is not None and (part.game.score is not None or part.game.asks >= self.asks)
+        if part is None:
+            return False
+        return part.game.score is not None or part.game.asks >= self.asks or number in self.given_up
 
     @property
     def is_whole(self) -> bool:

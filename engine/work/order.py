@@ -1,4 +1,4 @@
-"""In which order work is done: questions in a seeded random order, judge calls side by side when they share a prefix."""
+"""The order of work: questions in a seeded random order, judge calls side by side when they share a prefix."""
 
 from __future__ import annotations
 

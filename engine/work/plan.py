@@ -12,12 +12,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, TypeVar
 
+import msgspec
+
 from engine.bench.answers import StoredAnswer
 from engine.bench.digest import inputs_digest
 from engine.bench.judgments import StoredJudgment, is_current
 from engine.config.model import Config
 from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
 from engine.events import TaskKey
+from engine.judging.games import game_messages
+from engine.judging.labels import Verdict, asks_again
 from engine.judging.prompts import JudgePrompt, render
 from engine.records import AnswerPart, GamePart, Question
 from engine.work.jobs import AnswerJob, Job, JudgeJob
@@ -28,7 +32,7 @@ CHARACTERS_PER_TOKEN = 3.3  # between English (about 4) and Russian (about 2.7) 
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """One task: `total` records, of which `cached` are there (`stale` of them made with other settings), the rest in `jobs`.
+    """One task: `total` records, `cached` of them there (`stale` of those made with other settings), the rest jobs.
 
     `pending` records of a judgment task wait for answers that are not there yet, so they have no job so far.
     `settings_found` counts the cached records by the settings digest that made them, where it is not today's.
@@ -107,6 +111,7 @@ class JudgeTask:
     prompt: JudgePrompt
     settings: str
     asks: int
+    labels: str
     max_tokens: int
 
 
@@ -150,14 +155,18 @@ def plan_judgments(
         ):
             is_stale = judgment.settings not in (None, judging.settings)
             is_unparsed = None in judgment.labels
-            if not (is_stale and "stale" in refresh) and not (is_unparsed and "unparsed" in refresh) and all(judgment.played):
+            if (
+                not (is_stale and "stale" in refresh)
+                and not (is_unparsed and "unparsed" in refresh)
+                and all(judgment.played)
+            ):
                 cached += 1
                 unparsed += is_unparsed
                 if is_stale:
                     found[judgment.settings or ""] += 1
                 continue
         kept = {
-            part.number: part
+            part.number: _with_prompt(part, judging.prompt, question, theirs.turns, ours.turns)
             for part in unfinished.get(question.id, ())
             if part.inputs == inputs and part.settings == judging.settings
         }
@@ -171,6 +180,7 @@ def plan_judgments(
             inputs,
             judging.asks,
             parts=kept,
+            given_up={number for number, part in kept.items() if _is_given_up(part, judging.labels)},
         )
         jobs.append(job)
         characters += job.calls() * sum(map(len, (*question.turns, *theirs.turns, *ours.turns)))
@@ -188,6 +198,20 @@ def plan_judgments(
         prompt_tokens=_tokens(characters + calls * overhead),
         max_completion_tokens=calls * judging.max_tokens,
     )
+
+
+def _is_given_up(part: GamePart, rule: str) -> bool:
+    """Whether a game without a label is not asked for again by `rule`; its last reply was what `unparsed` says."""
+    game = part.game
+    return game.score is None and not asks_again(rule, Verdict(None, game.unparsed or "none"))
+
+
+def _with_prompt(
+    part: GamePart, prompt: JudgePrompt, question: Question, theirs: Sequence[str], ours: Sequence[str]
+) -> GamePart:
+    """The part with the prompt that its judge saw, which the journal leaves out."""
+    sent = game_messages(prompt, question, theirs, ours, part.number)[-1]["content"]
+    return msgspec.structs.replace(part, game=msgspec.structs.replace(part.game, user_prompt=sent))
 
 
 def _tokens(characters: int) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from engine.config.sampling import Sampling, request_body
 from engine.judging.games import game_messages, reask_messages
-from engine.judging.labels import Verdict
+from engine.judging.labels import asks_again, parser
 from engine.judging.prompts import JudgePrompt
 from engine.models.tokens import TokenCounter
 from engine.records import AnswerPart, Choice, Completion, Game, GamePart, Turn, Usage
@@ -78,14 +77,15 @@ class JudgePlayer:
         served_name: str,
         sampling: Sampling,
         prompt: JudgePrompt,
-        parse: Callable[[str], Verdict],
+        rule: str,
         recorder: Recorder,
     ) -> None:
         self._client = client
         self._served_name = served_name
         self._sampling = sampling
         self._prompt = prompt
-        self._parse = parse
+        self._rule = rule
+        self._parse = parser(rule)
         self._recorder = recorder
 
     async def play(self, unit: GameUnit) -> None:
@@ -94,18 +94,22 @@ class JudgePlayer:
         opening = game_messages(self._prompt, job.question, job.baseline_turns, job.model_turns, number)
         part = job.parts.get(number)
         game = part.game if part else None
-        while game is None or (game.score is None and game.asks < job.asks):
+        while not job.is_finished(number):
             messages = opening if game is None else reask_messages(opening, game.judgment)
             completion = await self._client.complete(request_body(self._served_name, messages, self._sampling))
+            verdict = self._parse(completion.content)
             game = Game(
                 user_prompt=opening[-1]["content"],
                 judgment=completion.content if game is None else f"{game.judgment}\n{completion.content}",
-                score=self._parse(completion.content).label,
+                score=verdict.label,
                 asks=1 if game is None else game.asks + 1,
+                unparsed=verdict.reason or None,
                 finish_reason=completion.finish_reason,
                 reasoning=_joined(game.reasoning if game else None, completion.reasoning),
                 usage=completion.usage if game is None else (game.usage or Usage()) + completion.usage,
             )
+            if verdict.label is None and not asks_again(self._rule, verdict):
+                job.given_up.add(number)
             kept = GamePart(job.question.id, job.task.model, job.task.judge, job.settings, job.inputs, number, game)
             self._recorder.keep_game(job, kept)
 

@@ -33,9 +33,10 @@ _replace = msgspec.structs.replace
 
 
 class TaskState(msgspec.Struct, frozen=True):
-    """Records of one task. `done` were made in this run, `cached` before it; `won` of `weighed` games went to the model.
+    """Records of one task. `done` were made in this run, `cached` before it; the model won `won` of `weighed` games.
 
-    `won` counts a tie as half and, like `weighed`, a strong verdict as `STRONG` games: their ratio is a provisional score.
+    `won` counts a tie as half and, like `weighed`, a strong verdict as `STRONG` games: their ratio is a provisional
+    score.
     """
 
     total: int = 0
@@ -45,6 +46,7 @@ class TaskState(msgspec.Struct, frozen=True):
     failed: int = 0
     truncated: int = 0
     unparsed: int = 0
+    conflicts: int = 0  # of the unparsed games, those whose judge gave different labels
     won: float = 0.0
     weighed: float = 0.0
 
@@ -104,7 +106,7 @@ class RunState(msgspec.Struct, frozen=True):
 
 
 STRONG = 3
-_WON_BY_A: dict[str, tuple[float, float]] = {  # label -> (share won by A, weight) x weight
+_WON_BY_A: dict[str, tuple[float, float]] = {  # label -> (games won by A, games it counts as)
     "A>>B": (STRONG, STRONG),
     "A>B": (1.0, 1.0),
     "A=B": (0.5, 1.0),
@@ -132,7 +134,9 @@ def reduce(state: RunState, event: Event) -> RunState:
             was = state.endpoints.get((model, url), _NO_TRAFFIC)
             return _with_endpoint(state, (model, url), _replace(was, in_flight=was.in_flight + 1))
         case CallEnded(model=model, endpoint=url):
-            return _with_endpoint(state, (model, url), _call_ended(state.endpoints.get((model, url), _NO_TRAFFIC), event))
+            return _with_endpoint(
+                state, (model, url), _call_ended(state.endpoints.get((model, url), _NO_TRAFFIC), event)
+            )
         case RecordSaved(task=key):
             return _with_task(state, key, _record_saved(state.tasks.get(key, _NO_TASK), event))
         case CallRetried(model=model, endpoint=url):
@@ -187,6 +191,7 @@ def _record_saved(task: TaskState, event: RecordSaved) -> TaskState:
         done=task.done + 1,
         truncated=task.truncated + event.truncated,
         unparsed=unparsed,
+        conflicts=task.conflicts + event.conflicts,
         won=won,
         weighed=weighed,
     )

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from uuid import uuid4
 
+from msgspec.structs import replace
+
 from engine.bench.layout import BenchPaths
 from engine.bench.writer import BenchWriter
 from engine.errors import CallFailed
@@ -24,13 +26,16 @@ class Recorder:
         self._paths = paths
         self._writer = writer
         self._now = now
+        self.unfinished: set[int] = set()  # jobs with parts in the journal that are not in a record yet
 
     def keep_answer(self, job: AnswerJob, part: AnswerPart) -> None:
         """Keep a choice of `job`, finished or not."""
         job.parts[part.choice.index] = part
         if not job.is_whole:
+            self.unfinished.add(id(job))
             self._writer.append(self._paths.journal, part)
             return
+        self.unfinished.discard(id(job))
         record = job.record(uuid4().hex[:22], self._now())
         saved = RecordSaved(job.task, job.question.id, truncated=record.finish_reason == "length")
         self._writer.append(self._paths.answers(job.task.model), record, saved)
@@ -39,19 +44,22 @@ class Recorder:
         """Keep a game of `job`, with its label or without one so far."""
         job.parts[part.number] = part
         if not job.is_whole:
-            self._writer.append(self._paths.journal, part)
+            self.unfinished.add(id(job))
+            self._writer.append(self._paths.journal, without_prompt(part))
             return
+        self.unfinished.discard(id(job))
         record = job.record(self._now())
         saved = RecordSaved(
             job.task,
             job.question.id,
             truncated=any(game is not None and game.finish_reason == "length" for game in record.games),
             labels=tuple(game.score if game is not None else None for game in record.games),
+            conflicts=sum(game is not None and game.unparsed == "conflict" for game in record.games),
         )
         self._writer.append(self._paths.judgments(job.task.judge, job.task.model), record, saved)
 
     def fail(self, unit: Unit, error: CallFailed) -> None:
-        """Put a call that failed for good in errors.jsonl; its record counts as failed once, whatever else fails of it."""
+        """Put a call that failed for good in errors.jsonl; its record counts as failed once."""
         job = unit.job
         first = not job.failed
         job.failed = True
@@ -71,3 +79,8 @@ class Recorder:
         )
         announced = RecordFailed(job.task, job.question.id, failure.kind, failure.message) if first else None
         self._writer.append(self._paths.errors, failure, announced)
+
+
+def without_prompt(part: GamePart) -> GamePart:
+    """The part as the journal keeps it: its prompt, most of its bytes, follows from the inputs (see `plan`)."""
+    return replace(part, game=replace(part.game, user_prompt=""))

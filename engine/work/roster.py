@@ -1,4 +1,4 @@
-"""Who takes part: which models answer, which judge, which are judged. Pure; every problem is named, none is guessed away."""
+"""Who takes part: which models answer, which judge, which are judged. Pure; problems are named, never guessed away."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.errors import ConfigProblem
 
 @dataclass(frozen=True)
 class Roster:
-    """`answering` models have calls to make or answers on disk; `judged` ones are compared with `baseline` by every judge."""
+    """`answering` models have calls to make or answers on disk; each of `judges` compares the `judged` with `baseline`."""
 
     answering: Sequence[str]
     judged: Sequence[str]
@@ -75,7 +75,9 @@ def _judge_warnings(config: Config, judges: Sequence[str], judged: Sequence[str]
     contestants = [*judged, config.judge.baseline]
     for judge in judges:
         if judge in contestants:
-            warnings.append(f"{judge} judges its own answers: judges prefer their own style, so its score is not to be trusted")
+            warnings.append(
+                f"{judge} judges its own answers: judges prefer their own style, so its score is not to be trusted"
+            )
         relatives = [name for name in contestants if name != judge and family(config, name) == family(config, judge)]
         if relatives:
             warnings.append(f"{judge} judges models of its own family ({', '.join(relatives)}): it may favour them")
@@ -84,9 +86,10 @@ def _judge_warnings(config: Config, judges: Sequence[str], judged: Sequence[str]
 
 # Names by which base models are known. A fine-tune carries its base model's name as a rule ("SELM-Llama-3-8B").
 _FAMILIES = (
-    "llama qwen qwq mistral mixtral ministral gemma gemini phi aya command vikhr saiga gigachat yandexgpt deepseek glm yi "
-    "falcon gpt chatgpt claude o1 o3 o4 olmo internlm granite nemotron kimi minimax solar exaone"
-).split()
+    "llama", "qwen", "qwq", "mistral", "mixtral", "ministral", "gemma", "gemini", "phi", "aya", "command", "vikhr",
+    "saiga", "gigachat", "yandexgpt", "deepseek", "glm", "yi", "falcon", "gpt", "chatgpt", "claude", "o1", "o3", "o4",
+    "olmo", "internlm", "granite", "nemotron", "kimi", "minimax", "solar", "exaone",
+)  # fmt: skip
 _UNMISTAKABLE = 5  # letters: shorter names (phi, yi) count only as a whole word
 
 

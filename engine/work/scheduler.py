@@ -1,7 +1,7 @@
 """The scheduler: keeps a model's endpoints busy with units of work, a few more units begun than there are slots.
 
-A unit that was begun waits for a slot inside the model's client, so the moment a call ends the next one goes out; and while
-some units back off after a failure, others use their slots.
+A unit that was begun waits for a slot inside the model's client, so the moment a call ends the next one goes out; and
+while some units back off after a failure, others use their slots.
 """
 
 from __future__ import annotations

@@ -94,6 +94,7 @@ def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
             prompt=prompt,
             settings=settings_digest(shaped),
             asks=config.judge.retries,
+            labels=config.judge.labels,
             max_tokens=judge_sampling(config, judge).max_tokens,
         )
         settings[judging[judge].settings] = shaped
@@ -113,7 +114,9 @@ def _questions(bench: Bench, scope: Scope, reader: _Reader) -> list[Question]:
     loaded = bench.questions()
     reader.warnings.extend(str(problem) for problem in loaded.problems)
     if not loaded.items:
-        raise BenchError(f"{bench.paths.questions}: there is no question in it", "a question set needs at least one line")
+        raise BenchError(
+            f"{bench.paths.questions}: there is no question in it", "a question set needs at least one line"
+        )
     return seeded_order(loaded.items, scope.seed)[: scope.limit]
 
 

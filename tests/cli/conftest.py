@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -63,10 +61,3 @@ def simulator(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]
         return server.stdout.readline().strip()
 
     return run
-
-
-def records(path: Path) -> list[dict[str, object]]:
-    """Every line of a JSONL file; each must be whole."""
-    data = path.read_bytes()
-    assert data.endswith(b"\n"), f"{path} ends in a torn line"
-    return [json.loads(line) for line in data.split(b"\n")[:-1]]

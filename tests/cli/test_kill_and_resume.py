@@ -9,7 +9,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from .conftest import records
+from record_files import records
 
 KILLS = 20
 QUESTIONS = 30
@@ -23,9 +23,7 @@ def write_bench(folder: Path, url: str, starter: Path) -> Path:
     bench.mkdir(parents=True)
     (bench / "question.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     names = ("sim-baseline", *MODELS, "sim-judge")
-    tables = "".join(
-        f'[models."{name}"]\nparallel = 4\nendpoints = [{{ base_url = "{url}" }}]\n' for name in names
-    )
+    tables = "".join(f'[models."{name}"]\nparallel = 4\nendpoints = [{{ base_url = "{url}" }}]\n' for name in names)
     config = folder / "config.toml"
     config.write_text(f'bench = "small"\n[judge]\nmodel = "sim-judge"\nbaseline = "sim-baseline"\n{tables}', "utf-8")
     return config
@@ -57,7 +55,9 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing(tmp_path, arena, start, si
         assert len(answers) == QUESTIONS
         assert set(answers.values()) == {1}
     for model in MODELS:
-        judgments = Counter(r["question_id"] for r in records(bench / "model_judgment" / "sim-judge" / f"{model}.jsonl"))
+        judgments = Counter(
+            r["question_id"] for r in records(bench / "model_judgment" / "sim-judge" / f"{model}.jsonl")
+        )
         assert len(judgments) == QUESTIONS
         assert set(judgments.values()) == {1}
     assert not (bench / "journal.jsonl").exists(), "every part must have found its record"

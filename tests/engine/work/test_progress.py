@@ -45,7 +45,9 @@ def test_a_failed_record_is_neither_done_nor_left():
 
 
 def test_planning_again_keeps_what_was_done():
-    state = folded(TaskPlanned(JUDGING, 3, 0), RecordSaved(JUDGING, "q1", labels=("A=B", "A=B")), TaskPlanned(JUDGING, 4, 1))
+    state = folded(
+        TaskPlanned(JUDGING, 3, 0), RecordSaved(JUDGING, "q1", labels=("A=B", "A=B")), TaskPlanned(JUDGING, 4, 1)
+    )
     assert (state.tasks[JUDGING].total, state.tasks[JUDGING].done) == (4, 1)
 
 
@@ -119,9 +121,13 @@ def test_pace_without_progress_has_no_eta():
 
 
 _events = st.one_of(
-    st.builds(RecordSaved, st.just(JUDGING), st.just("q"), st.booleans(), st.tuples(*[st.sampled_from([*LABELS, None])] * 2)),
+    st.builds(
+        RecordSaved, st.just(JUDGING), st.just("q"), st.booleans(), st.tuples(*[st.sampled_from([*LABELS, None])] * 2)
+    ),
     st.builds(RecordFailed, st.just(JUDGING), st.just("q"), st.just("timeout"), st.just("")),
-    st.builds(CallEnded, st.just("m"), st.just(HERE), st.floats(0, 9), st.none() | st.builds(Usage, st.integers(0, 99))),
+    st.builds(
+        CallEnded, st.just("m"), st.just(HERE), st.floats(0, 9), st.none() | st.builds(Usage, st.integers(0, 99))
+    ),
     st.builds(TaskPlanned, st.just(JUDGING), st.integers(0, 99), st.integers(0, 9)),
 )
 
