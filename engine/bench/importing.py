@@ -10,6 +10,7 @@ import filecmp
 import os
 import shutil
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -124,7 +125,8 @@ def _copy(source: Source, root: Path) -> bool:
         partial.replace(target)
         sync_folder(target.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise storage_error(target, error) from error
     return True
 

@@ -10,7 +10,7 @@ from engine.bench import Bench
 from engine.bench.importing import import_bench
 from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
-from engine.errors import BenchError, BenchLocked
+from engine.errors import BenchError, BenchLocked, StorageError
 
 QUESTIONS = [{"question_id": name, "turns": [{"content": f"{name}?"}]} for name in ("q1", "q2")]
 
@@ -172,6 +172,17 @@ def test_nothing_is_brought_into_a_bench_that_a_run_writes_to(source, data):
     import_bench(source, data)
     with BenchLock(BenchPaths(data / "arena-hard-xx")), pytest.raises(BenchLocked):
         import_bench(source, data)
+
+
+def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing_half_done(source, data):
+    (data / "arena-hard-xx").mkdir(parents=True)
+    (data / "arena-hard-xx" / "model_answer").write_text("a file stands where the folder should be")
+    with pytest.raises(StorageError):
+        import_bench(source, data)
+    assert not list(data.rglob("*.partial"))
+    (data / "blocked").write_text("a file")
+    with pytest.raises(StorageError):
+        import_bench(source, data, "blocked")
 
 
 @pytest.mark.realdata
