@@ -39,7 +39,7 @@ def _read_block(first: int, block: bytes, schema: Schema, log: ProblemLog) -> pl
 
 
 def _read_one_by_one(lines: list[tuple[int, bytes]], schema: Schema, log: ProblemLog) -> pl.DataFrame:
-    """For a block with a line that is JSON but that Polars refuses, such as one nested a thousand deep."""
+    """For a block with a line that is JSON but that Polars refuses, such as one with a number of 500 digits."""
     frames = [pl.DataFrame(schema={**schema, LINE: pl.Int64})]
     for number, line in lines:
         frame = _parse(line + b"\n", schema)

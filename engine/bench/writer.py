@@ -48,7 +48,7 @@ class BenchWriter:
         self._some = asyncio.Event()  # there is something to write, or the end has come
         self._at_once = asyncio.Event()  # ... and it should not wait for more to come
         self._closing = False
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None]
 
     def append(self, path: Path, record: msgspec.Struct, token: object = None) -> None:
         """Put a record aside as a line of `path`. `token`, unless None, is announced once the line is on disk."""
@@ -79,17 +79,15 @@ class BenchWriter:
         self._closing = True
         self._some.set()
         self._at_once.set()
-        task, self._task = self._task, None
-        if task is not None:
-            try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError:
-                self._write_now()
-                task.cancel()
-                raise
-            finally:
-                self._thread.shutdown()
-                self._appender.close()
+        try:
+            await asyncio.shield(self._task)
+        except asyncio.CancelledError:  # a second one while leaving, or the loop is being torn down with all its tasks
+            self._write_now()
+            self._task.cancel()
+            raise
+        finally:
+            self._thread.shutdown()
+            self._appender.close()
         if raised is None:
             self._raise_failure()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from engine.bench.layout import BenchPaths
 
 LONG = "org/" + "very-long-" * 40
@@ -39,6 +41,12 @@ def test_hidden_and_foreign_files_are_no_models(bench, write_lines):
 
     assert bench.models_with_answers() == ["aya-23-8B"]
     assert bench.judges() == []
+
+
+@pytest.mark.parametrize("line", [b"{torn", b"[]", b'{"model_id": 7}', b'{"model_id": "another"}', b"\xff"])
+def test_a_shortened_file_that_does_not_tell_its_name_is_no_model(bench, write_lines, line):
+    write_lines(bench.answers(LONG), line)
+    assert bench.models_with_answers() == []
 
 
 def test_an_empty_bench_has_no_models_and_no_judges(bench):

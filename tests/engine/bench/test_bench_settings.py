@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from engine.bench import Bench
 from engine.bench.settings import describe_difference, load_settings, register_settings
+from engine.errors import StorageError
 
 OLD = {"model": "/m/aya", "sampling": {"temperature": 0.0, "max_tokens": 1520, "seed": None}, "system_prompt": "Short."}
 NEW = {"model": "/m/aya", "sampling": {"temperature": 0.0, "max_tokens": 4096, "seed": 7}, "system_prompt": "Short."}
@@ -26,8 +29,15 @@ def test_equal_settings_have_no_difference():
 def test_settings_are_kept_once_each(bench):
     register_settings(bench.settings, {"d1": OLD})
     register_settings(bench.settings, {"d1": OLD, "d2": NEW})
+    register_settings(bench.settings, {"d2": NEW})
     assert load_settings(bench.settings) == {"d1": OLD, "d2": NEW}
     assert bench.settings.read_bytes().count(b"\n") == 2
+
+
+def test_settings_that_cannot_be_written_are_told(bench):
+    bench.settings.symlink_to(bench.root / "absent" / "settings.jsonl")
+    with pytest.raises(StorageError):
+        register_settings(bench.settings, {"d1": OLD})
 
 
 def test_a_torn_line_of_settings_only_costs_its_explanation(bench):

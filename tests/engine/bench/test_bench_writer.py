@@ -28,6 +28,12 @@ def answer(number: int | str, size: int = 10) -> AnswerRecord:
     return AnswerRecord(str(number), "a", "m", (Choice(0, (Turn("x" * size, 1),)),))
 
 
+async def let_a_batch_leave() -> None:
+    """Give the writer its turns: what is more than a batch goes to the thread without waiting."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 async def test_records_of_many_files_are_announced_in_the_order_of_their_appends(bench: BenchPaths):
     announced: list[object] = []
     async with BenchWriter(bench, announced.extend) as writer:
@@ -108,6 +114,36 @@ async def test_being_cancelled_again_and_again_while_leaving_still_writes_everyt
     assert stored.problems == ()
     assert len(stored.items) == 300
     assert announced == list(range(300))
+
+
+def test_a_loop_torn_down_by_a_second_ctrl_c_still_writes_everything(bench):
+    announced: list[object] = []
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    async def work():
+        async with BenchWriter(bench, announced.extend) as writer:
+            for number in range(300):
+                writer.append(bench.answers("m"), answer(number, size=20_000), number)
+                if number == 200:
+                    await let_a_batch_leave()
+            asyncio.get_running_loop().call_soon(interrupt)
+            await asyncio.Event().wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(work())
+    assert len(load_answers(bench.answers("m")).items) == 300
+    assert announced == list(range(300))
+
+
+async def test_a_flush_in_the_middle_waits_for_the_batch_on_its_way(bench):
+    announced: list[object] = []
+    async with BenchWriter(bench, announced.extend) as writer:
+        writer.append(bench.answers("m"), answer(1, size=2 << 20), "large")
+        await let_a_batch_leave()
+        await writer.flush()
+        assert announced == ["large"]
 
 
 async def test_nothing_can_be_appended_after_the_end(bench):
