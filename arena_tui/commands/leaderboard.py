@@ -1,4 +1,4 @@
-"""`arena-tui leaderboard`: judgments (or a published battles file) rated, as a table, JSON, CSV, Markdown or text lines."""
+"""`arena-tui leaderboard`: judgments (or a published battles file) rated, as a table, JSON, CSV, Markdown or text."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from engine.bench.appender import storage_error
 from engine.bench.layout import BenchPaths
-from engine.errors import BenchLocked
+from engine.errors import ArenaError, BenchLocked
 
 
 class BenchLock:
@@ -56,3 +56,19 @@ class BenchLock:
         except (OSError, ValueError, KeyError, TypeError):
             pass  # it has only just taken the lock, or cannot be asked
         return BenchLocked(title, "wait for it to end, or stop it; this one has changed nothing")
+
+
+def writer_of(paths: BenchPaths) -> BenchLocked | None:
+    """Who holds a bench for writing, told as the error that a writer would get; None if nobody does.
+
+    The lock is tried only where somebody has left word of holding it, so that looking on never keeps a writer out.
+    """
+    if not paths.lock.with_name(paths.lock.name + ".owner").exists():
+        return None
+    try:
+        with BenchLock(paths):
+            return None
+    except BenchLocked as error:
+        return error
+    except ArenaError:  # the folder cannot be written, by us at least
+        return None

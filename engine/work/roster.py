@@ -13,7 +13,7 @@ from engine.errors import ConfigProblem
 
 @dataclass(frozen=True)
 class Roster:
-    """`answering` models have calls to make or answers on disk; each of `judges` compares the `judged` with `baseline`."""
+    """`answering` models have calls to make or answers on disk; `judges` compare the `judged` with `baseline`."""
 
     answering: Sequence[str]
     judged: Sequence[str]

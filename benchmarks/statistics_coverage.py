@@ -1,0 +1,255 @@
+"""Whether the statistics keep their promises, on simulated benches with correlated games and on published battles.
+
+    python benchmarks/statistics_coverage.py [--benches 2000] [--shuffles 1000] [--battles FILE]
+
+A universe holds many questions; a bench draws some of them. The two games of a question share how hard it is for a
+model, and all models share how hard it is at all, so games are correlated and so are models. Since the universe is
+known, so is the true score, and intervals can be checked. Prints one table for each promise:
+
+    coverage of 95 % intervals   clustered, paired, and by rows as arena tools do
+    confidence sequences         how many ever miss the truth in 30 to 1,000 questions
+    power                        how often the planned number of questions finds the difference
+    decisions                    on published battles in random order, with the decider that `run --until` uses
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.bench.battles_file import load_battles
+from engine.ratings import confidence_sequence as sequence
+from engine.ratings.battles import Battles
+from engine.ratings.compare import compare
+from engine.ratings.estimate import RatingOptions, rate_battles
+from engine.ratings.leaderboard import BenchFacts
+from engine.ratings.outcomes import outcome_table
+from engine.ratings.power import questions_needed
+from engine.ratings.question_score import Outcome
+from engine.ratings.sequential import Decider
+from engine.ratings.stop_rule import StopRule
+
+UNIVERSE = 20_000
+BASELINE = "baseline"
+WEIGHT = 3
+HORIZON = 1000
+CLEARLY_APART = 18.0  # points from 50
+
+
+@dataclass(frozen=True)
+class Universe:
+    """Every question that could be asked: points of the models in both games [K, M, 2], and strong verdicts."""
+
+    points: np.ndarray
+    strong: np.ndarray
+
+    @classmethod
+    def of_strengths(cls, strengths: Sequence[float], rng: np.random.Generator) -> Universe:
+        """Models of the given strengths; 0 is about the baseline's. The judge favours a position by 0.3."""
+        shape = (UNIVERSE, len(strengths), 2)
+        shared = rng.normal(size=(UNIVERSE, 1, 1))
+        own = rng.normal(size=(UNIVERSE, len(strengths), 1))
+        margin = np.array(strengths)[None, :, None] + 0.7 * shared + own + 0.5 * rng.normal(size=shape)
+        margin += np.array([0.3, -0.3])
+        points = np.where(np.abs(margin) < 0.25, 0.5, (margin > 0.0).astype(float))
+        return cls(points, (np.abs(margin) > 1.2).astype(float))
+
+    @property
+    def won(self) -> np.ndarray:
+        """[K, M] weighted points."""
+        return (self.points * self._weights).sum(axis=2)
+
+    @property
+    def total(self) -> np.ndarray:
+        return self._weights.sum(axis=2)
+
+    @property
+    def _weights(self) -> np.ndarray:
+        return 1.0 + (WEIGHT - 1.0) * self.strong
+
+    @property
+    def truth(self) -> np.ndarray:
+        """[M] the true scores as fractions."""
+        return self.won.sum(axis=0) / self.total.sum(axis=0)
+
+    def bench(self, questions: int, rng: np.random.Generator) -> Battles:
+        """The battles of a bench of randomly drawn questions."""
+        models = self.points.shape[1]
+        drawn = rng.integers(0, len(self.points), questions)
+        question, model, game = np.indices((questions, models, 2)).reshape(3, -1)
+        names = (BASELINE, *(f"model {index}" for index in range(models)))
+        return Battles(
+            questions=tuple(map(str, range(questions))),
+            models=names,
+            judges=("",),
+            question=question,
+            model_a=np.zeros_like(model),
+            model_b=model + 1,
+            judge=np.zeros_like(model),
+            game=game + 1,
+            points=self.points[drawn].ravel(),
+            strong=self.strong[drawn].ravel(),
+        )
+
+
+def interval_coverage(
+    strengths: Sequence[float], questions: int, benches: int, rounds: int = 300, seed: int = 1
+) -> dict[str, float]:
+    """How often 95 % intervals hold the truth, over all models (or pairs of models) of all benches."""
+    rng = np.random.default_rng(seed)
+    universe = Universe.of_strengths(strengths, rng)
+    truth = {BASELINE: 0.5, **{f"model {index}": score for index, score in enumerate(universe.truth)}}
+    held: dict[str, list[bool]] = {}
+    for bench in range(benches):
+        battles = universe.bench(questions, rng)
+        options = RatingOptions(baseline=BASELINE, rounds=rounds, seed=bench, weight=WEIGHT)
+        for pair in compare(battles, options, BenchFacts(name="")).pairs:
+            true = 100.0 * (truth[pair.model_a] - truth[pair.model_b])
+            kind = "score" if BASELINE in (pair.model_a, pair.model_b) else "paired"
+            held.setdefault(f"{kind}, bootstrap", []).append(pair.lower <= true <= pair.upper)
+            held.setdefault(f"{kind}, sandwich", []).append(abs(pair.difference - true) <= 1.96 * pair.std_error)
+        rows = rate_battles(battles, RatingOptions(baseline=BASELINE, rounds=rounds, seed=bench, ci="battle"))
+        for name, lower, upper in zip(rows.models, rows.lower, rows.upper, strict=True):
+            if name != BASELINE:
+                held.setdefault("score, rows", []).append(bool(lower <= truth[name] <= upper))
+    return {kind: float(np.mean(hits)) for kind, hits in sorted(held.items())}
+
+
+def sequence_errors(strengths: tuple[float, float], benches: int, seed: int = 2) -> dict[str, float]:
+    """How many confidence sequences ever miss the truth: for the first model's score, and for the difference."""
+    rng = np.random.default_rng(seed)
+    universe = Universe.of_strengths(strengths, rng)
+    truth = universe.truth
+    drawn = rng.integers(0, UNIVERSE, (benches, HORIZON))
+    a, b = (_moments(universe.won[drawn, model], universe.total[drawn, model]) for model in (0, 1))
+    won_a, won_b = universe.won[drawn, 0], universe.won[drawn, 1]
+    total_a, total_b = universe.total[drawn, 0], universe.total[drawn, 1]
+    products = (won_a * won_b, won_a * total_b, total_a * won_b, total_a * total_b)
+    cross = sequence.CrossMoments(*(product.cumsum(axis=1) for product in products))
+
+    asked = np.arange(1, HORIZON + 1) >= sequence.MINIMUM_QUESTIONS
+    reach = np.array([sequence.boundary(count) for count in range(1, HORIZON + 3)]) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alone = sequence.squared_z(sequence.strengthened(a), truth[0]) > reach[2:]
+        bare = sequence.squared_z(a, truth[0]) > reach[:-2]
+        estimate, variance = sequence.difference(
+            sequence.strengthened(a), sequence.strengthened(b), sequence.strengthened_cross(cross, a, b)
+        )
+    apart = (estimate - (truth[0] - truth[1])) ** 2 > reach[2:] * variance
+    return {
+        "true score": 100.0 * float(truth[0]),
+        "score": float((alone & asked).any(axis=1).mean()),
+        "without imagined questions": float((bare & asked).any(axis=1).mean()),
+        "true difference": 100.0 * float(truth[0] - truth[1]),
+        "difference": float((apart & asked).any(axis=1).mean()),
+    }
+
+
+def power_reached(strengths: tuple[float, float], benches: int, seed: int = 3) -> dict[str, float]:
+    """How often a paired test finds the true difference on the planned number of questions (80 % is asked for)."""
+    rng = np.random.default_rng(seed)
+    universe = Universe.of_strengths(strengths, rng)
+    won, total, truth = universe.won, universe.total, universe.truth
+    values = (won - truth * total) / total.mean(axis=0)
+    difference = abs(truth[0] - truth[1])
+    questions = questions_needed(100.0 * (values[:, 0] - values[:, 1]).std(), 100.0 * difference)
+    drawn = rng.integers(0, UNIVERSE, (benches, questions))
+    won, total = won[drawn], total[drawn]
+    rate = won.sum(axis=1) / total.sum(axis=1)
+    values = (won - rate[:, None] * total) / total.mean(axis=1)[:, None]
+    error = (values[..., 0] - values[..., 1]).std(axis=1, ddof=1) / np.sqrt(questions)
+    found = np.abs(rate[:, 0] - rate[:, 1]) > 1.96 * error
+    return {"difference": 100.0 * difference, "questions": questions, "power": float(found.mean())}
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """How the decider did on one model of published battles."""
+
+    model: str
+    score: float
+    median: float
+    ninetieth: float
+    wrong: int
+    undecided: int
+
+
+def decisions(path: Path, shuffles: int, seed: int = 4) -> Iterator[Decisions]:
+    """Every model of the file that is at least 18 points from 50, its questions in so many random orders."""
+    battles = load_battles(path).battles
+    baseline = battles.models[int(battles.model_a[0])]
+    table = outcome_table(battles, baseline, WEIGHT)
+    score = 100.0 * table.won.sum(axis=0) / table.total.sum(axis=0)
+    rng = np.random.default_rng(seed)
+    for column in np.flatnonzero(np.abs(score - 50.0) >= CLEARLY_APART):
+        model = table.models[table.pairs[column, 1]]
+        outcomes = list(map(Outcome, table.won[:, column].tolist(), table.total[:, column].tolist()))
+        ends = [_decide(model, baseline, outcomes, rng.permutation(len(outcomes)).tolist()) for _ in range(shuffles)]
+        right = "better" if score[column] > 50.0 else "worse"
+        taken = [questions for verdict, questions in ends if verdict != "undecided"]
+        yield Decisions(
+            model=model,
+            score=float(score[column]),
+            median=float(np.median(taken)),
+            ninetieth=float(np.percentile(taken, 90)),
+            wrong=sum(verdict not in (right, "undecided") for verdict, _ in ends),
+            undecided=len(ends) - len(taken),
+        )
+
+
+def _decide(model: str, baseline: str, outcomes: Sequence[Outcome], order: Sequence[int]) -> tuple[str, int]:
+    """The verdict and the questions that it took."""
+    decider = Decider(StopRule(decided=True), [model], baseline=baseline, order=map(str, order))
+    for count, question in enumerate(order, start=1):
+        if decider.observe_outcome(model, str(question), outcomes[question]):
+            return decider.verdict(model), count
+    return "undecided", len(order)
+
+
+def _moments(won: np.ndarray, total: np.ndarray) -> sequence.Moments:
+    count = np.arange(1.0, won.shape[1] + 1.0)
+    sums = (won, total, won * won, won * total, total * total)
+    return sequence.Moments(count, *(values.cumsum(axis=1) for values in sums))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--benches", type=int, default=2000)
+    parser.add_argument("--shuffles", type=int, default=1000)
+    parser.add_argument("--battles", type=Path, help="a published arena_hard_battles.jsonl")
+    options = parser.parse_args()
+
+    print(f"coverage of 95 % intervals, {options.benches} benches (three models: 9 and 50 and 69 percent)")
+    for questions in (100, 300):
+        for kind, share in interval_coverage((-1.3, 0.0, 0.5), questions, options.benches).items():
+            print(f"  {questions} questions  {kind:20} {share:6.1%}")
+
+    print(f"\nconfidence sequences that ever miss the truth in 30 to {HORIZON} questions, {options.benches} of them")
+    print("  true score   missed   without imagined questions   true difference   missed")
+    for strengths in ((0.0, 0.0), (0.5, 0.2), (1.0, 1.2), (1.8, 0.5), (-1.8, 1.8), (2.5, 2.2)):
+        row = sequence_errors(strengths, options.benches)
+        print(
+            f"  {row['true score']:10.1f} {row['score']:8.1%} {row['without imagined questions']:28.1%}"
+            f" {row['true difference']:17.1f} {row['difference']:8.1%}"
+        )
+
+    print(f"\npower on the planned number of questions, paired, {options.benches} benches; asked for: 80 %")
+    for strengths in ((0.0, 0.3), (0.5, 0.65), (1.2, 0.9)):
+        row = power_reached(strengths, options.benches)
+        print(f"  {row['difference']:4.1f} points, {row['questions']:4.0f} questions: {row['power']:.1%}")
+
+    if options.battles:
+        print(f"\ndecided against the baseline on published battles, {options.shuffles} random orders")
+        for row in decisions(options.battles, options.shuffles):
+            print(
+                f"  {row.model:50} {row.score:5.1f}  median {row.median:3.0f}  p90 {row.ninetieth:3.0f}"
+                f"  wrong {row.wrong}  undecided {row.undecided}"
+            )
+
+
+if __name__ == "__main__":
+    main()
