@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.bench.layout import BenchPaths
-from engine.bench.lock import BenchLock
+from engine.bench.lock import BenchLock, writer_of
 from engine.errors import BenchLocked, StorageError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -18,7 +18,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from engine.bench.layout import BenchPaths
-from engine.bench.lock import BenchLock
+from engine.bench.lock import BenchLock, writer_of
 with BenchLock(BenchPaths(Path(sys.argv[1]))):
     print("held", flush=True)
     sys.stdin.read()
@@ -73,3 +73,18 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(StorageError) as refused, BenchLock(BenchPaths(tmp_path / "data" / "bench")):
         pass
     assert str(tmp_path / "data") in refused.value.title
+
+
+def test_one_may_look_who_writes_without_being_in_the_way(bench, other_process):
+    writer = writer_of(bench)
+    assert writer is not None
+    assert f"pid {other_process.pid}" in writer.title
+    other_process.kill()
+    other_process.wait()
+    assert writer_of(bench) is None
+    assert writer_of(bench) is None  # nor does what the dead one left behind matter
+
+
+def test_nobody_writes_to_a_bench_that_was_never_locked(bench):
+    assert writer_of(bench) is None
+    assert not bench.lock.exists()

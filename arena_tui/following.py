@@ -1,0 +1,110 @@
+"""Follows a run of another process by the files that it appends to, as events of the same kind as one's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.bench import Bench
+from engine.events import Event, RecordFailed, RecordSaved, Stage, StageStarted, TaskKey
+from engine.judging.labels import normalise_label
+from engine.records import Failure
+from engine.work.survey import Survey
+
+_LARGEST_READ = 32 << 20  # bytes of one file at one look
+
+
+class _Label(msgspec.Struct):
+    score: Any = None
+
+
+class _Judged(msgspec.Struct):
+    """As much of a judgment as a state counts."""
+
+    question_id: str
+    games: tuple[_Label | None, ...] = ()
+
+
+class _Answered(msgspec.Struct):
+    question_id: str
+    finish_reason: str | None = None
+
+
+class Follower:
+    """Looks at the files of the tasks of a plan. Begin it before the plan's survey is made: what comes later is news.
+
+    `poll` reads files, so call it in a thread. Records that were there at the beginning are not told again.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._read_to: dict[Path, int] = {path: path.stat().st_size for path in bench.paths.appended_files()}
+        self._stage: Stage | None = None
+
+    def poll(self, plan: Survey) -> list[Event]:
+        """What was saved and what failed since the last look."""
+        tasks = [task.task for task in (*plan.answers, *plan.judgments)]
+        events: list[Event] = []
+        for key in tasks:
+            if key.stage == "answers":
+                path = self._bench.paths.answers(key.model)
+                saved = [_answer_saved(key, line) for line in self._new_lines(path)]
+            else:
+                path = self._bench.paths.judgments(key.judge, key.model)
+                saved = [_judgment_saved(key, line) for line in self._new_lines(path)]
+            if saved and key.stage != self._stage:
+                self._stage = key.stage
+                events.append(StageStarted(key.stage, time.time()))
+            events += saved
+        for line in self._new_lines(self._bench.paths.errors):
+            events += _failed(tasks, line)
+        return events
+
+    def _new_lines(self, path: Path) -> Iterator[bytes]:
+        """The whole lines that were appended since the last look; a file that shrank is read on from its new end."""
+        read_to = self._read_to.get(path, 0)
+        try:
+            with path.open("rb") as stream:
+                size = stream.seek(0, 2)
+                if size < read_to:
+                    read_to = size
+                stream.seek(read_to)
+                appended = stream.read(_LARGEST_READ)
+        except OSError:
+            return
+        whole, newline, _ = appended.rpartition(b"\n")
+        self._read_to[path] = read_to + len(whole) + len(newline)
+        if newline:
+            yield from whole.split(b"\n")
+
+
+def _answer_saved(task: TaskKey, line: bytes) -> Event:
+    try:
+        record = msgspec.json.decode(line, type=_Answered)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return RecordSaved(task, "")
+    return RecordSaved(task, record.question_id, truncated=record.finish_reason == "length")
+
+
+def _judgment_saved(task: TaskKey, line: bytes) -> Event:
+    try:
+        record = msgspec.json.decode(line, type=_Judged)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return RecordSaved(task, "")
+    scores = (game.score if game else None for game in record.games)
+    labels = tuple(normalise_label(score) if isinstance(score, str) else None for score in scores)
+    return RecordSaved(task, record.question_id, labels=labels)
+
+
+def _failed(tasks: Collection[TaskKey], line: bytes) -> Iterator[Event]:
+    try:
+        failure = msgspec.json.decode(line, type=Failure)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    task = TaskKey(failure.stage, failure.model, failure.judge or "")
+    if task in tasks:
+        yield RecordFailed(task, failure.question_id, failure.kind, failure.message)

@@ -1,0 +1,323 @@
+"""A session: one config and its bench while the UI is open, with at most one run at a time. Knows nothing of Textual.
+
+Heavy parts of the engine are imported when they are first needed, so that the first frame is not kept waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from arena_tui.invocation import DEFAULT_CONFIG, Invocation
+from arena_tui.judged_cache import JudgedCache
+from arena_tui.run_watch import RunWatch
+from engine.errors import ArenaError, BenchLocked, UsageProblem
+from engine.events import RunEnded, TaskPlanned
+from engine.work.progress import RunState, reduce
+
+if TYPE_CHECKING:
+    from arena_tui.following import Follower
+    from engine.bench import Bench
+    from engine.config.model import Config
+    from engine.results import JudgedBench
+    from engine.run import Run
+    from engine.work.survey import Scope, Survey
+
+Status: TypeAlias = Literal["opening", "idle", "running", "paused", "stopping", "following"]
+FOLLOW_SECONDS = 1.0
+
+
+class ArenaSession:
+    """What the screens read and command.
+
+    `state` is the run as it stands, or before any run what the plan says. Errors that come up while nobody waits for
+    them are handed out by `take_problem`. All methods belong to the event loop that called `open`.
+    """
+
+    def __init__(self, invocation: Invocation) -> None:
+        self.invocation = invocation
+        self.plan: Survey | None = None
+        self.run: Run | None = None
+        self.watch = RunWatch()
+        self.writer: BenchLocked | None = None  # who holds the bench, while that is another process
+        self.retries_failed = False  # whether what failed is tried again when the run ends
+        self._config: Config | None = None
+        self._bench: Bench | None = None
+        self._scope: Scope | None = None
+        self._state = RunState()
+        self._running: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._problems: list[ArenaError] = []
+        self._stack = AsyncExitStack()
+        self._judged = JudgedCache()
+
+    # -- opening and closing
+
+    @property
+    def is_open(self) -> bool:
+        return self._config is not None
+
+    @property
+    def demo(self) -> bool:
+        return self.invocation.demo
+
+    @property
+    def lacks_config(self) -> bool:
+        """Whether this is a first start: no config was named, and there is none where it would be."""
+        return not self.demo and self.invocation.config_path is None and not DEFAULT_CONFIG.exists()
+
+    @property
+    def config(self) -> Config:
+        if self._config is None:
+            raise UsageProblem("no config is open yet")
+        return self._config
+
+    @property
+    def bench(self) -> Bench:
+        if self._bench is None:
+            raise UsageProblem("no bench is open yet")
+        return self._bench
+
+    @property
+    def scope(self) -> Scope:
+        """What the next run would do."""
+        if self._scope is None:
+            from engine.work.survey import Scope
+
+            self._scope = Scope()
+        return self._scope
+
+    async def open(self, *, needs_keys: bool = True) -> None:
+        """Read the config (in demo mode, start its servers) and find the bench. Raises ArenaError."""
+        if self.demo:
+            from arena_tui.demo import demo_config
+
+            config = await self._stack.enter_async_context(demo_config(self.invocation.data))
+        else:
+            config = await asyncio.to_thread(self.invocation.config, keys=needs_keys)
+        self._bench = await asyncio.to_thread(_open_bench, config)
+        self._config = config
+        self.writer = await asyncio.to_thread(_writer_of, self._bench)
+
+    async def open_demo(self) -> None:
+        """Go over to the demo, for a first start. Raises ArenaError."""
+        self.invocation = Invocation(None, self.invocation.data, demo=True)
+        await self.open()
+
+    async def close(self) -> None:
+        """Stop what is running, wait until everything is saved, and end the demo's servers."""
+        self.retries_failed = False
+        if self._following is not None:
+            self._following.cancel()
+        if self.run is not None and self.is_running:
+            self.run.stop()
+        if self._running is not None:
+            await asyncio.gather(self._running, return_exceptions=True)
+        await self._stack.aclose()
+
+    # -- planning
+
+    async def survey(self, scope: Scope | None = None) -> Survey:
+        """Read the bench and plan what `scope` (which becomes the session's) still needs. Raises ArenaError."""
+        from engine.work.survey import survey
+
+        if scope is not None:
+            self._scope = scope
+        follower = await asyncio.to_thread(_follower, self.bench) if self.writer else None
+        self.plan = await asyncio.to_thread(survey, self.config, self.bench, self.scope)
+        if not self.is_running:
+            self._state = _planned(self.plan)
+            self.run = None
+        if follower is not None:
+            self._follow(follower)
+        return self.plan
+
+    # -- the run
+
+    @property
+    def state(self) -> RunState:
+        return self._state if self.run is None else self.run.state
+
+    @property
+    def is_running(self) -> bool:
+        return self._running is not None and not self._running.done()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether another process writes to this bench: this one only looks on."""
+        return self.writer is not None
+
+    @property
+    def status(self) -> Status:
+        if not self.is_open:
+            return "opening"
+        if self.run is not None and self.is_running:
+            if self.run.gate.closed:
+                return "stopping"
+            return "paused" if self.run.gate.paused else "running"
+        return "following" if self.read_only else "idle"
+
+    def start(self) -> None:
+        """Begin a run of `scope`. Raises ArenaError when that cannot be."""
+        from engine.run import Run
+
+        if self.is_running:
+            raise UsageProblem("a run is going on already")
+        self.run = Run(self.config, self.scope)
+        self.watch = RunWatch()
+        self.run.listen(self.watch)
+        self._running = asyncio.create_task(self._execute(self.run))
+
+    def pause(self) -> None:
+        if self.run is not None:
+            self.run.pause()
+
+    def resume(self) -> None:
+        if self.run is not None:
+            self.run.resume()
+
+    def stop(self) -> None:
+        """Stop the run; a second call does not wait for the calls in flight."""
+        self.retries_failed = False
+        if self.run is None or not self.is_running:
+            return
+        if self.run.gate.closed:
+            self.run.abort()
+        else:
+            self.run.stop()
+
+    def retry_failed(self) -> None:
+        """Try again what failed: at once, or when the run that is going on has ended. Raises ArenaError."""
+        if self.is_running:
+            self.retries_failed = True
+        else:
+            self.start()
+
+    async def finished(self) -> None:
+        """Wait until no run is going on."""
+        while self._running is not None and not self._running.done():
+            await asyncio.wait([self._running])
+
+    def set_parallel(self, model: str, parallel: int) -> None:
+        """Change how many calls may be in flight at each endpoint of `model`, now and in later runs."""
+        self._change_model(model, {"parallel": parallel})
+        if self.run is not None and model in self.run.clients:
+            self.run.clients[model].set_parallel(parallel)
+
+    def set_rate(self, model: str, rate: float | None) -> None:
+        """Change how many calls may start per second at each endpoint of `model`; None is no bound."""
+        self._change_model(model, {"rate": rate})
+        if self.run is not None and model in self.run.clients:
+            self.run.clients[model].set_rate(rate)
+
+    def take_problem(self) -> ArenaError | None:
+        """The next error that was not shown yet."""
+        return self._problems.pop(0) if self._problems else None
+
+    # -- results
+
+    async def judged(self, judges: Sequence[str] | None = None, baseline: str | None = None) -> JudgedBench:
+        """The current judgments of `judges` against `baseline`, by default the config's; see `JudgedCache.load`."""
+        return await self._judged.load(
+            self.bench, judges or self.config.judge.model, baseline or self.config.judge.baseline
+        )
+
+    # -- inside
+
+    async def _execute(self, run: Run) -> None:
+        try:
+            await run.execute()
+        except BenchLocked as error:
+            self.writer = error
+            self.run = None
+            self._problems.append(error)
+            await self._attempt(self.survey)
+        except ArenaError as error:
+            self._problems.append(error)
+            self.watch.note("error", str(error))
+            self._state = _failed(run.state)
+            self.run = None
+        except Exception as error:
+            self._problems.append(_defect(error))
+            self.watch.note("error", str(_defect(error)))
+            self._state = _failed(run.state)
+            self.run = None
+        if self.retries_failed and run.state.failed and run.state.phase == "failed":
+            self.retries_failed = False
+            asyncio.get_running_loop().call_soon(self._start_again)
+
+    def _start_again(self) -> None:
+        try:
+            self.start()
+        except ArenaError as error:
+            self._problems.append(error)
+
+    async def _attempt(self, action: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await action()
+        except ArenaError as error:
+            self._problems.append(error)
+
+    def _change_model(self, name: str, changes: dict[str, object]) -> None:
+        entry = self.config.models[name].model_copy(update=changes)
+        self._config = self.config.model_copy(update={"models": {**self.config.models, name: entry}})
+        if self.run is not None:
+            self.run.config = self._config
+
+    def _follow(self, follower: Follower) -> None:
+        if self._following is not None:
+            self._following.cancel()
+        self._following = asyncio.create_task(self._keep_following(follower))
+
+    async def _keep_following(self, follower: Follower) -> None:
+        """Fold what the other process saves into the state, until it lets go of the bench."""
+        while self.plan is not None:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            writer = await asyncio.to_thread(_writer_of, self.bench)
+            for event in await asyncio.to_thread(follower.poll, self.plan):
+                self._state = reduce(self._state, event)
+                self.watch(event)
+            if writer is None:
+                break
+        self.writer = None
+        self.watch.note("info", "the other process has ended; this one may write now")
+        self._following = None
+        await self._attempt(self.survey)
+
+
+def _open_bench(config: Config) -> Bench:
+    from engine.bench import Bench
+
+    return Bench.open(config.data, config.bench)
+
+
+def _writer_of(bench: Bench) -> BenchLocked | None:
+    from engine.bench.lock import writer_of
+
+    return writer_of(bench.paths)
+
+
+def _follower(bench: Bench) -> Follower:
+    from arena_tui.following import Follower
+
+    return Follower(bench)
+
+
+def _planned(plan: Survey) -> RunState:
+    """The state of a run that has not begun."""
+    state = RunState()
+    for task in (*plan.answers, *plan.judgments):
+        state = reduce(state, TaskPlanned(task.task, task.total, task.cached, task.stale))
+    return state
+
+
+def _defect(error: Exception) -> ArenaError:
+    return ArenaError(f"the run broke off by a defect of arena-tui: {error!r}", "what was saved before is intact")
+
+
+def _failed(state: RunState) -> RunState:
+    import time
+
+    return reduce(state, RunEnded("failed", time.time()))
