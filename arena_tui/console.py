@@ -6,6 +6,7 @@ stdout is results and nothing else; commands write those with `click.echo`.
 from __future__ import annotations
 
 import sys
+from shutil import get_terminal_size
 
 from arena_tui.safe_text import printable as printable
 from engine.errors import ArenaError
@@ -24,3 +25,13 @@ def complain(error: ArenaError) -> int:
     for line in error.hint.splitlines():
         say(f"  {line}")
     return error.exit_code
+
+
+def stdout_width() -> int:
+    """Columns that a table on stdout may take."""
+    return get_terminal_size((120, 40)).columns
+
+
+def stdout_has_unicode() -> bool:
+    """Whether stdout can take more than ASCII."""
+    return (sys.stdout.encoding or "").lower().startswith("utf")

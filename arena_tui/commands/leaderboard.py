@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import Any
 
 import click
 
 from arena_tui import console
-from arena_tui.invocation import DEFAULT_CONFIG, Invocation
+from arena_tui.invocation import Invocation
 from arena_tui.leaderboard_output import LeaderboardFormat, format_leaderboard
+from arena_tui.source import open_source
 from engine.answer_style import read_style
 from engine.bench import Bench, battles_file
-from engine.errors import UsageProblem
-from engine.ratings.battles import common_opponent
 from engine.ratings.estimate import rate_battles
-from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater
+from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Rater
 from engine.ratings.style import rate_with_style
-from engine.results import JudgedBench, judged_bench, rate
-from engine.work.progress import STRONG
+from engine.results import JudgedBench, rate
 
 
 def leaderboard_command(
@@ -38,14 +34,10 @@ def leaderboard_command(
     **rating: Any,
 ) -> int:
     """Rate and print. Returns the exit code."""
-    if battles is not None:
-        judged, baseline, rows_of_strong = _published(invocation, battles, baseline)
-        weight = weight or rows_of_strong
-    else:
-        judged, baseline = _own(invocation, judges, baseline)
-    options = LeaderboardOptions(baseline=baseline, weight=weight or STRONG, **rating)
-    rater = _style_rater(invocation, judged, style) if style else rate_battles
-    board, ratings = rate(judged, options, rater)
+    source = open_source(invocation, battles, judges, baseline)
+    options = LeaderboardOptions(baseline=source.baseline, weight=weight or source.weight, **rating)
+    rater = _style_rater(invocation, source.judged, style) if style else rate_battles
+    board, ratings = rate(source.judged, options, rater)
     if save_battles is not None:
         rows = battles_file.save_battles(save_battles, ratings.battles, options.weight)
         console.say(f"{rows} battles saved in {save_battles}")
@@ -58,9 +50,7 @@ def leaderboard_command(
 
 def show(board: Leaderboard, form: LeaderboardFormat) -> None:
     """The leaderboard on stdout; its warnings on stderr, except in JSON, which holds them."""
-    encoding = (sys.stdout.encoding or "").lower()
-    width = get_terminal_size((120, 40)).columns
-    text = format_leaderboard(board, form, width=width, ascii_only=not encoding.startswith("utf"))
+    text = format_leaderboard(board, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())
     if form != "json":
         for warning in board.warnings:
             console.say(f"warning: {warning}")
@@ -75,39 +65,3 @@ def _style_rater(invocation: Invocation, judged: JudgedBench, words: tuple[str, 
     for note in notes:
         console.say(f"warning: {note}")
     return partial(rate_with_style, words=words, style=counts)
-
-
-def _own(invocation: Invocation, judges: tuple[str, ...], baseline: str | None) -> tuple[JudgedBench, str]:
-    config = invocation.config(keys=False)
-    baseline = baseline or config.judge.baseline
-    bench = Bench.open(config.data, config.bench)
-    return judged_bench(bench, judges or tuple(config.judge.model), baseline), baseline
-
-
-def _published(invocation: Invocation, path: Path, baseline: str | None) -> tuple[JudgedBench, str, int | None]:
-    """The battles of a file, their baseline, and the weight they were saved with.
-
-    The bench of the config lends its questions and answer lengths, if it is the same one.
-    """
-    loaded = battles_file.load_battles(path)
-    named = baseline or common_opponent(loaded.battles)
-    if named is None:
-        raise UsageProblem(f"{path}: no model takes part in every battle", "name the baseline with --baseline")
-    facts = BenchFacts(name=path.stem)
-    if invocation.config_path or DEFAULT_CONFIG.exists():
-        facts = _facts_of_bench(invocation, loaded.battles.questions, loaded.battles.models) or facts
-    return JudgedBench(loaded.battles, facts, [str(problem) for problem in loaded.problems]), named, loaded.weight
-
-
-def _facts_of_bench(
-    invocation: Invocation, question_ids: tuple[str, ...], models: tuple[str, ...]
-) -> BenchFacts | None:
-    config = invocation.config(keys=False)
-    if not (config.data / config.bench).is_dir():
-        return None
-    bench = Bench.open(config.data, config.bench)
-    questions = tuple(bench.questions().items)
-    if not {question.id for question in questions} & set(question_ids):
-        return None
-    lengths = {model: bench.token_lengths(model).items for model in models}
-    return BenchFacts(name=bench.paths.name, questions=questions, token_lengths=lengths)

@@ -1,0 +1,67 @@
+"""Where the commands that rate get their battles: the judgments of the config's bench, or a published file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from arena_tui.invocation import DEFAULT_CONFIG, Invocation
+from engine.bench import Bench, battles_file
+from engine.errors import UsageProblem
+from engine.ratings.battles import common_opponent
+from engine.ratings.leaderboard import BenchFacts
+from engine.results import JudgedBench, judged_bench
+from engine.work.progress import STRONG
+
+
+@dataclass(frozen=True)
+class Source:
+    """Battles, the model they are rated against, and what a strong verdict counts unless the user says otherwise.
+
+    `bench` is the bench whose judgments they are; None for those of a file.
+    """
+
+    judged: JudgedBench
+    baseline: str
+    weight: int
+    bench: Bench | None = None
+
+
+def open_source(invocation: Invocation, battles: Path | None, judges: tuple[str, ...], baseline: str | None) -> Source:
+    """The battles of the file, if one is named, else the judgments of the config's bench by `judges` (none named: the
+    config's). Raises ArenaError where there is nothing to rate."""
+    return _published(invocation, battles, baseline) if battles else _own(invocation, judges, baseline)
+
+
+def _own(invocation: Invocation, judges: tuple[str, ...], baseline: str | None) -> Source:
+    config = invocation.config(keys=False)
+    baseline = baseline or config.judge.baseline
+    bench = Bench.open(config.data, config.bench)
+    return Source(judged_bench(bench, judges or tuple(config.judge.model), baseline), baseline, STRONG, bench)
+
+
+def _published(invocation: Invocation, path: Path, baseline: str | None) -> Source:
+    """The bench of the config lends its questions and answer lengths, if it is the same one."""
+    loaded = battles_file.load_battles(path)
+    named = baseline or common_opponent(loaded.battles)
+    if named is None:
+        raise UsageProblem(f"{path}: no model takes part in every battle", "name the baseline with --baseline")
+    facts = BenchFacts(name=path.stem)
+    if invocation.config_path or DEFAULT_CONFIG.exists():
+        facts = _facts_of_bench(invocation, loaded.battles.questions, loaded.battles.models) or facts
+    judged = JudgedBench(loaded.battles, facts, [str(problem) for problem in loaded.problems])
+    return Source(judged, named, loaded.weight or STRONG)
+
+
+def _facts_of_bench(
+    invocation: Invocation, question_ids: tuple[str, ...], models: tuple[str, ...]
+) -> BenchFacts | None:
+    config = invocation.config(keys=False)
+    if not (config.data / config.bench).is_dir():
+        return None
+    bench = Bench.open(config.data, config.bench)
+    questions = tuple(bench.questions().items)
+    if not {question.id for question in questions} & set(question_ids):
+        return None
+    lengths = {model: bench.token_lengths(model).items for model in models}
+    return BenchFacts(name=bench.paths.name, questions=questions, token_lengths=lengths)
