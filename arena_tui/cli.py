@@ -57,6 +57,16 @@ def _style_words(_context: click.Context, _option: click.Parameter, value: str |
     return words
 
 
+def _points(_context: click.Context, _option: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        points = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no list of numbers such as 10,5,3") from None
+    if not all(0.0 < each <= 50.0 for each in points):
+        raise click.BadParameter("differences are above 0 and at most 50 points")
+    return points
+
+
 @cli.command()
 @click.option("--models", callback=_names, metavar="A,B", help="Only these models (the baseline takes part anyway).")
 @click.option("--stage", type=click.Choice(["all", "answers", "judgments"]), default="all")
@@ -110,6 +120,46 @@ def leaderboard(invocation: Invocation, /, **options: Any) -> int:
     from arena_tui.commands.leaderboard import leaderboard_command
 
     return leaderboard_command(invocation, **options)
+
+
+@cli.command()
+@click.argument("models", nargs=-1, metavar="[A B ...]")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
+@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@click.option("--direct", is_flag=True, help="Also games that were judged between the named models themselves.")
+@click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
+@click.option("--seed", type=click.IntRange(min=0), default=42, help="Of the bootstrap.")
+@click.option(
+    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
+)
+@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
+@click.pass_obj
+def compare(invocation: Invocation, /, **options: Any) -> int:
+    """Is A better than B? Paired by question; several models (none named: all) with the ranks they can have."""
+    from arena_tui.commands.compare import compare_command
+
+    return compare_command(invocation, **options)
+
+
+@cli.command()
+@click.option(
+    "--difference", "differences", callback=_points, default="10,5,3", metavar="X[,Y]", help="Points to tell apart."
+)
+@click.option("--power", type=click.FloatRange(0.5, 1, max_open=True), default=0.8, help="How surely to find them.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
+@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@click.option(
+    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
+)
+@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl as the pilot, instead of judgments.")
+@click.pass_obj
+def plan(invocation: Invocation, /, **options: Any) -> int:
+    """How many questions it takes to tell models apart, and how long, judging by what there is already."""
+    from arena_tui.commands.plan import plan_command
+
+    return plan_command(invocation, **options)
 
 
 @cli.command("import")

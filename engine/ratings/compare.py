@@ -99,11 +99,12 @@ def compare(
     options: RatingOptions,
     facts: ComparedBench,
     models: Sequence[str] = (),
-    direct: Battles | None = None,
+    direct: Sequence[Battles] = (),
 ) -> Comparison:
     """Compares all pairs of `models` (none named: of all rated models, the baseline among them).
 
-    `direct` holds games between the models that are no part of `battles`; games between them in `battles` count too.
+    `direct` are games between the models that are no part of `battles`; for each pair the first that has any counts,
+    else games between the two in `battles`.
     Raises RatingError when a named model has no rating, or the battles cannot be rated.
     """
     ratings = rate_battles(battles, msgspec.structs.replace(options, ci="question"))
@@ -111,7 +112,7 @@ def compare(
     paired = PairedRatings(ratings, options)
     found = [(a, b, difference) for a, b in combinations(chosen, 2) if (difference := paired.difference(a, b))]
     adjusted = holm([difference.p_value for _, _, difference in found])
-    sources = [battles] if direct is None else [direct, battles]
+    sources = [*direct, battles]
     pairs = [
         _pair(ratings, a, b, difference, p, direct_games(sources, ratings.models[a], ratings.models[b], options))
         for (a, b, difference), p in zip(found, adjusted, strict=True)

@@ -1,0 +1,146 @@
+"""A comparison as text for stdout: in words for two models, tables for more, or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+from arena_tui.json_text import json_text
+from arena_tui.safe_text import one_line, shorten
+from arena_tui.text_table import Column, column_width, rendered, table_width
+from engine.ratings.compare import ALPHA, Comparison, PairComparison
+from engine.ratings.direct import DirectGames
+
+CompareFormat: TypeAlias = Literal["table", "json"]
+_NARROWEST_NAME = 16
+_LEFT_OUT_WHEN_NARROW = ("questions", "won/tied/lost %")
+
+
+def format_comparison(result: Comparison, form: CompareFormat, *, width: int = 120, ascii_only: bool = False) -> str:
+    """Text that ends with a newline; warnings are part of the JSON alone. Names can neither steer a terminal nor
+    break a line."""
+    if form == "json":
+        return json_text(result)
+    parts = [_headline(result)]
+    if len(result.models) == 2 and result.pairs:
+        parts.append(_in_words(result.pairs[0]))
+    elif result.models:
+        parts.append(rendered(_rank_columns(result)))
+    if result.pairs:
+        parts.append(rendered(_fitted(_pair_columns(result.pairs), width, "~" if ascii_only else "…")))
+    if len(result.models) > 2:
+        parts.append(_separable(result))
+    text = "\n\n".join(parts) + "\n"
+    return text.replace("−", "-").replace("·", "|").encode("ascii", "replace").decode() if ascii_only else text
+
+
+def _headline(result: Comparison) -> str:
+    phrases = [one_line(result.bench)]
+    if result.judges:
+        phrases.append(f"judge{'s' if len(result.judges) > 1 else ''} {', '.join(map(one_line, result.judges))}")
+    phrases.append(f"scores against {one_line(result.baseline)}")
+    phrases.append(f"paired by question, 95% CI from {result.rounds} rounds")
+    return " · ".join(phrases)
+
+
+def _in_words(pair: PairComparison) -> str:
+    """The answer to "is a better than b?", one sentence for each kind of evidence."""
+    a, b = one_line(pair.model_a), one_line(pair.model_b)
+    limits = f"[{pair.lower:.1f}, {pair.upper:.1f}]"
+    if pair.p_value < ALPHA:
+        word = "better" if pair.difference > 0 else "worse"
+        lines = [f"{a} is {word} than {b} by {abs(pair.difference):.1f} points, 95% CI of the difference {limits}"]
+    else:
+        lines = [f"{a} and {b} cannot be told apart: difference {pair.difference:+.1f} points, 95% CI {limits}"]
+    lines[0] += f" ({_p(pair.p_value)}, {pair.questions} questions)."
+    lines.append(f"It has more of the points on {pair.won:.0f}% of the questions, less on {pair.lost:.0f}%.")
+    if isinstance(pair.direct, DirectGames):
+        direct = pair.direct
+        lines.append(
+            f"In {direct.games} games against each other on {direct.questions} questions it scores {direct.score:.1f} "
+            f"[{direct.lower:.1f}, {direct.upper:.1f}] ({_p(direct.p_value)})."
+        )
+    return "\n".join(lines)
+
+
+def _rank_columns(result: Comparison) -> list[Column]:
+    models = result.models
+    return [
+        Column("#", [str(model.rank) for model in models]),
+        Column(
+            "can be",
+            [
+                f"{model.best_rank}-{model.worst_rank}" if model.best_rank < model.worst_rank else str(model.best_rank)
+                for model in models
+            ],
+        ),
+        Column("model", [one_line(model.model) for model in models], right=False),
+        Column("score", [f"{model.score:.2f}" for model in models]),
+    ]
+
+
+def _pair_columns(pairs: Sequence[PairComparison]) -> list[Column]:
+    def column(title: str, cell: Callable[[PairComparison], str], *, right: bool = True) -> Column:
+        return Column(title, [cell(pair) for pair in pairs], right=right)
+
+    columns = [
+        column("model A", lambda pair: one_line(pair.model_a), right=False),
+        column("model B", lambda pair: one_line(pair.model_b), right=False),
+        column("A − B", lambda pair: f"{pair.difference:+.2f}"),
+        column("95% CI", lambda pair: f"[{pair.lower:.2f}, {pair.upper:.2f}]"),
+        column("SE", lambda pair: f"{pair.std_error:.2f}"),
+        column("p", lambda pair: _p_value(pair.p_value)),
+        column("p Holm", lambda pair: _p_value(pair.p_holm)),
+        column("won/tied/lost %", lambda pair: f"{pair.won:.0f}/{pair.tied:.0f}/{pair.lost:.0f}"),
+        column("questions", lambda pair: str(pair.questions)),
+    ]
+    if any(isinstance(pair.direct, DirectGames) for pair in pairs):
+        columns.append(column("A against B", _direct))
+    if len(pairs) == 1:
+        columns = [each for each in columns if each.title != "p Holm"]
+    return columns
+
+
+def _direct(pair: PairComparison) -> str:
+    direct = pair.direct
+    if not isinstance(direct, DirectGames):
+        return "-"
+    return f"{direct.score:.1f} [{direct.lower:.1f}, {direct.upper:.1f}] {_p(direct.p_value)}"
+
+
+def _fitted(columns: list[Column], width: int, ellipsis: str) -> list[Column]:
+    """Fewer columns, then shorter names, until the table fits as far as it can."""
+    for title in _LEFT_OUT_WHEN_NARROW:
+        if table_width(columns) - _names_width(columns) + 2 * _NARROWEST_NAME <= width:
+            break
+        columns = [column for column in columns if column.title != title]
+    room = (width - (table_width(columns) - _names_width(columns))) // 2
+    longest = max(_NARROWEST_NAME, room)
+    return [
+        Column(column.title, [shorten(cell, longest, ellipsis) for cell in column.cells], right=False)
+        if not column.right and table_width(columns) > width
+        else column
+        for column in columns
+    ]
+
+
+def _names_width(columns: Sequence[Column]) -> int:
+    return sum(column_width(column) for column in columns if not column.right)
+
+
+def _separable(result: Comparison) -> str:
+    told = result.separable
+    return (
+        f"{told.paired} of {told.pairs} pairs are told apart (paired by question, 5% each), {told.holm} of them with "
+        f"Holm's correction for their number; by intervals that do not overlap it would be {told.intervals}.\n"
+        "The ranks a model can have (can be) hold for all models at once, with 95%."
+    )
+
+
+def _p(value: float) -> str:
+    text = _p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def _p_value(value: float) -> str:
+    return f"{value:.4f}" if value >= 0.0001 else "<0.0001"

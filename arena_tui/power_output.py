@@ -1,0 +1,81 @@
+"""How many questions it takes, as text for stdout."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from arena_tui.json_text import json_text
+from arena_tui.safe_text import one_line
+from arena_tui.text_table import Column, rendered
+from engine.ratings.power import Design, Need, StudyPlan
+
+PowerFormat: TypeAlias = Literal["table", "json"]
+_DESIGNS: dict[Design, str] = {
+    "baseline": "a model and the baseline",
+    "paired": "two models, same questions",
+    "unpaired": "two models, other questions",
+}
+
+
+def format_study_plan(plan: StudyPlan, form: PowerFormat, *, ascii_only: bool = False) -> str:
+    """Text that ends with a newline; warnings are part of the JSON alone."""
+    if form == "json":
+        return json_text(plan)
+    parts = [_headline(plan), rendered(_columns(plan)), _notes(plan)]
+    text = "\n\n".join(parts) + "\n"
+    return text.replace("·", "|").encode("ascii", "replace").decode() if ascii_only else text
+
+
+def _headline(plan: StudyPlan) -> str:
+    phrases = [
+        f"{100 * plan.power:g}% power, two-sided test at {100 * plan.alpha:g}%",
+        f"pilot {one_line(plan.bench)}: {plan.pilot_questions} questions, {plan.pilot_models} models",
+        f"baseline {one_line(plan.baseline)}",
+    ]
+    if plan.judges:
+        phrases.append(f"judge{'s' if len(plan.judges) > 1 else ''} {', '.join(map(one_line, plan.judges))}")
+    return " · ".join(phrases)
+
+
+def _columns(plan: StudyPlan) -> list[Column]:
+    rows = [(each.difference, need) for each in plan.plans for need in each.needs]
+    columns = [
+        Column("points", [f"{difference:g}" for difference, _ in rows]),
+        Column("to compare", [_DESIGNS[need.design] for _, need in rows], right=False),
+        Column("questions", [str(need.questions) for _, need in rows]),
+        Column("(from - to)", [f"({need.fewest} - {need.most})" for _, need in rows]),
+        Column("judge calls", [str(need.judge_calls) for _, need in rows]),
+        Column("answers", [str(need.answers) for _, need in rows]),
+    ]
+    if any(need.seconds is not None for _, need in rows):
+        columns.append(Column("time here", [_duration(need) for _, need in rows]))
+    columns.append(
+        Column(
+            "run --until decided",
+            ["-" if need.until_decided is None else f"about {need.until_decided}" for _, need in rows],
+        )
+    )
+    return columns
+
+
+def _notes(plan: StudyPlan) -> str:
+    lines = ["Questions are per model, for the average of the pilot (from - to: its easiest and hardest case)."]
+    if plan.pairing is not None:
+        lines.append(
+            f"On the same questions the standard error of a difference is {plan.pairing:.2f} of that on other ones."
+        )
+    if plan.pace.judge_calls:
+        answers = f" and {plan.pace.answers:.1f} answers" if plan.pace.answers else ""
+        lines.append(f"Measured on this bench: {plan.pace.judge_calls:.1f} judge calls{answers} per second.")
+    else:
+        lines.append("How long it takes is not known: no judgments of this bench were made here.")
+    return "\n".join(lines)
+
+
+def _duration(need: Need) -> str:
+    if need.seconds is None:
+        return "-"
+    minutes = need.seconds / 60.0
+    if minutes < 1.0:
+        return f"{need.seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 100.0 else f"{minutes / 60.0:.1f} h"
