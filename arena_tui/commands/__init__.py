@@ -1,1 +1,1 @@
-"""One module per command: each reads its options, asks the engine, and prints results to stdout and the rest to stderr."""
+"""One module per command: it reads its options, asks the engine, prints results to stdout and the rest to stderr."""

@@ -13,6 +13,7 @@ from arena_tui.invocation import Invocation
 from arena_tui.plan_output import format_plan
 from engine.bench import Bench
 from engine.config.model import Config
+from engine.errors import BenchError, RatingError
 from engine.events import TaskKey
 from engine.ratings.leaderboard import LeaderboardOptions
 from engine.results import judged_bench, rate
@@ -60,14 +61,25 @@ async def _run(invocation: Invocation, scope: Scope, *, dry_run: bool, as_json: 
         if state.phase == "interrupted":
             console.say("Everything finished so far is saved. The same command goes on from here.")
             return console.INTERRUPTED
-        if scope.judgments:
-            judged = judged_bench(run.bench, config.judge.model, config.judge.baseline)
-            board, _ = rate(judged, LeaderboardOptions(baseline=config.judge.baseline))
-            show(board, "json" if as_json else "table")
+        rated = not scope.judgments or _show_leaderboard(run, as_json=as_json)
         _say_what_is_off(run, state)
         if invocation.demo:
             console.say(f"{SIMULATED} Its files are in {run.bench.paths.root}.")
-        return console.FAILED if state.phase == "failed" else console.DONE
+        return console.DONE if rated and state.phase == "done" else console.FAILED
+
+
+def _show_leaderboard(run: Run, *, as_json: bool) -> bool:
+    """The leaderboard on stdout; False after saying why there is none (all calls failed, or there is no verdict)."""
+    judging = run.config.judge
+    try:
+        board, _ = rate(
+            judged_bench(run.bench, judging.model, judging.baseline), LeaderboardOptions(baseline=judging.baseline)
+        )
+    except (BenchError, RatingError) as error:
+        console.complain(error)
+        return False
+    show(board, "json" if as_json else "table")
+    return True
 
 
 def _show_plan(config: Config, scope: Scope) -> int:

@@ -53,14 +53,14 @@ class Desk:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
 
-    def config(self, *, judge: dict[str, Any] | None = None, answers: dict[str, Any] | None = None, **entry: Any) -> Any:
-        endpoint = {"endpoints": [{"base_url": f"{self.url}/v1"}], "parallel": 4, "attempts": 2} | entry
+    def config(self, *, judge: dict[str, Any] | None = None, answers: dict[str, Any] | None = None) -> Any:
+        entry = {"endpoints": [{"base_url": f"{self.url}/v1"}], "parallel": 4, "attempts": 2}
         document = {
             "bench": "small",
             "data": str(self.data),
             "answers": answers or {},
             "judge": {"model": "judge", "baseline": "base"} | (judge or {}),
-            "models": {name: endpoint for name in ("base", "good", "poor", "judge")},
+            "models": dict.fromkeys(("base", "good", "poor", "judge"), entry),
         }
         return parse_config(document, None, {})
 
@@ -118,7 +118,8 @@ async def test_a_run_makes_every_answer_and_judgment_once_and_the_next_one_makes
         assert first.state.phase == "done"
         assert await desk.calls() == first.state.calls == ALL_CALLS
         for model in ("good", "poor"):
-            assert sorted(record["question_id"] for record in desk.judgments(model)) == [f"q{n}" for n in range(QUESTIONS)]
+            judged = sorted(record["question_id"] for record in desk.judgments(model))
+            assert judged == [f"q{n}" for n in range(QUESTIONS)]
         second = await desk.run()
         assert second.state.calls == 0
         assert await desk.calls() == ALL_CALLS
@@ -165,7 +166,8 @@ async def test_thoughts_are_kept_apart_and_no_judge_sees_them(at_desk):
 
 async def test_every_choice_is_a_conversation_of_its_own_over_all_turns(at_desk):
     async with at_desk() as desk:
-        desk.write("question.jsonl", [{"question_id": "q", "turns": [{"content": "What is 1 + 1?"}, {"content": "And 2 + 2?"}]}])
+        turns = [{"content": "What is 1 + 1?"}, {"content": "And 2 + 2?"}]
+        desk.write("question.jsonl", [{"question_id": "q", "turns": turns}])
         run = await desk.run(Scope(judgments=False), answers={"num_choices": 3, "seed": 7, "temperature": 1.0})
         assert run.state.calls == 3 * 3 * 2
         (record,) = desk.answers("base")
@@ -208,7 +210,8 @@ async def test_what_failed_is_told_kept_apart_and_tried_again_by_the_next_run(at
         run = await desk.run()
         assert run.state.phase == "failed"
         (failure,) = lines(desk.bench / "errors.jsonl")
-        assert (failure["model"], failure["question_id"], failure["kind"], failure["attempts"]) == ("poor", "q3", "rejected", 1)
+        told = (failure["model"], failure["question_id"], failure["kind"], failure["attempts"])
+        assert told == ("poor", "q3", "rejected", 1)
         assert len(desk.answers("poor")) == QUESTIONS - 1
         assert len(desk.judgments("poor")) == QUESTIONS - 1
         before = await desk.calls()
