@@ -94,6 +94,8 @@ class Run:
         with BenchLock(self.bench.paths):
             for cut in recover(self.bench.paths):
                 self._notice("warning", str(cut))
+            if self.bench.paths.journal.exists():
+                self.bench.compact_journal()  # so that interrupted runs do not let it grow
             async with BenchWriter(self.bench.paths, on_saved=self._on_saved) as writer:
                 self._main = asyncio.create_task(self._stages(writer))
                 try:
@@ -102,6 +104,8 @@ class Run:
                     if not self.gate.closed:
                         self._main.cancel()
                         raise
+            if writer.failure is not None:  # a stop was under way when the disk gave out
+                raise writer.failure
             if not self.gate.closed:
                 self._close_journal()
         self._emit(RunEnded(self._outcome(), time.time()))
