@@ -163,7 +163,8 @@ def summary_line(state: RunState, speed: Pace) -> str:
     eta = f"ETA {clock(speed.eta)}" if speed.eta is not None else "ETA -"
     return (
         f"{state.phase}: {cached + done}/{total}{share}, {cached} cached, {failed} failed | "
-        f"{state.in_flight} in flight, {speed.calls_per_second:.1f} calls/s, {speed.tokens_per_second:.0f} tokens/s | {eta}"
+        f"{state.in_flight} in flight, {speed.calls_per_second:.1f} calls/s, {speed.tokens_per_second:.0f} tokens/s | "
+        f"{eta}"
     )
 
 

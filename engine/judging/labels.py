@@ -38,7 +38,7 @@ def parser(rule: str) -> Callable[[str], Verdict]:
 
 
 def asks_again(rule: str, verdict: Verdict) -> bool:
-    """Whether the judge is asked once more after `verdict`: as the programs of the named rules do, and `lenient` always.
+    """Whether the judge is asked once more after `verdict`: as the programs of the named rules do; `lenient` always.
 
     Generation 1 and its fork (and a user's own pattern) ask again only when nothing matched; v2 never does.
     """

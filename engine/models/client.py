@@ -52,7 +52,7 @@ class _Target:
         self.proxy = proxy_for(self.url)
 
 
-class _Fault(Exception):  # noqa: N818 - it never leaves this module
+class _Fault(Exception):
     """A failed try, with what only this module needs to know of it."""
 
     def __init__(self, failure: CallFailed, retry_after: float | None, stale: bool) -> None:

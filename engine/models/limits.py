@@ -18,7 +18,7 @@ from engine.models.start_rate import StartRate
 PlaceT = TypeVar("PlaceT")
 
 
-class PoolClosed(Exception):  # noqa: N818 - it is no error: the run is stopping, and nothing new is started
+class PoolClosed(Exception):
     """The pool hands out no more slots."""
 
 

@@ -69,7 +69,7 @@ class TokenizeRequest(msgspec.Struct):
     return_token_strs: bool = False
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer to the client, not an error of the server
+class Refusal(Exception):
     """A request that is not served: the status and the JSON body of the reply."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
