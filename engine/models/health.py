@@ -4,7 +4,7 @@ Three things are kept apart:
 
 - an endpoint that is *overloaded* (429, 503, time-outs) gets fewer calls at once: half as many, at most once per round
   trip, and one more after each window of good replies while the limit was in use (additive increase, multiplicative
-  decrease; Chiu and Jain, 1989);
+  decrease; Chiu and Jain, 1989); when it refuses all of them and names a time, nothing goes out before;
 - an endpoint that is *down* (no connection, 5xx, time-outs, without a good reply between) is set aside and tried with
   one call at a time, after rests that grow; when that lasts too long it is given up;
 - an endpoint that *refuses us* (401, 403) is given up at once.
@@ -42,6 +42,7 @@ class Health:
         "_failing_since",
         "_failures",
         "_patience",
+        "_refused",
         "_rests",
         "ceiling",
         "given_up",
@@ -49,7 +50,7 @@ class Health:
         "ready_at",
         "set_aside",
         "set_aside_at",
-    )  # fmt: skip
+    )
 
     def __init__(self, ceiling: int, patience: Patience) -> None:
         self.ceiling = ceiling
@@ -61,6 +62,7 @@ class Health:
         self._patience = patience
         self._clean = 0
         self._cut_at = -math.inf
+        self._refused = 0
         self._failures = 0
         self._failing_since = math.inf
         self._rests = 0
@@ -78,6 +80,7 @@ class Health:
 
     def succeeded(self, in_flight: int) -> None:
         """A good reply came while `in_flight` calls (it included) were out."""
+        self._refused = 0
         if self._failures:
             self._is_back()
         if self.limit < self.ceiling and in_flight >= self.limit:
@@ -91,12 +94,14 @@ class Health:
         if failure.kind is FailureKind.UNAUTHORIZED:
             self.given_up = failure
             return
-        if retry_after is not None:
-            self.ready_at = max(self.ready_at, now + retry_after)
         if (failure.kind in OVERLOADED or failure.status == 503) and started > self._cut_at:
             self.limit = max(1, self.limit // 2)
             self._cut_at = now
             self._clean = 0
+        if retry_after is not None:
+            self._refused += 1
+            if self._refused >= self.limit:  # it takes none of us now, not only one too many
+                self.ready_at = max(self.ready_at, now + retry_after)
         if failure.kind in DOWN:
             self._count_against(failure, started, now)
         elif failure.kind is not FailureKind.ABORTED:  # a server that is stopping says that

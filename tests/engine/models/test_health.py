@@ -62,10 +62,18 @@ def test_an_unused_limit_does_not_grow(health: Health):
     assert health.limit == 32
 
 
-def test_retry_after_closes_the_endpoint_until_then(health: Health):
-    health.failed(TOO_MANY, started=1.0, now=2.0, retry_after=7.0)
+def test_one_that_refuses_every_call_until_a_time_is_left_alone_until_then(health: Health):
+    for _ in range(32):
+        health.failed(TOO_MANY, started=1.0, now=2.0, retry_after=7.0)
     assert health.allowance(8.9) == 0
-    assert health.allowance(9.0) > 0
+    assert health.allowance(9.0) == 32
+
+
+def test_one_that_refuses_only_one_call_too_many_goes_on_with_the_others(health: Health):
+    for second in range(100):
+        health.failed(TOO_MANY, started=1.0, now=2.0 + second, retry_after=7.0)
+        health.succeeded(in_flight=9)
+    assert health.allowance(102.0) == 32
 
 
 def test_an_endpoint_that_fails_and_fails_is_set_aside_and_tried_with_one_call(health: Health):
