@@ -40,7 +40,16 @@ def cli(context: click.Context, config_path: Path | None, data: Path | None, no_
     """
     context.obj = Invocation(config_path, data, no_ui, demo)
     if context.invoked_subcommand is None:
-        context.invoke(run, models=())
+        context.exit(_open_ui(context, "run"))
+
+
+def _open_ui(context: click.Context, first_mode: str) -> int:
+    """The terminal UI, or where there is no terminal for it the command `run`."""
+    from arena_tui.commands.ui import has_terminal, ui_command
+
+    if context.obj.no_ui or not has_terminal():
+        return context.invoke(run, models=()) or 0
+    return ui_command(context.obj, first_mode)
 
 
 def _names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:

@@ -1,0 +1,131 @@
+"""The terminal UI: one app, one session, one loop with the engine; immutable states are painted at 4 Hz."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.filter import LineFilter
+
+from arena_tui.commands_provider import ArenaCommands
+from arena_tui.modes import MODES
+from arena_tui.safe_text import printable
+from arena_tui.screens.base import ArenaScreen
+from arena_tui.session import ArenaSession
+from arena_tui.theme import DARK, THEMES, ColorsOff
+from engine.errors import ArenaError
+
+TICK_SECONDS = 0.25
+_NOTICE_SECONDS = 8.0
+
+
+class ArenaApp(App[None]):
+    """Shows a session that is opened after the first frame. `first_mode` is the screen to begin with."""
+
+    TITLE = "arena-tui"
+    CSS_PATH = "arena.tcss"
+    COMMANDS: ClassVar[set[type[Provider]]] = {ArenaCommands}  # type: ignore[assignment]  # all of them, lazily or not
+    ENABLE_COMMAND_PALETTE = True
+    ALLOW_SELECT = False
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(mode.key, f"show_mode('{mode.name}')", mode.title, show=False) for mode in MODES),
+        Binding("question_mark", "help", "Help"),
+        Binding("ctrl+t", "next_theme", "Next theme", show=False),
+        Binding("q", "quit", "Quit"),
+        Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(self, session: ArenaSession, first_mode: str = "run") -> None:
+        super().__init__()
+        self.session = session
+        self.leaving = False
+        self._first_mode = first_mode
+        self._shown: tuple[object, ...] = ()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK
+        for mode in MODES:
+            self.add_mode(mode.name, mode.make)
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """Textual's, or with NO_COLOR one that leaves the terminal its own two colours (Textual would send greys)."""
+        if not self.no_color:
+            return list(super().get_line_filters())
+        variables = self.theme_variables
+        return [ColorsOff([variables[name] for name in ("block-cursor-background", "primary")])]
+
+    async def on_mount(self) -> None:
+        await self.switch_mode(self._first_mode)
+        self.set_interval(TICK_SECONDS, self._tick)
+        self.call_after_refresh(self._open)
+
+    def tell(self, problem: ArenaError | str, *, severity: str | None = None) -> None:
+        """Show a notice over the screen for a while."""
+        is_error = isinstance(problem, ArenaError)
+        self.notify(
+            printable(str(problem)),
+            severity=severity or ("error" if is_error else "information"),  # type: ignore[arg-type]
+            timeout=_NOTICE_SECONDS if is_error else _NOTICE_SECONDS / 2,
+            markup=False,
+        )
+
+    def action_show_mode(self, mode: str) -> None:
+        self.switch_mode(mode)
+
+    def action_help(self) -> None:
+        from arena_tui.screens.help_screen import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in THEMES]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
+    async def action_quit(self) -> None:
+        """Leave at once when nothing is going on, else ask first."""
+        from arena_tui.screens.quit_screen import QuitScreen
+
+        if self.leaving:
+            self.session.stop()  # asked again while it ends: do not wait for the calls in flight
+        elif not self.session.is_running:
+            self.exit()
+        elif not isinstance(self.screen, QuitScreen):
+            self.push_screen(QuitScreen(), self._leave_if)
+
+    def leave(self) -> None:
+        """Stop the run, wait until everything is saved, and end."""
+        if not self.leaving:
+            self.leaving = True
+            self.run_worker(self._leave(), exit_on_error=False)
+
+    def _leave_if(self, agreed: bool | None) -> None:
+        if agreed:
+            self.leave()
+
+    async def _leave(self) -> None:
+        self.session.stop()
+        await self.session.finished()
+        self.exit()
+
+    def _open(self) -> None:
+        from arena_tui.screens.opening import open_session
+
+        self.run_worker(open_session(self), exit_on_error=False)
+
+    def _tick(self) -> None:
+        while problem := self.session.take_problem():
+            self.tell(problem)
+        self.repaint_state()
+
+    def repaint_state(self) -> None:
+        """Have the screen that is shown paint the state, if there is anything new."""
+        session, screen = self.session, self.screen
+        moment = (screen, session.state, session.status, session.watch.version, session.plan)
+        goes_on = session.status in ("running", "stopping", "following")  # its speeds and times change by themselves
+        if isinstance(screen, ArenaScreen) and (goes_on or moment != self._shown):
+            screen.paint(session.state)
+        self._shown = moment

@@ -1,0 +1,87 @@
+"""`arena-tui` without a command, and `arena-tui review`: the terminal UI from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from arena_tui import console
+from arena_tui.invocation import Invocation
+
+if TYPE_CHECKING:
+    from arena_tui.app import ArenaApp
+    from arena_tui.session import ArenaSession
+
+FRAMES_PER_SECOND = 30  # fewer would delay keys, more would only cost traffic
+
+
+def has_terminal() -> bool:
+    """Whether a terminal UI can be shown: on a terminal that can move its cursor, or for a browser (textual-serve)."""
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return True
+    streams = (sys.stdin, sys.stdout, sys.stderr)  # Textual writes to stderr
+    return all(stream.isatty() for stream in streams) and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def ui_command(invocation: Invocation, first_mode: str = "run") -> int:
+    """Show the UI until the user leaves. Returns the exit code."""
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")  # both are read when textual is imported
+    os.environ.setdefault("TEXTUAL_FPS", str(FRAMES_PER_SECOND))
+    return asyncio.run(_show(invocation, first_mode))
+
+
+async def _show(invocation: Invocation, first_mode: str) -> int:
+    from arena_tui.app import ArenaApp
+    from arena_tui.session import ArenaSession
+
+    session = ArenaSession(invocation)
+    app = ArenaApp(session, first_mode)
+    release = _on_signals(app.leave)
+    try:
+        await app.run_async()
+        await _outlive(app, session)
+    finally:
+        await session.close()
+        release()
+    return _exit_code(app, session)
+
+
+async def _outlive(app: ArenaApp, session: ArenaSession) -> None:
+    """A run goes on, with plain lines, when only its UI has broken."""
+    if session.is_running and session.run is not None and app.return_code:
+        from arena_tui.progress_display import PlainDisplay
+
+        console.say("The terminal UI has broken off; the run goes on without it. Ctrl-C stops it.")
+        display = PlainDisplay(sys.stderr)
+        session.run.listen(display.notice)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, session.stop)
+        await session.finished()
+        display.close(session.state)
+
+
+def _on_signals(action: Callable[[], None]) -> Callable[[], None]:
+    """Call `action` when the program is told to end or its terminal goes away; returns what undoes it."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
+        loop.add_signal_handler(number, action)
+
+    def release() -> None:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+    return release
+
+
+def _exit_code(app: ArenaApp, session: ArenaSession) -> int:
+    if session.state.phase == "interrupted":
+        console.say("Everything finished so far is saved. The same command goes on from here.")
+        return console.INTERRUPTED
+    if app.return_code or session.state.phase == "failed":
+        return console.FAILED
+    return console.DONE

@@ -1,0 +1,30 @@
+"""The four screens that a user goes between by number. Each is imported when it is first shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arena_tui.screens.base import ArenaScreen
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A screen of its own: `key` shows it, `title` (or `short`, where room is short) names it on the top line."""
+
+    name: str
+    key: str
+    title: str
+    short: str
+    make: Callable[[], ArenaScreen]
+
+
+def _run() -> ArenaScreen:
+    from arena_tui.screens.run_screen import RunScreen
+
+    return RunScreen()
+
+
+MODES = (Mode("run", "1", "Run", "Run", _run),)
