@@ -1,0 +1,189 @@
+"""The decider stops models as soon as it may, on the questions in their order, and never changes its mind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.bench.battles_file import load_battles
+from engine.errors import UsageProblem
+from engine.ratings.outcomes import outcome_table
+from engine.ratings.question_score import Outcome, outcome
+from engine.ratings.sequential import Decider
+from engine.ratings.stop_rule import StopRule, parse_stop_rule
+from engine.records import LABELS, Label
+
+ORDER = [f"q{number:03}" for number in range(200)]
+WIN: tuple[Label, Label] = ("B>A", "A>B")
+LOSS: tuple[Label, Label] = ("A>B", "B>A")
+TIE: tuple[Label, Label] = ("A=B", "A=B")
+
+
+def decider(until: str, *models: str, **options: object) -> Decider:
+    return Decider(parse_stop_rule(until), models or ("m",), baseline="base", order=ORDER, **options)
+
+
+def feed(told: Decider, model: str, labels: Iterable[tuple[Label | None, ...]]) -> list[str]:
+    """Judge the model on the questions in their order; the models that were settled."""
+    return [name for question, pair in zip(ORDER, labels, strict=False) for name in told.observe(model, question, pair)]
+
+
+@given(st.lists(st.sampled_from([*LABELS, None]), max_size=2), st.sampled_from([1.0, 3.0]))
+def test_points_of_a_question_are_those_of_its_games(labels: list[Label | None], weight: float) -> None:
+    won, total = outcome(labels, weight)
+    assert 0.0 <= won <= total <= 2 * weight
+    assert outcome(labels, weight, first_game_only=True).total <= weight
+
+
+def test_strong_verdicts_count_more_and_places_are_known() -> None:
+    assert outcome(("B>>A", "B>A"), 3.0) == Outcome(3.0, 4.0)
+    assert outcome(("A=B", None), 3.0) == Outcome(0.5, 1.0)
+
+
+def test_nothing_is_decided_before_thirty_questions() -> None:
+    told = decider("decided")
+    assert feed(told, "m", [WIN] * 29) == []
+    assert told.observe("m", ORDER[29], WIN) == ("m",)
+    assert told.verdict("m") == "better"
+    assert told.is_settled("m")
+    assert told.all_settled
+
+
+def test_a_losing_model_is_worse_and_an_even_one_stays_undecided() -> None:
+    told = decider("decided", "loser", "even")
+    feed(told, "loser", [LOSS] * 40)
+    feed(told, "even", [WIN, LOSS] * 100)
+    assert (told.verdict("loser"), told.verdict("even")) == ("worse", "undecided")
+    assert not told.all_settled
+
+
+def test_a_verdict_stays_though_later_judgments_say_the_opposite() -> None:
+    told = decider("decided")
+    feed(told, "m", [WIN] * 30 + [LOSS] * 170)
+    assert told.verdict("m") == "better"
+    assert told.standing("m").score == pytest.approx(15.0)
+
+
+def test_judgments_wait_for_their_turn() -> None:
+    told = decider("decided")
+    for question in ORDER[1:60]:
+        assert told.observe("m", question, WIN) == ()
+    assert told.standing("m").questions == 0
+    assert told.observe("m", ORDER[0], LOSS) == ("m",)
+    assert told.standing("m").questions == 60
+
+
+def test_a_question_that_failed_for_good_holds_nobody_up() -> None:
+    told = decider("decided")
+    for question in ORDER[1:60]:
+        told.observe("m", question, WIN)
+    assert told.skip("m", ORDER[0]) == ("m",)
+    assert told.standing("m").questions == 59
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(0, 2**32))
+def test_the_order_of_arrival_changes_no_verdict(random, seed: int) -> None:
+    verdicts = np.random.default_rng(seed).choice(4, size=120, p=[0.5, 0.2, 0.2, 0.1])
+    labels = [(WIN, LOSS, TIE, (None, None))[kind] for kind in verdicts]
+    calm, hasty = decider("decided,ci:9", "m"), decider("decided,ci:9", "m")
+    feed(calm, "m", labels)
+    arrival = list(range(120))
+    random.shuffle(arrival)
+    for index in arrival:
+        hasty.observe("m", ORDER[index], labels[index])
+    assert hasty.standing("m") == calm.standing("m")
+
+
+def test_the_width_alone_can_settle_and_is_the_width_that_is_told() -> None:
+    told = decider("ci:12")
+    settled_at = next(
+        count for count, question in enumerate(ORDER, 1) if told.observe("m", question, (WIN, LOSS)[count % 2])
+    )
+    standing = told.standing("m")
+    assert told.verdict("m") == "precise"
+    assert 30 < settled_at < 200
+    assert (standing.upper - standing.lower) / 2 <= 12.0
+
+
+def test_a_budget_ends_every_model_that_is_not_settled() -> None:
+    told = decider("decided,calls:100,minutes:5", "won", "open")
+    feed(told, "won", [WIN] * 30)
+    assert told.spend(99) == ()
+    assert told.elapse(4.9) == ()
+    assert told.spend() == ("open",)
+    assert (told.verdict("won"), told.verdict("open")) == ("better", "budget")
+    assert told.all_settled
+    assert decider("minutes:5", "a", "b").elapse(5.0) == ("a", "b")
+
+
+def test_a_named_opponent_is_needed_until_the_last_is_decided_against_it() -> None:
+    told = decider("decided:rival", "rival", "m", "n")
+    rivals = [WIN, LOSS] * 30
+    feed(told, "rival", rivals)
+    feed(told, "m", [WIN] * 60)
+    assert (told.verdict("m"), told.is_settled("rival")) == ("better", False)
+    feed(told, "n", [LOSS] * 60)
+    assert (told.verdict("n"), told.is_settled("rival"), told.all_settled) == ("worse", True, True)
+    standing = told.standing("m")
+    assert standing.difference == pytest.approx(50.0)
+    assert 0.0 < standing.difference_lower < 50.0 < standing.difference_upper
+
+
+def test_models_that_win_the_same_questions_are_not_told_apart() -> None:
+    told = decider("decided:rival", "rival", "m")
+    pattern = [WIN, WIN, LOSS, WIN] * 50
+    feed(told, "rival", pattern)
+    feed(told, "m", pattern)
+    assert told.verdict("m") == "undecided"
+    assert decider("decided:base", "m").verdict("m") == "undecided"  # naming the baseline is no opponent
+
+
+def test_an_opponent_that_nobody_judges_is_told() -> None:
+    with pytest.raises(UsageProblem, match="no such model is judged"):
+        decider("decided:nobody", "m")
+
+
+def test_a_question_counts_when_all_judges_have_reported_and_only_once() -> None:
+    told = decider("decided", "m", judges=2)
+    for question in ORDER[:40]:
+        told.observe("m", question, WIN, judge="one")
+        told.observe("m", question, LOSS, judge="one")  # a second word of the same judge
+    assert told.standing("m").questions == 0
+    for question in ORDER[:40]:
+        told.observe("m", question, WIN, judge="two")
+    assert told.standing("m").questions == 40
+    assert told.standing("m").score == 100.0
+
+
+def test_records_of_other_models_and_questions_are_ignored() -> None:
+    told = decider("decided")
+    assert told.observe("m", "elsewhere", WIN) == ()
+    assert told.observe("stranger", ORDER[0], WIN) == ()
+    assert told.skip("stranger", ORDER[0]) == ()
+    assert told.standing("m").questions == 0
+
+
+@pytest.mark.realdata
+def test_published_models_are_decided_within_a_tenth_of_the_questions(shared_data: Path) -> None:
+    battles = load_battles(shared_data / "arena-hard-ru" / "arena_hard_battles.jsonl").battles
+    table = outcome_table(battles, "Phi-3-medium-128k-instruct", 3)
+    score = table.won.sum(axis=0) / table.total.sum(axis=0)
+    rng = np.random.default_rng(1)
+    clear = np.flatnonzero(np.abs(score - 0.5) >= 0.18)
+    assert len(clear) == 6
+    for column in clear:
+        outcomes = list(map(Outcome, table.won[:, column].tolist(), table.total[:, column].tolist()))
+        taken = []
+        for _ in range(1000):
+            order = rng.permutation(len(outcomes)).tolist()
+            told = Decider(StopRule(decided=True), ["m"], baseline="base", order=map(str, order))
+            taken.append(next(n for n, at in enumerate(order, 1) if told.observe_outcome("m", str(at), outcomes[at])))
+            assert told.verdict("m") == ("better" if score[column] > 0.5 else "worse")
+        assert np.median(taken) <= 45
+        assert np.percentile(taken, 90) <= 100

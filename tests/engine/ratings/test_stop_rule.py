@@ -1,0 +1,59 @@
+"""`run --until` reads what it is told, and says what is wrong with what it cannot read."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import UsageProblem
+from engine.ratings.stop_rule import StopRule, parse_stop_rule
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("decided", StopRule(decided=True)),
+        ("decided:org/model:v2", StopRule(decided=True, opponent="org/model:v2")),
+        ("ci:2.5", StopRule(half_width=2.5)),
+        ("calls:400", StopRule(calls=400)),
+        ("minutes:0.5", StopRule(minutes=0.5)),
+        (" decided , ci:3,calls:9 ", StopRule(decided=True, half_width=3.0, calls=9)),
+    ],
+)
+def test_conditions_are_read(text: str, rule: StopRule) -> None:
+    assert parse_stop_rule(text) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "a condition is empty"),
+        ("decided,", "a condition is empty"),
+        ("decided:", "names no model"),
+        ("decide", "'decide' is no condition"),
+        ("ci", "ci needs a number"),
+        ("ci:wide", "not 'wide'"),
+        ("ci:0", "above 0 and at most 50"),
+        ("ci:nan", "above 0"),
+        ("calls:1.5", "whole number"),
+        ("minutes:-1", "above 0"),
+        ("minutes:inf", "above 0"),
+        ("ci:2,ci:3", "ci is there twice"),
+        ("decided,decided:a", "decided is there twice"),
+    ],
+)
+def test_what_cannot_be_is_told(text: str, told: str) -> None:
+    with pytest.raises(UsageProblem) as problem:
+        parse_stop_rule(text)
+    assert told in problem.value.title
+    assert "decided:MODEL" in problem.value.hint
+
+
+@given(st.text(max_size=40) | st.from_regex(r"(decided|ci|calls|minutes):[-+.\de_]{1,9}", fullmatch=True))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    try:
+        rule = parse_stop_rule(text)
+    except UsageProblem:
+        return
+    assert rule != StopRule()
