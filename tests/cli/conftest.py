@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-
-ARENA = (sys.executable, "-m", "arena_tui")
+from arena_program import ARENA
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from record_files import records
+from arena_program import records
 
 KILLS = 20
 QUESTIONS = 30

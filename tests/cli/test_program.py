@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from record_files import records
+from arena_program import ARENA, records
 
 SAID_SIMULATED = "SIMULATED"
 
@@ -59,8 +59,6 @@ model_list: [small]
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A finished demo: its data folder and what the program said."""
-    from conftest import ARENA
-
     data = tmp_path_factory.mktemp("demo") / "data"
     command = [*ARENA, "--data", str(data), "--demo", "--no-ui"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
@@ -267,8 +265,6 @@ def test_keys_are_in_no_file_and_on_no_screen(demo, arena, simulator, tmp_path):
 
 
 def test_a_closed_pipe_is_no_error(demo, tmp_path):
-    from conftest import ARENA
-
     data, _ = demo
     command = f"{' '.join(ARENA)} -c {config_for(data)} leaderboard --format json | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)

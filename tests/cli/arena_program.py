@@ -1,9 +1,12 @@
-"""Reading what the program wrote, strictly."""
+"""The program as a command, and what it wrote, read strictly."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+
+ARENA = (sys.executable, "-m", "arena_tui")
 
 
 def records(path: Path) -> list[dict[str, object]]:
