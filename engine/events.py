@@ -45,13 +45,17 @@ class CallStarted(msgspec.Struct, frozen=True):
 
 
 class CallEnded(msgspec.Struct, frozen=True):
-    """The request is over. `usage` is None when it failed; `error` then says why in one word (a FailureKind)."""
+    """The request is over. `usage` is None when it failed; `error` then says why in one word (a FailureKind).
+
+    `task` is what it was made for, if the caller said.
+    """
 
     model: str
     endpoint: str
     seconds: float
     usage: Usage | None = None
     error: str = ""
+    task: TaskKey | None = None
 
 
 class CallRetried(msgspec.Struct, frozen=True):
@@ -63,6 +67,7 @@ class CallRetried(msgspec.Struct, frozen=True):
     message: str
     delay: float
     attempt: int
+    task: TaskKey | None = None
 
 
 class RecordSaved(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from engine.errors import CallFailed, FailureKind
-from engine.events import CallEnded, CallRetried, CallStarted, Event
+from engine.events import CallEnded, CallRetried, CallStarted, Event, TaskKey
 from engine.models.body import read_body
 from engine.models.connection import FAULTS, failure_of, is_stale
 from engine.models.endpoint import Endpoint
@@ -130,8 +130,8 @@ class ModelClient:
         """Start nothing more. Calls in flight go on; those that wait or back off raise PoolClosed at once."""
         self._pool.close()
 
-    async def complete(self, body: dict[str, Any]) -> Completion:
-        """The reply to one chat request (a JSON body of `chat/completions`, not streamed).
+    async def complete(self, body: dict[str, Any], task: TaskKey | None = None) -> Completion:
+        """The reply to one chat request (a JSON body of `chat/completions`, not streamed), made for `task`.
 
         Raises CallFailed when it failed for good, and PoolClosed after `close`.
         """
@@ -143,7 +143,7 @@ class ModelClient:
             trial = lane.health.set_aside
             tried += 1
             try:
-                return await self._try(lane, payload)
+                return await self._try(lane, payload, task)
             except _Fault as fault:
                 failure = fault.failure
                 pause: float | None = None  # None: for good
@@ -159,7 +159,7 @@ class ModelClient:
             if pause is None:
                 raise failure
             self._emit(
-                CallRetried(self.name, failure.endpoint, failure.kind.value, failure.title, pause, tried),
+                CallRetried(self.name, failure.endpoint, failure.kind.value, failure.title, pause, tried, task),
             )
             if pause:
                 await self._pool.pause(pause)
@@ -171,7 +171,7 @@ class ModelClient:
             refusal.attempts = tried
             raise
 
-    async def _try(self, lane: Lane[_Target], payload: bytes) -> Completion:
+    async def _try(self, lane: Lane[_Target], payload: bytes, task: TaskKey | None) -> Completion:
         """Send the request once and give the slot back. Raises _Fault."""
         target = lane.place
         retry_after: str | None = None
@@ -200,20 +200,22 @@ class ModelClient:
             failure = failure_of(error, seconds)
             stale = is_stale(error, seconds)
         except BaseException:  # cancelled: the connection is closed, and with it the call at the server
-            self._emit(CallEnded(self.name, target.address, self._now() - started, None, CANCELLED))
+            self._emit(CallEnded(self.name, target.address, self._now() - started, None, CANCELLED, task))
             self._pool.release(lane)
             raise
         else:
             self._pool.succeeded(lane)
             self._pool.release(lane)
-            self._emit(CallEnded(self.name, target.address, seconds, completion.usage))
+            self._emit(CallEnded(self.name, target.address, seconds, completion.usage, task=task))
             return completion
-        raise self._fault(lane, failure, started, parse_retry_after(retry_after), stale)
+        fault = self._fault(lane, failure, started, parse_retry_after(retry_after), stale)
+        self._emit(CallEnded(self.name, target.address, self._now() - started, None, failure.kind.value, task))
+        raise fault
 
     def _fault(
         self, lane: Lane[_Target], failure: CallFailed, started: float, retry_after: float | None, stale: bool
     ) -> _Fault:
-        """Tell everyone about a failed try, and give its slot back."""
+        """What a failed try comes to, told to the pool; its slot is given back."""
         target = lane.place
         failure.title = target.endpoint.redact(failure.title)[:LONGEST_MESSAGE]
         failure.args = (failure.title,)
@@ -221,7 +223,6 @@ class ModelClient:
         if not stale:
             self._pool.failed(lane, failure, started, retry_after)
         self._pool.release(lane)
-        self._emit(CallEnded(self.name, target.address, self._now() - started, None, failure.kind.value))
         return _Fault(failure, retry_after, stale)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from engine.config.sampling import Sampling, request_body
+from engine.events import TaskKey
 from engine.judging.games import game_messages, reask_messages
 from engine.judging.labels import asks_again, parser
 from engine.judging.prompts import JudgePrompt
@@ -17,7 +18,7 @@ from engine.work.recorder import Recorder
 class Completer(Protocol):
     """What a player needs of a model: one chat call. Raises CallFailed when it failed for good."""
 
-    async def complete(self, body: dict[str, Any]) -> Completion: ...
+    async def complete(self, body: dict[str, Any], task: TaskKey | None = None) -> Completion: ...
 
 
 class AnswerPlayer:
@@ -36,7 +37,7 @@ class AnswerPlayer:
         turns = part.choice.turns if part else ()
         for number in range(len(turns), len(job.question.turns)):
             body = request_body(self._served_name, self._messages(unit, turns, number), _sampling_of(unit))
-            completion = await self._client.complete(body)
+            completion = await self._client.complete(body, job.task)
             turns = (*turns, Turn(completion.content, self._length(completion)))
             part = AnswerPart(
                 question_id=job.question.id,
@@ -96,7 +97,8 @@ class JudgePlayer:
         game = part.game if part else None
         while not job.is_finished(number):
             messages = opening if game is None else reask_messages(opening, game.judgment)
-            completion = await self._client.complete(request_body(self._served_name, messages, self._sampling))
+            body = request_body(self._served_name, messages, self._sampling)
+            completion = await self._client.complete(body, job.task)
             verdict = self._parse(completion.content)
             game = Game(
                 user_prompt=opening[-1]["content"],

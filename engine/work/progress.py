@@ -49,6 +49,9 @@ class TaskState(msgspec.Struct, frozen=True):
     conflicts: int = 0  # of the unparsed games, those whose judge gave different labels
     won: float = 0.0
     weighed: float = 0.0
+    calls: int = 0  # that have ended, well or not
+    retries: int = 0
+    completion_tokens: int = 0
 
     @property
     def left(self) -> int:
@@ -134,14 +137,20 @@ def reduce(state: RunState, event: Event) -> RunState:
             was = state.endpoints.get((model, url), _NO_TRAFFIC)
             return _with_endpoint(state, (model, url), _replace(was, in_flight=was.in_flight + 1))
         case CallEnded(model=model, endpoint=url):
-            return _with_endpoint(
-                state, (model, url), _call_ended(state.endpoints.get((model, url), _NO_TRAFFIC), event)
-            )
+            was = state.endpoints.get((model, url), _NO_TRAFFIC)
+            state = _with_endpoint(state, (model, url), _call_ended(was, event))
+            if (key := event.task) is None:
+                return state
+            return _with_task(state, key, _call_counted(state.tasks.get(key, _NO_TASK), event))
         case RecordSaved(task=key):
             return _with_task(state, key, _record_saved(state.tasks.get(key, _NO_TASK), event))
         case CallRetried(model=model, endpoint=url):
             was = state.endpoints.get((model, url), _NO_TRAFFIC)
-            return _with_endpoint(state, (model, url), _replace(was, retries=was.retries + 1))
+            state = _with_endpoint(state, (model, url), _replace(was, retries=was.retries + 1))
+            if (key := event.task) is None:
+                return state
+            task = state.tasks.get(key, _NO_TASK)
+            return _with_task(state, key, _replace(task, retries=task.retries + 1))
         case RecordFailed(task=key):
             task = state.tasks.get(key, _NO_TASK)
             return _with_task(state, key, _replace(task, failed=task.failed + 1))
@@ -175,6 +184,11 @@ def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:
         cached_tokens=endpoint.cached_tokens + usage.cached_tokens,
         seconds=endpoint.seconds + event.seconds,
     )
+
+
+def _call_counted(task: TaskState, event: CallEnded) -> TaskState:
+    tokens = event.usage.completion_tokens if event.usage else 0
+    return _replace(task, calls=task.calls + 1, completion_tokens=task.completion_tokens + tokens)
 
 
 def _record_saved(task: TaskState, event: RecordSaved) -> TaskState:

@@ -89,6 +89,16 @@ def test_calls_are_in_flight_until_they_end():
     assert traffic.seconds == 2.0
 
 
+def test_a_call_counts_for_the_task_that_it_was_made_for():
+    task = folded(
+        CallEnded("judge", HERE, 0.5, Usage(10, 4), task=JUDGING),
+        CallEnded("judge", HERE, 0.5, error="server", task=JUDGING),
+        CallRetried("judge", HERE, "server", "502", 1.0, 1, JUDGING),
+        CallEnded("judge", HERE, 0.5, Usage(10, 4)),
+    ).tasks[JUDGING]
+    assert (task.calls, task.retries, task.completion_tokens) == (2, 1, 4)
+
+
 def test_only_the_latest_notices_are_kept():
     state = folded(*(Notice("info", str(number), 0.0) for number in range(KEPT_NOTICES + 5)))
     assert len(state.notices) == KEPT_NOTICES
