@@ -1,0 +1,46 @@
+"""The promises of the statistics, checked by a small version of benchmarks/statistics_coverage.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARK = Path(__file__).resolve().parents[3] / "benchmarks" / "statistics_coverage.py"
+
+
+@pytest.fixture(scope="module")
+def coverage() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("statistics_coverage", BENCHMARK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_clustered_and_paired_intervals_hold_the_truth_and_those_by_rows_do_not(coverage: ModuleType) -> None:
+    held = coverage.interval_coverage((-1.0, 0.0, 0.5), questions=150, benches=120, rounds=200)
+    rows = held.pop("score, rows")
+    assert rows < 0.8
+    assert len(held) == 4
+    assert all(0.91 < share < 0.98 for share in held.values()), held
+
+
+@pytest.mark.parametrize("strengths", [(0.0, 0.0), (1.0, 1.2), (2.2, 1.0)])
+def test_confidence_sequences_seldom_ever_miss_the_truth(coverage: ModuleType, strengths: tuple[float, float]) -> None:
+    missed = coverage.sequence_errors(strengths, benches=500)
+    assert missed["score"] < 0.075  # 5 % and what chance adds to it in 500
+    assert missed["difference"] < 0.075
+
+
+def test_without_the_imagined_questions_clear_winners_would_be_missed(coverage: ModuleType) -> None:
+    assert coverage.sequence_errors((2.2, 1.0), benches=300)["without imagined questions"] > 0.15
+
+
+def test_the_planned_number_of_questions_has_the_power_asked_for(coverage: ModuleType) -> None:
+    assert coverage.power_reached((0.0, 0.3), benches=600)["power"] == pytest.approx(0.8, abs=0.06)
