@@ -12,5 +12,17 @@
     full_stats     what `--full-stats` adds to a row
     leaderboard    rows, warnings and groups, exactly as the JSON output has them
 
+    influence      what each question does to each score: clustered and paired standard errors
+    paired         two models question by question
+    direct         games that two models played against each other
+    multiplicity   many p-values at once, and the ranks still possible
+    compare        all of that as one result, exactly as the JSON output has it
+    power          questions, calls and time that a difference takes
+
+    confidence_sequence  limits that may be looked at all the time
+    question_score       points of one question, by the labels of its games
+    stop_rule            what `run --until` asks for
+    sequential           which models need no more judgments
+
 This package imports nothing by itself: numpy is loaded when one of its modules is.
 """
