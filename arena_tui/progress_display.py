@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from arena_tui.console import printable
+from arena_tui.speeds import SpeedGauge
 from engine.events import Event, Notice, RecordFailed
-from engine.work.progress import Pace, RunState, TaskState, pace
+from engine.work.progress import Pace, RunState, TaskState
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PLAIN_SECONDS = 10.0
-WINDOW_SECONDS = 8.0  # over which speeds are averaged
 SHOWN_FAILURES = 5  # of the same kind, one by one; further ones are only counted
 
 
@@ -34,21 +33,6 @@ def open_display(stream: TextIO) -> Display:
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return LiveDisplay(stream)
     return PlainDisplay(stream)
-
-
-class SpeedGauge:
-    """Turns the states that it is shown into speeds over the last seconds."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, RunState]] = deque()
-
-    def pace(self, state: RunState) -> Pace:
-        now = time.monotonic()
-        self._seen.append((now, state))
-        while len(self._seen) > 2 and now - self._seen[1][0] > WINDOW_SECONDS:
-            self._seen.popleft()
-        then, before = self._seen[0]
-        return pace(before, state, now - then)
 
 
 class _Notices:

@@ -1,0 +1,77 @@
+"""How long a plan will take: from the pace that the bench's own records tell, else from an assumed speed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from engine.bench import Bench
+from engine.bench.pace import answering_pace, judging_pace
+from engine.config.model import Config
+from engine.errors import BenchError
+from engine.work.survey import Survey
+
+ASSUMED_TOKENS_PER_SECOND = 30.0  # of one call while others run beside it: an 8B model on one GPU gives 20 to 50
+ASSUMED_ANSWER_TOKENS = 500  # about the mean of the published answers
+ASSUMED_VERDICT_TOKENS = {"simple": 10, "full": 400}
+ASSUMED_CUSTOM_VERDICT_TOKENS = 200
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """`seconds` of a whole plan; `measured` when all of it rests on records of this bench, not on assumptions."""
+
+    seconds: float
+    measured: bool
+
+
+def estimate(config: Config, bench: Bench, plan: Survey) -> Estimate:
+    """Estimate a plan. Reads times in the files of the bench, so call it in a thread.
+
+    The models of one stage work side by side, so a stage takes as long as its slowest one.
+    """
+    answering = Counter({task.task.model: task.calls for task in plan.answers if task.calls})
+    judging: Counter[str] = Counter()
+    for task in plan.judgments:
+        judging[task.task.judge] += task.calls
+    answers = [_answers(config, bench, model, calls) for model, calls in answering.items()]
+    verdicts = [_verdicts(config, bench, judge, calls) for judge, calls in judging.items() if calls]
+    return Estimate(
+        _longest(answers) + _longest(verdicts), all(estimate.measured for estimate in (*answers, *verdicts))
+    )
+
+
+def _answers(config: Config, bench: Bench, model: str, calls: int) -> Estimate:
+    pace = _pace_or_none(lambda: answering_pace([bench.paths.answers(model)]))
+    return Estimate(calls / pace, True) if pace else _assumed(config, model, calls, ASSUMED_ANSWER_TOKENS)
+
+
+def _verdicts(config: Config, bench: Bench, judge: str, calls: int) -> Estimate:
+    files = [bench.paths.judgments(judge, model) for model in bench.judged_models(judge)]
+    pace = _pace_or_none(lambda: judging_pace(files))
+    if pace:
+        return Estimate(calls / pace, True)
+    prompt = config.judge.prompt
+    tokens = ASSUMED_VERDICT_TOKENS[prompt] if isinstance(prompt, str) else ASSUMED_CUSTOM_VERDICT_TOKENS
+    return _assumed(config, judge, calls, tokens)
+
+
+def _assumed(config: Config, model: str, calls: int, tokens: int) -> Estimate:
+    entry = config.models.get(model)
+    if entry is None:
+        return Estimate(0.0, False)
+    places = max(1, len(entry.endpoints))
+    seconds = calls * tokens / ASSUMED_TOKENS_PER_SECOND / (entry.parallel * places)
+    return Estimate(max(seconds, calls / (entry.rate * places) if entry.rate else 0.0), False)
+
+
+def _longest(estimates: list[Estimate]) -> float:
+    return max((estimate.seconds for estimate in estimates), default=0.0)
+
+
+def _pace_or_none(read: Callable[[], float | None]) -> float | None:
+    try:
+        return read()
+    except BenchError:  # a file that cannot be read is told by the survey
+        return None
