@@ -32,6 +32,7 @@ from engine.work.play import AnswerPlayer, JudgePlayer
 from engine.work.progress import RunState, reduce
 from engine.work.reach import reachable
 from engine.work.recorder import Recorder
+from engine.work.roster import has_endpoint
 from engine.work.scheduler import Gate, Lane
 from engine.work.survey import Scope, Survey, survey
 
@@ -209,6 +210,11 @@ class Run:
 
     async def _client(self, name: str, session: aiohttp.ClientSession) -> ModelClient | None:
         """A client for the endpoints of a model that serve it, or None after telling why there is none."""
+        if not has_endpoint(self.config, name):
+            self._unreachable = True
+            serve = " (this version does not start servers itself)" if self.config.models[name].serve else ""
+            self._notice("error", f"{name}: there is work for it, but its entry in the config has no endpoint{serve}")
+            return None
         endpoints, unfit = await reachable(session, self.config, name)
         for report in unfit:
             self._notice("warning" if endpoints else "error", f"{name}: {report.url}: {report.error}. {report.hint}")

@@ -40,7 +40,7 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
     answering = [name for name in config.answer_models() if not only or name in only or name == baseline]
     if only and baseline in config.models and baseline not in answering and not answers_on_disk.get(baseline):
         answering.insert(0, baseline)
-    reachable = [name for name in answering if name in config.models and config.models[name].can_be_called]
+    reachable = [name for name in answering if has_endpoint(config, name)]
     for name in answering:
         if name not in reachable and not answers_on_disk.get(name):
             problems.append(
@@ -51,6 +51,14 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
                 )
             )
 
+    if config.judge.verdict != "text":
+        problems.append(
+            ConfigProblem(
+                "judge.verdict",
+                f"{config.judge.verdict!r} cannot be asked for by this version",
+                'use "text"; for vLLM, [judge.extra_body.structured_outputs] constrains the reply as well',
+            )
+        )
     with_answers = sorted({*answers_on_disk, *reachable})
     judged = [name for name in config.judged_models(with_answers) if (not only or name in only) and name != baseline]
     if baseline not in with_answers:
@@ -67,6 +75,11 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
                 ConfigProblem("judge.models", f"{name!r} has no answers", "add it to [answers] models, or take it out")
             )
     return Roster(answering, judged, judges, baseline, problems, _judge_warnings(config, judges, judged))
+
+
+def has_endpoint(config: Config, name: str) -> bool:
+    """Whether a server is named for the model. (One that this program would have to start first is none.)"""
+    return name in config.models and bool(config.models[name].endpoints)
 
 
 def _judge_warnings(config: Config, judges: Sequence[str], judged: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from engine.judging.prompts import JudgePrompt, judge_prompt
 from engine.records import AnswerPart, GamePart, Question
 from engine.work.order import DEFAULT_SEED, seeded_order
 from engine.work.plan import JudgeTask, Refresh, TaskPlan, plan_answers, plan_judgments
-from engine.work.roster import Roster, draw_roster
+from engine.work.roster import Roster, draw_roster, has_endpoint
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
             settings[settings_digest(shaped)] = shaped
         mine = [part for part in parts if isinstance(part, AnswerPart)]
         plan = plan_answers(config, model, questions, reader.answers(model), mine, scope.refresh)
-        answer_plans.append(plan if _can_call(config, model) else plan.only_cached())
+        answer_plans.append(plan if has_endpoint(config, model) else plan.only_cached())
 
     judging: dict[str, JudgeTask] = {}
     judge_plans: list[TaskPlan] = []
@@ -143,10 +143,6 @@ def _plan_judging(
         scope.refresh,
         {*awaited.get(model, ()), *awaited.get(judging.baseline, ())},
     )
-
-
-def _can_call(config: Config, model: str) -> bool:
-    return model in config.models and config.models[model].can_be_called
 
 
 def _gaps(

@@ -343,3 +343,14 @@ async def test_a_torn_line_of_a_crash_is_cut_off_told_and_made_again(at_desk):
         assert "torn" in notices(run)
         assert run.state.calls == 2
         assert len(desk.judgments("poor")) == QUESTIONS
+
+
+async def test_a_judge_without_an_endpoint_is_told_when_there_is_work_for_it(at_desk):
+    async with at_desk() as desk:
+        document = desk.config().model_dump(mode="json", exclude_unset=True)
+        document["models"]["judge"] = {"serve": {"args": []}}
+        run = Run(parse_config(document, None, {}))
+        await run.execute()
+        assert run.state.phase == "failed"
+        assert "judge: there is work for it" in notices(run)
+        assert len(desk.answers("good")) == QUESTIONS
