@@ -184,6 +184,18 @@ async def test_one_cancelled_while_waiting_for_the_rate_gives_its_slot_back():
     assert pool.in_flight == 1
 
 
+async def test_one_cancelled_while_the_pool_closes_is_cancelled():
+    pool = EndpointPool(["a"], parallel=10, rate=0.01)
+    await pool.acquire()
+    waiting = asyncio.create_task(pool.acquire())
+    await settle()
+    waiting.cancel()
+    pool.close()
+    await settle()
+    assert waiting.cancelled()
+    assert pool.in_flight == 1
+
+
 async def test_work_goes_to_others_when_an_endpoint_is_set_aside():
     pool = EndpointPool(["dead", "alive"], parallel=DOWN_AT_ONCE, patience=Patience(first_rest=60))
     for _ in range(DOWN_AT_ONCE):

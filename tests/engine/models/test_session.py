@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from model_servers import Connected, http, read_request
+from model_servers import Connected, encoded, http, read_request
 
 from engine.models.discover import probe
 from engine.models.endpoint import Endpoint
@@ -32,8 +32,27 @@ for url in sys.argv[1:]:
 """
 
 
+CALL = """
+import asyncio
+from engine.models.client import Endpoint, ModelClient
+from engine.models.session import open_session
+
+async def main():
+    async with open_session() as session:
+        endpoints = [Endpoint("http://gpu.invalid/v1")]
+        client = ModelClient("tiny", endpoints, parallel=1, session=session, emit=lambda event: None, attempts=1)
+        print((await client.complete({})).content)
+
+asyncio.run(main())
+"""
+
+
+def environment_without_proxies() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
 def proxies(*urls: str, **environment: str) -> list[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    kept = environment_without_proxies()
     command = [sys.executable, "-c", PROXIES, *urls]
     done = subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, check=True)
     return done.stdout.split()
@@ -52,6 +71,20 @@ def test_the_proxy_of_the_environment_is_used_for_others_but_for_those_that_it_l
 
 def test_a_kind_of_proxy_that_cannot_be_used_is_left_out():
     assert proxies("http://gpu1/v1", ALL_PROXY="socks5://proxy:1080") == ["None"]
+
+
+async def test_a_call_goes_through_the_proxy_of_the_environment(serve: Serve):
+    asked: list[str] = []
+
+    async def proxy(request: web.Request) -> web.Response:
+        asked.append(request.raw_path)
+        return web.Response(body=encoded("through the proxy"))
+
+    own = {**environment_without_proxies(), "HTTP_PROXY": (await serve(proxy)).removesuffix("/v1")}
+    call = await asyncio.create_subprocess_exec(sys.executable, "-c", CALL, env=own, stdout=subprocess.PIPE)
+    told, _ = await call.communicate()
+    assert told.decode().strip() == "through the proxy"
+    assert asked == ["http://gpu.invalid/v1/chat/completions"]
 
 
 async def test_cookies_are_neither_kept_nor_sent(serve: Serve, session: aiohttp.ClientSession):
