@@ -1,0 +1,85 @@
+"""Percentages with 95 % limits that respect what belongs together: whole questions are resampled, not single games."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import msgspec
+import numpy as np
+
+from engine.ratings.battles import FloatArray, IntArray
+from engine.ratings.bootstrap import interval, question_draws
+from engine.ratings.estimate import open_limits
+
+Z = NormalDist().inv_cdf(0.975)
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A number with its 95 % limits and the number of questions behind it; all None without any question.
+
+    The limits alone are None where there are too few questions for them.
+    """
+
+    value: float | None
+    lower: float | None
+    upper: float | None
+    questions: int
+
+    @property
+    def known(self) -> bool:
+        return self.value is not None
+
+
+NOTHING = Estimate(None, None, None, 0)
+
+
+class QuestionResampler:
+    """The same resamples of Q questions for everything that is estimated from them.
+
+    Cluster bootstrap (Field and Welsh, J. R. Stat. Soc. B 69, 2007) with percentile limits.
+    """
+
+    def __init__(self, questions: int, rounds: int, seed: int) -> None:
+        self.questions = questions
+        self.draws: FloatArray = (
+            np.concatenate([*question_draws(questions, rounds, seed)]) if questions else np.empty((rounds, 0))
+        )
+
+    def share(self, part: FloatArray, whole: FloatArray) -> Estimate:
+        """Percent that `part` is of `whole`, both sums by question of shape [Q]."""
+        total = float(whole.sum())
+        questions = int(np.count_nonzero(whole))
+        if total <= 0.0:
+            return NOTHING
+        with np.errstate(invalid="ignore", divide="ignore"):
+            resampled = (self.draws @ part) / (self.draws @ whole)
+        rate = np.array([float(part.sum()) / total])
+        lower, upper = interval(resampled[:, None])
+        lower, upper = open_limits(rate, lower, upper, np.array([float(questions)]))
+        return Estimate(100.0 * float(rate[0]), 100.0 * float(lower[0]), 100.0 * float(upper[0]), questions)
+
+    def estimate(self, value: float, resampled: FloatArray, questions: int) -> Estimate:
+        """Any number with percentile limits from its resamples [R]; those that are NaN say nothing."""
+        if math.isnan(value):
+            return NOTHING
+        lower, upper = interval(resampled[:, None])
+        if math.isnan(lower[0]):
+            return Estimate(value, None, None, questions)
+        return Estimate(value, float(lower[0]), float(upper[0]), questions)
+
+
+def by_question(question: IntArray, values: FloatArray, questions: int) -> FloatArray:
+    """Sums of `values` [K] by question, [Q]."""
+    return np.bincount(question, weights=values, minlength=questions).astype(np.float64)
+
+
+def student_quantile(freedom: int) -> float:
+    """The 97.5 % point of Student's t, by the expansion of Cornish and Fisher; within 0.2 % from 5 degrees on."""
+    terms = (
+        Z,
+        (Z**3 + Z) / 4,
+        (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96,
+        (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384,
+    )
+    return float(sum(term / freedom**power for power, term in enumerate(terms)))
