@@ -31,8 +31,11 @@ class JudgedBench:
     warnings: Sequence[str]
 
 
-def judged_bench(bench: Bench, judges: Sequence[str], baseline: str) -> JudgedBench:
-    """Read what `judges` said of every model but the baseline. Raises BenchError if there is no current judgment."""
+def judged_bench(bench: Bench, judges: Sequence[str], baseline: str, *, with_itself: bool = False) -> JudgedBench:
+    """Read what `judges` said of every model but the baseline; of the baseline against itself too, `with_itself`.
+
+    Raises BenchError if there is no current judgment.
+    """
     found = bench.questions()
     questions = {question.id: question for question in found.items}
     warnings = [str(problem) for problem in found.problems]
@@ -48,7 +51,7 @@ def judged_bench(bench: Bench, judges: Sequence[str], baseline: str) -> JudgedBe
     verdicts: dict[tuple[str, str], list[StoredJudgment]] = {}
     for judge in judges:
         for model in bench.judged_models(judge):
-            if model == baseline:
+            if model == baseline and not with_itself:
                 continue
             stored = bench.judgments(judge, model, baseline=baseline)
             warnings.extend(str(problem) for problem in stored.problems)
