@@ -171,6 +171,31 @@ def plan(invocation: Invocation, /, **options: Any) -> int:
     return plan_command(invocation, **options)
 
 
+@cli.command()
+@click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table")
+@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Whom to audit.  [default: the config's]")
+@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
+@click.option(
+    "--probe", is_flag=True, help="Have the judge compare constant answers with the baseline's: they must lose."
+)
+@click.option(
+    "--repeat", type=click.IntRange(min=2), metavar="N", help="Ask for the same verdicts N times: are they the same?"
+)
+@click.option("--sample", type=click.IntRange(min=1), default=25, help="Questions for --probe, games for --repeat.")
+@click.option(
+    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
+)
+@click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
+@click.option("--seed", type=click.IntRange(min=0), default=42, help="Of the bootstrap and of the samples.")
+@click.pass_obj
+def audit(invocation: Invocation, /, **options: Any) -> int:
+    """Can the judge be trusted for this bench? Place, length, language, its own kind, and what people say."""
+    from arena_tui.commands.audit import audit_command
+
+    return audit_command(invocation, **options)
+
+
 @cli.command("import")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--name", help="The bench to import into.  [default: the folder's name]")

@@ -1,0 +1,145 @@
+"""The audit of the judges as one page of words and a table, as Markdown, or as JSON."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, TypeAlias
+
+from arena_tui.json_text import json_text
+from arena_tui.markdown_text import escaped, markdown_table
+from arena_tui.safe_text import one_line, shorten
+from arena_tui.text_table import Column, column_width, rendered, table_width
+from engine.ratings.audit.language import ModelLanguage
+from engine.ratings.audit.people import CorrectedScore
+from engine.ratings.audit.position import ModelFlips
+from engine.ratings.audit.report import AuditReport, Finding, JudgeAudit, Level
+from engine.ratings.audit.shares import Estimate
+
+AuditFormat: TypeAlias = Literal["table", "json", "markdown"]
+
+_MARKS: dict[Level, str] = {"good": "ok", "care": "care", "bad": "BAD", "unknown": "?"}
+_TITLES = {"yes": "trust: yes", "with care": "trust: with care", "no": "trust: no"}
+_NARROWEST_NAME = 16
+_WIDEST_PAGE = 110
+
+
+def format_audit(report: AuditReport, form: AuditFormat, *, width: int = 120, ascii_only: bool = False) -> str:
+    """The audit as text that ends with a newline; warnings are part of the JSON alone.
+
+    `width` (columns) and `ascii_only` shape the page and nothing else. Names can neither steer a terminal nor break a
+    line, nor be taken for markup.
+    """
+    if form == "json":
+        return json_text(report)
+    text = _markdown(report) if form == "markdown" else _page(report, min(width, _WIDEST_PAGE), ascii_only)
+    return text.replace("·", "|").encode("ascii", "replace").decode() if ascii_only and form == "table" else text
+
+
+def _page(report: AuditReport, width: int, ascii_only: bool) -> str:
+    parts = [_wrapped(" · ".join(_headline(report)), width)]
+    for audit in report.judges:
+        title = f"{one_line(audit.judge)}  --  {_TITLES[audit.opinion.trust]}"
+        parts.append(f"{title}\n{_wrapped(one_line(audit.opinion.summary), width)}")
+        topic_width = max((len(finding.topic) for finding in audit.findings), default=0)
+        parts.append("\n".join(_lines(finding, topic_width, width) for finding in audit.findings))
+        if columns := _model_columns(audit):
+            parts.append(rendered(_fitted(columns, width, "~" if ascii_only else "…")))
+    return "\n\n".join(parts) + "\n"
+
+
+def _lines(finding: Finding, topic_width: int, width: int) -> str:
+    lead = f"{_MARKS[finding.level]:<4}  {finding.topic:<{topic_width}}  "
+    return _wrapped(one_line(finding.text), max(width, len(lead) + 30), lead)
+
+
+def _wrapped(text: str, width: int, lead: str = "") -> str:
+    """Lines of at most `width` columns, but for longer words: model names stay whole."""
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=lead,
+        subsequent_indent=" " * len(lead),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _markdown(report: AuditReport) -> str:
+    parts = ["## Audit of the judge", escaped(" · ".join(_headline(report)))]
+    for audit in report.judges:
+        parts += [
+            f"### {escaped(one_line(audit.judge))}",
+            f"**{_TITLES[audit.opinion.trust]}.** {escaped(one_line(audit.opinion.summary))}",
+            markdown_table(_finding_columns(audit.findings)),
+        ]
+        if columns := _model_columns(audit):
+            parts.append(markdown_table(columns))
+    return "\n\n".join(parts) + "\n"
+
+
+def _headline(report: AuditReport) -> Iterator[str]:
+    yield one_line(report.bench)
+    yield f"baseline {one_line(report.baseline)}"
+    yield f"95% CI by question, {report.rounds} rounds"
+    if report.reviewers:
+        yield f"labels by {', '.join(map(one_line, report.reviewers))}"
+    between = report.between_people
+    if between is not None and between.kappa.value is not None:
+        yield f"people agree with each other: kappa {between.kappa.value:.2f} in {between.games} games"
+
+
+def _finding_columns(findings: Sequence[Finding]) -> list[Column]:
+    return [
+        Column("", [_MARKS[finding.level] for finding in findings], right=False),
+        Column("looked at", [finding.topic for finding in findings], right=False),
+        Column("found", [one_line(finding.text) for finding in findings], right=False),
+    ]
+
+
+def _model_columns(audit: JudgeAudit) -> list[Column]:
+    """One row a model: what stands behind the findings. Columns that nothing is known for are left out."""
+    flips = {row.model: row for row in audit.position.models} if audit.position is not None else {}
+    tongues = {row.model: row for row in audit.language.models} if audit.language is not None else {}
+    people = {row.model: row for row in audit.people.models} if audit.people is not None else {}
+    models = sorted({*flips, *tongues, *people})
+    if not models:
+        return []
+
+    def flip(cell: Callable[[ModelFlips], str]) -> list[str]:
+        return [cell(flips[model]) if model in flips else "-" for model in models]
+
+    def tongue(cell: Callable[[ModelLanguage], str]) -> list[str]:
+        return [cell(tongues[model]) if model in tongues else "-" for model in models]
+
+    def person(cell: Callable[[CorrectedScore], str]) -> list[str]:
+        return [cell(people[model]) if model in people else "-" for model in models]
+
+    columns = [
+        Column("flips %", flip(lambda row: _number(row.flips))),
+        Column("first place %", flip(lambda row: _number(row.first_place))),
+        Column("other language", tongue(lambda row: f"{row.mismatched}/{row.answers}")),
+        Column("score", tongue(lambda row: _number(row.score))),
+        Column("if those lost", tongue(lambda row: _number(row.score_if_lost))),
+        Column("labels", person(lambda row: str(row.labels))),
+        Column("by people", person(lambda row: _limits(row.corrected))),
+    ]
+    told = [column for column in columns if any(cell != "-" for cell in column.cells)]
+    return [Column("model", [one_line(model) for model in models], right=False), *told]
+
+
+def _fitted(columns: list[Column], width: int, ellipsis: str) -> list[Column]:
+    """Shorter names until the table fits, as far as it can."""
+    names = columns[0]
+    room = max(_NARROWEST_NAME, column_width(names) - max(0, table_width(columns) - width))
+    return [Column(names.title, [shorten(cell, room, ellipsis) for cell in names.cells], right=False), *columns[1:]]
+
+
+def _number(estimate: Estimate) -> str:
+    return "-" if estimate.value is None else f"{estimate.value:.1f}"
+
+
+def _limits(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "-"
+    return f"{estimate.value:.1f} [{estimate.lower:.1f}, {estimate.upper:.1f}]"

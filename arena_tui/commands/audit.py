@@ -1,0 +1,103 @@
+"""`arena-tui audit`: whether the judge can be trusted for this bench, in words and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from arena_tui import console
+from arena_tui.audit_output import AuditFormat, format_audit
+from arena_tui.headless import run_loop
+from arena_tui.invocation import DEFAULT_CONFIG, Invocation
+from engine.audit.asking import Trials, ask_judge
+from engine.audit.material import Material, material_of_battles, material_of_bench
+from engine.audit.report import Auditor, with_trials
+from engine.audit.trial_games import TrialPlan
+from engine.bench import Bench, battles_file
+from engine.config.model import Config
+from engine.errors import UsageProblem
+from engine.ratings.audit.report import AuditReport
+from engine.ratings.battles import common_opponent
+from engine.ratings.estimate import RatingOptions
+from engine.work.progress import STRONG
+
+
+def audit_command(
+    invocation: Invocation,
+    *,
+    form: AuditFormat,
+    judges: tuple[str, ...],
+    baseline: str | None,
+    battles: Path | None,
+    probe: bool,
+    repeat: int | None,
+    sample: int,
+    weight: int | None,
+    rounds: int,
+    seed: int,
+) -> int:
+    """Audit and print. Returns the exit code: 1 when calls failed for good."""
+    plan = TrialPlan(probe=probe, repeat=repeat or 0, sample=sample, seed=seed)
+    if battles is not None:
+        if probe or repeat:
+            raise UsageProblem("--probe and --repeat ask the judge of a config", "leave --battles out")
+        material, options = _published(invocation, battles, judges, baseline, weight, rounds, seed)
+        config = None
+    else:
+        config = invocation.config(keys=bool(probe or repeat))
+        baseline = baseline or config.judge.baseline
+        bench = Bench.open(config.data, config.bench)
+        material = material_of_bench(bench, config, judges or tuple(config.judge.model), baseline)
+        options = RatingOptions(baseline=baseline, weight=weight or STRONG, rounds=rounds, seed=seed)
+    auditor = Auditor(material, options)
+    report = auditor.report()
+    failed = 0
+    if config is not None and (probe or repeat):
+        report, failed = run_loop(_asked(config, material, report, plan))
+    for warning in report.warnings if form != "json" else []:
+        console.say(f"warning: {warning}")
+    text = format_audit(report, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())
+    click.echo(text, nl=False)
+    return console.FAILED if failed else console.DONE
+
+
+async def _asked(config: Config, material: Material, report: AuditReport, plan: TrialPlan) -> tuple[AuditReport, int]:
+    """The report with what every judge says to the trials, one judge after the other; and how many games failed."""
+    failed = 0
+    for audit in report.judges:
+        trials: Trials = await ask_judge(
+            config, audit.judge, report.baseline, list(material.questions.values()), material.answers, plan, console.say
+        )
+        failed += trials.failed
+        if trials.failed:
+            reasons = "; ".join(trials.failures)
+            console.say(f"warning: {trials.failed} of {trials.games} games with {audit.judge} failed: {reasons}")
+        report = with_trials(report, audit.judge, trials.probes, trials.repeats)
+    return report, failed
+
+
+def _published(
+    invocation: Invocation,
+    path: Path,
+    judges: tuple[str, ...],
+    baseline: str | None,
+    weight: int | None,
+    rounds: int,
+    seed: int,
+) -> tuple[Material, RatingOptions]:
+    """The battles of a file. The bench of the config, if it is the same one, lends its answers."""
+    if len(judges) > 1:
+        raise UsageProblem("a battles file is of one judge", "name that one with --judge, or none")
+    loaded = battles_file.load_battles(path)
+    named = baseline or common_opponent(loaded.battles)
+    if named is None:
+        raise UsageProblem(f"{path}: no model takes part in every battle", "name the baseline with --baseline")
+    lender = None
+    if invocation.config_path or DEFAULT_CONFIG.exists():
+        config = invocation.config(keys=False)
+        if (config.data / config.bench).is_dir():
+            lender = (Bench.open(config.data, config.bench), config)
+    problems = [str(problem) for problem in loaded.problems]
+    material = material_of_battles(path.stem, loaded.battles, judges[0] if judges else None, lender, problems)
+    return material, RatingOptions(baseline=named, weight=weight or loaded.weight or STRONG, rounds=rounds, seed=seed)
