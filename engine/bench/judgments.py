@@ -14,8 +14,8 @@ from engine.bench.schema import JUDGMENT, JUDGMENT_WITH_PROMPTS
 from engine.judging.labels import normalise_label
 from engine.records import Label
 
-_START = "<|The Start of Assistant {}'s Answer|>"  # how every fork's prompt template frames the two answers
-_END = "<|The End of Assistant {}'s Answer|>"
+ANSWER_START = "<|The Start of Assistant {}'s Answer|>"  # how every fork's prompt template frames the two answers
+ANSWER_END = "<|The End of Assistant {}'s Answer|>"
 
 
 class StoredJudgment(msgspec.Struct, frozen=True):
@@ -112,10 +112,10 @@ def _shows(prompt: str, question: Sequence[str], answer_a: Sequence[str], answer
     """
     if not all(text in prompt for text in (*question, *answer_a, *answer_b)):
         return False
-    if _START.format("A") not in prompt or len(answer_a) != 1 or len(answer_b) != 1:
+    if ANSWER_START.format("A") not in prompt or len(answer_a) != 1 or len(answer_b) != 1:
         return True
     return all(
-        f"{_START.format(side)}\n{answer}\n{_END.format(side)}" in prompt
+        f"{ANSWER_START.format(side)}\n{answer}\n{ANSWER_END.format(side)}" in prompt
         for side, (answer,) in (("A", answer_a), ("B", answer_b))
     )
 
