@@ -1,0 +1,129 @@
+"""Full-text search over a bench: questions, answers and what the judge wrote, without regard to case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.bench import Bench
+from engine.bench.layout import BenchPaths
+from engine.bench.places import PlacedLines
+from engine.records import Question
+from engine.review.labels import Pair
+from engine.review.listing import Listed
+
+
+class SearchTexts:
+    """Holds the texts of a bench, some 100 MB for ten thousand judgments. `refresh` reads files: call it in a thread.
+
+    Before the first refresh a search finds questions, names and topics only.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.is_loaded = False
+        self._bench = bench
+        self._questions: Mapping[str, str] = {}
+        self._answers: dict[Pair, str] = {}
+        self._said: dict[Path, _JudgeTexts] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}  # size and time of the answers' files that were read
+
+    def set_questions(self, questions: Collection[Question]) -> None:
+        self._questions = {
+            question.id: "\n".join((question.id, question.category, question.cluster, *question.turns)).casefold()
+            for question in questions
+        }
+
+    def refresh(self) -> None:
+        """Read what is new in the files. Raises BenchError if one cannot be read."""
+        paths = self._bench.paths
+        for model in self._bench.models_with_answers():
+            stamp = _stamp(paths.answers(model))
+            if self._stamps.get(model) != stamp:
+                self._stamps[model] = stamp
+                for answer in self._bench.answers(model).items.values():
+                    self._answers[answer.question_id, model] = "\n".join(answer.turns).casefold()
+        for path in _judgment_files(paths):
+            if path not in self._said:
+                self._said[path] = _JudgeTexts(path)
+            self._said[path].refresh()
+        self.is_loaded = True
+
+    def search(self, text: str) -> Callable[[Listed], bool] | None:
+        """What tells whether a judgment holds every word of `text`, anywhere; None if there is no word."""
+        words = text.casefold().split()
+        if not words:
+            return None
+        tests = [self._test(word) for word in words]
+        return tests[0] if len(tests) == 1 else lambda entry: all(test(entry) for test in tests)
+
+    def _test(self, word: str) -> Callable[[Listed], bool]:
+        """Each text is searched once, however many judgments it is part of."""
+        questions = {key for key, text in self._questions.items() if word in text}
+        answers = {key for key, text in self._answers.items() if word in text}
+        said = {(path, start) for path, texts in self._said.items() for start in texts.holding(word)}
+
+        def holds(entry: Listed) -> bool:
+            row = entry.row
+            return (
+                row.question_id in questions
+                or (row.question_id, row.model) in answers
+                or (row.question_id, entry.baseline) in answers
+                or (row.file, row.place.start) in said
+                or word in row.model.casefold()
+            )
+
+        return holds
+
+
+class _Said(msgspec.Struct, gc=False):
+    judgment: Any = None
+
+
+class _Record(msgspec.Struct, gc=False):
+    games: list[_Said | None] | None = None
+
+
+_decoder = msgspec.json.Decoder(_Record)
+
+
+class _JudgeTexts:
+    """What a judge wrote in the records of one file, by the byte where each begins."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = PlacedLines(path)
+        self._texts: dict[int, str] = {}
+
+    def refresh(self) -> None:
+        if not self._lines.look():
+            return
+        if self._lines.is_fresh:
+            self._texts = {}
+        for place, line in self._lines.read():
+            try:
+                games = _decoder.decode(line).games or ()
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                continue
+            self._texts[place.start] = "\n".join(_written(game) for game in games if game is not None).casefold()
+
+    def holding(self, word: str) -> list[int]:
+        return [start for start, text in self._texts.items() if word in text]
+
+
+def _written(game: _Said) -> str:
+    said = game.judgment.get("answer") if isinstance(game.judgment, dict) else game.judgment
+    return said if isinstance(said, str) else ""
+
+
+def _judgment_files(paths: BenchPaths) -> list[Path]:
+    return [paths.judgments(judge, model) for judge in paths.judges() for model in paths.judged_models(judge)]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        told = path.stat()
+    except OSError:
+        return 0, 0
+    return told.st_size, told.st_mtime_ns
