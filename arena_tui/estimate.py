@@ -25,6 +25,13 @@ class Estimate(msgspec.Struct, frozen=True):
     seconds: float
     measured: bool
 
+    @property
+    def basis(self) -> str:
+        """What it rests on, in words."""
+        if self.measured:
+            return "at this bench's own pace"
+        return f"if each call makes {ASSUMED_TOKENS_PER_SECOND:.0f} tokens/s"
+
 
 def estimate(config: Config, bench: Bench, plan: Survey) -> Estimate:
     """Estimate a plan. Reads times in the files of the bench, so call it in a thread.

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from engine.bench import Bench
+from engine.bench.lock import writer_of
 from engine.events import Event, RecordFailed, RecordSaved, Stage, StageStarted, TaskKey
 from engine.judging.labels import normalise_label
 from engine.records import Failure
 from engine.work.survey import Survey
 
+LOOK_SECONDS = 1.0
 _LARGEST_READ = 32 << 20  # bytes of one file at one look
 
 
@@ -44,6 +47,16 @@ class Follower:
         self._bench = bench
         self._read_to: dict[Path, int] = {path: path.stat().st_size for path in bench.paths.appended_files()}
         self._stage: Stage | None = None
+
+    async def follow(self, plan: Survey, tell: Callable[[Event], None]) -> None:
+        """Tell what the other process saves, until it lets go of the bench."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            writer = await asyncio.to_thread(writer_of, self._bench.paths)
+            for event in await asyncio.to_thread(self.poll, plan):
+                tell(event)
+            if writer is None:
+                return
 
     def poll(self, plan: Survey) -> list[Event]:
         """What was saved and what failed since the last look."""

@@ -10,14 +10,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from arena_tui.gpu_watch import GpuWatch
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from arena_tui.judged_cache import JudgedCache
 from arena_tui.run_watch import RunWatch
+from arena_tui.server_watch import ServerWatch
 from engine.errors import ArenaError, BenchLocked, UsageProblem
-from engine.events import RunEnded, TaskPlanned
+from engine.events import Event, RunEnded, TaskPlanned
 from engine.work.progress import RunState, reduce
 
 if TYPE_CHECKING:
+    from arena_tui.estimate import Estimate
     from arena_tui.following import Follower
     from engine.bench import Bench
     from engine.config.model import Config
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     from engine.work.survey import Scope, Survey
 
 Status: TypeAlias = Literal["opening", "idle", "running", "paused", "stopping", "following"]
-FOLLOW_SECONDS = 1.0
 
 
 class ArenaSession:
@@ -40,7 +42,10 @@ class ArenaSession:
         self.invocation = invocation
         self.plan: Survey | None = None
         self.run: Run | None = None
+        self.estimate: Estimate | None = None  # of `plan`
         self.watch = RunWatch()
+        self.servers = ServerWatch()
+        self.gpus = GpuWatch()
         self.writer: BenchLocked | None = None  # who holds the bench, while that is another process
         self.retries_failed = False  # whether what failed is tried again when the run ends
         self._config: Config | None = None
@@ -115,18 +120,21 @@ class ArenaSession:
             self.run.stop()
         if self._running is not None:
             await asyncio.gather(self._running, return_exceptions=True)
+        self._look_away()
         await self._stack.aclose()
 
     # -- planning
 
     async def survey(self, scope: Scope | None = None) -> Survey:
         """Read the bench and plan what `scope` (which becomes the session's) still needs. Raises ArenaError."""
+        from arena_tui.estimate import estimate
         from engine.work.survey import survey
 
         if scope is not None:
             self._scope = scope
         follower = await asyncio.to_thread(_follower, self.bench) if self.writer else None
         self.plan = await asyncio.to_thread(survey, self.config, self.bench, self.scope)
+        self.estimate = await asyncio.to_thread(estimate, self.config, self.bench, self.plan)
         if not self.is_running:
             self._state = _planned(self.plan)
             self.run = None
@@ -169,6 +177,7 @@ class ArenaSession:
         self.watch = RunWatch()
         self.run.listen(self.watch)
         self._running = asyncio.create_task(self._execute(self.run))
+        self._look_around()
 
     def pause(self) -> None:
         if self.run is not None:
@@ -244,9 +253,23 @@ class ArenaSession:
             self.watch.note("error", str(_defect(error)))
             self._state = _failed(run.state)
             self.run = None
+        self._look_away()
         if self.retries_failed and run.state.failed and run.state.phase == "failed":
             self.retries_failed = False
             asyncio.get_running_loop().call_soon(self._start_again)
+
+    def _heard(self, event: Event) -> None:
+        self._state = reduce(self._state, event)
+        self.watch(event)
+
+    def _look_around(self) -> None:
+        """See how servers and GPUs are while something goes on."""
+        self.servers.start(self.config)
+        self.gpus.start()
+
+    def _look_away(self) -> None:
+        self.servers.stop()
+        self.gpus.stop()
 
     def _start_again(self) -> None:
         try:
@@ -270,17 +293,13 @@ class ArenaSession:
         if self._following is not None:
             self._following.cancel()
         self._following = asyncio.create_task(self._keep_following(follower))
+        self._look_around()
 
     async def _keep_following(self, follower: Follower) -> None:
         """Fold what the other process saves into the state, until it lets go of the bench."""
-        while self.plan is not None:
-            await asyncio.sleep(FOLLOW_SECONDS)
-            writer = await asyncio.to_thread(_writer_of, self.bench)
-            for event in await asyncio.to_thread(follower.poll, self.plan):
-                self._state = reduce(self._state, event)
-                self.watch(event)
-            if writer is None:
-                break
+        if self.plan is not None:
+            await follower.follow(self.plan, self._heard)
+        self._look_away()
         self.writer = None
         self.watch.note("info", "the other process has ended; this one may write now")
         self._following = None

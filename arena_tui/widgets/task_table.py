@@ -1,58 +1,157 @@
-"""One line for each stage of each model."""
+"""One line for each stage of each model: as a plan before a run, as progress while it goes on."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.text import Text
 
+from arena_tui.progress_display import clock
 from arena_tui.safe_text import one_line
+from arena_tui.speeds import Speed, SpeedGauge
 from arena_tui.theme import inks
+from arena_tui.widgets.bars import bar, percent, short_number
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.events import TaskKey
 from engine.work.progress import RunState, TaskState
 
+if TYPE_CHECKING:
+    from engine.work.plan import TaskPlan
+
 
 class TaskRow(msgspec.Struct, frozen=True):
-    """One task as it is shown."""
+    """One task as it is shown. `plan` is what a run would do, `active` whether its stage is being worked on."""
 
     key: TaskKey
     task: TaskState
+    speed: Speed = Speed()
+    plan: TaskPlan | None = None
+    active: bool = False
+    judged_by: str = ""  # the judge, where there are several
+
+    @property
+    def done(self) -> int:
+        return min(self.task.total, self.task.cached + self.task.done)
 
 
-def task_rows(state: RunState) -> list[TaskRow]:
-    """The tasks of a state in the order in which they came up."""
-    return [TaskRow(key, task) for key, task in state.tasks.items()]
+def plan_rows(state: RunState, plans: Mapping[TaskKey, TaskPlan]) -> list[TaskRow]:
+    """The tasks of a plan."""
+    several = len({key.judge for key in state.tasks if key.judge}) > 1
+    return [
+        TaskRow(key, task, plan=plans.get(key), judged_by=key.judge if several else "")
+        for key, task in state.tasks.items()
+    ]
+
+
+def task_rows(state: RunState, gauge: SpeedGauge) -> list[TaskRow]:
+    """The tasks of a run whose state `gauge` has looked at; those being worked on come first."""
+    several = len({key.judge for key in state.tasks if key.judge}) > 1
+    rows = []
+    for key, task in state.tasks.items():
+        active = key.stage == state.phase
+        speed = gauge.task(key) if active else Speed()
+        rows.append(TaskRow(key, task, speed, active=active, judged_by=key.judge if several else ""))
+    return sorted(rows, key=lambda row: not row.active)
 
 
 class TaskTable(VirtualList[TaskRow]):
-    """The tasks of a run."""
+    """`show_plan` and `show_progress` choose the columns; rows are given by `set_rows`."""
 
     def __init__(self) -> None:
-        self._columns = Columns(
-            [
-                Column("stage", lambda row, _: row.key.stage, width=9, need=8),
-                Column(
-                    "model", lambda row, _: one_line(row.key.model), width=None, least=14, most=40, middle=True, need=9
-                ),
-                Column("progress", self._bar, width=20, need=3),
-                Column("done", lambda row, _: f"{_done(row.task)}/{row.task.total}", width=11, right=True, need=7),
-                Column("cached", lambda row, _: str(row.task.cached), width=6, right=True, need=4),
-                Column("failed", lambda row, _: str(row.task.failed), width=6, right=True, need=6),
-            ]
-        )
+        self._progress = Columns(self._progress_columns())
+        self._planned = Columns(_plan_columns())
+        self._columns = self._planned
         super().__init__(
-            self._columns.row,
+            self._row,
             key=lambda row: row.key,
-            header=self._columns.header,
-            empty="reading the bench",
+            header=self._header_line,
+            empty="reading the bench ...",
             id="tasks",
         )
 
+    def show_plan(self, rows: list[TaskRow]) -> None:
+        self._show(self._planned, rows)
+
+    def show_progress(self, rows: list[TaskRow]) -> None:
+        self._show(self._progress, rows)
+
+    def _show(self, columns: Columns[TaskRow], rows: list[TaskRow]) -> None:
+        if columns is not self._columns:
+            self._columns = columns
+            self.repaint()
+        self.set_rows(rows)
+
+    def _row(self, row: TaskRow, width: int) -> Text:
+        return self._columns.row(row, width)
+
+    def _header_line(self, width: int) -> Text:
+        return self._columns.header(width)
+
+    def _progress_columns(self) -> list[Column[TaskRow]]:
+        return [
+            _STAGE,
+            _MODEL,
+            Column("", self._bar, width=14, need=4),
+            Column("done", lambda row, _: f"{row.done}/{row.task.total}", width=9, right=True, need=9),
+            Column("%", lambda row, _: percent(_share(row)), width=4, right=True, need=1),
+            Column("cached", lambda row, _: str(row.task.cached), width=6, right=True, need=3),
+            Column("failed", self._failed, width=6, right=True, need=8),
+            Column("retried", lambda row, _: str(row.task.retries), width=7, right=True, need=2),
+            Column("calls/s", lambda row, _: _speed(row, row.speed.calls), width=7, right=True, need=6),
+            Column("tok/s", lambda row, _: _speed(row, row.speed.tokens), width=5, right=True, need=5),
+            Column("ETA", lambda row, _: _eta(row), width=7, right=True, need=7),
+        ]
+
     def _bar(self, row: TaskRow, width: int) -> Text:
-        full = _done(row.task) * width // row.task.total if row.task.total else width
-        return Text.assemble(("━" * full, inks(self.app).bar), ("╌" * (width - full), inks(self.app).muted))
+        return bar(_share(row), width, inks(self.app))
+
+    def _failed(self, row: TaskRow, width: int) -> Text:
+        return Text(str(row.task.failed), inks(self.app).bad if row.task.failed else "")
 
 
-def _done(task: TaskState) -> int:
-    return min(task.total, task.cached + task.done)
+def _model(row: TaskRow, width: int) -> str:
+    name = one_line(row.key.model)
+    return f"{name} < {one_line(row.judged_by)}" if row.judged_by else name
+
+
+_STAGE: Column[TaskRow] = Column("stage", lambda row, _: row.key.stage, width=9, need=8)
+_MODEL: Column[TaskRow] = Column("model", _model, width=None, least=14, most=44, middle=True, need=10)
+
+
+def _plan_columns() -> list[Column[TaskRow]]:
+    return [
+        _STAGE,
+        _MODEL,
+        Column("records", lambda row, _: str(row.task.total), width=7, right=True, need=6),
+        Column("there", lambda row, _: str(row.task.cached), width=5, right=True, need=8),
+        Column("stale", lambda row, _: str(row.task.stale), width=5, right=True, need=3),
+        Column("no verdict", lambda row, _: str(row.plan.unparsed if row.plan else 0), width=10, right=True, need=2),
+        Column("calls", lambda row, _: str(row.plan.calls if row.plan else 0), width=6, right=True, need=9),
+        Column("prompt tok", lambda row, _: f"~{_tokens(row.plan, 'prompt')}", width=10, right=True, need=5),
+        Column("output tok", lambda row, _: f"≤{_tokens(row.plan, 'output')}", width=10, right=True, need=4),
+    ]
+
+
+def _tokens(plan: TaskPlan | None, which: str) -> str:
+    if plan is None:
+        return "0"
+    return short_number(plan.prompt_tokens if which == "prompt" else plan.max_completion_tokens)
+
+
+def _share(row: TaskRow) -> float:
+    return row.done / row.task.total if row.task.total else 1.0
+
+
+def _speed(row: TaskRow, per_second: float) -> str:
+    return short_number(per_second) if row.active and row.task.left else ""
+
+
+def _eta(row: TaskRow) -> str:
+    if not row.active:
+        return "" if row.task.left else "done"
+    if not row.task.left:
+        return "done"
+    return "-" if row.speed.eta is None else clock(row.speed.eta)

@@ -25,7 +25,7 @@ GUTTER = 2  # columns in front of each row; the cursor stands there, so that it 
 _CURSOR, _CURSOR_ELSEWHERE = "❯ ", "› "  # of the list with the focus, of the others
 
 
-class VirtualList(ScrollView, Generic[RowT], can_focus=True):
+class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
     """Rows with a cursor.
 
     `key` names a row across `set_rows`, so that the cursor stays with it. `header(width)` is a line that stays on top.

@@ -1,0 +1,114 @@
+"""One endpoint: all that is known of it, and how much may be asked of it, changed while the run goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, Static
+
+from arena_tui.safe_text import one_line
+from arena_tui.screens.details import Facts, facts_text
+from arena_tui.session import ArenaSession
+from arena_tui.widgets.bars import percent, short_seconds
+from arena_tui.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from arena_tui.widgets.endpoint_table import EndpointRow
+
+_MOST_PARALLEL = 100_000
+
+
+class EndpointScreen(ModalScreen[None]):
+    """Enter applies both limits to every endpoint of the model, Escape leaves them as they are."""
+
+    DEFAULT_CSS = """
+    EndpointScreen {
+        Horizontal { height: 1; margin-top: 1; }
+        Label { width: 34; }
+        Input { width: 16; height: 1; border: none; padding: 0 1; background: $panel; }
+        Input:focus { text-style: bold; background: $panel; }
+        #wrong { color: $ink-bad; height: auto; margin-top: 1; }
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Leave as it is"),
+        Binding("enter", "apply", "Apply"),
+        Binding("down,tab", "app.focus_next", "Next field", show=False),
+        Binding("up", "app.focus_previous", "Previous field", show=False),
+    ]
+
+    def __init__(self, session: ArenaSession, row: EndpointRow) -> None:
+        super().__init__()
+        self._session = session
+        self._row = row
+        self._entry = session.config.models[row.key[0]]
+
+    def compose(self) -> ComposeResult:
+        rate = "" if self._entry.rate is None else f"{self._entry.rate:g}"
+        with Vertical(classes="dialog"):
+            yield Static(Text(one_line(self._row.key[0]), style="bold"))
+            yield Static(facts_text(_facts(self._row)))
+            with Horizontal():
+                yield Label("Calls in flight at each endpoint")
+                yield Input(str(self._entry.parallel), id="parallel")
+            with Horizontal():
+                yield Label("Calls started per second")
+                yield Input(rate, placeholder="no bound", id="rate")
+            yield Static(id="wrong")
+        yield KeyBar()
+
+    def on_input_submitted(self) -> None:
+        self.action_apply()
+
+    def action_apply(self) -> None:
+        wrong = self.query_one("#wrong", Static)
+        parallel, rate = (self.query_one(name, Input).value.strip() for name in ("#parallel", "#rate"))
+        if not parallel.isdecimal() or not 1 <= int(parallel) <= _MOST_PARALLEL:
+            wrong.update(Text(f"! calls in flight: a whole number from 1 to {_MOST_PARALLEL}"))
+            return
+        try:
+            per_second = float(rate) if rate else None
+        except ValueError:
+            per_second = -1.0
+        if per_second is not None and not 0 < per_second < float("inf"):
+            wrong.update(Text("! calls per second: a number above 0, or nothing"))
+            return
+        name = self._row.key[0]
+        self._session.set_parallel(name, int(parallel))
+        self._session.set_rate(name, per_second)
+        self._session.watch.note("info", f"{name}: parallel is {parallel}, rate is {rate or 'not bounded'} from now on")
+        self.dismiss()
+
+
+def _facts(row: EndpointRow) -> Facts:
+    traffic = row.traffic
+    facts = [
+        ("address", row.key[1]),
+        ("state", row.health or ("busy" if traffic.in_flight else "idle")),
+        ("calls", f"{traffic.calls}, {traffic.errors} of them failed, {traffic.retries} tried again"),
+        ("in flight", f"{traffic.in_flight} of at most {row.limit} (the config asks for {row.parallel})"),
+        (
+            "tokens",
+            f"{traffic.prompt_tokens} read, {traffic.cached_tokens} of them cached; {traffic.completion_tokens} made",
+        ),
+    ]
+    if row.why:
+        facts.append(("given up", row.why))
+    if row.latency:
+        facts.append(("seconds a call", f"{short_seconds(row.latency[0])} median, {short_seconds(row.latency[1])} p95"))
+    if row.server is not None:
+        now = row.server.now
+        facts += [
+            ("vLLM", f"{now.running} running, {now.waiting} waiting, {now.preemptions} preempted"),
+            ("KV cache", f"{percent(now.kv_cache_usage)} in use"),
+            ("prefix cache", f"{percent(row.server.prefix_hit_rate)} of the prompt tokens found since this run began"),
+        ]
+        if (first := now.first_token_seconds.quantile(0.5)) is not None:
+            facts.append(("first token", f"{short_seconds(first)} median"))
+    return facts

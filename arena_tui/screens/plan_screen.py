@@ -1,0 +1,158 @@
+"""What a run will do, before it does it: which part of the work, how many calls, about how long. Enter starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, cast
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from arena_tui.safe_text import printable
+from arena_tui.session import ArenaSession
+from arena_tui.theme import inks
+from arena_tui.widgets.bars import short_number
+from arena_tui.widgets.key_bar import KeyBar
+from arena_tui.widgets.run_summary import about
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.errors import ArenaError
+
+if TYPE_CHECKING:
+    from arena_tui.app import ArenaApp
+    from engine.work.survey import Scope
+
+Choice: TypeAlias = Literal["start", "stages", "limit", "stale", "unparsed"]
+_ValueT = TypeVar("_ValueT")
+LIMITS: tuple[int | None, ...] = (None, 10, 50, 100, 250, 500)  # questions, the first ones of the seeded order
+_STAGES = ((True, True), (True, False), (False, True))  # answers, judgments
+
+
+class _Line(NamedTuple):
+    choice: Choice
+    name: str
+    value: str
+
+
+class PlanScreen(ModalScreen[None]):
+    """Lines to choose from; each change plans anew. Escape leaves without starting."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "start", "Start"),
+        Binding("right,space", "change(1)", "Change"),
+        Binding("left", "change(-1)", "Change back", show=False),
+        Binding("escape,q", "dismiss", "Not now"),
+    ]
+
+    def __init__(self, session: ArenaSession) -> None:
+        super().__init__()
+        self._session = session
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text("What will be done", style="bold"))
+            yield Static(id="told")
+            yield VirtualList[_Line](self._line, key=lambda line: line.choice, id="choices")
+            yield Static(id="cautions")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self._show()
+        self.query_one("#choices", VirtualList).styles.height = len(list(self._lines()))
+
+    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
+        if message.row.choice == "start":
+            self.action_start()
+        else:
+            self.action_change(1)
+
+    def action_start(self) -> None:
+        try:
+            self._session.start()
+        except ArenaError as error:
+            cast("ArenaApp", self.app).tell(error)
+            return
+        self.dismiss()
+
+    def action_change(self, step: int) -> None:
+        line = self.query_one("#choices", VirtualList).row
+        if line is not None and line.choice != "start":
+            scope = _changed(self._session.scope, line.choice, step)
+            self.run_worker(self._plan(scope), exclusive=True, exit_on_error=False)
+
+    async def _plan(self, scope: Scope) -> None:
+        self.query_one("#told", Static).update(Text("planning ..."))
+        try:
+            await self._session.survey(scope)
+        except ArenaError as error:
+            cast("ArenaApp", self.app).tell(error)
+        self._show()
+
+    def _show(self) -> None:
+        self.query_one("#told", Static).update(self._told())
+        self.query_one("#choices", VirtualList).set_rows(list(self._lines()))
+        plan = self._session.plan
+        warnings = [f"! {warning}" for warning in plan.warnings[:4]] if plan else []
+        if plan and len(plan.warnings) > len(warnings):
+            warnings.append(f"! and {len(plan.warnings) - len(warnings)} more, which the log tells when the run begins")
+        self.query_one("#cautions", Static).update(Text(printable("\n".join(warnings)), inks(self.app).warning))
+
+    def _told(self) -> Text:
+        plan, estimate = self._session.plan, self._session.estimate
+        if plan is None:
+            return Text("planning ...")
+        tasks = (*plan.answers, *plan.judgments)
+        to_make = sum(task.total - task.cached for task in tasks)
+        text = Text(f"\n{to_make} records are to be made, {sum(task.cached for task in tasks)} are there already.\n")
+        text.append(f"That takes {plan.calls} calls", Style(bold=True))
+        prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
+        text.append(f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens")
+        if estimate is not None and plan.calls:
+            text.append(f",\n{about(estimate)}")
+        if pending := sum(task.pending for task in tasks):
+            text.append(f".\n{pending} judgments wait for answers; their tokens are not counted yet")
+        return text.append(".\n")
+
+    def _lines(self) -> Iterator[_Line]:
+        scope, plan = self._session.scope, self._session.plan
+        stale = sum(task.stale for task in (*plan.answers, *plan.judgments)) if plan else 0
+        unparsed = sum(task.unparsed for task in plan.judgments) if plan else 0
+        yield _Line("start", "Start", "s")
+        yield _Line("stages", "Stages", _stages(scope))
+        yield _Line("limit", "Questions", f"the first {scope.limit}" if scope.limit else "all")
+        yield _Line("stale", "Made with other settings", _refreshed(scope, "stale", stale))
+        yield _Line("unparsed", "Judgments without verdict", _refreshed(scope, "unparsed", unparsed))
+
+    def _line(self, line: _Line, width: int) -> Text:
+        if line.choice == "start":
+            return Text("Start now", inks(self.app).accent)
+        muted = inks(self.app).muted
+        return Text.assemble(line.name.ljust(28), ("‹ ", muted), line.value, (" ›", muted))
+
+
+def _stages(scope: Scope) -> str:
+    return " and ".join(name for name, wanted in (("answers", scope.answers), ("judgments", scope.judgments)) if wanted)
+
+
+def _refreshed(scope: Scope, what: str, count: int) -> str:
+    return "make again" if what in scope.refresh else f"keep ({count})"
+
+
+def _changed(scope: Scope, choice: Choice, step: int) -> Scope:
+    """The scope with the next (or, with `step` -1, the previous) value of one choice."""
+    if choice == "stages":
+        answers, judgments = _next(_STAGES, (scope.answers, scope.judgments), step)
+        return replace(scope, answers=answers, judgments=judgments)
+    if choice == "limit":
+        return replace(scope, limit=_next(LIMITS, scope.limit, step))
+    return replace(scope, refresh=scope.refresh ^ {choice})  # type: ignore[arg-type]  # the two that are left
+
+
+def _next(values: tuple[_ValueT, ...], value: _ValueT, step: int) -> _ValueT:
+    at = values.index(value) if value in values else 0
+    return values[(at + step) % len(values)]

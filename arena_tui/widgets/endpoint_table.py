@@ -1,0 +1,146 @@
+"""One line for each model at each of its endpoints: how busy it is by our count, and by vLLM's own."""
+
+from __future__ import annotations
+
+import msgspec
+from rich.text import Text
+
+from arena_tui.safe_text import one_line
+from arena_tui.server_watch import ServerNumbers
+from arena_tui.session import ArenaSession
+from arena_tui.speeds import Speed, SpeedGauge
+from arena_tui.theme import inks
+from arena_tui.widgets.bars import percent, short_number, short_seconds
+from arena_tui.widgets.columns import Column, Columns
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.work.progress import EndpointKey, EndpointState, RunState
+
+_IN_USE, _SET_ASIDE, _GIVEN_UP = "", "set aside", "given up"
+
+
+class EndpointRow(msgspec.Struct, frozen=True):
+    """One model at one endpoint. `limit` is what it is asked to bear now, `parallel` the most that is asked for."""
+
+    key: EndpointKey
+    traffic: EndpointState
+    limit: int
+    parallel: int
+    speed: Speed = Speed()
+    latency: tuple[float, float] | None = None
+    server: ServerNumbers | None = None
+    health: str = _IN_USE
+    why: str = ""  # it was given up
+
+
+def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | None) -> list[EndpointRow]:
+    """The endpoints of the config, with what a run has learned of them; those in use come first."""
+    if not session.is_open:
+        return []
+    from engine.work.reach import endpoints_of
+
+    statuses = {
+        (name, status.endpoint): status
+        for name, client in (session.run.clients.items() if session.run else ())
+        for status in client.status()
+    }
+    rows = []
+    for name, entry in session.config.models.items():
+        for endpoint in endpoints_of(session.config, name):
+            key = name, endpoint.address
+            server = session.servers.numbers.get(key)
+            latency = session.watch.latency(*key) or (server.latency() if server else None)
+            status = statuses.get(key)
+            health = _IN_USE if status is None else _GIVEN_UP if status.given_up else status.set_aside * _SET_ASIDE
+            rows.append(
+                EndpointRow(
+                    key,
+                    state.endpoints.get(key, _NO_TRAFFIC),
+                    status.limit if status else entry.parallel,
+                    entry.parallel,
+                    gauge.endpoint(key) if gauge else Speed(),
+                    latency,
+                    server,
+                    health,
+                    status.given_up if status else "",
+                )
+            )
+    return sorted(rows, key=lambda row: (not row.traffic.in_flight, not row.traffic.calls))
+
+
+_NO_TRAFFIC = EndpointState()
+
+
+class EndpointTable(VirtualList[EndpointRow]):
+    """Enter on a row shows all that is known of it and lets its limits be changed."""
+
+    def __init__(self) -> None:
+        self._columns = Columns(
+            [
+                Column(
+                    "endpoint of",
+                    lambda row, _: one_line(row.key[0]),
+                    width=None,
+                    least=12,
+                    most=32,
+                    middle=True,
+                    need=10,
+                ),
+                Column("at", lambda row, _: _place(row.key[1]), width=21, middle=True, need=1),
+                Column("busy", lambda row, _: f"{row.traffic.in_flight}/{row.limit}", width=7, right=True, need=9),
+                Column("waiting", lambda row, _: _waiting(row), width=7, right=True, need=6),
+                Column(
+                    "KV",
+                    lambda row, _: percent(_cache_use(row)),
+                    width=4,
+                    right=True,
+                    need=5,
+                ),
+                Column(
+                    "prefix",
+                    lambda row, _: percent(_prefix_hits(row)),
+                    width=6,
+                    right=True,
+                    need=4,
+                ),
+                Column(
+                    "p50", lambda row, _: short_seconds(row.latency and row.latency[0]), width=5, right=True, need=7
+                ),
+                Column(
+                    "p95", lambda row, _: short_seconds(row.latency and row.latency[1]), width=5, right=True, need=7
+                ),
+                Column("calls/s", lambda row, _: short_number(row.speed.calls), width=7, right=True, need=3),
+                Column("tok/s", lambda row, _: short_number(row.speed.tokens), width=5, right=True, need=2),
+                Column("state", self._health, width=9, need=8),
+            ]
+        )
+        super().__init__(
+            self._columns.row,
+            key=lambda row: row.key,
+            header=self._columns.header,
+            empty="no model of the config has an endpoint: only what is on disk can be rated",
+            id="endpoints",
+        )
+
+    def _health(self, row: EndpointRow, width: int) -> Text:
+        ink = inks(self.app)
+        if row.health:
+            return Text(row.health, ink.bad if row.health == _GIVEN_UP else ink.warning)
+        if row.traffic.in_flight and row.limit < row.parallel:
+            return Text("throttled", ink.warning)  # it answered that it had enough
+        return Text("busy" if row.traffic.in_flight else "", ink.muted)
+
+
+def _place(address: str) -> str:
+    return one_line(address.partition("://")[2].removesuffix("/v1"))
+
+
+def _cache_use(row: EndpointRow) -> float | None:
+    return row.server.now.kv_cache_usage if row.server else None
+
+
+def _prefix_hits(row: EndpointRow) -> float | None:
+    return row.server.prefix_hit_rate if row.server else None
+
+
+def _waiting(row: EndpointRow) -> str:
+    return "-" if row.server is None else str(row.server.now.waiting)

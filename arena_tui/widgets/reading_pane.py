@@ -1,0 +1,123 @@
+"""Shows a page and scrolls it; the heading of the section that is read stays on top."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from arena_tui.reading.page import Page
+from arena_tui.theme import inks
+
+
+class ReadingPane(ScrollView, can_focus=True):
+    """One page at a time. `WidthChanged` asks for a page of another width."""
+
+    DEFAULT_CSS = """
+    ReadingPane {
+        height: 1fr;
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 0;
+        overflow-x: hidden;
+        overflow-y: scroll;
+        background: $background;
+        color: $foreground;
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_rows(-1)", "Scroll up", show=False),
+        Binding("down,j", "scroll_rows(1)", "Scroll down", show=False),
+        Binding("pageup,ctrl+b", "scroll_page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+f,space", "scroll_page(1)", "Page down", show=False),
+        Binding("home,g", "scroll_rows(-1000000)", "Top", show=False),
+        Binding("end,G", "scroll_rows(1000000)", "Bottom", show=False),
+        Binding("tab", "scroll_section(1)", "Next part", show=False),
+        Binding("shift+tab", "scroll_section(-1)", "Part before", show=False),
+    ]
+
+    class WidthChanged(Message):
+        """There are another number of columns for a page now."""
+
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.width = width
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._page: Page | None = None
+        self._told_width = 0
+
+    @property
+    def page(self) -> Page | None:
+        return self._page
+
+    @property
+    def page_width(self) -> int:
+        """The columns of a page that fits."""
+        return max(20, self.scrollable_content_region.width)
+
+    def set_page(self, page: Page, *, keep_place: bool = False) -> None:
+        """Show `page` from its top, or (when it is the same text otherwise shown) from about where it was."""
+        before, row = self._page, round(self.scroll_offset.y)
+        self._page = page
+        self.virtual_size = Size(page.width, page.height)
+        if not keep_place or before is None:
+            row = 0
+        elif before.height != page.height and row:
+            row = _same_place(before, page, row)
+        self.scroll_to(y=row, animate=False, immediate=True, force=True)
+        self.refresh()
+
+    def on_resize(self) -> None:
+        if self.page_width != self._told_width:
+            self._told_width = self.page_width
+            self.post_message(self.WidthChanged(self.page_width))
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        style = self.rich_style
+        if self._page is None:
+            return Strip.blank(self.size.width, style)
+        row = y + self.scroll_offset.y
+        if y == 0 and (heading := self._page.heading_at(row)) is not None:
+            row = heading
+        line = self._page.row(row, inks(self.app)).adjust_cell_length(self.size.width)
+        return line.apply_style(style)
+
+    def action_scroll_rows(self, rows: int) -> None:
+        self.scroll_to(y=self.scroll_offset.y + rows, animate=False, immediate=True)
+
+    def action_scroll_page(self, pages: int) -> None:
+        self.action_scroll_rows(pages * max(1, self.size.height - 2))
+
+    def action_scroll_section(self, sections: int) -> None:
+        """To the next heading, or back to the beginning of the section, and to the one before from there."""
+        if self._page is None:
+            return
+        row = self.scroll_offset.y
+        target: int | None
+        if sections > 0:
+            target = next((y for y in self._page.headings if y > row), None)
+        else:
+            target = next((y for y in reversed(self._page.headings) if y < row), 0)
+        if target is not None:
+            self.scroll_to(y=target, animate=False, immediate=True)
+
+
+def _same_place(before: Page, after: Page, row: int) -> int:
+    """The row of `after` that is as far into the same section."""
+    sections = [start for start in before.headings if start <= row]
+    if not sections or len(before.headings) != len(after.headings):
+        return round(row * after.height / max(1, before.height))
+    index = len(sections) - 1
+    ends = [*before.headings[index + 1 :], before.height][0], [*after.headings[index + 1 :], after.height][0]
+    start, new_start = before.headings[index], after.headings[index]
+    return new_start + round((row - start) * (ends[1] - new_start) / max(1, ends[0] - start))

@@ -1,0 +1,146 @@
+"""The two lines above the tables: what is planned or how far the run is, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.style import Style
+from rich.text import Text
+from textual.strip import Strip
+from textual.widget import Widget
+
+from arena_tui.progress_display import clock
+from arena_tui.safe_text import printable
+from arena_tui.session import ArenaSession
+from arena_tui.theme import Inks
+from arena_tui.widgets.bars import bar, short_number
+from engine.work.progress import Pace, RunState
+
+if TYPE_CHECKING:
+    from arena_tui.estimate import Estimate
+    from engine.work.survey import Survey
+
+_BAR = 20
+
+
+class RunSummary(Widget):
+    """Two lines of text, painted only when they change."""
+
+    DEFAULT_CSS = """
+    RunSummary { height: 2; padding: 0 1; background: $background; color: $foreground; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: tuple[Text, Text] = Text(), Text()
+
+    def show(self, first: Text, second: Text) -> None:
+        if (first, second) != self._lines:
+            self._lines = first, second
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        line = self._lines[y].copy() if y < len(self._lines) else Text()
+        line.truncate(width, overflow="ellipsis")
+        strip = Strip([segment for segment in line.render(self.app.console) if segment.text != "\n"])
+        return strip.adjust_cell_length(width).apply_style(self.rich_style)
+
+
+def summary(session: ArenaSession, state: RunState, speed: Pace | None, width: int, ink: Inks) -> tuple[Text, Text]:
+    """The two lines for a session as it stands."""
+    if session.status == "opening" or (session.plan is None and session.run is None):
+        return Text("reading the config and the bench ..."), Text()
+    if session.status == "following":
+        return _progress(state, speed, width, ink), _following(session, ink)
+    if session.status in ("running", "paused", "stopping"):
+        return _progress(state, speed, width, ink), _doing(session, state, ink)
+    if session.run is not None or state.phase != "planning":
+        return _ended(state, ink), _what_next(session, state, ink)
+    return _planned(session.plan, session.estimate, ink)
+
+
+def _planned(plan: Survey | None, estimate: Estimate | None, ink: Inks) -> tuple[Text, Text]:
+    tasks = (*plan.answers, *plan.judgments) if plan else ()
+    if not tasks:
+        return Text("Nothing to do: the config names no model to answer or to judge."), Text()
+    calls = plan.calls if plan else 0
+    if not calls:
+        return Text("Everything is there: no call to make.", ink.good), _keys("s", "start anyway", "2", "leaderboard")
+    prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
+    first = Text.assemble(
+        ("Plan: ", ink.strong),
+        (f"{calls} calls", ink.strong),
+        f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens",
+    )
+    if estimate is not None:
+        first.append(f", {about(estimate)}")
+    return first, _keys("s", "start", "Enter", "details")
+
+
+def about(estimate: Estimate) -> str:
+    """How long it will take, and what that rests on."""
+    return f"about {clock(max(1.0, estimate.seconds))} {estimate.basis}"
+
+
+def _progress(state: RunState, speed: Pace | None, width: int, ink: Inks) -> Text:
+    tasks = [task for key, task in state.tasks.items() if key.stage == state.phase] or list(state.tasks.values())
+    total = sum(task.total for task in tasks)
+    there = min(total, sum(task.cached + task.done for task in tasks))
+    line = Text.assemble((f"{state.phase} {there}/{total} ", ink.strong))
+    if width >= 100:
+        line.append_text(bar(there / total if total else 0.0, _BAR, ink)).append(" ")
+    if total:
+        line.append(f"{there / total:.0%}")
+    if speed is not None:
+        line.append(
+            f" · {short_number(speed.calls_per_second)} calls/s · {short_number(speed.tokens_per_second)} tok/s"
+        )
+        line.append(f" · ETA {clock(speed.eta) if speed.eta is not None else '-'}")
+    return line
+
+
+def _doing(session: ArenaSession, state: RunState, ink: Inks) -> Text:
+    counts = f"{state.in_flight} in flight"
+    retries = sum(endpoint.retries for endpoint in state.endpoints.values())
+    line = Text.assemble((counts, ink.muted), (f" · {retries} tried again" if retries else "", ink.muted))
+    if state.failed:
+        line.append(f" · {state.failed} failed", ink.bad)
+    if session.status == "paused":
+        line.append(" · PAUSED: nothing new is started; p goes on", ink.warning)
+    elif session.status == "stopping":
+        line.append(" · STOPPING: calls in flight may finish; x again stops at once", ink.warning)
+    elif session.retries_failed:
+        line.append(" · what failed is tried again at the end", ink.muted)
+    return line
+
+
+def _following(session: ArenaSession, ink: Inks) -> Text:
+    who = session.writer.title if session.writer else ""
+    return Text(f"Read-only: {printable(who)}", ink.warning)
+
+
+def _ended(state: RunState, ink: Inks) -> Text:
+    word = {"done": "Done", "failed": "Ended, not all of it", "interrupted": "Stopped"}.get(state.phase, state.phase)
+    seconds = max(0.0, state.ended_at - state.started_at) if state.started_at else 0.0
+    made, cached = (sum(getattr(t, name) for t in state.tasks.values()) for name in ("done", "cached"))
+    line = Text.assemble((f"{word}: ", ink.strong), f"{made} records made in {clock(seconds)}, {cached} were there")
+    line.append(f", {state.calls} calls, {short_number(state.completion_tokens)} tokens generated")
+    if state.failed:
+        line.append(f", {state.failed} failed", ink.bad)
+    return line
+
+
+def _what_next(session: ArenaSession, state: RunState, ink: Inks) -> Text:
+    if state.failed:
+        return _keys("r", "try again what failed", "Enter", "on a line of the log: why", "2", "leaderboard")
+    if state.phase == "interrupted":
+        return _keys("s", "go on from here", "2", "leaderboard")
+    return _keys("2", "leaderboard", "3", "judgments", "s", "plan again")
+
+
+def _keys(*pairs: str) -> Text:
+    line = Text()
+    for key, does in zip(pairs[::2], pairs[1::2], strict=True):
+        line.append("   " if line.plain else "").append(key, Style(bold=True)).append(f" {does}")
+    return line
