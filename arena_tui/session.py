@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.bench import Bench
     from engine.config.model import Config
     from engine.results import JudgedBench
+    from engine.review.library import Library
     from engine.run import Run
     from engine.work.survey import Scope, Survey
 
@@ -57,6 +58,7 @@ class ArenaSession:
         self._problems: list[ArenaError] = []
         self._stack = AsyncExitStack()
         self._judged = JudgedCache()
+        self._library: Library | None = None
 
     # -- opening and closing
 
@@ -232,6 +234,15 @@ class ArenaSession:
         return await self._judged.load(
             self.bench, judges or self.config.judge.model, baseline or self.config.judge.baseline
         )
+
+    @property
+    def library(self) -> Library:
+        """The judgments of the bench, for reading them one by one."""
+        if self._library is None or self._library.bench is not self.bench:
+            from engine.review.library import Library
+
+            self._library = Library(self.bench, self.config.judge.baseline)
+        return self._library
 
     # -- inside
 
