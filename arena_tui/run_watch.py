@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from engine.events import CallEnded, CallRetried, Event, Notice, RecordFailed, TaskKey
+from engine.events import CallEnded, CallRetried, Event, Notice, RecordFailed, RunEnded, StageStarted, TaskKey
 from engine.work.progress import EndpointKey
 
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -55,6 +55,10 @@ class RunWatch:
             self._keep_failure(event)  # type: ignore[arg-type]
         elif kind is Notice:
             self.note(event.level, event.text, event.at)  # type: ignore[union-attr]
+        elif kind is StageStarted:
+            self.note("info", f"{event.stage} begin", event.at)  # type: ignore[union-attr]
+        elif kind is RunEnded:
+            self.note("info", f"the run has ended: {event.outcome}", event.at)  # type: ignore[union-attr]
 
     def note(self, level: Level, text: str, at: float | None = None) -> None:
         """Add a notice of the UI's own."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from engine.events import TaskKey
-from engine.work.progress import EndpointKey, Pace, RunState, pace
+from engine.work.progress import EndpointKey, EndpointState, Pace, RunState, TaskState, pace
 
 WINDOW_SECONDS = 8.0  # over which speeds are averaged
 
@@ -22,6 +22,9 @@ class Speed(msgspec.Struct, frozen=True):
     eta: float | None = None
 
 
+_NO_TASK, _NO_TRAFFIC = TaskState(), EndpointState()
+
+
 class SpeedGauge:
     """Turns the states of one run that it is shown into speeds over the last seconds."""
 
@@ -32,6 +35,8 @@ class SpeedGauge:
     def pace(self, state: RunState) -> Pace:
         """Look at `state`, and tell how fast the whole run goes."""
         now = self._clock()
+        if self._seen and self._seen[-1][1].phase != state.phase:  # another stage goes at another speed
+            self._seen = deque([self._seen[-1]])
         self._seen.append((now, state))
         while len(self._seen) > 2 and now - self._seen[1][0] > WINDOW_SECONDS:
             self._seen.popleft()
@@ -42,9 +47,9 @@ class SpeedGauge:
         """Of one task, in the state that was looked at last."""
         before, seconds = self._window()
         after = self._seen[-1][1].tasks.get(key)
-        was = before.tasks.get(key)
-        if after is None or was is None or seconds <= 0:
+        if after is None or seconds <= 0:
             return Speed()
+        was = before.tasks.get(key, _NO_TASK)
         records = (after.done + after.failed - was.done - was.failed) / seconds
         return Speed(
             (after.calls - was.calls) / seconds,
@@ -58,9 +63,8 @@ class SpeedGauge:
         after = self._seen[-1][1].endpoints.get(key)
         if after is None or seconds <= 0:
             return Speed()
-        was = before.endpoints.get(key)
-        calls, tokens = (was.calls, was.completion_tokens) if was else (0, 0)
-        return Speed((after.calls - calls) / seconds, (after.completion_tokens - tokens) / seconds)
+        was = before.endpoints.get(key, _NO_TRAFFIC)
+        return Speed((after.calls - was.calls) / seconds, (after.completion_tokens - was.completion_tokens) / seconds)
 
     def _window(self) -> tuple[RunState, float]:
         """The oldest state that counts, and how long before the latest one it was seen."""

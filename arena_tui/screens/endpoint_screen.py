@@ -30,15 +30,14 @@ class EndpointScreen(ModalScreen[None]):
     EndpointScreen {
         Horizontal { height: 1; margin-top: 1; }
         Label { width: 34; }
-        Input { width: 16; height: 1; border: none; padding: 0 1; background: $panel; }
-        Input:focus { text-style: bold; background: $panel; }
+        Input { width: 16; background: $panel; }
         #wrong { color: $ink-bad; height: auto; margin-top: 1; }
     }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Leave as it is"),
-        Binding("enter", "apply", "Apply"),
+        Binding("enter", "apply", "Apply", priority=True),
         Binding("down,tab", "app.focus_next", "Next field", show=False),
         Binding("up", "app.focus_previous", "Previous field", show=False),
     ]
@@ -56,15 +55,12 @@ class EndpointScreen(ModalScreen[None]):
             yield Static(facts_text(_facts(self._row)))
             with Horizontal():
                 yield Label("Calls in flight at each endpoint")
-                yield Input(str(self._entry.parallel), id="parallel")
+                yield Input(str(self._entry.parallel), id="parallel", compact=True)
             with Horizontal():
                 yield Label("Calls started per second")
-                yield Input(rate, placeholder="no bound", id="rate")
+                yield Input(rate, placeholder="no bound", id="rate", compact=True)
             yield Static(id="wrong")
-        yield KeyBar()
-
-    def on_input_submitted(self) -> None:
-        self.action_apply()
+        yield KeyBar(help=False)
 
     def action_apply(self) -> None:
         wrong = self.query_one("#wrong", Static)

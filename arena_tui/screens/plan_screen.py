@@ -62,6 +62,8 @@ class PlanScreen(ModalScreen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
+        if self._session.run is not None:  # what it made is not in the plan that it followed
+            self.run_worker(self._plan(self._session.scope), exclusive=True, exit_on_error=False)
         self._show()
         self.query_one("#choices", VirtualList).styles.height = len(list(self._lines()))
 
@@ -113,7 +115,7 @@ class PlanScreen(ModalScreen[None]):
         prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
         text.append(f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens")
         if estimate is not None and plan.calls:
-            text.append(f",\n{about(estimate)}")
+            text.append(f", {about(estimate)}")
         if pending := sum(task.pending for task in tasks):
             text.append(f".\n{pending} judgments wait for answers; their tokens are not counted yet")
         return text.append(".\n")

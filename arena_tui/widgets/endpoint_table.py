@@ -108,8 +108,8 @@ class EndpointTable(VirtualList[EndpointRow]):
                 Column(
                     "p95", lambda row, _: short_seconds(row.latency and row.latency[1]), width=5, right=True, need=7
                 ),
-                Column("calls/s", lambda row, _: short_number(row.speed.calls), width=7, right=True, need=3),
-                Column("tok/s", lambda row, _: short_number(row.speed.tokens), width=5, right=True, need=2),
+                Column("calls/s", lambda row, _: _speed(row.speed.calls), width=7, right=True, need=3),
+                Column("tok/s", lambda row, _: _speed(row.speed.tokens), width=5, right=True, need=2),
                 Column("state", self._health, width=9, need=8),
             ]
         )
@@ -118,6 +118,7 @@ class EndpointTable(VirtualList[EndpointRow]):
             key=lambda row: row.key,
             header=self._columns.header,
             empty="no model of the config has an endpoint: only what is on disk can be rated",
+            follow_top=True,
             id="endpoints",
         )
 
@@ -140,6 +141,10 @@ def _cache_use(row: EndpointRow) -> float | None:
 
 def _prefix_hits(row: EndpointRow) -> float | None:
     return row.server.prefix_hit_rate if row.server else None
+
+
+def _speed(per_second: float) -> str:
+    return short_number(per_second) if per_second else ""
 
 
 def _waiting(row: EndpointRow) -> str:

@@ -29,8 +29,10 @@ class KeyBar(Widget):
     }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, help: bool = True) -> None:
+        """`help` False leaves `?` out, for a screen where it is typed into a field."""
         super().__init__()
+        self._ends_with = [_HELP] if help else []
         self._keys: tuple[tuple[str, str, str], ...] = ()  # as shown, what it does, as Textual calls it
 
     def on_mount(self) -> None:
@@ -66,14 +68,14 @@ class KeyBar(Widget):
     def _fitting(self) -> list[tuple[str, str, str]]:
         """The keys from the left as far as there is room, then `?` as the last of all."""
         keys = [key for key in self._keys if key[2] != _HELP[2]]
-        room = self.size.width - 1 - _width(_HELP)
+        room = self.size.width - 1 - sum(map(_width, self._ends_with))
         fitting = []
         for key in keys:
             room -= _width(key)
             if room < 0:
                 break
             fitting.append(key)
-        return [*fitting, _HELP]
+        return [*fitting, *self._ends_with]
 
 
 def _width(key: tuple[str, str, str]) -> int:

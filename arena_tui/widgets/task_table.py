@@ -69,6 +69,7 @@ class TaskTable(VirtualList[TaskRow]):
             key=lambda row: row.key,
             header=self._header_line,
             empty="reading the bench ...",
+            follow_top=True,
             id="tasks",
         )
 
@@ -130,15 +131,19 @@ def _plan_columns() -> list[Column[TaskRow]]:
         Column("stale", lambda row, _: str(row.task.stale), width=5, right=True, need=3),
         Column("no verdict", lambda row, _: str(row.plan.unparsed if row.plan else 0), width=10, right=True, need=2),
         Column("calls", lambda row, _: str(row.plan.calls if row.plan else 0), width=6, right=True, need=9),
-        Column("prompt tok", lambda row, _: f"~{_tokens(row.plan, 'prompt')}", width=10, right=True, need=5),
-        Column("output tok", lambda row, _: f"≤{_tokens(row.plan, 'output')}", width=10, right=True, need=4),
+        Column("prompt tok", lambda row, _: _tokens(row.plan, "~", "prompt_tokens"), width=10, right=True, need=5),
+        Column(
+            "output tok", lambda row, _: _tokens(row.plan, "≤", "max_completion_tokens"), width=10, right=True, need=4
+        ),
     ]
 
 
-def _tokens(plan: TaskPlan | None, which: str) -> str:
-    if plan is None:
+def _tokens(plan: TaskPlan | None, sign: str, which: str) -> str:
+    """Of what can be counted: judgments of answers that are not there yet cannot."""
+    if plan is None or not plan.calls:
         return "0"
-    return short_number(plan.prompt_tokens if which == "prompt" else plan.max_completion_tokens)
+    tokens = getattr(plan, which)
+    return f"{sign}{short_number(tokens)}" if tokens else "-"
 
 
 def _share(row: TaskRow) -> float:
