@@ -100,8 +100,11 @@ def _style(ratings: Ratings) -> Iterator[str]:
         return
     if style.unknown:
         yield f"{style.unknown} games are left out of the style control: not both of their answers are here."
-    if not style.covariates:
-        return
+    if style.weak:
+        yield (
+            "The style of the answers hardly varies within the models, so it cannot be told apart from their strength: "
+            "do not rely on the scores that control for it."
+        )
     apart = np.abs(100.0 * (ratings.rate - style.same_style))
     if np.nanmax(apart) > _FAR_FROM_SAME_STYLE:
         yield (

@@ -27,12 +27,13 @@ from engine.ratings.bootstrap import interval, question_draws
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
 from engine.ratings.estimate import RatingOptions, Ratings, open_limits, require_rateable
 from engine.ratings.outcomes import OutcomeTable, outcome_table
-from engine.ratings.style_fit import StyleDesign, fit_once, fit_resamples
+from engine.ratings.style_fit import PRECISION, StyleDesign, fit_once, fit_resamples, least_information
 
 STYLE_WORDS = ("length", "markdown")
 COVARIATES = ("length", "headers", "lists", "bold")
 _OF_WORD = {"length": (0,), "markdown": (1, 2, 3)}
 _NO_SPREAD = 1e-9
+_WEAK = 10.0  # times what the prior says: below that the prior has a word in the weights
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class StyleControl:
         covariates: their weights. One that never varies is left out.
         same_style, lower, upper: [M] win rates, and 95 % limits, if all answers had the style of the baseline's.
         unknown: games left out because the length of an answer is not known.
+        weak: whether style varies too little within the models to be told apart from their strength.
     """
 
     words: tuple[str, ...]
@@ -90,6 +92,7 @@ class StyleControl:
     lower: FloatArray
     upper: FloatArray
     unknown: int
+    weak: bool
 
 
 def style_differences(mine: FloatArray, theirs: FloatArray) -> FloatArray:
@@ -110,8 +113,7 @@ def rate_with_style(battles: Battles, options: RatingOptions, words: Collection[
     As in v2, the score is the win rate at the mean style difference; where there are games between other pairs than
     model and baseline that mean has no direction, and the score is the win rate at equal style.
 
-    Raises RatingError where `rate_battles` does, and when no style is known, none of it varies, or it cannot be told
-    apart from the strength of the models.
+    Raises RatingError where `rate_battles` does, and when no style is known or none of it varies.
     """
     chosen = [column for word in STYLE_WORDS if word in words for column in _OF_WORD[word]]
     if options.ci != "question":
@@ -129,11 +131,7 @@ def rate_with_style(battles: Battles, options: RatingOptions, words: Collection[
     plain = win_rates(table)
     finite = (plain > 0.0) & (plain < 1.0)
     theta, gamma = fit_once(design, finite)
-    if not np.all(np.abs(gamma) < 30.0):
-        raise RatingError(
-            "Style alone decides every game, so its weight has no finite value",
-            "Judge more questions, or leave --style out.",
-        )
+    weak = least_information(design, finite, theta, gamma) < _WEAK * PRECISION
 
     times = np.concatenate([*question_draws(len(table.won), options.rounds, options.seed)])
     resampled_plain = resampled_win_rates(table, times @ table.won, times @ table.total, plain)
@@ -167,6 +165,7 @@ def rate_with_style(battles: Battles, options: RatingOptions, words: Collection[
         same_lower,
         same_upper,
         int(np.sum(~known)),
+        weak,
     )
     return Ratings(used.models, rate, lower, upper, resampled, used, table, control)
 

@@ -2,8 +2,13 @@
 
     P(model j beats opponent i on question q) = sigmoid(theta_j - theta_i + gamma . z_qij)
 
-Ties are half a win for each. One fit is scikit-learn's unpenalised logistic regression on rows summed per question and
-pair; many resamples are Newton's method on all of them at once. The likelihood is concave, so both find its maximum.
+Ties are half a win for each. One fit is scikit-learn's logistic regression on rows summed per question and pair; many
+resamples are Newton's method on all of them at once. The likelihood is concave, so both find its maximum.
+
+Strengths are not penalised. The weights of covariates with deviation 1 have a normal prior of deviation 2: one
+deviation of style that turns even odds into 7 to 1 would be enormous. On a few hundred questions it moves no score by
+0.01 points; where style hardly varies within a model, it keeps the weights from running away, and `least_information`
+tells of it.
 """
 
 from __future__ import annotations
@@ -18,9 +23,9 @@ from engine.ratings.outcomes import OutcomeTable
 _MAX_ITERATIONS = 40
 _GRADIENT_TOLERANCE = 1e-8  # points, relative to all points of the resample
 _LONGEST_STEP = 2.0  # in logits: far from the maximum a full Newton step can overshoot it
-_RIDGE = 1e-9  # keeps a resample solvable in which a covariate happens to be constant
+PRECISION = 1.0 / 2.0**2  # of the prior of a weight
 _CELLS_AT_ONCE = 4_000_000  # of the array resamples x questions x pairs: 32 MB
-_RUNAWAY = 30.0  # logits: a covariate that parts wins from losses has no finite weight
+_UNPENALISED = 1e3  # strengths are fitted in thousandths, which leaves their penalty at a millionth of the weights'
 
 
 @dataclass(frozen=True)
@@ -58,17 +63,36 @@ def fit_once(design: StyleDesign, finite: BoolArray) -> tuple[FloatArray, FloatA
     free = finite.copy()
     free[table.baseline] = False
     question, pair = np.nonzero((table.total > 0) & finite[table.pairs].all(axis=1))
-    rows = np.concatenate([design.pair_signs[pair][:, free], design.covariates[question, pair]], axis=1)
+    strengths = _UNPENALISED * design.pair_signs[pair][:, free]
+    rows = np.concatenate([strengths, design.covariates[question, pair]], axis=1)
     won, total = table.won[question, pair], table.total[question, pair]
-    fit = LogisticRegression(C=np.inf, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=200)
+    fit = LogisticRegression(C=1.0 / PRECISION, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=200)
     fit.fit(
         np.concatenate([rows, rows]),
         np.repeat([1, 0], len(rows)),
         sample_weight=np.concatenate([won, total - won]),
     )
     theta = np.zeros(len(table.models))
-    theta[free] = fit.coef_[0][: free.sum()]
+    theta[free] = _UNPENALISED * fit.coef_[0][: free.sum()]
     return theta, fit.coef_[0][free.sum() :].astype(np.float64)
+
+
+def least_information(design: StyleDesign, finite: BoolArray, theta: FloatArray, gamma: FloatArray) -> float:
+    """How much the games tell of the weights, beside the strengths, in the direction in which they tell least.
+
+    The smallest eigenvalue of the information on the weights, with the strengths profiled out; comparable with
+    `PRECISION`, the information of the prior.
+    """
+    table, signs = design.table, design.pair_signs
+    models = signs.shape[1]
+    covariates = np.where((table.total > 0)[:, :, None], design.covariates, 0.0)
+    gap = signs @ theta + covariates @ gamma
+    rate = 0.5 * (1.0 + np.tanh(0.5 * gap))
+    spread = table.total * rate * (1.0 - rate) * finite[table.pairs].all(axis=1)
+    curvature = _curvature(spread[None], signs, _products(covariates))[0]
+    beside = curvature[models:, :models]
+    profile = curvature[models:, models:] - beside @ np.linalg.pinv(curvature[:models, :models]) @ beside.T
+    return float(np.linalg.eigvalsh(profile).min())
 
 
 def fit_resamples(
@@ -120,6 +144,7 @@ def _fit_chunk(
         gradient = np.concatenate(
             [surplus.sum(axis=1) @ signs, np.einsum("rqp,qpf->rf", surplus, covariates, optimize=True)], axis=1
         )
+        gradient[:, models:] -= PRECISION * gamma
         gradient *= movable[working]
         unfinished = np.abs(gradient).max(axis=1) > _GRADIENT_TOLERANCE * scale[working]
         if not unfinished.any():
@@ -127,9 +152,8 @@ def _fit_chunk(
             break
         working, gradient = working[unfinished], gradient[unfinished]
         spread = (drawn * table.total * rate * (1.0 - rate))[unfinished]
-        beta[working] += _step(_curvature(spread, signs, products), gradient, movable[working])
+        beta[working] += _step(_curvature(spread, signs, products), gradient, movable[working], models)
     beta[working] = np.nan
-    beta[np.abs(beta[:, models:]).max(axis=1, initial=0.0) > _RUNAWAY] = np.nan
     return beta[:, :models], beta[:, models:]
 
 
@@ -157,11 +181,12 @@ def _curvature(spread: FloatArray, signs: FloatArray, products: FloatArray) -> F
     return matrix
 
 
-def _step(curvature: FloatArray, gradient: FloatArray, movable: BoolArray) -> FloatArray:
+def _step(curvature: FloatArray, gradient: FloatArray, movable: BoolArray, models: int) -> FloatArray:
     """The Newton step for what is movable, no longer than `_LONGEST_STEP` in any of it."""
     diagonal = np.arange(gradient.shape[1])
     system = curvature * (movable[:, :, None] & movable[:, None, :])
-    system[:, diagonal, diagonal] += np.where(movable, _RIDGE, 1.0)
+    system[:, diagonal, diagonal] += np.where(movable, 1e-12, 1.0)
+    system[:, diagonal[models:], diagonal[models:]] += PRECISION
     step: FloatArray = np.linalg.solve(system, gradient[:, :, None])[:, :, 0].astype(np.float64)
     longest: FloatArray = np.abs(step).max(axis=1, keepdims=True)
     return step * (_LONGEST_STEP / np.maximum(longest, _LONGEST_STEP))

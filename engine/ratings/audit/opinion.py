@@ -67,10 +67,10 @@ def findings(audit: JudgeAudit, agreements: Sequence[JudgeAgreement]) -> list[Fi
 
 def opinion(found: Iterable[Finding]) -> Opinion:
     """The worst finding decides; what could not be looked at is said."""
-    topics: dict[Level, list[str]] = {"good": [], "care": [], "bad": [], "unknown": []}
+    worst: dict[str, Level] = {}
     for finding in found:
-        if finding.topic not in topics[finding.level]:
-            topics[finding.level].append(finding.topic)
+        worst[finding.topic] = worse(worst.get(finding.topic, "unknown"), finding.level)
+    topics = {level: [topic for topic, its in worst.items() if its == level] for level in ("care", "bad", "unknown")}
     untested = f" Not known: {joined(topics['unknown'])}." if topics["unknown"] else ""
     if topics["bad"]:
         care = f" Beside that, care is needed with {joined(topics['care'])}." if topics["care"] else ""

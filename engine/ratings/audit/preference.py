@@ -45,6 +45,8 @@ def preference_report(
     except RatingError as error:
         return PreferenceReport(longer, [], f"{error.title}.")
     assert ratings.style is not None
+    if ratings.style.weak:
+        return PreferenceReport(longer, [], "Style hardly varies within the models.")
     questions = int(np.count_nonzero(ratings.table.total.sum(axis=1)))
     gains = [StyleGain(covariate.name, _gain(covariate, questions)) for covariate in ratings.style.covariates]
     return PreferenceReport(longer, gains)

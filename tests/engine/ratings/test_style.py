@@ -108,9 +108,9 @@ def test_the_score_is_that_of_the_mean_difference_in_style_as_in_arena_hard_auto
     expected = 1 / (1 + np.exp(-fit.coef_[0][: len(MODELS) - 1]))
 
     controlled = rate_with_style(battles, options(10), ["length", "markdown"], counts)
-    assert controlled.rate[1:] == pytest.approx(expected, abs=1e-5)
+    assert controlled.rate[1:] == pytest.approx(expected, abs=2e-4)
     assert controlled.style is not None
-    assert [each.weight for each in controlled.style.covariates] == pytest.approx(fit.coef_[0][-2:], abs=1e-4)
+    assert [each.weight for each in controlled.style.covariates] == pytest.approx(fit.coef_[0][-2:], abs=2e-3)
 
 
 def _design(battles: Battles, counts: StyleCounts, baseline: str) -> StyleDesign:
@@ -177,6 +177,19 @@ def test_games_whose_answers_are_not_here_are_left_out_and_counted() -> None:
     assert controlled.style is not None
     assert controlled.style.unknown == 20
     assert len(controlled.battles) == len(battles)
+
+
+def test_style_that_goes_with_the_model_is_not_taken_for_a_taste_of_the_judge() -> None:
+    """Every answer of a model has the same length, so the games cannot tell length from strength."""
+    battles, counts = simulate(100, length_taste=0.0, bold_taste=0.0, seed=12)
+    constant = np.broadcast_to(counts.counts.mean(axis=0), counts.counts.shape)
+    controlled = rate_with_style(battles, options(50), ["length"], StyleCounts(counts.questions, MODELS, constant))
+    assert controlled.style is not None
+    assert controlled.style.weak
+    assert 100 * controlled.rate == pytest.approx(100 * rate_battles(battles, options(50)).rate, abs=1.0)
+    varied = rate_with_style(battles, options(50), ["length"], counts)
+    assert varied.style is not None
+    assert not varied.style.weak
 
 
 def test_style_that_cannot_be_controlled_is_told() -> None:
