@@ -87,11 +87,9 @@ async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> li
         if report.ok:
             version = f"vLLM {report.version}, " if report.version else ""
             context = f", context {report.max_model_len} tokens" if report.max_model_len else ""
-            checks.append(
-                Check("ok", subject, f"{endpoint.base_url}: {version}{report.seconds * 1000:.0f} ms{context}")
-            )
+            checks.append(Check("ok", subject, f"{report.url}: {version}{report.seconds * 1000:.0f} ms{context}"))
         else:
-            checks.append(Check("problem", subject, f"{endpoint.base_url}: {report.error}", report.hint))
+            checks.append(Check("problem", subject, f"{report.url}: {report.error}", report.hint))
     return checks
 
 
