@@ -102,7 +102,9 @@ class PlanScreen(ModalScreen[None]):
         warnings = [f"! {warning}" for warning in plan.warnings[:4]] if plan else []
         if plan and len(plan.warnings) > len(warnings):
             warnings.append(f"! and {len(plan.warnings) - len(warnings)} more, which the log tells when the run begins")
-        self.query_one("#cautions", Static).update(Text(printable("\n".join(warnings)), inks(self.app).warning))
+        cautions = self.query_one("#cautions", Static)
+        cautions.update(Text(printable("\n".join(warnings)), inks(self.app).warning))
+        cautions.display = bool(warnings)
 
     def _told(self) -> Text:
         plan, estimate = self._session.plan, self._session.estimate

@@ -72,7 +72,7 @@ class RunScreen(ArenaScreen):
             tasks.show_progress(task_rows(state, gauge or self._gauge))
         endpoints = endpoint_rows(session, state, gauge)
         table = self.query_one(EndpointTable)
-        table.styles.height = min(max(len(endpoints), _LEAST_ROWS), _MOST_ROWS, max(2, self.size.height // 4)) + 1
+        table.styles.height = min(max(len(endpoints), _LEAST_ROWS), _MOST_ROWS, max(2, self.size.height // 5)) + 1
         table.set_rows(endpoints)
         self.query_one(GpuLines).show(session.gpus.gpus)
         log = session.watch, session.watch.version

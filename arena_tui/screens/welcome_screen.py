@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _INTRODUCTION = """Is this checkpoint better than the last one, by how much, and can I trust that?
 
-arena-tui asks models the questions of a bench, has a judge compare each answer with a baseline's, and rates them.
-There is no config.toml in this folder yet."""
+arena-tui asks models the questions of a bench, has a judge compare each answer with a baseline's, and rates them with honest intervals.
+
+There is no config.toml in this folder yet. The demo shows the whole job with simulated models on this machine and
+writes only to data/demo. Benches and configs of arena-hard are brought in with arena-tui import."""
 
 
 class _Choice(NamedTuple):
@@ -32,9 +34,9 @@ class _Choice(NamedTuple):
 
 
 _CHOICES = (
-    _Choice("demo", "d  Try the demo", "simulated models and judge on this machine; writes only to data/demo"),
-    _Choice("write_config", "w  Write config.toml", "a commented one to edit, and two starter benches"),
-    _Choice("app.quit", "q  Quit", "arena-tui import FOLDER brings in an existing bench or config"),
+    _Choice("demo", "d  Try the demo", "simulated; needs nothing"),
+    _Choice("write_config", "w  Write config.toml", "to edit, with starter benches"),
+    _Choice("app.quit", "q  Quit", "see arena-tui import --help"),
 )
 
 

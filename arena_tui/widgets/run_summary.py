@@ -73,9 +73,8 @@ def _planned(plan: Survey | None, estimate: Estimate | None, ink: Inks) -> tuple
         (f"{calls} calls", ink.strong),
         f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens",
     )
-    if estimate is not None:
-        first.append(f", {about(estimate)}")
-    return first, _keys("s", "start", "Enter", "details")
+    keys = _keys("s", "start", "Enter", "details")
+    return first, Text.assemble(about(estimate).capitalize(), "   ", keys) if estimate else keys
 
 
 def about(estimate: Estimate) -> str:

@@ -195,7 +195,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
             self.post_message(self.Highlighted(self, after, self.row))
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self._width
         if y < self._header_lines and self._header is not None:
             style = self.get_component_rich_style("virtual-list--header")
             return self._strip(self._header(max(1, width - GUTTER)), " " * GUTTER, width).apply_style(style)
@@ -209,6 +209,11 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
             return _marked(line, _CURSOR).apply_style(self.get_component_rich_style("virtual-list--cursor"))
         style = self.get_component_rich_style("virtual-list--cursor-elsewhere")
         return _marked(line, _CURSOR_ELSEWHERE).apply_style(style)
+
+    @property
+    def _width(self) -> int:
+        """Columns without the scrollbar."""
+        return self.scrollable_content_region.width
 
     @property
     def _header_lines(self) -> int:
@@ -233,12 +238,12 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         before, self._lines = self._lines, {}
         first = self.scroll_offset.y
         for index in range(first, min(first + self._rows_in_view, len(self._rows))):
-            span = _changed_span(before[index], self._line(index)) if index in before else (0, self.size.width)
+            span = _changed_span(before[index], self._line(index)) if index in before else (0, self._width)
             if span is not None:
                 self.refresh(Region(span[0], index - first + self._header_lines, span[1] - span[0], 1))
 
     def _line(self, index: int) -> Strip:
-        width = self.size.width
+        width = self._width
         if self._painted_for != (width,):
             self._painted_for = (width,)
             self._lines = {}
@@ -261,7 +266,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
     def _refresh_row(self, index: int) -> None:
         y = index - self.scroll_offset.y + self._header_lines
         if self._header_lines <= y < self.size.height:
-            self.refresh(Region(0, y, self.size.width, 1))
+            self.refresh(Region(0, y, self._width, 1))
 
     def _keep_in_view(self, index: int) -> None:
         first, seen = self.scroll_offset.y, self._rows_in_view
