@@ -4,7 +4,8 @@
 
 Each side is a process of its own against the same local server (a third process). `bare` sends the same judge prompts
 from 64 workers and reads the replies; `engine` is `engine.run.Run` with its bench, caches and events.
-CPU is that of the client process from its first call to its last byte on disk. Prints one table; judges nothing.
+CPU is that of the client process from its first call to its last byte on disk. "slots full" is the share of the time in
+which all 64 slots were taken; "requests out" and "at the server" are means over time, seen from either end.
 """
 
 from __future__ import annotations
@@ -49,11 +50,12 @@ def compare(latency: float, calls: int, rounds: int) -> None:
         for side, results in sides.items():
             results.append(measure(side, latency, calls))
     print(f"\nlatency {latency * 1000:.0f} ms, {PARALLEL} in flight, {calls} calls, {rounds} rounds (medians)")
-    print(f"{'':8}{'CPU ms/call':>12}{'calls/s':>10}{'slots full':>12}{'server: mean in flight':>24}")
+    print(f"{'':8}{'CPU ms/call':>12}{'calls/s':>10}{'slots full':>12}{'requests out':>14}{'at the server':>15}")
     for side, results in sides.items():
         row = {key: statistics.median(result[key] for result in results) for key in results[0]}
         full = f"{row['full']:.1%}" if row["full"] else "-"
-        print(f"{side:8}{row['cpu_ms']:12.3f}{row['per_second']:10.0f}{full:>12}{row['held']:24.1f}")
+        out = f"{row['out']:.1f}" if row["out"] else "-"
+        print(f"{side:8}{row['cpu_ms']:12.3f}{row['per_second']:10.0f}{full:>12}{out:>14}{row['held']:15.1f}")
     ratios = [e["cpu_ms"] / b["cpu_ms"] for b, e in zip(sides["bare"], sides["engine"], strict=True)]
     each = " ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"CPU, engine / bare, round by round: {each} (median {statistics.median(ratios):.2f})")
@@ -99,7 +101,7 @@ async def bare(port: int, calls: int) -> dict[str, float]:
         started, cpu = time.perf_counter(), time.process_time()
         await asyncio.gather(*(work() for _ in range(PARALLEL)))
         wall, cpu = time.perf_counter() - started, time.process_time() - cpu
-    return {"cpu_ms": cpu / len(bodies) * 1000, "per_second": len(bodies) / wall, "full": 0.0}
+    return {"cpu_ms": cpu / len(bodies) * 1000, "per_second": len(bodies) / wall, "full": 0.0, "out": 0.0}
 
 
 def judge_bodies(root: Path, calls: int) -> list[dict[str, object]]:
@@ -142,25 +144,35 @@ async def engine(port: int, calls: int) -> dict[str, float]:
             },
         }
         run = Run(parse_config(document, Path(folder) / "config.toml", {}))
-        marks: dict[str, float] = {"full": 0.0, "in_flight": 0, "since": 0.0, "ended": 0}
+        marks = {"full": 0.0, "out": 0.0, "ended": 0.0, "since": 0.0}
+        now_out = now_held = 0
 
         def watch(event: object) -> None:
+            nonlocal now_out, now_held
             now = time.perf_counter()
             if isinstance(event, CallStarted | CallEnded):
-                if marks["in_flight"] >= PARALLEL:
-                    marks["full"] += now - marks["since"]
+                spent = now - marks["since"]
+                marks["full"] += spent * (now_held >= PARALLEL)
+                marks["out"] += spent * now_out
                 marks["since"] = now
-                marks["in_flight"] += 1 if isinstance(event, CallStarted) else -1
+                now_out += 1 if isinstance(event, CallStarted) else -1
+                now_held = run.clients["judge"].in_flight
                 marks["ended"] += isinstance(event, CallEnded)
             elif isinstance(event, StageStarted):
-                marks["started"], marks["cpu"] = now, time.process_time()
+                marks["started"], marks["cpu"], marks["since"] = now, time.process_time(), now
 
         run.listen(watch)
         state = await run.execute()
+        ended = marks["since"]  # of the last call; what follows is the writer's
         wall, cpu = time.perf_counter() - marks["started"], time.process_time() - marks["cpu"]
         assert state.phase == "done", state.notices
         made = int(marks["ended"])
-    return {"cpu_ms": cpu / made * 1000, "per_second": made / wall, "full": marks["full"] / wall}
+    return {
+        "cpu_ms": cpu / made * 1000,
+        "per_second": made / wall,
+        "full": marks["full"] / (ended - marks["started"]),
+        "out": marks["out"] / (ended - marks["started"]),
+    }
 
 
 def text(rng: random.Random) -> str:

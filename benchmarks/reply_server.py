@@ -22,7 +22,7 @@ REPLY = json.dumps(
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "My final verdict is: [[A>B]]", "reasoning": None},
+                "message": {"role": "assistant", "content": "[[A>B]]", "reasoning": None},
                 "logprobs": None,
                 "finish_reason": "stop",
             }

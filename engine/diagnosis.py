@@ -76,13 +76,13 @@ def _bench_checks(config: Config) -> Iterator[Check]:
 async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> list[Check]:
     """All endpoints at once: a dead host takes seconds to tell."""
     probes = [
-        (name, endpoint, probe(session, endpoint, config.served_name(name)))
+        (name, probe(session, endpoint, config.served_name(name)))
         for name in config.models
         for endpoint in endpoints_of(config, name)
     ]
-    reports = await asyncio.gather(*(coming for _, _, coming in probes))
+    reports = await asyncio.gather(*(coming for _, coming in probes))
     checks = []
-    for (name, endpoint, _), report in zip(probes, reports, strict=True):
+    for (name, _), report in zip(probes, reports, strict=True):
         subject = f"endpoint of {name}"
         if report.ok:
             version = f"vLLM {report.version}, " if report.version else ""

@@ -25,14 +25,16 @@ _REFERENCES = re.compile(r"ref_answer_\d+|REFERENCE")
 
 def fill(template: str, question: Sequence[str], answer_a: Sequence[str], answer_b: Sequence[str]) -> str:
     """The template with every text in its places, in one pass: nothing in the texts is read as a placeholder."""
+    literals, names, places = _pieces(template)
     texts = dict(zip(_WHOLE, (_whole(turns) for turns in (question, answer_a, answer_b)), strict=True))
-    pattern, known = _parsed(template)
-    places = _turns_of(known)
-    texts |= _placed("question", 1, places, question)
-    texts |= _placed("answer", 1, places, answer_a)
-    texts |= _placed("answer", 1 + places, places, answer_b)
-    texts |= {"{{": "{", "}}": "}"}
-    return pattern.sub(lambda found: texts[found[1] or found[0]], template)
+    if places:
+        texts |= _placed("question", 1, places, question)
+        texts |= _placed("answer", 1, places, answer_a)
+        texts |= _placed("answer", 1 + places, places, answer_b)
+    parts = [literals[0]]
+    for name, literal in zip(names, literals[1:], strict=True):
+        parts += (texts[name], literal)
+    return "".join(parts)
 
 
 def problems_of(template: str) -> list[tuple[str, str]]:
@@ -66,6 +68,25 @@ def _parsed(template: str) -> tuple[re.Pattern[str], frozenset[str]]:
     is_format = re.search(r"[{}]", _KNOWN_OR_ESCAPED.sub("", template)) is None
     pattern = _KNOWN_OR_ESCAPED if is_format else _KNOWN
     return pattern, frozenset(found[1] for found in pattern.finditer(template) if found[1])
+
+
+@lru_cache(maxsize=16)
+def _pieces(template: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    """A template cut at its placeholders: what stands between them (one more than there are), their names, and for
+    how many turns its numbered places are (0: it has none). Cut once, for it is filled for every game."""
+    pattern, known = _parsed(template)
+    literals, names, at, literal = [], [], 0, ""
+    for found in pattern.finditer(template):
+        literal += template[at : found.start()]
+        at = found.end()
+        if found[1] is None:
+            literal += found[0][0]  # a doubled brace
+            continue
+        literals.append(literal)
+        names.append(found[1])
+        literal = ""
+    is_numbered = any(name not in _WHOLE for name in names)
+    return (*literals, literal + template[at:]), tuple(names), _turns_of(known) if is_numbered else 0
 
 
 def _unknown(name: str) -> tuple[str, str]:
