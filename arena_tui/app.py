@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.driver import Driver
 from textual.filter import LineFilter
 
 from arena_tui.commands_provider import ArenaCommands
@@ -42,7 +43,9 @@ class ArenaApp(App[None]):
         super().__init__()
         self.session = session
         self.leaving = False
+        self.is_hung_up = False
         self._first_mode = first_mode
+        self._was_running = False
         self._shown: tuple[object, ...] = ()
         for theme in THEMES:
             self.register_theme(theme)
@@ -56,6 +59,15 @@ class ArenaApp(App[None]):
             return list(super().get_line_filters())
         variables = self.theme_variables
         return [ColorsOff([variables[name] for name in ("block-cursor-background", "primary")])]
+
+    def get_driver_class(self) -> type[Driver]:
+        """On a terminal, one that a stalled connection cannot hold up; elsewhere Textual's choice."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from arena_tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
 
     async def on_mount(self) -> None:
         await self.switch_mode(self._first_mode)
@@ -102,6 +114,13 @@ class ArenaApp(App[None]):
             self.leaving = True
             self.run_worker(self._leave(), exit_on_error=False)
 
+    def hang_up(self) -> None:
+        """The terminal has gone away: leave without it."""
+        self.is_hung_up = True
+        if hang_up := getattr(self._driver, "hang_up", None):
+            hang_up()
+        self.leave()
+
     def _leave_if(self, agreed: bool | None) -> None:
         if agreed:
             self.leave()
@@ -119,7 +138,16 @@ class ArenaApp(App[None]):
     def _tick(self) -> None:
         while problem := self.session.take_problem():
             self.tell(problem)
+        self._show_result()
         self.repaint_state()
+
+    def _show_result(self) -> None:
+        """Show the leaderboard of a demo that has just ended, if the user still watches it run."""
+        running = self.session.is_running
+        has_ended = self._was_running and not running and self.session.state.phase == "done"
+        if has_ended and self.session.demo and self.current_mode == "run" and isinstance(self.screen, ArenaScreen):
+            self.switch_mode("leaderboard")
+        self._was_running = running
 
     def repaint_state(self) -> None:
         """Have the screen that is shown paint the state, if there is anything new."""

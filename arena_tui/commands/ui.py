@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from arena_tui import console
@@ -40,19 +40,20 @@ async def _show(invocation: Invocation, first_mode: str) -> int:
 
     session = ArenaSession(invocation)
     app = ArenaApp(session, first_mode)
-    release = _on_signals(app.leave)
+    release = _on_signals({signal.SIGTERM: app.leave, signal.SIGHUP: app.hang_up})
     try:
         await app.run_async()
-        await _outlive(app, session)
+        if app.return_code and not app.leaving and not app.is_web:
+            await _outlive(session)
     finally:
         await session.close()
         release()
     return _exit_code(app, session)
 
 
-async def _outlive(app: ArenaApp, session: ArenaSession) -> None:
+async def _outlive(session: ArenaSession) -> None:
     """A run goes on, with plain lines, when only its UI has broken."""
-    if session.is_running and session.run is not None and app.return_code:
+    if session.is_running and session.run is not None:
         from arena_tui.progress_display import PlainDisplay
 
         console.say("The terminal UI has broken off; the run goes on without it. Ctrl-C stops it.")
@@ -64,15 +65,14 @@ async def _outlive(app: ArenaApp, session: ArenaSession) -> None:
         display.close(session.state)
 
 
-def _on_signals(action: Callable[[], None]) -> Callable[[], None]:
-    """Call `action` when the program is told to end or its terminal goes away; returns what undoes it."""
+def _on_signals(actions: Mapping[signal.Signals, Callable[[], None]]) -> Callable[[], None]:
+    """Call the action of a signal when it comes; returns what undoes that."""
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    for number in signals:
+    for number, action in actions.items():
         loop.add_signal_handler(number, action)
 
     def release() -> None:
-        for number in signals:
+        for number in actions:
             loop.remove_signal_handler(number)
 
     return release
@@ -80,7 +80,8 @@ def _on_signals(action: Callable[[], None]) -> Callable[[], None]:
 
 def _exit_code(app: ArenaApp, session: ArenaSession) -> int:
     if session.state.phase == "interrupted":
-        console.say("Everything finished so far is saved. The same command goes on from here.")
+        if not app.is_hung_up:
+            console.say("Everything finished so far is saved. The same command goes on from here.")
         return console.INTERRUPTED
     if app.return_code or session.state.phase == "failed":
         return console.FAILED

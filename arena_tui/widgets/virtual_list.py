@@ -202,7 +202,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         index = y - self._header_lines + self.scroll_offset.y
         if index >= len(self._rows):
             return self._blank(width, self.empty if not self._rows and y == self._header_lines else "")
-        line = self._line(index)
+        line = self._row_strip(index)
         if index != self.cursor:
             return line.apply_style(self.rich_style)
         if self.has_focus:
@@ -238,11 +238,11 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         before, self._lines = self._lines, {}
         first = self.scroll_offset.y
         for index in range(first, min(first + self._rows_in_view, len(self._rows))):
-            span = _changed_span(before[index], self._line(index)) if index in before else (0, self._width)
+            span = _changed_span(before[index], self._row_strip(index)) if index in before else (0, self._width)
             if span is not None:
                 self.refresh(Region(span[0], index - first + self._header_lines, span[1] - span[0], 1))
 
-    def _line(self, index: int) -> Strip:
+    def _row_strip(self, index: int) -> Strip:
         width = self._width
         if self._painted_for != (width,):
             self._painted_for = (width,)
