@@ -1,0 +1,90 @@
+"""The lines above and below the answers of the review: progress, agreement with the judge, and what to press."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from arena_tui.reading.judgment_page import label_words
+from arena_tui.reviewing import Reviewing
+from arena_tui.safe_text import brief, one_line
+from arena_tui.theme import Inks
+from engine.review.agreement import Agreement
+from engine.review.comparison import Comparison
+
+_FEWEST_FOR_KAPPA = 5  # pairs; of fewer it says nothing
+
+
+def progress_line(reviewing: Reviewing, ink: Inks) -> Text:
+    """ "37 of 100 sampled", and whose review it is."""
+    progress = reviewing.progress()
+    if not progress.size:
+        return Text("There is nothing to review yet.", ink.strong)
+    line = Text.assemble((f"{progress.done:,} of {progress.size:,} sampled", ink.strong))
+    if progress.skipped:
+        line.append(f", {progress.skipped:,} skipped", ink.muted)
+    if progress.size < progress.candidates:
+        line.append(f"  from {progress.candidates:,} pairs", ink.muted)
+    line.append(f"  reviewer {one_line(reviewing.reviewer)}", ink.muted)
+    return line
+
+
+def agreement_line(reviewing: Reviewing, ink: Inks, width: int) -> Text:
+    """How often the reviewer and the judge saw the same winner, raw and beyond chance, with 95 % limits."""
+    judge = reviewing.sample.judge
+    if judge is None:
+        return Text("no judgments to agree with: labels are kept for later", ink.muted)
+    told = reviewing.agreement()
+    if told is None:
+        return Text(f"agreement with {one_line(judge)}: after the first vote", ink.muted)
+    line = Text(f"agreement with {one_line(judge)} " if width >= 80 else "agreement ", ink.muted)
+    line.append(_share(told), ink.accent).append(_kappa(told), ink.accent)
+    same_order = reviewing.agreement_on_labels()
+    if width >= 120 and same_order is not None:
+        line.append(f"  same order only {_share(same_order)}", ink.muted)
+    return line
+
+
+def waiting_line(reviewing: Reviewing, note: str, reveals: bool, ink: Inks) -> Text:
+    """What to press before the vote."""
+    if not reviewing.sample.pairs:
+        return Text("Make answers and judgments first: 1, then s. Reviewing needs answers of two models.", ink.muted)
+    if reviewing.pair is None:
+        more = "; + adds more pairs" if reviewing.sample.candidates > len(reviewing.sample.pairs) else ""
+        return Text(f"All of them are reviewed{more}; left goes back; u takes back the last one.", ink.good)
+    line = Text("Which answer is better?  a or A (much), t tie, b or B (much), s skips", ink.strong)
+    if note:
+        line.append(f"  note: {brief(note, 30)}", ink.muted)
+    if not reveals:
+        line.append("  reveal off", ink.warning)
+    return line
+
+
+def revealed_line(reviewing: Reviewing, comparison: Comparison, ink: Inks) -> Text:
+    """What was said, and what the judge says to it."""
+    said, entry = reviewing.label, reviewing.entry
+    if said is None:
+        return Text()
+    line = Text("you: ", ink.muted)
+    line.append("skipped" if said.label is None else label_words(said.label, said.game), ink.strong)
+    if entry is not None:
+        judged = entry.outcome
+        line.append("   judge: ", ink.muted).append("/".join(label or "none" for label in entry.row.labels), ink.strong)
+        line.append(f" = {judged or 'no verdict'}")
+        if said.outcome is not None and judged is not None:
+            agrees = said.outcome == judged
+            line.append("   you agree" if agrees else "   you disagree", ink.good if agrees else ink.warning)
+    if said.note:
+        line.append(f"   note: {brief(said.note, 30)}", ink.muted)
+    return line
+
+
+def _share(told: Agreement) -> str:
+    return f"{told.agreed} of {told.pairs} = {told.raw:.0%} [{told.raw_lower:.0%}, {told.raw_upper:.0%}]"
+
+
+def _kappa(told: Agreement) -> str:
+    if told.pairs < _FEWEST_FOR_KAPPA:
+        return f"  kappa after {_FEWEST_FOR_KAPPA}"
+    if told.kappa is None or told.kappa_lower is None or told.kappa_upper is None:
+        return "  kappa -"
+    return f"  kappa {told.kappa:.2f} [{told.kappa_lower:.2f}, {told.kappa_upper:.2f}]"

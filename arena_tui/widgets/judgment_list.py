@@ -1,0 +1,78 @@
+"""Judgments one under the other: whose answer, what the judge said in both games, what is peculiar about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from arena_tui.safe_text import brief, one_line
+from arena_tui.theme import inks
+from arena_tui.widgets.columns import Column, Columns
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.review.listing import Flag, Listed, Marks
+
+FLAG_WORDS: dict[Flag, str] = {"flip": "flip", "unparsed": "none", "human": "human", "language": "lang"}
+OUTCOME_MARKS = {"win": "+", "tie": "=", "loss": "-", None: "?"}
+
+
+class JudgmentList(VirtualList[Listed]):
+    """Rows of `Listed`; `marks` tells what is known of them beside the judgments."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Open")]
+
+    def __init__(self, empty: str) -> None:
+        self._columns = self._make_columns(several_judges=False)
+        super().__init__(self._judgment, key=lambda row: row.key, header=self._titles, empty=empty, id="judgments")
+        self.marks = Marks()
+        self._several_judges = False
+
+    def show(self, rows: Sequence[Listed], marks: Marks, *, several_judges: bool) -> None:
+        """Show `rows`; the cursor stays with its judgment."""
+        if several_judges != self._several_judges:
+            self._several_judges = several_judges
+            self._columns = self._make_columns(several_judges=several_judges)
+            self.repaint()
+        if marks != self.marks:
+            self.marks = marks
+            self.repaint()
+        self.set_rows(rows)
+
+    def _judgment(self, row: Listed, width: int) -> Text:
+        return self._columns.row(row, width)
+
+    def _titles(self, width: int) -> Text:
+        return self._columns.header(width)
+
+    def _make_columns(self, *, several_judges: bool) -> Columns[Listed]:
+        columns: list[Column[Listed]] = [
+            Column("model", lambda row, _: one_line(row.row.model), width=20, middle=True, need=9),
+            Column("#", lambda row, _: str(row.number or "-"), width=4, right=True, need=4),
+            Column("game 1", lambda row, _: _label(row, 0), width=6, need=8),
+            Column("game 2", lambda row, _: _label(row, 1), width=6, need=7),
+            Column("result", self._outcome, width=6, need=6),
+            Column("marks", self._flags, width=10, need=5),
+            Column("category", lambda row, _: one_line(row.category), width=14, need=1),
+            Column("question", lambda row, width: brief(row.question, width), width=None, least=14, need=3),
+        ]
+        if several_judges:
+            columns.insert(1, Column("judge", lambda row, _: one_line(row.row.judge), width=14, middle=True, need=2))
+        return Columns(columns)
+
+    def _outcome(self, row: Listed, width: int) -> Text:
+        ink = inks(self.app)
+        style = {"win": ink.good, "loss": ink.bad}.get(row.outcome or "", ink.muted)
+        return Text(f"{OUTCOME_MARKS[row.outcome]} {row.outcome or '?'}"[:6], style)
+
+    def _flags(self, row: Listed, width: int) -> Text:
+        words = " ".join(FLAG_WORDS[flag] for flag in self.marks.flags(row))
+        return Text(words[:width], inks(self.app).warning)
+
+
+def _label(row: Listed, game: int) -> str:
+    labels, played = row.row.labels, row.row.played
+    if game >= len(labels) or not played[game]:
+        return "-"
+    return labels[game] or "none"
