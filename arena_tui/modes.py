@@ -27,4 +27,13 @@ def _run() -> ArenaScreen:
     return RunScreen()
 
 
-MODES = (Mode("run", "1", "Run", "Run", _run),)
+def _leaderboard() -> ArenaScreen:
+    from arena_tui.screens.leaderboard_screen import LeaderboardScreen
+
+    return LeaderboardScreen()
+
+
+MODES = (
+    Mode("run", "1", "Run", "Run", _run),
+    Mode("leaderboard", "2", "Leaderboard", "Board", _leaderboard),
+)

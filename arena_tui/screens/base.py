@@ -61,7 +61,9 @@ class ArenaScreen(Screen[None]):
         """Paint `state`. Called when this screen comes up, and four times a second while something goes on."""
 
     def paint(self, state: RunState) -> None:
-        """Paint the top line and the rest."""
+        """Paint the top line and the rest, once they are there."""
+        if not self.query(TitleBar):
+            return
         session = self.session
         bench = session.bench.name if session.is_open else "arena-tui"
         what = state.phase if session.status in ("running", "following") else _WORDS[session.status]

@@ -21,7 +21,9 @@ async def open_session(app: ArenaApp) -> None:
     try:
         if not session.is_open:
             await session.open()
-        await session.survey()
+        plan = await session.survey()
+        if session.demo and plan.calls and not session.read_only:
+            session.start()  # who asks for a demonstration wants to see it
     except ArenaError as error:
         from arena_tui.screens.problem_screen import ProblemScreen
 
