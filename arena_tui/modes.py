@@ -27,6 +27,18 @@ def _run() -> ArenaScreen:
     return RunScreen()
 
 
+def _judgments() -> ArenaScreen:
+    from arena_tui.screens.judgments_screen import JudgmentsScreen
+
+    return JudgmentsScreen()
+
+
+def _review() -> ArenaScreen:
+    from arena_tui.screens.review_screen import ReviewScreen
+
+    return ReviewScreen()
+
+
 def _leaderboard() -> ArenaScreen:
     from arena_tui.screens.leaderboard_screen import LeaderboardScreen
 
@@ -36,4 +48,6 @@ def _leaderboard() -> ArenaScreen:
 MODES = (
     Mode("run", "1", "Run", "Run", _run),
     Mode("leaderboard", "2", "Leaderboard", "Board", _leaderboard),
+    Mode("judgments", "3", "Judgments", "Judged", _judgments),
+    Mode("review", "4", "Review", "Review", _review),
 )
