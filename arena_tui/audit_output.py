@@ -21,6 +21,7 @@ AuditFormat: TypeAlias = Literal["table", "json", "markdown"]
 _MARKS: dict[Level, str] = {"good": "ok", "care": "care", "bad": "BAD", "unknown": "?"}
 _TITLES = {"yes": "trust: yes", "with care": "trust: with care", "no": "trust: no"}
 _NARROWEST_NAME = 16
+_LEFT_OUT_WHEN_NARROW = ("labels", "first place %", "flips %")
 _WIDEST_PAGE = 110
 
 
@@ -129,8 +130,12 @@ def _model_columns(audit: JudgeAudit) -> list[Column]:
 
 
 def _fitted(columns: list[Column], width: int, ellipsis: str) -> list[Column]:
-    """Shorter names until the table fits, as far as it can."""
+    """Fewer columns, then shorter names, until the table fits, as far as it can."""
     names = columns[0]
+    for title in _LEFT_OUT_WHEN_NARROW:
+        if table_width(columns) - column_width(names) + _NARROWEST_NAME <= width:
+            break
+        columns = [column for column in columns if column.title != title]
     room = max(_NARROWEST_NAME, column_width(names) - max(0, table_width(columns) - width))
     return [Column(names.title, [shorten(cell, room, ellipsis) for cell in names.cells], right=False), *columns[1:]]
 

@@ -56,13 +56,16 @@ def fit_once(design: StyleDesign, finite: BoolArray) -> tuple[FloatArray, FloatA
 
     `finite` [M] are the models that won and lost something; all others stay at 0, and their games are left out.
     """
-    # Imported here because it takes two seconds, which only style control needs; it ships no types.
-    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-
     table = design.table
     free = finite.copy()
     free[table.baseline] = False
+    theta = np.zeros(len(table.models))
     question, pair = np.nonzero((table.total > 0) & finite[table.pairs].all(axis=1))
+    if not len(question):  # every model won or lost everything
+        return theta, np.zeros(design.covariates.shape[2])
+    # Imported here because it takes two seconds, which only style control needs; it ships no types.
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
     strengths = _UNPENALISED * design.pair_signs[pair][:, free]
     rows = np.concatenate([strengths, design.covariates[question, pair]], axis=1)
     won, total = table.won[question, pair], table.total[question, pair]
@@ -72,7 +75,6 @@ def fit_once(design: StyleDesign, finite: BoolArray) -> tuple[FloatArray, FloatA
         np.repeat([1, 0], len(rows)),
         sample_weight=np.concatenate([won, total - won]),
     )
-    theta = np.zeros(len(table.models))
     theta[free] = _UNPENALISED * fit.coef_[0][: free.sum()]
     return theta, fit.coef_[0][free.sum() :].astype(np.float64)
 
