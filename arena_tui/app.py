@@ -44,7 +44,7 @@ class ArenaApp(App[None]):
         self.session = session
         self.leaving = False
         self.is_hung_up = False
-        self._first_mode = first_mode
+        self.first_mode = first_mode
         self._was_running = False
         self._shown: tuple[object, ...] = ()
         for theme in THEMES:
@@ -70,7 +70,7 @@ class ArenaApp(App[None]):
         return TerminalDriver
 
     async def on_mount(self) -> None:
-        await self.switch_mode(self._first_mode)
+        await self.switch_mode(self.first_mode)
         self.set_interval(TICK_SECONDS, self._tick)
         self.call_after_refresh(self._open)
 

@@ -196,6 +196,16 @@ def audit(invocation: Invocation, /, **options: Any) -> int:
     return audit_command(invocation, **options)
 
 
+@cli.command()
+@click.option("--reviewer", metavar="NAME", help="Whose labels these are.  [default: your user name]")
+@click.pass_obj
+def review(invocation: Invocation, reviewer: str | None) -> int:
+    """Compare answers yourself, blind and by keyboard; see how far you and the judge agree. Needs no server."""
+    from arena_tui.commands.ui import review_command
+
+    return review_command(invocation, reviewer)
+
+
 @cli.command("import")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--name", help="The bench to import into.  [default: the folder's name]")
@@ -227,6 +237,17 @@ def simulate(**options: Any) -> int:
     from arena_tui.commands.simulate import simulate_command
 
     return simulate_command(**options)
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", help="Where to listen: only for this machine, or 0.0.0.0.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8090, help="0 picks a free one.")
+@click.pass_obj
+def web(invocation: Invocation, host: str, port: int) -> int:
+    """The UI in a browser, behind a link with a token (of your own with ARENA_TUI_WEB_TOKEN)."""
+    from arena_tui.commands.web import web_command
+
+    return web_command(invocation, host, port)
 
 
 @cli.command()

@@ -48,6 +48,7 @@ class ArenaSession:
         self.servers = ServerWatch()
         self.gpus = GpuWatch()
         self.writer: BenchLocked | None = None  # who holds the bench, while that is another process
+        self.reviewer: str | None = None  # whose labels the review makes; None: the user of this machine
         self.retries_failed = False  # whether what failed is tried again when the run ends
         self._config: Config | None = None
         self._bench: Bench | None = None
@@ -96,14 +97,17 @@ class ArenaSession:
             self._scope = Scope()
         return self._scope
 
-    async def open(self, *, needs_keys: bool = True) -> None:
-        """Read the config (in demo mode, start its servers) and find the bench. Raises ArenaError."""
+    async def open(self) -> None:
+        """Read the config (in demo mode, start its servers) and find the bench. Raises ArenaError.
+
+        Variables that hold API keys need not be set before a run is started.
+        """
         if self.demo:
             from arena_tui.demo import demo_config
 
             config = await self._stack.enter_async_context(demo_config(self.invocation.data))
         else:
-            config = await asyncio.to_thread(self.invocation.config, keys=needs_keys)
+            config = await asyncio.to_thread(self.invocation.config, keys=False)
         self._bench = await asyncio.to_thread(_open_bench, config)
         self._config = config
         self.writer = await asyncio.to_thread(_writer_of, self._bench)
@@ -171,10 +175,12 @@ class ArenaSession:
 
     def start(self) -> None:
         """Begin a run of `scope`. Raises ArenaError when that cannot be."""
+        from engine.config.load import require_keys
         from engine.run import Run
 
         if self.is_running:
             raise UsageProblem("a run is going on already")
+        require_keys(self.config, {*self.config.answer_models(), *self.config.judge.model})
         self.run = Run(self.config, self.scope)
         self.watch = RunWatch()
         self.run.listen(self.watch)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from arena_tui import console
 from arena_tui.invocation import Invocation
+from engine.errors import UsageProblem
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
@@ -29,16 +30,28 @@ def has_terminal() -> bool:
 
 def ui_command(invocation: Invocation, first_mode: str = "run") -> int:
     """Show the UI until the user leaves. Returns the exit code."""
+    return _run_ui(invocation, first_mode, None)
+
+
+def review_command(invocation: Invocation, reviewer: str | None) -> int:
+    """The UI on its review. Raises UsageProblem where there is no terminal to show it on."""
+    if not has_terminal():
+        raise UsageProblem("review asks you to look at answers: it needs a terminal", "run it in one")
+    return _run_ui(invocation, "review", reviewer)
+
+
+def _run_ui(invocation: Invocation, first_mode: str, reviewer: str | None) -> int:
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")  # both are read when textual is imported
     os.environ.setdefault("TEXTUAL_FPS", str(FRAMES_PER_SECOND))
-    return asyncio.run(_show(invocation, first_mode))
+    return asyncio.run(_show(invocation, first_mode, reviewer))
 
 
-async def _show(invocation: Invocation, first_mode: str) -> int:
+async def _show(invocation: Invocation, first_mode: str, reviewer: str | None) -> int:
     from arena_tui.app import ArenaApp
     from arena_tui.session import ArenaSession
 
     session = ArenaSession(invocation)
+    session.reviewer = reviewer
     app = ArenaApp(session, first_mode)
     release = _on_signals({signal.SIGTERM: app.leave, signal.SIGHUP: app.hang_up})
     try:

@@ -1,0 +1,107 @@
+"""The terminal UI in a browser: textual-serve's server behind a token and a check of who is asking.
+
+A page of any other site can open a WebSocket to this machine, and a host name can be made to point at it. So requests
+must name this server as their host, come from its own pages, and carry the token (once in the link, then in a cookie).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from textual_serve.server import Server
+
+COOKIE = "arena-tui"
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+_CLOSING_SECONDS = 15.0  # for the runs of open pages to stop: calls in flight have ten
+
+_origin: ContextVar[str] = ContextVar("origin", default="")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class WebServer(Server):
+    """Serves `command` in a process of its own for each page. `address` is the link to open, token included."""
+
+    def __init__(self, command: str, host: str, port: int, token: str = "") -> None:
+        super().__init__(command, host=host, port=port, title="arena-tui")
+        self.token = token or secrets.token_urlsafe(24)
+        self._pages: set[asyncio.Task[Any]] = set()
+
+    @property
+    def public_url(self) -> str:
+        """What the browser that is being answered calls this server: it may come through a tunnel."""
+        return _origin.get()
+
+    @public_url.setter
+    def public_url(self, url: str) -> None:
+        """The base class guesses one from the address it binds to, which a browser elsewhere cannot reach."""
+
+    @property
+    def address(self) -> str:
+        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{_bracketed(host)}:{self.port}/?token={self.token}"
+
+    async def run(self, ready: Callable[[str], None], until: asyncio.Event) -> None:
+        """Serve until `until` is set, then end what the open pages show. Raises OSError if the port cannot be had."""
+        app = await self._make_app()
+        app.middlewares.append(self._guard)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.host, self.port)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            ready(self.address)
+            await until.wait()
+        finally:
+            for page in self._pages:
+                page.cancel()
+            if self._pages:
+                await asyncio.wait(self._pages, timeout=_CLOSING_SECONDS)
+            await runner.cleanup()
+
+    async def on_startup(self, app: web.Application) -> None:
+        """Print nothing: stdout is for the link."""
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not self._is_ours(request):
+            raise web.HTTPForbidden(text="this server is not known by that name")
+        if (given := request.query.get("token")) is not None and self._fits(given):
+            welcome = web.HTTPSeeOther("/")
+            welcome.set_cookie(COOKIE, self.token, httponly=True, samesite="Strict")
+            raise welcome
+        if not self._fits(request.cookies.get(COOKIE, "")):
+            raise web.HTTPUnauthorized(text="open the link that arena-tui web has printed: it holds the token")
+        _origin.set(f"{request.scheme}://{request.host}")
+        if request.path != "/ws":
+            return await handler(request)
+        page = asyncio.current_task()
+        assert page is not None
+        self._pages.add(page)
+        try:
+            return await handler(request)
+        finally:
+            self._pages.discard(page)
+
+    def _is_ours(self, request: web.Request) -> bool:
+        """Whether the request was meant for this server, and comes from its own pages if from any."""
+        asked = urlsplit(f"//{request.host}").hostname or ""
+        if self.host in _LOCAL_NAMES and asked not in _LOCAL_NAMES:
+            return False
+        origin = request.headers.get("Origin")
+        return origin is None or urlsplit(origin).netloc == request.host
+
+    def _fits(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self.token.encode())
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
