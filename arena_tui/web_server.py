@@ -15,10 +15,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from textual_serve.server import Server
+from textual_serve.app_service import AppService
+from textual_serve.server import Server, to_int
 
 COOKIE = "arena-tui"
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+_HEARTBEAT_SECONDS = 15.0  # after which a page that does not answer counts as closed
 _CLOSING_SECONDS = 15.0  # for the runs of open pages to stop: calls in flight have ten
 
 _origin: ContextVar[str] = ContextVar("origin", default="")
@@ -70,6 +72,27 @@ class WebServer(Server):
     async def on_startup(self, app: web.Application) -> None:
         """Print nothing: stdout is for the link."""
 
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """One open page: what it shows is a process, which has ended by the time this returns."""
+        websocket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS)
+        await websocket.prepare(request)
+        page = _Page(
+            self.command,
+            write_bytes=websocket.send_bytes,
+            write_str=websocket.send_str,
+            close=websocket.close,  # type: ignore[arg-type]  # that it returns something does no harm
+            download_manager=self.download_manager,
+        )
+        width, height = (to_int(request.query.get(name, ""), least) for name, least in (("width", 80), ("height", 24)))
+        await page.start(width, height)
+        try:
+            await self._process_messages(websocket, page)
+        except asyncio.CancelledError:
+            await websocket.close()
+        finally:
+            await page.end()
+        return websocket
+
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._is_ours(request):
@@ -101,6 +124,21 @@ class WebServer(Server):
 
     def _fits(self, token: str) -> bool:
         return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self.token.encode())
+
+
+class _Page(AppService):
+    """The process behind an open page."""
+
+    async def end(self) -> None:
+        """Ask it to leave, which saves what it has, and wait until it has; a second time it is made to."""
+        process = self._process
+        if process is None:
+            return
+        try:
+            await asyncio.wait_for(self.stop(), _CLOSING_SECONDS)
+        except TimeoutError:
+            process.terminate()
+        await process.wait()
 
 
 def _bracketed(host: str) -> str:
