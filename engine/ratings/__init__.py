@@ -24,5 +24,10 @@
     stop_rule            what `run --until` asks for
     sequential           which models need no more judgments
 
+    features       length and Markdown of an answer
+    style          win rates with what style is worth to the judge taken out
+    style_fit      strengths of models and weights of style, fitted together
+    audit          what speaks for and against a judge
+
 This package imports nothing by itself: numpy is loaded when one of its modules is.
 """
