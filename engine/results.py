@@ -50,7 +50,10 @@ def judged_bench(bench: Bench, judges: Sequence[str], baseline: str, *, with_its
 
     verdicts: dict[tuple[str, str], list[StoredJudgment]] = {}
     for judge in judges:
-        for model in bench.judged_models(judge):
+        judged_models = bench.judged_models(judge)
+        if not judged_models:
+            warnings.append(f"there is no judgment by {judge} in this bench; it has no part in the numbers")
+        for model in judged_models:
             if model == baseline and not with_itself:
                 continue
             stored = bench.judgments(judge, model, baseline=baseline)

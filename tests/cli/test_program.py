@@ -126,6 +126,16 @@ def test_other_formats_hold_the_same_scores(demo, arena):
     assert "| sim-strong |" in markdown
 
 
+def test_a_misnamed_judge_is_told_and_never_passed_over_in_silence(demo, arena):
+    data, _ = demo
+    both = arena("-c", config_for(data), "leaderboard", "--judge", "sim-judge,sim-jugde")
+    assert both.returncode == 0
+    assert "no judgment by sim-jugde" in both.stderr
+    alone = arena("-c", config_for(data), "leaderboard", "--judge", "sim-jugde")
+    assert alone.returncode == 2
+    assert "sim-judge" in alone.stderr
+
+
 def test_saved_battles_give_the_same_leaderboard_again(demo, arena, tmp_path):
     data, _ = demo
     config, battles, rounds = config_for(data), tmp_path / "battles.jsonl", tmp_path / "rounds.jsonl"
