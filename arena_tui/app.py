@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
@@ -26,7 +27,7 @@ class ArenaApp(App[None]):
     """Shows a session that is opened after the first frame. `first_mode` is the screen to begin with."""
 
     TITLE = "arena-tui"
-    CSS_PATH = "arena.tcss"
+    CSS_PATH = Path(__file__).with_name("arena.tcss")
     COMMANDS: ClassVar[set[type[Provider]]] = {ArenaCommands}  # type: ignore[assignment]  # all of them, lazily or not
     ENABLE_COMMAND_PALETTE = True
     ALLOW_SELECT = False
@@ -40,6 +41,7 @@ class ArenaApp(App[None]):
     ]
 
     def __init__(self, session: ArenaSession, first_mode: str = "run") -> None:
+        self.DEFAULT_MODE = first_mode  # type: ignore[misc]  # else an empty screen is made and styled first
         super().__init__()
         self.session = session
         self.leaving = False
@@ -49,7 +51,7 @@ class ArenaApp(App[None]):
         self._shown: tuple[object, ...] = ()
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = DARK
+        self.set_reactive(App.theme, DARK)
         for mode in MODES:
             self.add_mode(mode.name, mode.make)
 
@@ -69,8 +71,7 @@ class ArenaApp(App[None]):
 
         return TerminalDriver
 
-    async def on_mount(self) -> None:
-        await self.switch_mode(self.first_mode)
+    def on_mount(self) -> None:
         self.set_interval(TICK_SECONDS, self._tick)
         self.call_after_refresh(self._open)
 
