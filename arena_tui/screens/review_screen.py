@@ -205,7 +205,8 @@ class ReviewScreen(LibraryScreen):
 
         if self.reviewing is None or self.reviewing.library is not self.library:
             judges = self.session.config.judge.model
-            self.reviewing = Reviewing(self.library, default_reviewer(), judges[0] if judges else None)
+            reviewer = self.session.reviewer or default_reviewer()
+            self.reviewing = Reviewing(self.library, reviewer, judges[0] if judges else None)
         looked_at = self.reviewing.pair
         async with self._saving:
             await asyncio.to_thread(self.reviewing.begin)
