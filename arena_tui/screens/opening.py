@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import ArenaError, ConfigError
+from engine.errors import ArenaError
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
@@ -20,7 +20,7 @@ async def open_session(app: ArenaApp) -> None:
         return
     try:
         if not session.is_open:
-            await _open(app)
+            await session.open()
         plan = await session.survey()
         if session.demo and plan.calls and not session.read_only:
             session.start()  # who asks for a demonstration wants to see it
@@ -29,13 +29,3 @@ async def open_session(app: ArenaApp) -> None:
 
         app.push_screen(ProblemScreen(error))
     app.repaint_state()
-
-
-async def _open(app: ArenaApp) -> None:
-    """Open the session. Who only came to review need not have the API keys of the servers."""
-    try:
-        await app.session.open()
-    except ConfigError:
-        if app.first_mode != "review":
-            raise
-        await app.session.open(needs_keys=False)
