@@ -278,6 +278,10 @@ async def lag() -> dict[str, float]:
             def status(self) -> str:
                 return "following" if self.plan is not None else super().status
 
+            @property
+            def read_only(self) -> bool:
+                return self.plan is not None
+
             def feed(self, event: object) -> None:
                 self._state = reduce(self._state, event)
                 self.watch(event)

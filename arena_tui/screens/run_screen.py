@@ -49,6 +49,7 @@ class RunScreen(ArenaScreen):
         super().__init__()
         self._gauge = SpeedGauge()
         self._gauged: object = None
+        self._planned: object = None  # the plan that is shown
         self._status: tuple[object, ...] = ()
         self._log_shown: tuple[object, int] = None, -1
 
@@ -66,9 +67,11 @@ class RunScreen(ArenaScreen):
         self.query_one(RunSummary).show(*summary(session, state, speed, self.size.width - 2, inks(self.app)))
         tasks = self.query_one(TaskTable)
         if session.run is None and not session.read_only and state.phase == "planning":
-            plan = session.plan
-            tasks.show_plan(plan_rows(state, {t.task: t for t in (*plan.answers, *plan.judgments)} if plan else {}))
+            if session.plan is not None and session.plan is not self._planned:
+                self._planned = session.plan
+                tasks.show_plan(plan_rows(state, session.plan))
         else:
+            self._planned = None
             tasks.show_progress(task_rows(state, gauge or self._gauge))
         endpoints = endpoint_rows(session, state, gauge)
         table = self.query_one(EndpointTable)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from rich.style import Style
-from rich.text import Text
+from rich.text import Span, Text
 
 from arena_tui.safe_text import clip, shorten, text_width
 
@@ -53,24 +53,32 @@ class Columns(Generic[RowT]):
         self._layouts: dict[int, list[tuple[Column[RowT], int]]] = {}
 
     def header(self, width: int) -> Text:
-        line = Text(no_wrap=True)
-        for column, room in self._layout(width):
-            line.append((" " * GAP if line.plain else "") + _padded(clip(column.title, room), room, column.right))
-        return line
+        """The titles."""
+        cells = [_padded(clip(column.title, room), room, column.right) for column, room in self._layout(width)]
+        return Text((" " * GAP).join(cells), no_wrap=True)
 
     def row(self, row: RowT, width: int) -> Text:
-        line = Text(no_wrap=True)
-        for place, (column, room) in enumerate(self._layout(width)):
-            if place:
-                line.append(" " * GAP)
+        """The cells of `row`."""
+        plain, spans, at = [], [], 0  # put together by hand: a Text that grows cell by cell takes three times as long
+        for column, room in self._layout(width):
+            if at:
+                plain.append(" " * GAP)
+                at += GAP
             cell = column.cell(row, room)
             if isinstance(cell, Text):
-                blanks = " " * (room - cell.cell_len)
-                line.append(blanks if column.right else "").append_text(cell).append("" if column.right else blanks)
+                blanks = room - cell.cell_len
+                start = at + (blanks if column.right else 0)
+                text = _padded(cell.plain, room, column.right)
+                if cell.style:
+                    spans.append(Span(start, start + len(cell.plain), cell.style))
+                spans += (Span(start + span.start, start + span.end, span.style) for span in cell.spans)
             else:
-                fitted = shorten(cell, room) if column.middle else clip(cell, room)
-                line.append(_padded(fitted, room, column.right), column.style(row) if column.style else None)
-        return line
+                text = _padded(shorten(cell, room) if column.middle else clip(cell, room), room, column.right)
+                if column.style and (style := column.style(row)):
+                    spans.append(Span(at, at + len(text), style))
+            plain.append(text)
+            at += len(text)
+        return Text("".join(plain), no_wrap=True, spans=spans)
 
     def _layout(self, width: int) -> list[tuple[Column[RowT], int]]:
         if width not in self._layouts:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -14,6 +15,7 @@ from arena_tui.safe_text import printable
 from arena_tui.session import ArenaSession
 from arena_tui.theme import Inks
 from arena_tui.widgets.bars import bar, short_number
+from arena_tui.widgets.virtual_list import segments
 from engine.work.progress import Pace, RunState
 
 if TYPE_CHECKING:
@@ -35,16 +37,16 @@ class RunSummary(Widget):
         self._lines: tuple[Text, Text] = Text(), Text()
 
     def show(self, first: Text, second: Text) -> None:
-        if (first, second) != self._lines:
-            self._lines = first, second
-            self.refresh()
+        for y, (line, before) in enumerate(zip((first, second), self._lines, strict=True)):
+            if line != before:
+                self.refresh(Region(0, y, self.size.width, 1))
+        self._lines = first, second
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         line = self._lines[y].copy() if y < len(self._lines) else Text()
         line.truncate(width, overflow="ellipsis")
-        strip = Strip([segment for segment in line.render(self.app.console) if segment.text != "\n"])
-        return strip.adjust_cell_length(width).apply_style(self.rich_style)
+        return Strip(segments(line, self.app.console)).adjust_cell_length(width).apply_style(self.rich_style)
 
 
 def summary(session: ArenaSession, state: RunState, speed: Pace | None, width: int, ink: Inks) -> tuple[Text, Text]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,16 +18,25 @@ from engine.events import TaskKey
 from engine.work.progress import RunState, TaskState
 
 if TYPE_CHECKING:
-    from engine.work.plan import TaskPlan
+    from engine.work.survey import Survey
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What a run would do for one task; counted once, for it takes a look at every job."""
+
+    calls: int = 0
+    unparsed: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0  # at most
 
 
 class TaskRow(msgspec.Struct, frozen=True):
-    """One task as it is shown. `plan` is what a run would do, `active` whether its stage is being worked on."""
+    """One task as it is shown. `planned` is what a run would do, `active` whether its stage is being worked on."""
 
     key: TaskKey
     task: TaskState
     speed: Speed = Speed()
-    plan: TaskPlan | None = None
+    planned: Planned = Planned()
     active: bool = False
     judged_by: str = ""  # the judge, where there are several
 
@@ -37,13 +45,15 @@ class TaskRow(msgspec.Struct, frozen=True):
         return min(self.task.total, self.task.cached + self.task.done)
 
 
-def plan_rows(state: RunState, plans: Mapping[TaskKey, TaskPlan]) -> list[TaskRow]:
-    """The tasks of a plan."""
+def plan_rows(state: RunState, plan: Survey) -> list[TaskRow]:
+    """The tasks of a plan, whose state is `state`."""
     several = len({key.judge for key in state.tasks if key.judge}) > 1
-    return [
-        TaskRow(key, task, plan=plans.get(key), judged_by=key.judge if several else "")
-        for key, task in state.tasks.items()
-    ]
+    rows = []
+    for planned in (*plan.answers, *plan.judgments):
+        key = planned.task
+        work = Planned(planned.calls, planned.unparsed, planned.prompt_tokens, planned.max_completion_tokens)
+        rows.append(TaskRow(key, state.tasks[key], planned=work, judged_by=key.judge if several else ""))
+    return rows
 
 
 def task_rows(state: RunState, gauge: SpeedGauge) -> list[TaskRow]:
@@ -129,20 +139,29 @@ def _plan_columns() -> list[Column[TaskRow]]:
         Column("records", lambda row, _: str(row.task.total), width=7, right=True, need=6),
         Column("there", lambda row, _: str(row.task.cached), width=5, right=True, need=8),
         Column("stale", lambda row, _: str(row.task.stale), width=5, right=True, need=3),
-        Column("no verdict", lambda row, _: str(row.plan.unparsed if row.plan else 0), width=10, right=True, need=2),
-        Column("calls", lambda row, _: str(row.plan.calls if row.plan else 0), width=6, right=True, need=9),
-        Column("prompt tok", lambda row, _: _tokens(row.plan, "~", "prompt_tokens"), width=10, right=True, need=5),
+        Column("no verdict", lambda row, _: str(row.planned.unparsed), width=10, right=True, need=2),
+        Column("calls", lambda row, _: str(row.planned.calls), width=6, right=True, need=9),
         Column(
-            "output tok", lambda row, _: _tokens(row.plan, "≤", "max_completion_tokens"), width=10, right=True, need=4
+            "prompt tok",
+            lambda row, _: _tokens(row.planned, "~", row.planned.prompt_tokens),
+            width=10,
+            right=True,
+            need=5,
+        ),
+        Column(
+            "output tok",
+            lambda row, _: _tokens(row.planned, "≤", row.planned.output_tokens),
+            width=10,
+            right=True,
+            need=4,
         ),
     ]
 
 
-def _tokens(plan: TaskPlan | None, sign: str, which: str) -> str:
+def _tokens(planned: Planned, sign: str, tokens: int) -> str:
     """Of what can be counted: judgments of answers that are not there yet cannot."""
-    if plan is None or not plan.calls:
+    if not planned.calls:
         return "0"
-    tokens = getattr(plan, which)
     return f"{sign}{short_number(tokens)}" if tokens else "-"
 
 

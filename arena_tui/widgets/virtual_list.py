@@ -7,9 +7,12 @@ goes to the terminal as it is. When rows change, only the columns that look diff
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
+from rich.console import Console
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
@@ -28,8 +31,9 @@ _CURSOR, _CURSOR_ELSEWHERE = "❯ ", "› "  # of the list with the focus, of th
 class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
     """Rows with a cursor.
 
-    `key` names a row across `set_rows`, so that the cursor stays with it. `header(width)` is a line that stays on top.
-    `empty` is shown when there are no rows. With `follow_top`, a cursor on the first row stays on whatever comes first.
+    `key` names a row across `set_rows`, so that the cursor stays with it; a row that equals the one before it at its
+    place is not rendered again. `header(width)` is a line that stays on top. `empty` is shown when there are no rows.
+    With `follow_top`, a cursor on the first row stays on whatever comes first.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -102,6 +106,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         self._follow_top = follow_top
         self._rows: Sequence[RowT] = ()
         self._lines: dict[int, Strip] = {}  # of rows, by index, without gutter and cursor, for `_painted_for`
+        self._kept_style: Style | None = None
         self._painted_for: tuple[object, ...] = ()
 
     @property
@@ -116,15 +121,15 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
     def set_rows(self, rows: Sequence[RowT]) -> None:
         """Show `rows` (kept, not copied). The cursor stays with its row if that is still there."""
         was, was_at = self.row, self.cursor
-        old_count = len(self._rows)
+        before = self._rows
         self._rows = rows
         cursor = self._cursor_in(rows, was, was_at)
-        if len(rows) != old_count or not self.is_mounted:
+        if len(rows) != len(before) or not self.is_mounted:
             self.virtual_size = Size(self.virtual_size.width, len(rows) + self._header_lines)
             self._lines = {}
             self.refresh()
         else:
-            self._repaint_changed()
+            self._repaint_changed(before)
         offset = cursor - was_at
         if offset and was is not None and self.scroll_offset.y:
             self._scroll_rows_to(self.scroll_offset.y + offset)
@@ -182,6 +187,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
 
     def notify_style_update(self) -> None:
         self._lines = {}
+        self._kept_style = None
         super().notify_style_update()
 
     def validate_cursor(self, cursor: int) -> int:
@@ -204,11 +210,18 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
             return self._blank(width, self.empty if not self._rows and y == self._header_lines else "")
         line = self._row_strip(index)
         if index != self.cursor:
-            return line.apply_style(self.rich_style)
+            return line.apply_style(self._plain_style)
         if self.has_focus:
             return _marked(line, _CURSOR).apply_style(self.get_component_rich_style("virtual-list--cursor"))
         style = self.get_component_rich_style("virtual-list--cursor-elsewhere")
         return _marked(line, _CURSOR_ELSEWHERE).apply_style(style)
+
+    @property
+    def _plain_style(self) -> Style:
+        """`rich_style`, which takes a walk through all ancestors, kept until a style changes."""
+        if self._kept_style is None:
+            self._kept_style = self.rich_style
+        return self._kept_style
 
     @property
     def _width(self) -> int:
@@ -233,11 +246,14 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         found = next((index for index, row in enumerate(rows) if self._key(row) == key), was_at)
         return max(0, min(found, len(rows) - 1))
 
-    def _repaint_changed(self) -> None:
-        """Render the rows that are seen again, and refresh those columns of them that look different."""
+    def _repaint_changed(self, rows_before: Sequence[RowT]) -> None:
+        """Render those rows that are seen and are others now, and refresh the columns in which they look different."""
         before, self._lines = self._lines, {}
         first = self.scroll_offset.y
         for index in range(first, min(first + self._rows_in_view, len(self._rows))):
+            if index in before and self._rows[index] == rows_before[index]:
+                self._lines[index] = before[index]
+                continue
             span = _changed_span(before[index], self._row_strip(index)) if index in before else (0, self._width)
             if span is not None:
                 self.refresh(Region(span[0], index - first + self._header_lines, span[1] - span[0], 1))
@@ -256,11 +272,10 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         return line
 
     def _strip(self, text: Text, gutter: str, width: int) -> Strip:
-        segments = [segment for segment in text.render(self.app.console) if segment.text != "\n"]
-        return Strip([Segment(gutter), *segments]).adjust_cell_length(width).simplify()
+        return Strip([Segment(gutter), *segments(text, self.app.console)]).adjust_cell_length(width)
 
     def _blank(self, width: int, text: str) -> Strip:
-        style = self.get_component_rich_style("virtual-list--empty") if text else self.rich_style
+        style = self.get_component_rich_style("virtual-list--empty") if text else self._plain_style
         return Strip([Segment(" " * GUTTER + text, style)]).adjust_cell_length(width, style)
 
     def _refresh_row(self, index: int) -> None:
@@ -278,6 +293,23 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
     def _scroll_rows_to(self, index: int) -> None:
         """Have the row at `index` come first; forced, since rows may be newer than the scrollbar."""
         self.scroll_to(y=index, animate=False, immediate=True, force=True)
+
+
+def segments(text: Text, console: Console) -> list[Segment]:
+    """The segments of a line of text; its simple kinds by a short cut, since rich's own way takes most of a paint."""
+    spans = text.spans
+    simple = not text.style and all(isinstance(span.style, Style) for span in spans)
+    if not simple or any(before.end > after.start for before, after in pairwise(spans)):
+        return [segment for segment in text.render(console) if segment.text != "\n"]
+    plain, at, made = text.plain, 0, []
+    for span in spans:
+        if span.start > at:
+            made.append(Segment(plain[at : span.start]))
+        made.append(Segment(plain[span.start : span.end], cast("Style", span.style)))
+        at = span.end
+    if at < len(plain):
+        made.append(Segment(plain[at:]))
+    return made
 
 
 def _marked(line: Strip, mark: str) -> Strip:
