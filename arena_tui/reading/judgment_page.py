@@ -8,9 +8,10 @@ import msgspec
 
 from arena_tui.reading.page import Band, Heading, Page, column_width, text_columns
 from arena_tui.reading.passages import Passage, RawText, Stack, Words
-from arena_tui.safe_text import one_line
+from arena_tui.safe_text import one_line, readable
 from arena_tui.theme import Inks
 from engine.bench.whole import WholeAnswer, WholeGame
+from engine.errors import ArenaError
 from engine.records import Label
 from engine.review.comparison import Comparison, Origin
 from engine.review.outcomes import strength
@@ -95,6 +96,11 @@ def prompt_page(comparison: Comparison, layout: Layout) -> Page:
     if not any(game and game.messages for game in games):
         bands.append(Words("The record does not hold what the judge was shown.", width))
     return Page(bands, layout.width)
+
+
+def problem_page(problem: ArenaError, width: int) -> Page:
+    """What is said in place of a text that cannot be read."""
+    return Page([Words(readable(str(problem)), text_columns(width))], width)
 
 
 def label_words(label: Label | None, game: int) -> str:

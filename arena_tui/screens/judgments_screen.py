@@ -67,7 +67,7 @@ class JudgmentsScreen(LibraryScreen):
     def compose_body(self) -> ComposeResult:
         yield TextLines(id="listed")
         yield Input(placeholder="words to find; Enter goes to the list, Escape leaves the search", id="search")
-        yield JudgmentList("No judgment to show.")
+        yield JudgmentList()
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -84,8 +84,7 @@ class JudgmentsScreen(LibraryScreen):
         )
         several = len({entry.row.judge for entry in library.entries}) > 1
         judgments = self.query_one(JudgmentList)
-        judgments.empty = self._why_empty()
-        judgments.show(rows, library.marks, several_judges=several)
+        judgments.show(rows, library.marks, several_judges=several, empty=self._why_empty())
         self.query_one("#listed", TextLines).show(self._summary(len(rows)))
         if not self.focused:
             judgments.focus()

@@ -25,7 +25,10 @@ async def open_session(app: ArenaApp) -> None:
         if session.demo and plan.calls and not session.read_only:
             session.start()  # who asks for a demonstration wants to see it
     except ArenaError as error:
-        from arena_tui.screens.problem_screen import ProblemScreen
+        if session.is_open and app.first_mode == "review":
+            app.tell(error)  # reviewing what is there needs no plan
+        else:
+            from arena_tui.screens.problem_screen import ProblemScreen
 
-        app.push_screen(ProblemScreen(error))
+            app.push_screen(ProblemScreen(error))
     app.repaint_state()

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from arena_tui.reading.judgment_page import Layout, blind_page, revealed_page
+from arena_tui.reading.judgment_page import Layout, blind_page, problem_page, revealed_page
 from arena_tui.reading.leaves import Leaf, Leaves
 from arena_tui.reading.page import Page
 from arena_tui.reviewing import Reviewing
@@ -20,6 +20,7 @@ from arena_tui.screens.review_lines import agreement_line, progress_line, reveal
 from arena_tui.theme import inks
 from arena_tui.widgets.reading_pane import ReadingPane
 from arena_tui.widgets.text_lines import TextLines
+from engine.errors import ArenaError
 from engine.records import LABELS, Label
 from engine.review.comparison import Comparison
 from engine.review.labels import Pair
@@ -239,7 +240,12 @@ class ReviewScreen(LibraryScreen):
 
     async def _load(self, key: _Key, layout: Layout, keep_place: bool, *, shown: bool) -> None:
         if not shown:
-            self._turn_to(key, await self._leaves.load(key, layout), keep_place)
+            try:
+                self._turn_to(key, await self._leaves.load(key, layout), keep_place)
+            except ArenaError as error:
+                self._leaf, self._shown_pair = None, None
+                self.query_one(ReadingPane).set_page(problem_page(error, layout.width))
+                return
         reviewing = cast("Reviewing", self.reviewing)
         await self._leaves.load((key[0], key[1], True), layout)
         for index in (reviewing.index + 1, reviewing.index - 1):

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from arena_tui.reading.judgment_page import Layout, judgment_page, label_words, prompt_page
+from arena_tui.reading.judgment_page import Layout, judgment_page, label_words, problem_page, prompt_page
 from arena_tui.reading.leaves import Leaf, Leaves
 from arena_tui.reading.page import Page
 from arena_tui.safe_text import one_line
@@ -18,6 +18,7 @@ from arena_tui.theme import inks
 from arena_tui.widgets.judgment_list import OUTCOME_MARKS
 from arena_tui.widgets.reading_pane import ReadingPane
 from arena_tui.widgets.text_lines import TextLines
+from engine.errors import ArenaError
 from engine.review.comparison import Comparison
 from engine.review.listing import Listed
 from engine.review.outcomes import outcome
@@ -119,7 +120,11 @@ class ViewerScreen(ArenaScreen):
 
     async def _load(self, key: _Key, layout: Layout, keep_place: bool, *, shown: bool) -> None:
         if not shown:
-            self._turn_to(await self._leaves.load(key, layout), keep_place)
+            try:
+                self._turn_to(await self._leaves.load(key, layout), keep_place)
+            except ArenaError as error:
+                self._leaf = None
+                self.query_one(ReadingPane).set_page(problem_page(error, layout.width))
         for index in (self.index + 1, self.index - 1):
             if 0 <= index < len(self.rows):
                 await self._leaves.load((self.rows[index], key[1]), layout)

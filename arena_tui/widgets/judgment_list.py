@@ -23,14 +23,17 @@ class JudgmentList(VirtualList[Listed]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Open")]
 
-    def __init__(self, empty: str) -> None:
+    def __init__(self) -> None:
         self._columns = self._make_columns(several_judges=False)
-        super().__init__(self._judgment, key=lambda row: row.key, header=self._titles, empty=empty, id="judgments")
+        super().__init__(self._judgment, key=lambda row: row.key, header=self._titles, id="judgments")
         self.marks = Marks()
         self._several_judges = False
 
-    def show(self, rows: Sequence[Listed], marks: Marks, *, several_judges: bool) -> None:
-        """Show `rows`; the cursor stays with its judgment."""
+    def show(self, rows: Sequence[Listed], marks: Marks, *, several_judges: bool, empty: str) -> None:
+        """Show `rows`, or why there are none; the cursor stays with its judgment."""
+        if empty != self.empty:
+            self.empty = empty
+            self.repaint()
         if several_judges != self._several_judges:
             self._several_judges = several_judges
             self._columns = self._make_columns(several_judges=several_judges)
