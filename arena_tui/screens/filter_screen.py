@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 
 from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.theme import inks
+from arena_tui.widgets.judgment_list import counted
 from arena_tui.widgets.key_bar import KeyBar
 from arena_tui.widgets.text_lines import TextLines
 from arena_tui.widgets.virtual_list import VirtualList
@@ -25,14 +26,14 @@ from engine.review.outcomes import OUTCOMES
 Kind: TypeAlias = Literal["flags", "outcomes", "labels", "models", "categories", "judges"]
 
 _FLAG_NAMES: dict[Flag, str] = {
-    "flip": "flips: another winner when the places are swapped",
+    "flip": "flips: winner changes with places",
     "unparsed": "a game without a verdict",
-    "human": "a person saw another winner",
-    "language": "answer in another language than the question",
+    "human": "people saw another winner",
+    "language": "not in the question's language",
 }
 _NAMES: dict[Kind, str] = {
     "flags": "only",
-    "outcomes": "model's side",
+    "outcomes": "result",
     "labels": "label",
     "models": "model",
     "categories": "category",
@@ -49,6 +50,10 @@ class _Choice(NamedTuple):
 
 class FilterScreen(ModalScreen[JudgmentFilter]):
     """Gives the filter that was chosen. Values of one kind add up, kinds narrow each other."""
+
+    DEFAULT_CSS = """
+    FilterScreen TextLines { background: $surface; padding: 0; }
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "switch", "On or off"),
@@ -95,7 +100,7 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
     def _tell(self) -> None:
         count = len(select(self._entries, self._wanted, self._marks))
         unknown = "language" in self._wanted.flags and self._marks.other_language is None
-        told = "those in another language are found when you leave" if unknown else f"{count:,} judgments"
+        told = "those in another language are found when you leave" if unknown else counted(count)
         self.query_one("#matching", TextLines).show(Text("Show only"), Text(told, inks(self.app).accent), Text())
         self.query_one(VirtualList).repaint()
 
@@ -103,11 +108,11 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
         ink = inks(self.app)
         is_on = choice.value in getattr(self._wanted, choice.kind)
         count = "" if choice.judgments is None else f"{choice.judgments:,}"
-        room = width - 18 - len(count) - 1
+        room = width - 14 - len(count) - 1
         title = clip(one_line(choice.title), room)
         return Text.assemble(
             ("[x] " if is_on else "[ ] ", ink.accent if is_on else ink.muted),
-            (f"{_NAMES[choice.kind]:<14}", ink.muted),
+            (f"{_NAMES[choice.kind]:<10}", ink.muted),
             title,
             " " * (room - text_width(title) + 1),
             (count, ink.muted),

@@ -15,7 +15,7 @@ from textual.widgets import Input
 from arena_tui.safe_text import one_line
 from arena_tui.screens.library_screen import LibraryScreen
 from arena_tui.theme import inks
-from arena_tui.widgets.judgment_list import FLAG_WORDS, JudgmentList
+from arena_tui.widgets.judgment_list import FLAG_WORDS, JudgmentList, counted
 from arena_tui.widgets.text_lines import TextLines
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.review.listing import JudgmentFilter, Order, select
@@ -180,7 +180,7 @@ class JudgmentsScreen(LibraryScreen):
     def _summary(self, shown: int) -> Text:
         ink = inks(self.app)
         count = len(self.library.entries)
-        line = Text.assemble((f"{shown:,} of {count:,} judgments", ink.strong), (f"  by {self.order}", ink.muted))
+        line = Text.assemble((counted(shown, count), ink.strong), (f"  by {self.order}", ink.muted))
         if not self.is_read:
             line.append("  reading ...", ink.warning)
         for what in (*_described(self.wanted), *([f'"{one_line(self._text.strip())}"'] if self._text.strip() else [])):

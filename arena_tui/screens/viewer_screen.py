@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from arena_tui.reading.judgment_page import Layout, judgment_page, label_words, problem_page, prompt_page
+from arena_tui.reading.judgment_page import Layout, judgment_page, problem_page, prompt_page
 from arena_tui.reading.leaves import Leaf, Leaves
 from arena_tui.reading.page import Page
 from arena_tui.safe_text import one_line
@@ -21,8 +21,9 @@ from arena_tui.widgets.text_lines import TextLines
 from engine.errors import ArenaError
 from engine.review.comparison import Comparison
 from engine.review.listing import Listed
-from engine.review.outcomes import outcome
+from engine.review.outcomes import Outcome, outcome
 
+_WINNERS: dict[Outcome, str] = {"win": "model", "tie": "neither", "loss": "baseline"}
 _Key = tuple[Listed, bool]  # a judgment, and whether it is the prompt that is wanted of it
 
 
@@ -152,9 +153,10 @@ class ViewerScreen(ArenaScreen):
             line.append("FLIP   ", ink.warning)
         for number, (label, played) in enumerate(zip(row.row.labels, row.row.played, strict=True), start=1):
             game = 2 - number % 2
-            style = {"win": ink.good, "loss": ink.bad}.get(outcome(label, game) or "", ink.muted)
-            line.append(f"game {number}: ", ink.muted)
-            line.append(label_words(label, game) if played else "not played", style).append("   ")
+            winner = outcome(label, game)
+            style = {"win": ink.good, "loss": ink.bad}.get(winner or "", ink.muted)
+            told = f"{label} {_WINNERS[winner]}" if winner is not None else "no verdict"
+            line.append(f"game {number} ", ink.muted).append(told if played else "not played", style).append("   ")
         people = self.session.library.marks.human.get(row.pair)
         if people:
             line.append(f"people: {' and '.join(sorted(people))}", ink.accent)

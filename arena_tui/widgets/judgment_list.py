@@ -74,6 +74,12 @@ class JudgmentList(VirtualList[Listed]):
         return Text(words[:width], inks(self.app).warning)
 
 
+def counted(judgments: int, of: int | None = None) -> str:
+    """ "1 judgment", "3 of 10 judgments"."""
+    words = "judgment" if (judgments if of is None else of) == 1 else "judgments"
+    return f"{judgments:,} {words}" if of is None else f"{judgments:,} of {of:,} {words}"
+
+
 def _label(row: Listed, game: int) -> str:
     labels, played = row.row.labels, row.row.played
     if game >= len(labels) or not played[game]:

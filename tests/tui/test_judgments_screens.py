@@ -37,9 +37,9 @@ async def test_every_judgment_is_listed_with_its_verdicts(bench: Path, tmp_path:
 async def test_the_filter_shows_what_there_is_and_narrows_the_list(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "judgments") as (app, pilot):
         await pilot.press("f")
-        assert "flips: another winner" in painted(app)
+        assert "flips: winner changes" in painted(app)
         await pilot.press("space")
-        assert "1 judgments" in painted(app)
+        assert "1 judgment " in painted(app)
         await pilot.press("escape")
         assert "1 of 6 judgments" in painted(app)
         await pilot.press("x")
