@@ -96,15 +96,10 @@ class _IndexedFile:
         if not record.games or question_id in (None, ""):
             return
         baseline = record.baseline if isinstance(record.baseline, str) else None
-        self.rows[str(question_id), baseline] = JudgmentRow(
-            str(question_id),
-            self._model,
-            self._judge,
-            baseline,
-            labels=tuple(_label(game) for game in record.games),
-            played=tuple(game is not None for game in record.games),
-            file=self._lines.path,
-            place=place,
+        labels, played = _told(tuple([None if game is None else _score(game) for game in record.games]))
+        key = str(question_id), baseline
+        self.rows[key] = JudgmentRow(
+            key[0], self._model, self._judge, baseline, labels, played, self._lines.path, place
         )
 
 
@@ -136,9 +131,14 @@ def _decode(line: memoryview) -> _Record | None:
             return None
 
 
-def _label(game: _Score | None) -> Label | None:
-    score = None if game is None else game.score
-    return _normalised(score) if isinstance(score, str) and len(score) <= LONGEST_SPELLING else None
+def _score(game: _Score) -> str:
+    """The label as it is written; "" where it cannot be one."""
+    score = game.score
+    return score if isinstance(score, str) and len(score) <= LONGEST_SPELLING else ""
 
 
-_normalised = lru_cache(maxsize=256)(normalise_label)
+@lru_cache(maxsize=1024)
+def _told(scores: tuple[str | None, ...]) -> tuple[tuple[Label | None, ...], tuple[bool, ...]]:
+    """The labels of the games, and which were played; None stands for a game that was not."""
+    labels = tuple(normalise_label(score) if score else None for score in scores)
+    return labels, tuple(score is not None for score in scores)
