@@ -22,6 +22,8 @@ COOKIE = "arena-tui"
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _HEARTBEAT_SECONDS = 15.0  # after which a page that does not answer counts as closed
 _CLOSING_SECONDS = 15.0  # for the runs of open pages to stop: calls in flight have ten
+_KILLING_SECONDS = 5.0  # for a process that was told to end, before it is made to
+_GOODBYE_SECONDS = 2.0  # for a browser to answer that a page is closed
 
 _origin: ContextVar[str] = ContextVar("origin", default="")
 
@@ -34,7 +36,7 @@ class WebServer(Server):
     def __init__(self, command: str, host: str, port: int, token: str = "") -> None:
         super().__init__(command, host=host, port=port, title="arena-tui")
         self.token = token or secrets.token_urlsafe(24)
-        self._pages: set[asyncio.Task[Any]] = set()
+        self._pages: dict[asyncio.Task[Any], web.WebSocketResponse] = {}
 
     @property
     def public_url(self) -> str:
@@ -63,10 +65,10 @@ class WebServer(Server):
             ready(self.address)
             await until.wait()
         finally:
-            for page in self._pages:
-                page.cancel()
+            # Closed and not cancelled: a handler that is just ending its process must get to the end of that.
+            await asyncio.gather(*(page.close() for page in self._pages.values()), return_exceptions=True)
             if self._pages:
-                await asyncio.wait(self._pages, timeout=_CLOSING_SECONDS)
+                await asyncio.wait(self._pages, timeout=_CLOSING_SECONDS + _KILLING_SECONDS)
             await runner.cleanup()
 
     async def on_startup(self, app: web.Application) -> None:
@@ -74,8 +76,18 @@ class WebServer(Server):
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """One open page: what it shows is a process, which has ended by the time this returns."""
-        websocket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS)
-        await websocket.prepare(request)
+        websocket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, timeout=_GOODBYE_SECONDS)
+        handler = asyncio.current_task()
+        assert handler is not None
+        self._pages[handler] = websocket
+        try:
+            await websocket.prepare(request)
+            await self._show(websocket, request)
+        finally:
+            del self._pages[handler]
+        return websocket
+
+    async def _show(self, websocket: web.WebSocketResponse, request: web.Request) -> None:
         page = _Page(
             self.command,
             write_bytes=websocket.send_bytes,
@@ -84,14 +96,11 @@ class WebServer(Server):
             download_manager=self.download_manager,
         )
         width, height = (to_int(request.query.get(name, ""), least) for name, least in (("width", 80), ("height", 24)))
-        await page.start(width, height)
         try:
+            await page.start(width, height)
             await self._process_messages(websocket, page)
-        except asyncio.CancelledError:
-            await websocket.close()
         finally:
             await page.end()
-        return websocket
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -104,15 +113,7 @@ class WebServer(Server):
         if not self._fits(request.cookies.get(COOKIE, "")):
             raise web.HTTPUnauthorized(text="open the link that arena-tui web has printed: it holds the token")
         _origin.set(f"{request.scheme}://{request.host}")
-        if request.path != "/ws":
-            return await handler(request)
-        page = asyncio.current_task()
-        assert page is not None
-        self._pages.add(page)
-        try:
-            return await handler(request)
-        finally:
-            self._pages.discard(page)
+        return await handler(request)
 
     def _is_ours(self, request: web.Request) -> bool:
         """Whether the request was meant for this server, and comes from its own pages if from any."""
@@ -136,9 +137,14 @@ class _Page(AppService):
             return
         try:
             await asyncio.wait_for(self.stop(), _CLOSING_SECONDS)
+            await asyncio.wait_for(process.wait(), _KILLING_SECONDS)
         except TimeoutError:
             process.terminate()
-        await process.wait()
+            try:
+                await asyncio.wait_for(process.wait(), _KILLING_SECONDS)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
 
 
 def _bracketed(host: str) -> str:
