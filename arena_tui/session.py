@@ -324,6 +324,9 @@ class ArenaSession:
 
 
 def _open_bench(config: Config) -> Bench:
+    """The bench; in passing, what a run and the endpoint table need is imported where it holds up nobody."""
+    import engine.run
+    import engine.work.reach  # noqa: F401
     from engine.bench import Bench
 
     return Bench.open(config.data, config.bench)
