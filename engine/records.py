@@ -87,7 +87,9 @@ class Game(msgspec.Struct, frozen=True, omit_defaults=True):
     """One judge verdict. `score` is the label, or None when the judge gave none; `asks` counts the calls made.
 
     `unparsed` says why there is no label: "none" was found, different ones were a "conflict", or there was an
-    "unknown" one.
+    "unknown" one. `probabilities` are the judge's for all five labels, summing to 1, where it was asked for them;
+    `score` is then the most probable one. `label_mass` is the share of all that the judge might have said which was a
+    label, where that is known.
     """
 
     user_prompt: str
@@ -98,6 +100,8 @@ class Game(msgspec.Struct, frozen=True, omit_defaults=True):
     finish_reason: str | None = None
     reasoning: str | None = None
     usage: Usage | None = None
+    probabilities: dict[Label, float] | None = None
+    label_mass: float | None = None
 
 
 class JudgmentRecord(msgspec.Struct, frozen=True, omit_defaults=True):

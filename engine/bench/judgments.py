@@ -12,6 +12,7 @@ from engine.bench.jsonl import LINE, scan
 from engine.bench.problems import Loaded, ProblemLog
 from engine.bench.schema import JUDGMENT, JUDGMENT_WITH_PROMPTS
 from engine.judging.labels import normalise_label
+from engine.judging.probabilities import Probabilities, read_probabilities
 from engine.records import Label
 
 ANSWER_START = "<|The Start of Assistant {}'s Answer|>"  # how every fork's prompt template frames the two answers
@@ -24,7 +25,7 @@ class StoredJudgment(msgspec.Struct, frozen=True):
     In game 1 the baseline is A, in game 2 the model is. A label is None without a verdict; a game that was not played
     is False in `played`. `baseline`, `settings` and `inputs` are None where the file does not tell them (generation 1
     of other programs tells none). `prompts` holds what the judge was shown in each game that was played, only where
-    `inputs` is None.
+    `inputs` is None. `probabilities` has one entry per game where the judge told any in one of them, and is else empty.
     """
 
     question_id: str
@@ -36,6 +37,7 @@ class StoredJudgment(msgspec.Struct, frozen=True):
     settings: str | None = None
     inputs: str | None = None
     prompts: tuple[str | None, ...] = ()
+    probabilities: tuple[Probabilities | None, ...] = ()
 
 
 def load_judgments(
@@ -74,6 +76,7 @@ def load_judgments(
             settings=settings,
             inputs=inputs,
             prompts=tuple(map(_prompt, games)) if prompts and inputs is None else (),
+            probabilities=_probabilities(games, line, log),
         )
     return Loaded(found, log.result())
 
@@ -138,3 +141,17 @@ def _label(game: dict[str, Any] | None, line: int, log: ProblemLog) -> Label | N
     if label is None:
         log.add(line, f"{score[:40]!r} is no label; it counts as no verdict")
     return label
+
+
+def _probabilities(
+    games: Sequence[dict[str, Any] | None], line: int, log: ProblemLog
+) -> tuple[Probabilities | None, ...]:
+    """One entry per game, or none at all where no game has any."""
+    told = [game["probabilities"] if game is not None else None for game in games]
+    given = [each is not None and any(value is not None for value in each.values()) for each in told]
+    if not any(given):
+        return ()
+    found = tuple(read_probabilities(each) if is_given else None for each, is_given in zip(told, given, strict=True))
+    if any(is_given and each is None for is_given, each in zip(given, found, strict=True)):
+        log.add(line, "the probabilities of a game do not sum to 1; it counts as having none")
+    return found

@@ -16,6 +16,8 @@ from typing import TypeAlias
 import polars as pl
 from polars.datatypes import DataType, DataTypeClass
 
+from engine.records import LABELS
+
 Schema: TypeAlias = Mapping[str, DataType | DataTypeClass]
 
 QUESTION: Schema = {
@@ -49,6 +51,8 @@ ANSWER: Schema = {
     "finish_reason": pl.String,
 }
 
+_PROBABILITIES = pl.Struct(dict.fromkeys(LABELS, pl.Float64))  # this program's own
+
 JUDGMENT: Schema = {
     # generation 1
     "question_id": pl.String,
@@ -57,7 +61,7 @@ JUDGMENT: Schema = {
     # both
     "model": pl.String,
     "judge": pl.String,
-    "games": pl.List(pl.Struct({"score": pl.String})),
+    "games": pl.List(pl.Struct({"score": pl.String, "probabilities": _PROBABILITIES})),
     # generation 2 and this program's own
     "baseline": pl.String,
     "settings": pl.String,
@@ -71,6 +75,7 @@ JUDGMENT_WITH_PROMPTS: Schema = {
         pl.Struct(
             {
                 "score": pl.String,
+                "probabilities": _PROBABILITIES,
                 "user_prompt": pl.String,  # generation 1
                 "prompt": pl.List(pl.Struct({"content": pl.String})),  # generation 2: the messages
             }

@@ -13,6 +13,7 @@ import msgspec
 
 from engine.bench.places import Place, read_object
 from engine.judging.labels import normalise_label
+from engine.judging.probabilities import Probabilities, read_probabilities
 from engine.judging.thinking import split_thinking
 from engine.records import Label
 
@@ -28,6 +29,7 @@ class WholeGame(msgspec.Struct, frozen=True):
     """One game as it was played. `messages` is what the file tells of the chat: generation 1 keeps the user's only.
 
     `judgment` holds no thinking; that is in `reasoning`. `score` is the label as it stands in the file, whatever it is.
+    `probabilities` are the judge's for the five labels, where it was asked for them.
     """
 
     messages: tuple[Message, ...]
@@ -38,6 +40,7 @@ class WholeGame(msgspec.Struct, frozen=True):
     asks: int | None = None
     finish_reason: str | None = None
     completion_tokens: int | None = None
+    probabilities: Probabilities | None = None
 
 
 class WholeJudgment(msgspec.Struct, frozen=True):
@@ -114,6 +117,7 @@ def _game(value: Any) -> WholeGame | None:
         asks=asks if isinstance(asks, int) else None,
         finish_reason=_text(value.get("finish_reason")),
         completion_tokens=tokens if isinstance(tokens, int) else None,
+        probabilities=read_probabilities(value.get("probabilities")),
     )
 
 

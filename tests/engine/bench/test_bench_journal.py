@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.bench import Bench
 from engine.bench.codec import encode_line
 from engine.bench.journal import compact, load_journal
 from engine.errors import StorageError
-from engine.records import AnswerPart, AnswerRecord, Choice, Game, GamePart, JudgmentRecord, Turn, Usage
+from engine.judging.probabilities import normalised
+from engine.records import LABELS, AnswerPart, AnswerRecord, Choice, Game, GamePart, JudgmentRecord, Turn, Usage
 
 
 def answer_part(question_id="q", *, index=0, settings="s", text="text") -> AnswerPart:
@@ -33,6 +36,15 @@ def test_parts_come_back_as_they_went_in(bench):
     parts = [answer_part(), answer_part(index=1), game_part(), game_part(number=2)]
     compact(bench.journal, parts)
     assert load_journal(bench.journal).items == parts
+
+
+@given(st.lists(st.floats(0, 1), min_size=5, max_size=5), st.none() | st.floats(0, 1))
+def test_probabilities_of_a_game_come_back_as_they_went_in(tmp_path_factory, weights, mass):
+    told = normalised(dict(zip(LABELS, weights, strict=True)))
+    game = Game("p", "A", "A>B", probabilities=told, label_mass=mass)
+    journal = tmp_path_factory.mktemp("journal") / "journal.jsonl"
+    compact(journal, [GamePart("q", "m", "j", "s", "i", 1, game)])
+    assert load_journal(journal).items[0].game == game
 
 
 def test_of_one_call_made_twice_the_last_counts(bench):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from engine.bench.codec import encode_line
 from engine.bench.digest import inputs_digest, text_digest
 from engine.bench.judgments import StoredJudgment, is_current, load_judgments
+from engine.judging.probabilities import most_probable, normalised
 from engine.records import LABELS, Game, JudgmentRecord
 
 TEMPLATE = (
@@ -208,3 +209,58 @@ def test_judgments_against_an_earlier_baseline_are_found_again_when_it_is_asked_
     assert load_judgments(path, baseline="old").items["q"].labels == ("A>B", None)
     assert load_judgments(path, baseline="new").items["q"].labels == ("B>A", None)
     assert load_judgments(path).items["q"].baseline == "new"
+
+
+distributions = (
+    st.lists(st.floats(0, 1), min_size=5, max_size=5)
+    .map(lambda weights: normalised(dict(zip(LABELS, weights, strict=True))))
+    .filter(bool)
+)
+
+
+@given(st.lists(st.tuples(st.none() | distributions, st.none() | distributions), min_size=1, max_size=8))
+@settings(deadline=None)
+def test_probabilities_come_back_as_they_were_written(tmp_path_factory, pairs):
+    """Also where the first records of a file hold none."""
+    path = tmp_path_factory.mktemp("soft") / "m.jsonl"
+    records = [
+        JudgmentRecord(
+            f"q{number}",
+            "m",
+            "j",
+            tuple(
+                Game("p", "A", most_probable(told) if told else "A=B", probabilities=told, label_mass=told and 0.5)
+                for told in pair
+            ),
+            baseline="base",
+            settings="s",
+            inputs="i",
+        )
+        for number, pair in enumerate(pairs)
+    ]
+    path.write_bytes(b"".join(map(encode_line, records)))
+    loaded = load_judgments(path)
+    assert loaded.problems == ()
+    for number, pair in enumerate(pairs):
+        found = loaded.items[f"q{number}"].probabilities
+        assert bool(found) == any(pair)
+        for game, told in zip(found, pair, strict=False):
+            assert game == (told and pytest.approx(told, abs=1e-15))
+
+
+def test_a_game_without_probabilities_has_no_word_of_them(bench):
+    assert b"prob" not in encode_line(JudgmentRecord("q", "m", "j", (Game("p", "A", "A=B"), None)))
+
+
+def test_probabilities_that_do_not_sum_to_1_are_told_and_left_out(bench, write_lines):
+    good = {"A>>B": 0, "A>B": 1, "A=B": 0, "B>A": 0, "B>>A": 0}
+    games = [{"score": "A>B", "probabilities": good}, {"score": "A>B", "probabilities": good | {"A=B": 1}}]
+    path = write_lines(
+        bench.judgments("j", "m"),
+        generation_1("text", "A=B", "A=B"),
+        {"question_id": "soft", "model": "m", "judge": "j", "games": games, "settings": "s", "inputs": "i"},
+    )
+    loaded = load_judgments(path)
+    assert loaded.items["text"].probabilities == ()
+    assert loaded.items["soft"].probabilities == (good, None)
+    assert [(problem.line, "sum to 1" in problem.message) for problem in loaded.problems] == [(2, True)]
