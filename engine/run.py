@@ -233,6 +233,7 @@ class Run:
             parallel=entry.parallel,
             rate=entry.rate,
             timeout=entry.timeout,
+            idle_timeout=entry.idle_timeout,
             attempts=entry.attempts,
             session=session,
             emit=self._emit,

@@ -138,6 +138,8 @@ class ModelConfig(_Table):
     """Calls started per second at one endpoint; None means no limit."""
     timeout: fields.Seconds = 1200.0
     """Seconds that one call may take."""
+    idle_timeout: fields.Seconds = 60.0
+    """Seconds of silence after which a server is asked whether it still works, and the longest pause inside a reply."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
     """Tries of one call before a passing fault counts as final."""
     serve: ServeConfig | None = None

@@ -20,6 +20,7 @@ from engine.models.limits import EndpointPool, Lane
 from engine.models.reply import read_reply
 from engine.models.retry import delay, parse_retry_after, should_retry
 from engine.models.session import CONNECT_TIMEOUT, proxy_for
+from engine.models.silence import LONGEST_ANSWER, Sign, SilenceWatch, ask_server
 from engine.records import Completion
 
 __all__ = ["Endpoint", "EndpointStatus", "ModelClient"]
@@ -42,10 +43,14 @@ class EndpointStatus(msgspec.Struct, frozen=True):
 class _Target:
     """An endpoint with everything made ready that all its calls have in common."""
 
-    __slots__ = ("address", "endpoint", "headers", "proxy", "url")
+    __slots__ = ("address", "endpoint", "headers", "proxy", "silence", "url")
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, idle_timeout: float) -> None:
+        async def ask() -> Sign:
+            return await ask_server(session, endpoint, min(LONGEST_ANSWER, idle_timeout))
+
         self.endpoint = endpoint
+        self.silence = SilenceWatch(idle_timeout, ask)
         self.address = endpoint.address
         self.url = endpoint.url("chat/completions")
         self.headers = {"Content-Type": "application/json", **endpoint.headers()}
@@ -65,8 +70,10 @@ class ModelClient:
     """Calls the model `name` of the config: slots, retries and events around one POST.
 
     `parallel` and `rate` hold for each endpoint, `timeout` (seconds) for one try, `attempts` for the tries of one call
-    at faults that may pass. A try at an endpoint that is known to be down costs none of them: such a call waits until
-    the endpoint is back, or until `patience` with it ends. `emit` gets a CallStarted and a CallEnded for every request.
+    at faults that may pass; `idle_timeout` (seconds) is the longest pause inside a reply, and the silence after which
+    a server is asked whether it still works (see `silence`). A try at an endpoint that is known to be down costs none
+    of the attempts: such a call waits until the endpoint is back, or until `patience` with it ends. `emit` gets a
+    CallStarted and a CallEnded for every request.
     Make it inside a running loop. Raises ArenaError for a key that cannot be sent.
     """
 
@@ -80,19 +87,24 @@ class ModelClient:
         emit: Callable[[Event], None],
         rate: float | None = None,
         timeout: float = 1200.0,
+        idle_timeout: float = 60.0,
         attempts: int = 5,
         patience: Patience | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
         self._pool = EndpointPool(
-            [_Target(each) for each in endpoints], parallel=parallel, rate=rate, patience=patience
+            [_Target(each, session, idle_timeout) for each in endpoints],
+            parallel=parallel,
+            rate=rate,
+            patience=patience,
         )
         self._session = session
         self._emit = emit
         self._attempts = attempts
         self._chance = chance
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
+        self._idle_timeout = idle_timeout
         self._now = asyncio.get_running_loop().time
 
     @property
@@ -176,8 +188,11 @@ class ModelClient:
         target = lane.place
         retry_after: str | None = None
         stale = False
+        call = asyncio.current_task()
+        assert call is not None
         started = self._now()
         self._emit(CallStarted(self.name, target.address))
+        target.silence.began(call, started)
         try:
             async with self._session.post(
                 target.url,
@@ -190,7 +205,7 @@ class ModelClient:
                 status = response.status
                 if status != 200:
                     retry_after = response.headers.get("Retry-After")
-                reply = await read_body(response)
+                reply = await read_body(response, longest_pause=self._idle_timeout)
             seconds = self._now() - started
             completion = read_reply(status, reply, seconds)
         except CallFailed as told:
@@ -199,15 +214,20 @@ class ModelClient:
             seconds = self._now() - started
             failure = failure_of(error, seconds)
             stale = is_stale(error, seconds)
-        except BaseException:  # cancelled: the connection is closed, and with it the call at the server
-            self._emit(CallEnded(self.name, target.address, self._now() - started, None, CANCELLED, task))
-            self._pool.release(lane)
-            raise
+        except BaseException as error:  # cancelled: the connection is closed, and with it the call at the server
+            lost = target.silence.lost(call) if isinstance(error, asyncio.CancelledError) else None
+            if lost is None:
+                self._emit(CallEnded(self.name, target.address, self._now() - started, None, CANCELLED, task))
+                self._pool.release(lane)
+                raise
+            failure = lost
         else:
             self._pool.succeeded(lane)
             self._pool.release(lane)
             self._emit(CallEnded(self.name, target.address, seconds, completion.usage, task=task))
             return completion
+        finally:
+            target.silence.ended(call)
         fault = self._fault(lane, failure, started, parse_retry_after(retry_after), stale)
         self._emit(CallEnded(self.name, target.address, self._now() - started, None, failure.kind.value, task))
         raise fault

@@ -6,7 +6,8 @@ Three things are kept apart:
   trip, and one more after each window of good replies while the limit was in use (additive increase, multiplicative
   decrease; Chiu and Jain, 1989); when it refuses all of them and names a time, nothing goes out before;
 - an endpoint that is *down* (no connection, 5xx, time-outs, without a good reply between) is set aside and tried with
-  one call at a time, after rests that grow; when that lasts too long it is given up;
+  one call, after rests that grow; while that one is out without failing, twice as many may follow each second, so that
+  a server that is back does not write one long text while all others wait; when it lasts too long it is given up;
 - an endpoint that *refuses us* (401, 403) is given up at once.
 """
 
@@ -23,13 +24,14 @@ DOWN = frozenset({FailureKind.CONNECTION, FailureKind.TIMEOUT, FailureKind.SERVE
 DOWN_AT_ONCE = 8  # failures in a row: one call in five failing by chance does not get there
 DOWN_AFTER = 3  # failures in a row, when they are also spread over DOWN_SECONDS
 DOWN_SECONDS = 2.0
+TRIAL_STEP = 1.0  # seconds: a refused or broken connection tells sooner
 
 
 class Patience(msgspec.Struct, frozen=True):
     """How an endpoint that is down is tried: rests in seconds between trials (doubling), and when it is given up."""
 
     first_rest: float = 0.5
-    longest_rest: float = 15.0
+    longest_rest: float = 5.0  # an outage costs that much more than it lasts, at most
     gives_up_after: float = 180.0  # a vLLM server takes 30 to 90 s to come back
 
 
@@ -44,6 +46,8 @@ class Health:
         "_patience",
         "_refused",
         "_rests",
+        "_trial_at",
+        "_was_silent",
         "ceiling",
         "given_up",
         "limit",
@@ -66,6 +70,8 @@ class Health:
         self._failures = 0
         self._failing_since = math.inf
         self._rests = 0
+        self._trial_at = math.inf
+        self._was_silent = False
 
     def set_ceiling(self, ceiling: int) -> None:
         """Change the most calls at once; raising it takes effect at once, whatever was learned before."""
@@ -76,7 +82,29 @@ class Health:
         """How many calls may be in flight at `now`."""
         if self.given_up is not None or now < self.ready_at:
             return 0
-        return 1 if self.set_aside else self.limit
+        return self._trials(now) if self.set_aside else self.limit
+
+    def wakes_at(self, now: float) -> float:
+        """When `allowance` grows by time alone; infinite if it does not."""
+        if self.given_up is not None:
+            return math.inf
+        if now < self.ready_at:
+            return self.ready_at
+        if not self.set_aside or self._trials(now) == self._trials(math.inf):
+            return math.inf
+        return self._trial_at + TRIAL_STEP * (1 + (now - self._trial_at) // TRIAL_STEP)
+
+    def began(self, now: float) -> None:
+        """A slot is handed out for a call to it."""
+        if self.set_aside and self._trial_at == math.inf:
+            self._trial_at = now
+
+    def _trials(self, now: float) -> int:
+        """Calls that may be out while it is set aside. One that took calls and said nothing gets one at a time."""
+        if self._was_silent or self._trial_at == math.inf:
+            return 1
+        steps = int(min((now - self._trial_at) / TRIAL_STEP, 30))
+        return min(self.limit, 1 << steps)
 
     def succeeded(self, in_flight: int) -> None:
         """A good reply came while `in_flight` calls (it included) were out."""
@@ -124,6 +152,8 @@ class Health:
             return
         self.set_aside = True
         self.set_aside_at = now
+        self._trial_at = math.inf
+        self._was_silent = failure.kind is FailureKind.TIMEOUT
         rest = min(self._patience.longest_rest, self._patience.first_rest * 2.0 ** min(self._rests, 30))
         self._rests += 1
         self.ready_at = max(self.ready_at, now + rest)

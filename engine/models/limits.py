@@ -6,6 +6,7 @@ A slot is held while a request is out, never while a failed call backs off.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -101,7 +102,7 @@ class EndpointPool(Generic[PlaceT]):
         if lane is None:
             lane = await self._wait()
         else:
-            lane.in_flight += 1
+            self._take(lane)
         try:
             may_start = await lane.start_rate.wait()
         except BaseException:
@@ -179,8 +180,13 @@ class EndpointPool(Generic[PlaceT]):
             if lane is None:
                 self._come_back()
                 return
-            lane.in_flight += 1
+            self._take(lane)
             self._waiters.popleft().set_result(lane)
+
+    def _take(self, lane: Lane[PlaceT]) -> None:
+        lane.in_flight += 1
+        if lane.health.set_aside:
+            lane.health.began(self._loop.time())
 
     def _least_busy(self) -> Lane[PlaceT] | None:
         now = self._loop.time()
@@ -192,11 +198,10 @@ class EndpointPool(Generic[PlaceT]):
 
     def _come_back(self) -> None:
         now = self._loop.time()
-        healths = [lane.health for lane in self.lanes]
-        wakes = [health.ready_at for health in healths if health.given_up is None and health.ready_at > now]
+        wake = min(lane.health.wakes_at(now) for lane in self.lanes)
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(min(wakes), self._hand_out) if wakes else None
+        self._timer = self._loop.call_at(wake, self._hand_out) if wake < math.inf else None
 
     def _refuse_all(self) -> None:
         for waiter in self._waiters:

@@ -98,6 +98,35 @@ def test_failures_with_good_replies_between_set_nothing_aside(health: Health):
     assert not health.set_aside
 
 
+def test_while_a_trial_is_out_without_failing_more_may_follow(health: Health):
+    """One long reply must not keep all other work waiting after an outage."""
+    go_down(health, 10.0)
+    assert health.wakes_at(10.5) == 11.0
+    assert health.wakes_at(11.0) == float("inf"), "nothing changes until a trial has begun"
+    health.began(11.0)
+    assert [health.allowance(11.0 + seconds) for seconds in (0.0, 0.9, 1.0, 2.0, 5.0, 6.0, 60.0)] == [
+        1, 1, 2, 4, 32, 64, 64,
+    ]  # fmt: skip
+    assert health.wakes_at(12.5) == 13.0
+    assert health.wakes_at(17.0) == float("inf")
+
+
+def test_a_trial_that_fails_after_all_ends_the_trials(health: Health):
+    go_down(health, 10.0)
+    health.began(11.0)
+    health.failed(REFUSED, started=11.0, now=15.0)
+    assert health.allowance(16.9) == 0
+    assert health.allowance(17.0) == 1
+
+
+def test_one_that_took_calls_and_said_nothing_is_trusted_with_one_at_a_time(health: Health):
+    for _ in range(DOWN_AT_ONCE):
+        health.failed(CallFailed(FailureKind.TIMEOUT, "silence"), started=0.0, now=10.0)
+    health.began(11.0)
+    assert health.allowance(60.0) == 1
+    assert health.wakes_at(60.0) == float("inf")
+
+
 def test_rests_double_up_to_the_longest(health: Health):
     go_down(health, 0.0)
     rests = []

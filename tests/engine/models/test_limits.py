@@ -9,7 +9,7 @@ import time
 import pytest
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.health import DOWN_AT_ONCE, Patience
+from engine.models.health import DOWN_AT_ONCE, TRIAL_STEP, Patience
 from engine.models.limits import EndpointPool, PoolClosed
 
 
@@ -216,6 +216,18 @@ async def test_waiters_go_on_by_themselves_when_the_rest_is_over():
     pool.succeeded(trial)
     pool.release(trial)
     await asyncio.wait_for(second, 5)
+
+
+async def test_more_trials_follow_by_themselves_while_the_first_one_is_out():
+    pool = EndpointPool(["a"], parallel=8, patience=Patience(first_rest=0.01))
+    now = asyncio.get_running_loop().time()
+    for _ in range(DOWN_AT_ONCE):
+        pool.failed(pool.lanes[0], refused(), started=now)
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            await pool.acquire()
+    assert pool.lanes[0].health.set_aside
+    assert asyncio.get_running_loop().time() - now >= 2 * TRIAL_STEP
 
 
 async def test_when_every_endpoint_is_given_up_nobody_waits():
