@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from arena_tui.console import printable
 from arena_tui.speeds import SpeedGauge
-from engine.events import Event, Notice, RecordFailed
+from arena_tui.stop_output import is_decided, standing_words, verdict_words
+from engine.events import Event, Notice, RecordFailed, StandingChanged, StopRuleSet
 from engine.work.progress import Pace, RunState, TaskState
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ def open_display(stream: TextIO) -> Display:
 
 
 class _Notices:
-    """Which events become a line: every notice, and the first few failures of each kind."""
+    """Which events become a line: every notice, the first few failures of each kind, and each model's verdict."""
 
     def __init__(self) -> None:
         self._failures: dict[str, int] = {}
+        self._decided: set[str] = set()
+        self._opponent = ""
 
     def line(self, event: Event) -> str | None:
         if isinstance(event, Notice):
@@ -50,6 +53,11 @@ class _Notices:
                 more = " (further ones are only counted)" if count == SHOWN_FAILURES else ""
                 who = f"{event.task.model}, question {event.question_id}"
                 return printable(f"failed: {who}: {event.kind}: {event.message}{more}")
+        if isinstance(event, StopRuleSet):
+            self._opponent = event.opponent
+        if isinstance(event, StandingChanged) and is_decided(event.standing) and event.model not in self._decided:
+            self._decided.add(event.model)
+            return f"decided: {verdict_words(event.model, event.standing, self._opponent)}"
         return None
 
 
@@ -121,7 +129,7 @@ def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
         name = printable(key.model)
         table.add_row(
             Text(name, overflow="ellipsis", no_wrap=True),
-            ProgressBar(total=max(1, task.total), completed=task.cached + task.done + task.failed, width=bar_width),
+            ProgressBar(total=max(1, task.expected), completed=task.cached + task.done + task.failed, width=bar_width),
             Text(_counts(task), no_wrap=True),
         )
     table.columns[0].max_width = 30
@@ -131,7 +139,8 @@ def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
 
 
 def _counts(task: TaskState) -> str:
-    parts = [f"{task.cached + task.done}/{task.total}"]
+    parts = [f"{task.cached + task.done}/{task.expected}"]
+    parts += ["stopped"] if task.stopped else []
     parts += [f"{task.cached} cached"] if task.cached else []
     parts += [f"{task.failed} failed"] if task.failed else []
     parts += [f"{task.unparsed} without verdict"] if task.unparsed else []
@@ -141,14 +150,15 @@ def _counts(task: TaskState) -> str:
 def summary_line(state: RunState, speed: Pace) -> str:
     """One line on the stage that is running: done, failed, cached, speeds, ETA."""
     tasks = [task for key, task in state.tasks.items() if key.stage == state.phase]
-    total, cached = sum(task.total for task in tasks), sum(task.cached for task in tasks)
+    total, cached = sum(task.expected for task in tasks), sum(task.cached for task in tasks)
     done, failed = sum(task.done for task in tasks), sum(task.failed for task in tasks)
     share = f" ({(cached + done) / total:.0%})" if total else ""
     eta = f"ETA {clock(speed.eta)}" if speed.eta is not None else "ETA -"
+    decided = f" | {told}" if (told := standing_words(state)) else ""
     return (
         f"{state.phase}: {cached + done}/{total}{share}, {cached} cached, {failed} failed | "
         f"{state.in_flight} in flight, {speed.calls_per_second:.1f} calls/s, {speed.tokens_per_second:.0f} tokens/s | "
-        f"{eta}"
+        f"{eta}{decided}"
     )
 
 

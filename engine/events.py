@@ -13,6 +13,7 @@ import msgspec
 from engine.records import Label, Usage
 
 Stage: TypeAlias = Literal["answers", "judgments"]
+Verdict: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"]
 
 
 class TaskKey(msgspec.Struct, frozen=True, order=True):
@@ -92,6 +93,47 @@ class RecordFailed(msgspec.Struct, frozen=True):
     message: str
 
 
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a model so far, where a run stops models that need no more judgments.
+
+    Attributes:
+        verdict: "better" or "worse" than the opponent, "precise" enough, stopped by the "budget", or "undecided".
+        questions: how many have counted.
+        score, lower, upper: percent, with the limits of the confidence sequence; None before the first question.
+        difference, difference_lower, difference_upper: points above the opponent on the questions of both, where the
+            opponent is a named model; None else.
+    """
+
+    verdict: Verdict
+    questions: int
+    score: float | None = None
+    lower: float = 0.0
+    upper: float = 100.0
+    difference: float | None = None
+    difference_lower: float | None = None
+    difference_upper: float | None = None
+
+
+class StopRuleSet(msgspec.Struct, frozen=True):
+    """The run stops models by a rule: `rule` as it is written, `opponent` the model that verdicts are against."""
+
+    rule: str
+    opponent: str
+
+
+class StandingChanged(msgspec.Struct, frozen=True):
+    """More is known of a model than before, or a verdict was reached."""
+
+    model: str
+    standing: Standing
+
+
+class TaskStopped(msgspec.Struct, frozen=True):
+    """Nothing more of the task is begun: what it was for is decided. What is in flight may still be saved."""
+
+    task: TaskKey
+
+
 class Notice(msgspec.Struct, frozen=True):
     """Something a user should know. `level` is info, warning or error."""
 
@@ -108,5 +150,16 @@ class RunEnded(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    TaskPlanned | StageStarted | CallStarted | CallEnded | CallRetried | RecordSaved | RecordFailed | Notice | RunEnded
+    TaskPlanned
+    | StageStarted
+    | CallStarted
+    | CallEnded
+    | CallRetried
+    | RecordSaved
+    | RecordFailed
+    | StopRuleSet
+    | StandingChanged
+    | TaskStopped
+    | Notice
+    | RunEnded
 )

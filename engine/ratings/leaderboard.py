@@ -16,6 +16,7 @@ from engine.ratings.cautions import FEW_QUESTIONS, cautions, listed
 from engine.ratings.counts import Coverage, average_tokens, coverage
 from engine.ratings.estimate import CiKind, RatingOptions, Ratings, rate_battles
 from engine.ratings.full_stats import ModelStats, model_stats
+from engine.ratings.stop_report import StopReport
 from engine.ratings.style import StyleControl, StyleCovariate
 from engine.records import Question
 
@@ -106,6 +107,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     by: GroupKind | UnsetType = UNSET
     groups: list[GroupBoard] | UnsetType = UNSET
     style: StyleReport | UnsetType = UNSET
+    until: StopReport | UnsetType = UNSET
 
 
 def leaderboard(

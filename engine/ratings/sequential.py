@@ -14,11 +14,11 @@ The promise is per model: for each, the probability that it is ever called bette
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias
 
 import msgspec
 
 from engine.errors import UsageProblem
+from engine.events import Standing, Verdict
 from engine.ratings.confidence_sequence import (
     MINIMUM_QUESTIONS,
     CrossMoments,
@@ -30,29 +30,7 @@ from engine.ratings.question_score import Outcome, outcome
 from engine.ratings.stop_rule import StopRule
 from engine.records import Label
 
-Verdict: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"]
 _EVEN = 0.5
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """What is known of a model so far.
-
-    Attributes:
-        verdict: "better" or "worse" than the opponent, "precise" enough, stopped by the "budget", or "undecided".
-        questions: how many have counted.
-        score, lower, upper: percent, with the limits of the confidence sequence; None before the first question.
-        difference, difference_lower, difference_upper: points above the opponent on the questions of both, where the
-            opponent is a named model; None else.
-    """
-
-    verdict: Verdict
-    questions: int
-    score: float | None = None
-    lower: float = 0.0
-    upper: float = 100.0
-    difference: float | None = None
-    difference_lower: float | None = None
-    difference_upper: float | None = None
 
 
 class Decider:
@@ -86,6 +64,10 @@ class Decider:
             raise UsageProblem(
                 f"--until decided:{opponent}: no such model is judged", f"judged are {', '.join(models) or 'none'}"
             )
+        if opponent is not None and len(models) == 1:
+            raise UsageProblem(
+                f"--until decided:{opponent}: no other model is judged", "leave its name out to decide by the baseline"
+            )
         self._rule = rule
         self._judges = judges
         self._weight = weight
@@ -95,7 +77,6 @@ class Decider:
         self._opponent = opponent
         self._pairs = {model: _Pair() for model in models if opponent is not None and model != opponent}
         self._verdicts: dict[str, Verdict] = {}
-        self._calls = 0
 
     def observe(
         self, model: str, question_id: str, labels: Sequence[Label | None], *, judge: str = ""
@@ -122,14 +103,20 @@ class Decider:
         records.whole.setdefault(place, Outcome(0.0, 0.0))
         return self._advance(model)
 
-    def spend(self, calls: int = 1) -> tuple[str, ...]:
-        """Judge calls were made. Returns the models that are settled by it: all that still were not, or none."""
-        self._calls += calls
-        return self._exhaust() if self._rule.calls is not None and self._calls >= self._rule.calls else ()
+    def exhaust(self) -> tuple[str, ...]:
+        """A budget is used up: no more judgments will come. Returns the models that are settled by it."""
+        settled = [model for model in self._records if not self.is_settled(model)]
+        for model in settled:
+            self._verdicts.setdefault(model, "budget")
+        return tuple(settled)
 
-    def elapse(self, minutes: float) -> tuple[str, ...]:
-        """The run has lasted so long by now. Returns the models that are settled by it."""
-        return self._exhaust() if self._rule.minutes is not None and minutes >= self._rule.minutes else ()
+    def place(self, question_id: str) -> int | None:
+        """Where a question is in the order, from 0; None for one that is not in it."""
+        return self._place.get(question_id)
+
+    def counted(self, model: str) -> int:
+        """How many places of the order lie behind the model, questions without a verdict among them."""
+        return self._records[model].counted
 
     def verdict(self, model: str) -> Verdict:
         return self._verdicts.get(model, "undecided")
@@ -167,7 +154,8 @@ class Decider:
         settled: list[str] = []
         records = self._records[model]
         while records.count():
-            self._look(model, settled)
+            if model not in self._pairs:
+                self._look(model, records.moments, settled)
         if model == self._opponent:
             for other, pair in self._pairs.items():
                 self._advance_pair(other, pair, settled)
@@ -176,14 +164,16 @@ class Decider:
         return tuple(settled)
 
     def _advance_pair(self, model: str, pair: _Pair, settled: list[str]) -> None:
+        """Look at the model and the opponent together, in step: what comes first in the order decides, not what
+        arrived first."""
         assert self._opponent is not None
         while pair.count(self._records[model], self._records[self._opponent]):
             if pair.mine.n >= MINIMUM_QUESTIONS:
                 below, above = pair.limits()
                 self._decide(model, below, above, 0.0, settled)
+            self._look(model, pair.alone, settled)
 
-    def _look(self, model: str, settled: list[str]) -> None:
-        moments = self._records[model].moments
+    def _look(self, model: str, moments: Moments, settled: list[str]) -> None:
         if moments.n < MINIMUM_QUESTIONS or model in self._verdicts:
             return
         lower, upper = interval(moments)
@@ -201,13 +191,6 @@ class Decider:
         self._verdicts[model] = verdict
         settled.append(model)
 
-    def _exhaust(self) -> tuple[str, ...]:
-        settled: list[str] = []
-        for model in self._records:
-            if model not in self._verdicts:
-                self._settle(model, "budget", settled)
-        return tuple(settled)
-
 
 class _Records:
     """One model's outcomes by place in the order, and the moments of those whose turn has come."""
@@ -215,8 +198,8 @@ class _Records:
     def __init__(self) -> None:
         self.moments = Moments()
         self.whole: dict[int, Outcome] = {}
+        self.counted = 0
         self._partial: dict[int, dict[str, Outcome]] = {}
-        self._next = 0
 
     def add(self, place: int, judge: str, won: Outcome, judges: int) -> bool:
         """Keep a judge's report; True when it completes the question."""
@@ -234,19 +217,20 @@ class _Records:
 
     def count(self) -> bool:
         """Count the next question, if it is there. One without any verdict passes without counting."""
-        won = self.whole.get(self._next)
+        won = self.whole.get(self.counted)
         if won is None:
             return False
-        self._next += 1
+        self.counted += 1
         if won.total:
             self.moments = self.moments.plus(won.won, won.total)
         return True
 
 
 class _Pair:
-    """A model and the named opponent, on the questions of both."""
+    """A model and the named opponent on the questions of both; `alone` is the model as far in the order as both are."""
 
     def __init__(self) -> None:
+        self.alone = Moments()
         self.mine = Moments()
         self.theirs = Moments()
         self._cross = CrossMoments()
@@ -257,6 +241,8 @@ class _Pair:
         if a is None or b is None:
             return False
         self._next += 1
+        if a.total:
+            self.alone = self.alone.plus(a.won, a.total)
         if a.total and b.total:
             self.mine = self.mine.plus(a.won, a.total)
             self.theirs = self.theirs.plus(b.won, b.total)

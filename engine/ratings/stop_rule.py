@@ -19,8 +19,9 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
         opponent: the model that decides; None stands for the baseline.
         half_width: half the width of its confidence sequence is no more than this, in points. Limits that may be looked
             at all the time are about 1.6 times as wide as those of a leaderboard on the same questions.
-        calls: the run has made this many judge calls (all models together).
-        minutes: the run has lasted this long.
+        calls: so many judge calls were made, all models together. Those that earlier runs made for the models that are
+            still judged count too, so that a run which was interrupted and resumed costs no more than another.
+        minutes: this run has lasted so long.
     """
 
     decided: bool = False
@@ -28,6 +29,26 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
     half_width: float | None = None
     calls: int | None = None
     minutes: float | None = None
+
+    def __str__(self) -> str:
+        """The rule as `parse_stop_rule` reads it."""
+        decided = f"decided:{self.opponent}" if self.opponent else "decided"
+        parts = [decided] if self.decided else []
+        for kind, value in (("ci", self.half_width), ("calls", self.calls), ("minutes", self.minutes)):
+            if value is not None:
+                parts.append(f"{kind}:{value:g}" if isinstance(value, float) else f"{kind}:{value}")
+        return ",".join(parts)
+
+    def in_words(self, baseline: str) -> str:
+        """What ends the judging of a model, as the middle of a sentence."""
+        parts = [f"it is known to be better or worse than {self.opponent or baseline}"] if self.decided else []
+        if self.half_width is not None:
+            parts.append(f"its score is known to ±{self.half_width:g} points")
+        if self.calls is not None:
+            parts.append(f"{self.calls} judge calls were made for all of them")
+        if self.minutes is not None:
+            parts.append(f"the run has lasted {self.minutes:g} minutes")
+        return ", or ".join(parts)
 
 
 def parse_stop_rule(text: str) -> StopRule:

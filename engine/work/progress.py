@@ -22,8 +22,12 @@ from engine.events import (
     RecordSaved,
     RunEnded,
     StageStarted,
+    Standing,
+    StandingChanged,
+    StopRuleSet,
     TaskKey,
     TaskPlanned,
+    TaskStopped,
 )
 
 Phase: TypeAlias = Literal["planning", "answers", "judgments", "done", "failed", "interrupted"]
@@ -52,11 +56,17 @@ class TaskState(msgspec.Struct, frozen=True):
     calls: int = 0  # that have ended, well or not
     retries: int = 0
     completion_tokens: int = 0
+    stopped: bool = False  # nothing more of it is begun: what it was for is decided
 
     @property
     def left(self) -> int:
-        """Records that are neither there nor given up."""
-        return max(0, self.total - self.cached - self.done - self.failed)
+        """Records that are neither there nor given up, nor spared."""
+        return 0 if self.stopped else max(0, self.total - self.cached - self.done - self.failed)
+
+    @property
+    def expected(self) -> int:
+        """Records that the task comes to: fewer than `total` where it was stopped."""
+        return self.cached + self.done + self.failed if self.stopped else self.total
 
 
 class EndpointState(msgspec.Struct, frozen=True):
@@ -84,6 +94,9 @@ class RunState(msgspec.Struct, frozen=True):
     tasks: Mapping[TaskKey, TaskState] = MappingProxyType({})
     endpoints: Mapping[EndpointKey, EndpointState] = MappingProxyType({})
     notices: tuple[Notice, ...] = ()
+    stop_rule: str = ""  # as in `--until`; empty where every question is asked
+    opponent: str = ""  # whom the verdicts are against
+    standings: Mapping[str, Standing] = MappingProxyType({})  # by model, where there is a stop rule
 
     @property
     def calls(self) -> int:
@@ -158,6 +171,12 @@ def reduce(state: RunState, event: Event) -> RunState:
             task = state.tasks.get(key, _NO_TASK)
             planned = _replace(task, total=event.total, cached=event.cached, stale=event.stale)
             return _with_task(state, key, planned)
+        case StandingChanged(model=model):
+            return _replace(state, standings=MappingProxyType({**state.standings, model: event.standing}))
+        case TaskStopped(task=key):
+            return _with_task(state, key, _replace(state.tasks.get(key, _NO_TASK), stopped=True))
+        case StopRuleSet(rule, opponent):
+            return _replace(state, stop_rule=rule, opponent=opponent)
         case StageStarted():
             return _replace(state, phase=event.stage, started_at=state.started_at or event.at)
         case Notice():

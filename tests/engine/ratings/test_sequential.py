@@ -111,15 +111,13 @@ def test_the_width_alone_can_settle_and_is_the_width_that_is_told() -> None:
     assert (standing.upper - standing.lower) / 2 <= 12.0
 
 
-def test_a_budget_ends_every_model_that_is_not_settled() -> None:
-    told = decider("decided,calls:100,minutes:5", "won", "open")
+def test_a_budget_that_is_used_up_settles_every_model_that_is_still_open() -> None:
+    told = decider("decided,calls:100", "won", "open")
     feed(told, "won", [WIN] * 30)
-    assert told.spend(99) == ()
-    assert told.elapse(4.9) == ()
-    assert told.spend() == ("open",)
+    assert told.exhaust() == ("open",)
     assert (told.verdict("won"), told.verdict("open")) == ("better", "budget")
     assert told.all_settled
-    assert decider("minutes:5", "a", "b").elapse(5.0) == ("a", "b")
+    assert told.exhaust() == ()
 
 
 def test_a_named_opponent_is_needed_until_the_last_is_decided_against_it() -> None:
@@ -135,6 +133,31 @@ def test_a_named_opponent_is_needed_until_the_last_is_decided_against_it() -> No
     assert 0.0 < standing.difference_lower < 50.0 < standing.difference_upper
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(0, 2**32))
+def test_verdicts_against_a_named_opponent_do_not_depend_on_the_order_of_arrival(random, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = [(WIN, LOSS, TIE, (None, None))[kind] for kind in rng.choice(4, size=240, p=[0.5, 0.3, 0.15, 0.05])]
+    judged = [
+        (model, index, kinds[index + 120 * at]) for at, model in enumerate(("m", "rival")) for index in range(120)
+    ]
+    calm, hasty = decider("decided:rival,ci:12", "m", "rival"), decider("decided:rival,ci:12", "m", "rival")
+    for model, index, labels in sorted(judged, key=lambda each: each[1]):
+        calm.observe(model, ORDER[index], labels)
+    random.shuffle(judged)
+    for model, index, labels in judged:
+        hasty.observe(model, ORDER[index], labels)
+    assert [hasty.standing(model) for model in ("m", "rival")] == [calm.standing(model) for model in ("m", "rival")]
+
+
+def test_it_tells_how_far_in_the_order_a_model_has_come() -> None:
+    told = decider("decided")
+    told.observe("m", ORDER[1], WIN)
+    assert (told.counted("m"), told.place(ORDER[1]), told.place("elsewhere")) == (0, 1, None)
+    told.skip("m", ORDER[0])
+    assert told.counted("m") == 2
+
+
 def test_models_that_win_the_same_questions_are_not_told_apart() -> None:
     told = decider("decided:rival", "rival", "m")
     pattern = [WIN, WIN, LOSS, WIN] * 50
@@ -147,6 +170,8 @@ def test_models_that_win_the_same_questions_are_not_told_apart() -> None:
 def test_an_opponent_that_nobody_judges_is_told() -> None:
     with pytest.raises(UsageProblem, match="no such model is judged"):
         decider("decided:nobody", "m")
+    with pytest.raises(UsageProblem, match="no other model is judged"):
+        decider("decided:m", "m")
 
 
 def test_a_question_counts_when_all_judges_have_reported_and_only_once() -> None:

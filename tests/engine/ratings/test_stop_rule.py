@@ -23,6 +23,16 @@ from engine.ratings.stop_rule import StopRule, parse_stop_rule
 )
 def test_conditions_are_read(text: str, rule: StopRule) -> None:
     assert parse_stop_rule(text) == rule
+    assert parse_stop_rule(str(rule)) == rule
+
+
+def test_a_rule_is_told_in_words() -> None:
+    told = parse_stop_rule("decided,ci:2.5,calls:400,minutes:20").in_words("base")
+    assert told == (
+        "it is known to be better or worse than base, or its score is known to ±2.5 points, "
+        "or 400 judge calls were made for all of them, or the run has lasted 20 minutes"
+    )
+    assert parse_stop_rule("decided:rival").in_words("base") == "it is known to be better or worse than rival"
 
 
 @pytest.mark.parametrize(

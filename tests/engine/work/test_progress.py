@@ -15,8 +15,12 @@ from engine.events import (
     RecordSaved,
     RunEnded,
     StageStarted,
+    Standing,
+    StandingChanged,
+    StopRuleSet,
     TaskKey,
     TaskPlanned,
+    TaskStopped,
 )
 from engine.records import LABELS, Usage
 from engine.work.progress import KEPT_NOTICES, RunState, pace, reduce
@@ -42,6 +46,22 @@ def test_a_failed_record_is_neither_done_nor_left():
     state = folded(TaskPlanned(ANSWERING, total=2, cached=0), RecordFailed(ANSWERING, "q1", "timeout", "too slow"))
     assert (state.tasks[ANSWERING].done, state.tasks[ANSWERING].failed, state.tasks[ANSWERING].left) == (0, 1, 1)
     assert state.failed == 1
+
+
+def test_a_stopped_task_has_nothing_left_and_is_expected_to_come_to_what_it_has():
+    state = folded(TaskPlanned(JUDGING, 500, 10), RecordSaved(JUDGING, "q1"), TaskStopped(JUDGING))
+    assert (state.tasks[JUDGING].left, state.tasks[JUDGING].expected) == (0, 11)
+    later = folded(RecordSaved(JUDGING, "q2"), state=state)
+    assert (later.tasks[JUDGING].left, later.tasks[JUDGING].expected) == (0, 12)
+    assert folded(TaskPlanned(JUDGING, 500, 10)).tasks[JUDGING].expected == 500
+
+
+def test_standings_are_kept_by_model_beside_the_rule_they_rest_on():
+    before = folded(StopRuleSet("decided", "base"), StandingChanged("small", Standing("undecided", 12, 60.0)))
+    after = folded(StandingChanged("small", Standing("better", 31, 75.0, 55.0, 90.0)), state=before)
+    assert (after.stop_rule, after.opponent) == ("decided", "base")
+    assert after.standings["small"].verdict == "better"
+    assert before.standings["small"].verdict == "undecided"
 
 
 def test_planning_again_keeps_what_was_done():
