@@ -106,7 +106,12 @@ def run(invocation: Invocation, /, **options: Any) -> int:
 @click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
 @click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
 @click.option("--seed", type=int, default=42, help="Of the bootstrap.")
-@click.option("--ci", type=click.Choice(["question", "battle"]), default="question", help="What is resampled.")
+@click.option(
+    "--ci",
+    type=click.Choice(["question", "battle", "sandwich"]),
+    default="question",
+    help="What is resampled; sandwich takes standard errors clustered by question instead.",
+)
 @click.option(
     "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
 )
@@ -120,6 +125,7 @@ def run(invocation: Invocation, /, **options: Any) -> int:
 )
 @click.option("--elo", is_flag=True, help="Elo ratings (the baseline at 1000) in place of win rates.")
 @click.option("--by", type=click.Choice(["category", "cluster"]), help="One leaderboard for each.")
+@click.option("--soft", is_flag=True, help="Expected outcomes, by the judge's probabilities of its verdicts.")
 @click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
 @click.option("--save-battles", type=_FILE, help="Write the battles there, in the original's format.")
 @click.option("--save-bootstrap", type=_FILE, help="Write the rating of every round there.")
@@ -142,6 +148,7 @@ def leaderboard(invocation: Invocation, /, **options: Any) -> int:
 @click.option(
     "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
 )
+@click.option("--soft", is_flag=True, help="Expected outcomes, by the judge's probabilities of its verdicts.")
 @click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
 @click.pass_obj
 def compare(invocation: Invocation, /, **options: Any) -> int:
@@ -162,6 +169,7 @@ def compare(invocation: Invocation, /, **options: Any) -> int:
 @click.option(
     "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
 )
+@click.option("--soft", is_flag=True, help="Expected outcomes, by the judge's probabilities of its verdicts.")
 @click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl as the pilot, instead of judgments.")
 @click.pass_obj
 def plan(invocation: Invocation, /, **options: Any) -> int:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from arena_tui.json_text import json_text
+from arena_tui.leaderboard_output.columns import soft_phrase
 from arena_tui.safe_text import one_line, shorten
 from arena_tui.text_table import Column, column_width, rendered, table_width
 from engine.ratings.compare import ALPHA, Comparison, PairComparison
 from engine.ratings.direct import DirectGames
+from engine.ratings.soft import SoftReport
 
 CompareFormat: TypeAlias = Literal["table", "json"]
 _NARROWEST_NAME = 16
@@ -40,6 +42,8 @@ def _headline(result: Comparison) -> str:
         phrases.append(f"judge{'s' if len(result.judges) > 1 else ''} {', '.join(map(one_line, result.judges))}")
     phrases.append(f"scores against {one_line(result.baseline)}")
     phrases.append(f"paired by question, 95% CI from {result.rounds} rounds")
+    if isinstance(result.soft, SoftReport):
+        phrases.append(soft_phrase(result.soft))
     return " · ".join(phrases)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from arena_tui.json_text import json_text
+from arena_tui.leaderboard_output.columns import soft_phrase
 from arena_tui.safe_text import one_line
 from arena_tui.text_table import Column, rendered
 from engine.ratings.power import Design, Need, StudyPlan
+from engine.ratings.soft import SoftReport
 
 PowerFormat: TypeAlias = Literal["table", "json"]
 _DESIGNS: dict[Design, str] = {
@@ -34,6 +36,8 @@ def _headline(plan: StudyPlan) -> str:
     ]
     if plan.judges:
         phrases.append(f"judge{'s' if len(plan.judges) > 1 else ''} {', '.join(map(one_line, plan.judges))}")
+    if isinstance(plan.soft, SoftReport):
+        phrases.append(soft_phrase(plan.soft))
     return " · ".join(phrases)
 
 

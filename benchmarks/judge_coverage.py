@@ -21,9 +21,10 @@ import numpy as np
 from engine.ratings.audit.agreement import judge_agreements
 from engine.ratings.audit.people import corrected_score
 from engine.ratings.audit.position import position_report
-from engine.ratings.audit.shares import QuestionResampler, student_quantile
+from engine.ratings.audit.shares import QuestionResampler
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.estimate import RatingOptions
+from engine.ratings.student import student_quantile
 from engine.ratings.style import StyleCounts, rate_with_style, style_differences
 
 MODELS = ("base", "even", "strong", "weak")

@@ -32,10 +32,13 @@ def compare_command(
     weight: int | None,
     rounds: int,
     seed: int,
+    soft: bool,
 ) -> int:
     """Compare and print. Returns the exit code."""
     source = open_source(invocation, battles, judges, baseline)
-    options = RatingOptions(baseline=source.baseline, weight=weight or source.weight, rounds=rounds, seed=seed)
+    options = RatingOptions(
+        baseline=source.baseline, weight=weight or source.weight, rounds=rounds, seed=seed, soft=soft
+    )
     games = _direct_games(source, models) if direct else []
     result = compare(source.judged.battles, options, source.judged.facts, models, games)
     result = msgspec.structs.replace(result, warnings=[*source.judged.warnings, *result.warnings])

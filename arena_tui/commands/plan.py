@@ -26,10 +26,11 @@ def plan_command(
     baseline: str | None,
     battles: Path | None,
     weight: int | None,
+    soft: bool,
 ) -> int:
     """Plan and print. Returns the exit code."""
     source = open_source(invocation, battles, judges, baseline)
-    options = RatingOptions(baseline=source.baseline, weight=weight or source.weight)
+    options = RatingOptions(baseline=source.baseline, weight=weight or source.weight, soft=soft)
     plan = plan_study(source.judged.battles, options, source.judged.facts, differences, power, _pace(source))
     plan = msgspec.structs.replace(plan, warnings=[*source.judged.warnings, *plan.warnings])
     if form != "json":

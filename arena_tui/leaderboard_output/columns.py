@@ -11,6 +11,7 @@ from arena_tui.safe_text import one_line
 from arena_tui.text_table import Column
 from engine.ratings.full_stats import ModelStats
 from engine.ratings.leaderboard import Leaderboard, Row, StyleReport
+from engine.ratings.soft import SoftReport
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -54,6 +55,8 @@ def score_columns(rows: Sequence[Row], baseline: str) -> list[Column]:
                 "same style", [_percent(row.same_style if isinstance(row.same_style, float) else None) for row in rows]
             )
         )
+    if any(isinstance(row.label_score, float) for row in rows):
+        columns.append(Column("by label", [_by_label(row, baseline) for row in rows]))
     if any(row.avg_tokens is not None for row in rows):
         columns.append(Column("tokens", ["-" if row.avg_tokens is None else str(row.avg_tokens) for row in rows]))
     columns += [Column("questions", _counts(rows, lambda row: row.questions))]
@@ -104,14 +107,32 @@ def headline(board: Leaderboard) -> list[str]:
     if names:
         phrases.append(f"judge{'s' if len(board.judges) > 1 else ''} {names}")
     phrases.append(f"baseline {one_line(board.baseline)}")
-    phrases.append(f"95% CI by {board.ci}, {board.rounds} rounds")
+    if board.ci == "sandwich":
+        phrases.append("95% CI from errors clustered by question (sandwich)")
+    else:
+        phrases.append(f"95% CI by {board.ci}, {board.rounds} rounds")
     if board.weight != 1:
         phrases.append(f"strong verdicts count {board.weight}")
     if board.first_game_only is True:
         phrases.append("first games only")
     if isinstance(board.style, StyleReport):
         phrases.append(f"style controlled: {', '.join(board.style.words)}")
+    if isinstance(board.soft, SoftReport):
+        phrases.append(soft_phrase(board.soft))
     return phrases
+
+
+def soft_phrase(soft: SoftReport) -> str:
+    """What soft verdicts bring, as a short phrase."""
+    if soft.width is None:
+        return "expected outcomes (soft verdicts)"
+    return f"expected outcomes (soft verdicts): intervals {soft.width:.2f} times as wide as by label"
+
+
+def _by_label(row: Row, baseline: str) -> str:
+    if row.model == baseline or not isinstance(row.label_score, float):
+        return "-"
+    return f"{row.label_score:.2f} [{row.label_lower:.2f}, {row.label_upper:.2f}]"
 
 
 def _limits(number: Interval) -> str:

@@ -22,7 +22,7 @@ from engine.ratings.leaderboard import Leaderboard, Row
 
 _NARROWEST_NAME = 24
 _NARROWEST_BAR, _WIDEST_BAR = 15, 41
-_LEFT_OUT_WHEN_NARROW = ("games", "questions", "tokens")
+_LEFT_OUT_WHEN_NARROW = ("games", "questions", "tokens", "by label")
 
 
 class _Strokes(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from engine.records import Label
+from engine.records import LABELS, Label
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -35,6 +35,10 @@ class Judged(Protocol):
     def labels(self) -> Sequence[Label | None]: ...
     @property
     def played(self) -> Sequence[bool]: ...
+    @property
+    def probabilities(self) -> Sequence[Mapping[Label, float] | None]:
+        """The judge's for the labels of each game; empty where it told none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Battles:
         points: what model_b won: 1, 0, or 0.5 for a tie; NaN where the judge gave no verdict.
         strong: 1 for a strong verdict, else 0. It is 0.5 for both games of a pair when the source says that one of
             two equal verdicts was strong but not which.
+        odds: [N, 5] how likely the judge held each verdict on model_b, from much worse over a tie to much better; rows
+            of NaN where it told nothing but its label. None if it never told more.
     """
 
     questions: tuple[str, ...]
@@ -60,6 +66,7 @@ class Battles:
     game: IntArray
     points: FloatArray
     strong: FloatArray
+    odds: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -86,6 +93,7 @@ class Battles:
             self.game[mask],
             self.points[mask],
             self.strong[mask],
+            None if self.odds is None else self.odds[mask],
         )
 
     def first_games(self) -> Battles:
@@ -110,6 +118,7 @@ class BattleBuilder:
         self._games: list[int] = []
         self._points: list[float] = []
         self._strong: list[float] = []
+        self._odds: dict[int, Sequence[float]] = {}
 
     def add(
         self,
@@ -121,8 +130,11 @@ class BattleBuilder:
         strong: float = 0.0,
         game: int = 0,
         judge: str = "",
+        odds: Sequence[float] | None = None,
     ) -> None:
-        """One game; `points` is what model_b won (NaN: no verdict)."""
+        """One game; `points` is what model_b won (NaN: no verdict), `odds` as in `Battles`, one row of five."""
+        if odds is not None:
+            self._odds[len(self._points)] = odds
         self._questions.append(question_id)
         self._models_a.append(model_a)
         self._models_b.append(model_b)
@@ -147,7 +159,15 @@ class BattleBuilder:
             np.array(self._games, dtype=np.int64),
             np.array(self._points, dtype=np.float64),
             np.array(self._strong, dtype=np.float64),
+            self._all_odds(),
         )
+
+    def _all_odds(self) -> FloatArray | None:
+        if not self._odds:
+            return None
+        odds = np.full((len(self._points), len(LABELS)), np.nan)
+        odds[list(self._odds)] = list(self._odds.values())
+        return odds
 
 
 def battles_from_judgments(judgments: Mapping[tuple[str, str], Iterable[Judged]], baseline: str) -> Battles:
@@ -159,10 +179,21 @@ def battles_from_judgments(judgments: Mapping[tuple[str, str], Iterable[Judged]]
     builder = BattleBuilder()
     for (judge, model), verdicts in judgments.items():
         for judged in verdicts:
-            for number, (label, played) in enumerate(zip(judged.labels, judged.played, strict=True), start=1):
+            told = judged.probabilities or (None,) * len(judged.labels)
+            for number, (label, played, chances) in enumerate(
+                zip(judged.labels, judged.played, told, strict=True), start=1
+            ):
                 if played:
-                    points, strong = points_of_model(label, number), float(label in _STRONG)
-                    builder.add(judged.question_id, baseline, model, points, strong=strong, game=number, judge=judge)
+                    builder.add(
+                        judged.question_id,
+                        baseline,
+                        model,
+                        points_of_model(label, number),
+                        strong=float(label in _STRONG),
+                        game=number,
+                        judge=judge,
+                        odds=None if label is None or chances is None else odds_of_model(chances, number),
+                    )
     return builder.build()
 
 
@@ -172,6 +203,12 @@ def points_of_model(label: Label | None, game: int) -> float:
         return float("nan")
     points_of_b = _POINTS_OF_B[label]
     return points_of_b if game == 1 else 1.0 - points_of_b
+
+
+def odds_of_model(probabilities: Mapping[Label, float], game: int) -> list[float]:
+    """A judge's probabilities of `LABELS` as those of verdicts on the judged model, from much worse to much better."""
+    on_b = [probabilities[label] for label in LABELS]
+    return on_b if game == 1 else on_b[::-1]
 
 
 def common_opponent(battles: Battles) -> str | None:

@@ -9,12 +9,14 @@ should be; it is kept to compare with published numbers.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import NormalDist
 from typing import TypeAlias
 
 import numpy as np
 
 from engine.ratings.battles import Battles, FloatArray, IntArray
 from engine.ratings.outcomes import OutcomeTable
+from engine.ratings.student import student_quantile
 
 LOWER_PERCENTILE, UPPER_PERCENTILE = 2.5, 97.5
 _CELLS_AT_ONCE = 4_000_000  # of the matrix resamples x questions: 32 MB
@@ -69,15 +71,30 @@ def resample_rows(table: OutcomeTable, battles: Battles, weight: int, rounds: in
         yield times @ to_won, times @ to_total
 
 
-def interval(resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The 2.5 and 97.5 percentiles of each column of [R, M], over the resamples that say something about it.
+def percentiles(questions: int | None) -> tuple[float, float]:
+    """Which percentiles of resamples are 95 % limits; 2.5 and 97.5 for many questions, or where `questions` is None.
 
-    NaN for a column about which no resample says anything.
+    Resamples of Q questions spread less than estimates do, by the root of (Q - 1) / Q, and have the tails of a normal
+    distribution where Student's are due; the "expanded" percentiles make up for both (Hesterberg, What Teachers Should
+    Know about the Bootstrap, Amer. Statistician 69, 2015, section 4.3).
+    """
+    if questions is None or questions < 2:
+        return LOWER_PERCENTILE, UPPER_PERCENTILE
+    reach = student_quantile(questions - 1) * (questions / (questions - 1)) ** 0.5
+    lower = 100.0 * NormalDist().cdf(-reach)
+    return lower, 100.0 - lower
+
+
+def interval(resampled: FloatArray, questions: int | None = None) -> tuple[FloatArray, FloatArray]:
+    """95 % limits of each column of [R, M], over the resamples that say something about it.
+
+    `questions` is how many of them were resampled (None: rows were). NaN for a column about which no resample says
+    anything.
     """
     lower, upper = np.full(resampled.shape[1], np.nan), np.full(resampled.shape[1], np.nan)
     gaps = np.isnan(resampled)
     whole = ~gaps.any(axis=0)
-    limits = [LOWER_PERCENTILE, UPPER_PERCENTILE]
+    limits = list(percentiles(questions))
     lower[whole], upper[whole] = np.percentile(resampled[:, whole], limits, axis=0)
     for column in np.flatnonzero(~whole & ~gaps.all(axis=0)):
         lower[column], upper[column] = np.percentile(resampled[~gaps[:, column], column], limits)

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from engine.ratings.counts import Coverage, questions_by_judge
-from engine.ratings.estimate import Ratings
+from engine.ratings.estimate import RatingOptions, Ratings
+from engine.ratings.soft import soft_report
 
 FEW_QUESTIONS = 30
 """Below this many questions the percentiles of a bootstrap are too narrow to be called 95 %."""
@@ -21,6 +22,7 @@ def cautions(
     counts: dict[str, Coverage],
     judges: Sequence[str],
     question_ids: Collection[str],
+    options: RatingOptions,
 ) -> list[str]:
     """All cautions about one leaderboard. `counts` holds the models that have a row, the baseline aside."""
     return [
@@ -32,6 +34,7 @@ def cautions(
         *_judges_that_compete(ratings, judges),
         *_foreign_questions(ratings, question_ids),
         *_style(ratings),
+        *_soft(ratings, options),
     ]
 
 
@@ -111,3 +114,12 @@ def _style(ratings: Ratings) -> Iterator[str]:
             "As in arena-hard-auto v2, scores are for the mean difference in style between models and baseline; for "
             f"the baseline's own style (same_style) they differ by up to {np.nanmax(apart):.1f} points."
         )
+
+
+def _soft(ratings: Ratings, options: RatingOptions) -> Iterator[str]:
+    if not options.soft:
+        return
+    report = soft_report(ratings.battles, None)
+    if report.by_label:
+        games = report.games + report.by_label
+        yield f"{report.by_label} of {games} games come without the judge's probabilities: there its label counts."

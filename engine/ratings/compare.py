@@ -18,6 +18,7 @@ from engine.ratings.direct import DirectGames, direct_games
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.multiplicity import holm, rank_ranges
 from engine.ratings.paired import PairedDifference, PairedRatings
+from engine.ratings.soft import SoftReport, relative_width, soft_report
 
 ALPHA = 0.05
 
@@ -71,7 +72,10 @@ class Separable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole result, models and pairs by falling score (two models in the order they were named)."""
+    """The whole result, models and pairs by falling score (two models in the order they were named).
+
+    `soft` is present when expected outcomes were asked for.
+    """
 
     bench: str
     judges: list[str]
@@ -83,6 +87,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     pairs: list[PairComparison]
     separable: Separable
     warnings: list[str]
+    soft: SoftReport | UnsetType = UNSET
 
 
 class ComparedBench(Protocol):
@@ -135,7 +140,23 @@ def compare(
             ),
         ),
         warnings=_cautions(ratings, chosen, pairs),
+        soft=_soft_report(ratings, options, found),
     )
+
+
+def _soft_report(
+    ratings: Ratings, options: RatingOptions, found: Sequence[tuple[int, int, PairedDifference]]
+) -> SoftReport | UnsetType:
+    """How much narrower the differences are than by the labels of the same games."""
+    if not options.soft:
+        return UNSET
+    by_label = msgspec.structs.replace(options, soft=False, ci="question")
+    labels = PairedRatings(rate_battles(ratings.battles, by_label), by_label)
+    limits = [
+        (soft.lower, soft.upper, hard.lower, hard.upper) for a, b, soft in found if (hard := labels.difference(a, b))
+    ]
+    lower, upper, lower_by_label, upper_by_label = np.array(limits, dtype=np.float64).reshape(-1, 4).T
+    return soft_report(ratings.battles, relative_width((lower, upper), (lower_by_label, upper_by_label)))
 
 
 def _chosen(ratings: Ratings, names: Sequence[str]) -> list[int]:

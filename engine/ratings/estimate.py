@@ -12,20 +12,23 @@ from engine.errors import RatingError
 from engine.ratings.battles import Battles, FloatArray, common_opponent
 from engine.ratings.bootstrap import interval, resample_questions, resample_rows
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
+from engine.ratings.influence import influence, sandwich_limits
 from engine.ratings.outcomes import OutcomeTable, outcome_table
+from engine.ratings.soft import has_odds
 
 if TYPE_CHECKING:
     from engine.ratings.style import StyleControl
 
-CiKind: TypeAlias = Literal["question", "battle"]
+CiKind: TypeAlias = Literal["question", "battle", "sandwich"]
 _ONE_SIDED = 0.025
 
 
 class RatingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How battles become ratings.
 
-    `ci` is what the bootstrap draws: whole questions, or single rows as the original does. `weight` is what a strong
-    verdict counts (a whole number of rows).
+    `ci` is what the bootstrap draws: whole questions, or single rows as the original does; "sandwich" takes clustered
+    standard errors in place of the bootstrap's percentiles. `weight` is what a strong verdict counts (a whole number
+    of rows). `soft` takes expected outcomes where the judge told its probabilities.
     """
 
     baseline: str
@@ -34,6 +37,7 @@ class RatingOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 42
     weight: int = 3
     first_game_only: bool = False
+    soft: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,25 +66,28 @@ class Ratings:
 def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
     """Rates every model of `battles` against the baseline.
 
-    The limits are percentiles of the bootstrap. A model that won (or lost) everything looks the same in every
-    resample, so its open limit is the exact binomial one instead (Clopper and Pearson, Biometrika 26, 1934), with
-    questions (or rows) as the trials.
+    The limits are percentiles of the bootstrap, or of the clustered ("sandwich") errors. To both a model that won (or
+    lost) everything looks certain, so its open limit is the exact binomial one instead (Clopper and Pearson, Biometrika
+    26, 1934), with questions (or rows) as the trials.
 
     Raises RatingError when no game has a verdict, the baseline has none, a model cannot be compared with it, or an
     option is out of range.
     """
     used = battles.first_games() if options.first_game_only else battles
     require_rateable(used, options)
-    table = outcome_table(used, options.baseline, options.weight)
+    table = outcome_table(used, options.baseline, options.weight, soft=options.soft)
     rate = win_rates(table)
     sums = (
         resample_questions(table, options.rounds, options.seed)
-        if options.ci == "question"
+        if options.ci != "battle"
         else resample_rows(table, used, options.weight, options.rounds, options.seed)
     )
     resampled = np.concatenate([resampled_win_rates(table, won, total, rate) for won, total in sums])
-    lower, upper = interval(resampled)
-    trials = table.questions_of_models() if options.ci == "question" else _rows_of_models(table)
+    if options.ci == "sandwich":
+        lower, upper = sandwich_limits(rate, influence(table, rate))
+    else:
+        lower, upper = interval(resampled, len(table.won) if options.ci == "question" else None)
+    trials = _rows_of_models(table) if options.ci == "battle" else table.questions_of_models()
     lower, upper = open_limits(rate, lower, upper, trials.astype(np.float64))
     return Ratings(used.models, rate, lower, upper, resampled, used, table)
 
@@ -89,6 +96,11 @@ def require_rateable(battles: Battles, options: RatingOptions) -> None:
     """Raises RatingError when no game has a verdict, the baseline has none, or an option is out of range."""
     _require_sane(options)
     _require_baseline(battles, options)
+    if options.soft and not has_odds(battles).any():
+        raise RatingError(
+            "No game comes with the judge's probabilities of the labels",
+            'Judge with verdict = "soft" under [judge], or leave --soft out.',
+        )
 
 
 def open_limits(
@@ -110,6 +122,8 @@ def _require_sane(options: RatingOptions) -> None:
         raise RatingError(f"{options.rounds} bootstrap rounds give no interval", "Ask for at least 100, better 1000.")
     if options.weight < 1:
         raise RatingError(f"A strong verdict cannot weigh {options.weight}", "The weight is a whole number from 1 up.")
+    if options.soft and options.ci == "battle":
+        raise RatingError("Expected outcomes are no rows that could be drawn", "Leave --ci battle out, or --soft.")
     if options.seed < 0:
         raise RatingError(f"The seed cannot be {options.seed}", "Take a whole number from 0 up.")
 

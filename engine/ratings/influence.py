@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.ratings.battles import FloatArray
 from engine.ratings.outcomes import OutcomeTable
+from engine.ratings.student import student_quantile
 
 
 def influence(table: OutcomeTable, rate: FloatArray) -> FloatArray:
@@ -51,6 +52,21 @@ def influence(table: OutcomeTable, rate: FloatArray) -> FloatArray:
     score = (table.won[:, inside] - total * expected) @ design
     values[:, free] = questions * np.linalg.solve(information, score.T).T * (rate * (1.0 - rate))[free]
     return values
+
+
+def sandwich_limits(rate: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """95 % limits [M] of win rates from their influence values [Q, M], each Q - 1 degrees of freedom.
+
+    They are symmetric on the logit scale, where strengths live, so they stay between 0 and 1; the delta method takes
+    the standard error there. Rates of 0 and 1 get themselves, NaN stays NaN.
+    """
+    inner = (rate > 0.0) & (rate < 1.0)
+    middle = np.where(inner, rate, 0.5)
+    error = standard_error(values) / (middle * (1.0 - middle))
+    half = student_quantile(max(1, len(values) - 1)) * np.where(error > 0.0, error, 0.0)
+    logit = np.log(middle / (1.0 - middle))
+    lower, upper = (0.5 * (1.0 + np.tanh(0.5 * (logit + sign * half))) for sign in (-1.0, 1.0))
+    return np.where(inner, lower, rate), np.where(inner, upper, rate)
 
 
 def standard_error(values: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ from engine.ratings.cautions import FEW_QUESTIONS, cautions, listed
 from engine.ratings.counts import Coverage, average_tokens, coverage
 from engine.ratings.estimate import CiKind, RatingOptions, Ratings, rate_battles
 from engine.ratings.full_stats import ModelStats, model_stats
+from engine.ratings.soft import SoftReport, relative_width, soft_report
 from engine.ratings.stop_report import StopReport
 from engine.ratings.style import StyleControl, StyleCovariate
 from engine.records import Question
@@ -51,7 +52,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     `elo...` are present when asked for: the same numbers on the Elo scale with the baseline at 1000, None where
     infinite. `stats` is present with `--full-stats` (not for a baseline that every game is against). `same_style...`
-    are present with `--style`: percent, if all answers had the style of the baseline's.
+    are present with `--style`: percent, if all answers had the style of the baseline's. `label...` are present with
+    `--soft`: the same by the labels alone.
     """
 
     rank: int
@@ -71,6 +73,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     same_style: float | UnsetType = UNSET
     same_style_lower: float | UnsetType = UNSET
     same_style_upper: float | UnsetType = UNSET
+    label_score: float | UnsetType = UNSET
+    label_lower: float | UnsetType = UNSET
+    label_upper: float | UnsetType = UNSET
 
 
 class StyleReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +94,7 @@ class GroupBoard(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Row]
     warnings: list[str]
     style: StyleReport | UnsetType = UNSET
+    soft: SoftReport | UnsetType = UNSET
 
 
 class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +114,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     groups: list[GroupBoard] | UnsetType = UNSET
     style: StyleReport | UnsetType = UNSET
     until: StopReport | UnsetType = UNSET
+    soft: SoftReport | UnsetType = UNSET
 
 
 def leaderboard(
@@ -119,7 +126,8 @@ def leaderboard(
     Raises RatingError when `options.by` asks for groups but the question set is not known.
     """
     question_ids = _question_set(ratings.battles, facts)
-    rows = _rows(ratings, options, facts, question_ids)
+    by_label = _rated_by_label(ratings, options, rater)
+    rows = _rows(ratings, by_label, options, facts, question_ids)
     board = Leaderboard(
         bench=facts.name,
         judges=list(facts.judges),
@@ -129,9 +137,10 @@ def leaderboard(
         seed=options.seed,
         weight=options.weight,
         rows=rows,
-        warnings=cautions(ratings, _contestants(rows, options.baseline), facts.judges, question_ids),
+        warnings=cautions(ratings, _contestants(rows, options.baseline), facts.judges, question_ids, options),
         first_game_only=True if options.first_game_only else UNSET,
         style=_style_report(ratings.style),
+        soft=_soft_report(ratings, by_label),
     )
     if options.by is None:
         return board
@@ -151,6 +160,7 @@ def _question_set(battles: Battles, facts: BenchFacts) -> Collection[str]:
 
 def _rows(
     ratings: Ratings,
+    by_label: Ratings | None,
     options: LeaderboardOptions,
     facts: BenchFacts,
     question_ids: Collection[str],
@@ -180,7 +190,9 @@ def _rows(
             missing=count.missing,
             stats=model_stats(ratings, index, options) if options.full_stats and not passive else UNSET,
         )
-        rows.append(_with_style(_with_elo(row, ratings, index) if options.elo else row, ratings.style, index))
+        if options.elo:
+            row = _with_elo(row, ratings, index)
+        rows.append(_with_labels(_with_style(row, ratings.style, index), by_label, index))
     return rows
 
 
@@ -195,6 +207,26 @@ def _with_style(row: Row, style: StyleControl | None, index: int) -> Row:
         return row
     score, lower, upper = (100.0 * float(values[index]) for values in (style.same_style, style.lower, style.upper))
     return msgspec.structs.replace(row, same_style=score, same_style_lower=lower, same_style_upper=upper)
+
+
+def _rated_by_label(ratings: Ratings, options: LeaderboardOptions, rater: Rater) -> Ratings | None:
+    """The ratings of the same games by their labels, to show beside those by expected outcomes; None without these."""
+    return rater(ratings.battles, msgspec.structs.replace(options, soft=False)) if options.soft else None
+
+
+def _with_labels(row: Row, by_label: Ratings | None, index: int) -> Row:
+    if by_label is None:
+        return row
+    limits = (by_label.rate, by_label.lower, by_label.upper)
+    score, lower, upper = (100.0 * float(values[index]) for values in limits)
+    return msgspec.structs.replace(row, label_score=score, label_lower=lower, label_upper=upper)
+
+
+def _soft_report(ratings: Ratings, by_label: Ratings | None) -> SoftReport | UnsetType:
+    if by_label is None:
+        return UNSET
+    width = relative_width((ratings.lower, ratings.upper), (by_label.lower, by_label.upper))
+    return soft_report(ratings.battles, width)
 
 
 def _style_report(style: StyleControl | None) -> StyleReport | UnsetType:
@@ -227,13 +259,17 @@ def _groups(battles: Battles, options: LeaderboardOptions, facts: BenchFacts, ra
         rows: list[Row] = []
         warnings: list[str] = []
         style: StyleReport | UnsetType = UNSET
+        soft: SoftReport | UnsetType = UNSET
         try:
             ratings = rater(battles.of_questions(question_ids), options)
-            rows = _rows(ratings, options, facts, question_ids, answers_in=question_ids)
-            style = _style_report(ratings.style)
+            by_label = _rated_by_label(ratings, options, rater)
+            rows = _rows(ratings, by_label, options, facts, question_ids, answers_in=question_ids)
+            style, soft = _style_report(ratings.style), _soft_report(ratings, by_label)
         except RatingError as error:
             warnings = [f"{name}: {error.title}."]
-        groups.append(GroupBoard(group=name, questions=len(question_ids), rows=rows, warnings=warnings, style=style))
+        groups.append(
+            GroupBoard(group=name, questions=len(question_ids), rows=rows, warnings=warnings, style=style, soft=soft)
+        )
     if not groups:
         raise RatingError(
             f"None of the battles is on a question of {facts.name}", "Name the bench that they belong to in the config."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.ratings.battles import Battles, FloatArray, IntArray
+from engine.ratings.soft import expected_outcomes
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,20 @@ class OutcomeTable:
         return np.array(counts, dtype=np.int64)
 
 
-def outcome_table(battles: Battles, baseline: str, weight: float) -> OutcomeTable:
+def outcome_table(battles: Battles, baseline: str, weight: float, *, soft: bool = False) -> OutcomeTable:
     """Sums up the games that have a verdict. Questions without any are left out of the table.
 
     Games of a model against itself say nothing about its strength and are left out too. `baseline` must be one of
-    the models; `weight` is what a strong verdict counts.
+    the models; `weight` is what a strong verdict counts; `soft` takes expected outcomes where the judge told its
+    probabilities (`engine.ratings.soft`).
     """
     anchor = battles.models.index(baseline)
     kept = battles.where(battles.labelled & (battles.model_a != battles.model_b))
     swap = (kept.model_b == anchor) | ((kept.model_a != anchor) & (kept.model_a > kept.model_b))
     opponent = np.where(swap, kept.model_b, kept.model_a)
     model = np.where(swap, kept.model_a, kept.model_b)
-    points = np.where(swap, 1.0 - kept.points, kept.points)
-    weights = kept.weights(weight)
+    won_by_b, weights = expected_outcomes(kept, weight) if soft else _by_label(kept, weight)
+    won = np.where(swap, weights - won_by_b, won_by_b)
 
     model_count = len(battles.models)
     codes, column = np.unique(opponent * model_count + model, return_inverse=True)
@@ -65,7 +67,12 @@ def outcome_table(battles: Battles, baseline: str, weight: float) -> OutcomeTabl
     return OutcomeTable(
         models=battles.models,
         pairs=np.stack([codes // model_count, codes % model_count], axis=1).astype(np.int64),
-        won=np.bincount(cell, weights=weights * points, minlength=size).astype(np.float64).reshape(shape),
+        won=np.bincount(cell, weights=won, minlength=size).astype(np.float64).reshape(shape),
         total=np.bincount(cell, weights=weights, minlength=size).astype(np.float64).reshape(shape),
         baseline=anchor,
     )
+
+
+def _by_label(battles: Battles, weight: float) -> tuple[FloatArray, FloatArray]:
+    weights = battles.weights(weight)
+    return weights * battles.points, weights

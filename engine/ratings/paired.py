@@ -71,7 +71,7 @@ class PairedRatings:
         error = float(standard_error(values[:, a] - values[:, b]))
         apart = float(np.hypot(*standard_error(values[:, [a, b]])))
         if error > 1e-12:
-            limits = interval((resampled[:, a] - resampled[:, b])[:, None])
+            limits = interval((resampled[:, a] - resampled[:, b])[:, None], questions)
             lower, upper, p_value = float(limits[0][0]), float(limits[1][0]), two_sided_p(difference / error)
         else:  # no question differs from another, which tells no more than that exceptions are rare
             rare = 1.0 - _ONE_SIDED ** (1.0 / questions)

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from engine.errors import RatingError
 from engine.ratings.battles import Battles
@@ -24,6 +25,7 @@ from engine.ratings.compare import ComparedBench
 from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS, boundary
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.paired import PairedRatings
+from engine.ratings.soft import SoftReport, soft_report
 
 ALPHA = 0.05
 GAMES = 2
@@ -82,6 +84,7 @@ class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
     pace: Pace
     plans: list[DifferencePlan]
     warnings: list[str]
+    soft: SoftReport | UnsetType = UNSET
 
 
 def plan_study(
@@ -127,6 +130,7 @@ def plan_study(
             for difference in differences
         ],
         warnings=_cautions(pilot_questions, models),
+        soft=_soft_report(battles, options, spreads) if options.soft else UNSET,
     )
 
 
@@ -175,6 +179,18 @@ def _spreads(battles: Battles, options: RatingOptions) -> tuple[dict[Design, lis
             "Every question came out the same. Judge more questions, or a model closer to the baseline.",
         )
     return spreads, len(ratings.table.won), len(models)
+
+
+def _soft_report(battles: Battles, options: RatingOptions, spreads: dict[Design, list[float]]) -> SoftReport:
+    """How much smaller the standard errors are than by the labels of the same games."""
+    by_label, *_ = _spreads(battles, msgspec.structs.replace(options, soft=False))
+    ratios = [
+        soft / hard
+        for design in spreads
+        for soft, hard in zip(spreads[design], by_label[design], strict=True)
+        if hard > 0.0
+    ]
+    return soft_report(battles, float(np.mean(ratios)) if ratios else None)
 
 
 def _need(design: Design, spreads: Sequence[float], difference: float, power: float, pace: Pace) -> Need:

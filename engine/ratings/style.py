@@ -143,15 +143,15 @@ def rate_with_style(battles: Battles, options: RatingOptions, words: Collection[
         _rates(theta, gamma @ centre, plain, table),
         _rates(thetas, gammas @ centre, resampled_plain, table),
     )
-    lower, upper = interval(resampled)
+    lower, upper = interval(resampled, len(table.won))
     same, same_resampled = (
         _rates(theta, 0.0, plain, table),
         _rates(thetas, np.zeros(len(gammas)), resampled_plain, table),
     )
-    same_lower, same_upper = interval(same_resampled)
+    same_lower, same_upper = interval(same_resampled, len(table.won))
     trials = table.questions_of_models().astype(np.float64)
     lower, upper = open_limits(rate, lower, upper, trials)
-    weight_lower, weight_upper = interval(gammas)
+    weight_lower, weight_upper = interval(gammas, len(table.won))
     covariates = tuple(
         StyleCovariate(*row)
         for row in zip(
@@ -179,7 +179,7 @@ def _design(
             "The style of the answers is not known",
             "Put the answers of the judged models and of the baseline into model_answer/.",
         )
-    table = outcome_table(kept, options.baseline, options.weight)
+    table = outcome_table(kept, options.baseline, options.weight, soft=options.soft)
     questions = np.unique(kept.question[kept.labelled & (kept.model_a != kept.model_b)])
     opponent, model = table.pairs.T
     counts = counts[questions]

@@ -17,9 +17,10 @@ import msgspec
 import numpy as np
 
 from engine.ratings.audit.agreement import Agreement, agreement, verdict_strength
-from engine.ratings.audit.shares import NOTHING, Estimate, QuestionResampler, by_question, student_quantile
+from engine.ratings.audit.shares import NOTHING, Estimate, QuestionResampler, by_question
 from engine.ratings.battles import Battles, FloatArray, IntArray
 from engine.ratings.estimate import RatingOptions
+from engine.ratings.student import student_quantile
 
 LEAST_LABELS = 10
 """Below this many labelled questions a corrected score is not given."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 import msgspec
 import numpy as np
@@ -11,8 +10,6 @@ import numpy as np
 from engine.ratings.battles import FloatArray, IntArray
 from engine.ratings.bootstrap import interval, question_draws
 from engine.ratings.estimate import open_limits
-
-Z = NormalDist().inv_cdf(0.975)
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -55,7 +52,7 @@ class QuestionResampler:
         with np.errstate(invalid="ignore", divide="ignore"):
             resampled = (self.draws @ part) / (self.draws @ whole)
         rate = np.array([float(part.sum()) / total])
-        lower, upper = interval(resampled[:, None])
+        lower, upper = interval(resampled[:, None], questions)
         lower, upper = open_limits(rate, lower, upper, np.array([float(questions)]))
         return Estimate(100.0 * float(rate[0]), 100.0 * float(lower[0]), 100.0 * float(upper[0]), questions)
 
@@ -63,7 +60,7 @@ class QuestionResampler:
         """Any number with percentile limits from its resamples [R]; those that are NaN say nothing."""
         if math.isnan(value):
             return NOTHING
-        lower, upper = interval(resampled[:, None])
+        lower, upper = interval(resampled[:, None], questions)
         if math.isnan(lower[0]):
             return Estimate(value, None, None, questions)
         return Estimate(value, float(lower[0]), float(upper[0]), questions)
@@ -72,14 +69,3 @@ class QuestionResampler:
 def by_question(question: IntArray, values: FloatArray, questions: int) -> FloatArray:
     """Sums of `values` [K] by question, [Q]."""
     return np.bincount(question, weights=values, minlength=questions).astype(np.float64)
-
-
-def student_quantile(freedom: int) -> float:
-    """The 97.5 % point of Student's t, by the expansion of Cornish and Fisher; within 0.2 % from 5 degrees on."""
-    terms = (
-        Z,
-        (Z**3 + Z) / 4,
-        (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96,
-        (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384,
-    )
-    return float(sum(term / freedom**power for power, term in enumerate(terms)))

@@ -10,9 +10,10 @@ from sklearn.metrics import cohen_kappa_score
 
 from engine.ratings.audit.agreement import agreement, judge_agreements
 from engine.ratings.audit.people import LEAST_LABELS, PeopleLabels, corrected_score, people_report
-from engine.ratings.audit.shares import QuestionResampler, student_quantile
+from engine.ratings.audit.shares import QuestionResampler
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.estimate import RatingOptions
+from engine.ratings.student import student_quantile
 
 VERDICTS = st.integers(-2, 2)
 

@@ -20,6 +20,7 @@ class Judged(NamedTuple):
     question_id: str
     labels: tuple[Label | None, ...]
     played: tuple[bool, ...] = (True, True)
+    probabilities: tuple[dict[Label, float] | None, ...] = ()
 
 
 @given(label=st.sampled_from(LABELS))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from engine.errors import RatingError
 from engine.ratings.battles import BattleBuilder, Battles
-from engine.ratings.bootstrap import interval, resample_questions, resample_rows
+from engine.ratings.bootstrap import interval, percentiles, resample_questions, resample_rows
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.outcomes import outcome_table
 
@@ -194,3 +195,13 @@ def test_without_a_single_verdict_there_is_no_rating() -> None:
     builder.add("q2", "baseline", "baseline", 1.0, game=1)
     with pytest.raises(RatingError, match="No game between two models has a verdict"):
         rate_battles(builder.build(), RatingOptions(baseline="baseline"))
+
+
+def test_limits_from_few_questions_reach_further_into_the_tails() -> None:
+    assert percentiles(None) == (2.5, 97.5)
+    assert percentiles(100_000)[0] == pytest.approx(2.5, abs=1e-3)
+    lower, upper = percentiles(20)
+    assert lower == pytest.approx(100 * NormalDist().cdf(-2.093 * (20 / 19) ** 0.5), abs=0.01)
+    assert lower + upper == pytest.approx(100.0)
+    resampled = np.linspace(0.0, 1.0, 1001)[:, None]
+    assert interval(resampled, 20)[0][0] == pytest.approx(lower / 100)

@@ -25,6 +25,7 @@ class Judged(NamedTuple):
     question_id: str
     labels: tuple[Label | None, ...]
     played: tuple[bool, ...] = (True, True)
+    probabilities: tuple[dict[Label, float] | None, ...] = ()
 
 
 QUESTIONS = tuple(
