@@ -1,11 +1,11 @@
 """Bradley-Terry: how likely each model is to beat the baseline, from points won in pairs.
 
 The model (Bradley and Terry, Biometrika 39, 1952): P(j beats i) = sigmoid(theta_j - theta_i), a tie being half a
-win for each. Three ways lead to the same maximum of the likelihood:
+win for each. Two ways lead to the same maximum of the likelihood:
 
 - every game is against the baseline: theta_j is the logit of j's share of the points, in closed form;
-- any pairs of models, one fit: scikit-learn's unpenalised logistic regression on the summed points;
-- any pairs of models, many resamples: Newton's method on all of them together (`engine.ratings.newton`).
+- any pairs of models: Newton's method on the summed points, many resamples at once (`engine.ratings.newton`). It is
+  what an unpenalised logistic regression on single rows gives, without their number and without its tolerance.
 
 The maximum is finite only where wins lead from a model to the baseline and back (Ford, Amer. Math. Monthly 64,
 1957). A model that beats its way to the baseline but is never beaten back has win rate 1, the reverse has 0, and
@@ -45,7 +45,7 @@ def win_rates(table: OutcomeTable) -> FloatArray:
         return shares
     finite, limit = _reach(table, won[None], total[None])
     _require_comparable(table, limit[0])
-    theta = _logistic_regression(table, won, total, finite[0])
+    theta = newton_fit(table.pairs, won[None], total[None], finite, table.baseline, np.zeros(len(table.models)))[0]
     return np.where(finite[0], _sigmoid(theta), limit[0])
 
 
@@ -77,36 +77,6 @@ def closed_form(table: OutcomeTable, won: FloatArray, total: FloatArray) -> Floa
     return rates
 
 
-def _logistic_regression(table: OutcomeTable, won: FloatArray, total: FloatArray, finite: BoolArray) -> FloatArray:
-    """Strengths [M] relative to the baseline by scikit-learn: two weighted rows a pair, one won and one lost.
-
-    The baseline's column is left out of the design, which fixes its strength at 0 and makes the maximum unique.
-    """
-    # Imported here because it takes two seconds, which a bench with one baseline never needs; it ships no types.
-    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-
-    theta = np.zeros(len(table.models))
-    free = finite.copy()
-    free[table.baseline] = False
-    if not free.any():
-        return theta
-    inside = finite[table.pairs].all(axis=1)
-    opponent, model = table.pairs[inside].T
-    row = np.arange(len(model))
-    design = np.zeros((len(model), len(table.models)))
-    design[row, model] = 1.0
-    design[row, opponent] = -1.0
-    points, weight = won[inside], total[inside]
-    fit = LogisticRegression(C=np.inf, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=200)
-    fit.fit(
-        np.concatenate([design, design])[:, free],
-        np.repeat([1, 0], len(model)),
-        sample_weight=np.concatenate([points, weight - points]),
-    )
-    theta[free] = fit.coef_[0]
-    return theta
-
-
 def _reach(table: OutcomeTable, won: FloatArray, total: FloatArray) -> tuple[BoolArray, FloatArray]:
     """Which models a chain of wins connects with the baseline, in both directions, per resample.
 
@@ -126,14 +96,42 @@ def _reach(table: OutcomeTable, won: FloatArray, total: FloatArray) -> tuple[Boo
 
 def _require_comparable(table: OutcomeTable, limit: FloatArray) -> None:
     played: IntArray = np.unique(table.pairs)
-    lost = [table.models[index] for index in played if np.isnan(limit[index])]
-    if lost:
-        shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+    baseline = table.models[table.baseline]
+    parts = components(table.pairs, len(table.models))
+    apart = [index for index in played if parts[index] != parts[table.baseline]]
+    if apart:
+        count = len({int(parts[index]) for index in played})
         raise RatingError(
-            f"The battles do not compare {shown} with the baseline {table.models[table.baseline]}",
-            "No chain of wins leads from one to the other: judge them against the baseline, or against a model that "
-            "has been, or leave them out.",
+            f"The battles fall into {count} parts that no game connects: {_named(table, apart)} never met the baseline "
+            f"{baseline}, nor anyone who did",
+            "Judge one of them against the baseline or against a model that has been, leave them out, or rate their "
+            "part alone with --baseline.",
         )
+    lost = [index for index in played if np.isnan(limit[index])]
+    if lost:
+        raise RatingError(
+            f"The battles do not compare {_named(table, lost)} with the baseline {baseline}",
+            "They meet only over models that won or lost all of these games, so no chain of wins leads from one to the "
+            "other: judge them against the baseline, or on more questions, or leave them out.",
+        )
+
+
+def components(pairs: IntArray, models: int) -> IntArray:
+    """Which part of the graph of games [P, 2] each of so many models is in, [M]: the smallest index of the part."""
+    part = np.arange(models, dtype=np.int64)
+    for _ in range(models):
+        smallest = part.copy()
+        np.minimum.at(smallest, pairs[:, 0], part[pairs[:, 1]])
+        np.minimum.at(smallest, pairs[:, 1], part[pairs[:, 0]])
+        if np.array_equal(smallest, part):
+            break
+        part = smallest
+    return part
+
+
+def _named(table: OutcomeTable, models: list[int]) -> str:
+    shown = ", ".join(table.models[index] for index in models[:5])
+    return f"{shown} and {len(models) - 5} more" if len(models) > 5 else shown
 
 
 def _sigmoid(theta: FloatArray) -> FloatArray:

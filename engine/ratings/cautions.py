@@ -27,6 +27,7 @@ def cautions(
     """All cautions about one leaderboard. `counts` holds the models that have a row, the baseline aside."""
     return [
         *_unrated(ratings),
+        *_unbounded(ratings),
         *_few_questions(ratings),
         *_missing(counts, len(question_ids)),
         *_unparsed(counts),
@@ -48,6 +49,17 @@ def _unrated(ratings: Ratings) -> Iterator[str]:
     names = [name for name, rate in zip(ratings.models, ratings.rate, strict=True) if np.isnan(rate)]
     if names:
         yield f"Not ranked, because no game has a verdict: {listed(names)}."
+
+
+def _unbounded(ratings: Ratings) -> Iterator[str]:
+    """Models whose maximum-likelihood strength is infinite."""
+    for rate, what in ((1.0, "won"), (0.0, "lost")):
+        names = [name for name, its in zip(ratings.models, ratings.rate, strict=True) if its == rate]
+        if not names:
+            continue
+        every = "every game" if ratings.table.against_baseline_only else "every chain of games to the baseline"
+        text = f"No finite strength fits who {what} {every}, so {100 * rate:.0f} is a limit: {listed(names)}."
+        yield f"{text} Their order among each other is not told." if len(names) > 1 else text
 
 
 def _few_questions(ratings: Ratings) -> Iterator[str]:

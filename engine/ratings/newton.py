@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.errors import RatingError
 from engine.ratings.battles import BoolArray, FloatArray, IntArray
 
 _MAX_ITERATIONS = 100
@@ -29,7 +30,9 @@ def newton_fit(
         start: [M] strengths to set out from.
 
     Returns:
-        [R, M] strengths in logits relative to the baseline.
+        [R, M] strengths in logits relative to the baseline; the likelihood is concave, so they are the maximum.
+
+    Raises RatingError should the steps not come to an end.
     """
     rounds, models = finite.shape
     opponent, model = pairs.T
@@ -53,11 +56,13 @@ def newton_fit(
         gradient = ((won[working] - total[working] * rate) @ design) * free[working]
         unfinished = np.abs(gradient).max(axis=1) > _GRADIENT_TOLERANCE * scale[working]
         if not unfinished.any():
-            break
+            return theta
         working, gradient, rate = working[unfinished], gradient[unfinished], rate[unfinished]
         curvature = (total[working] * rate * (1.0 - rate)) @ crossed
         theta[working] += _step(curvature.reshape(-1, models, models), gradient, free[working])
-    return theta
+    raise RatingError(
+        "The strengths of the models cannot be fitted", "Leave out models with few games; please report the battles."
+    )
 
 
 def _step(curvature: FloatArray, gradient: FloatArray, free: BoolArray) -> FloatArray:

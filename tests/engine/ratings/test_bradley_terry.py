@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import RatingError
 from engine.ratings.battles import BattleBuilder, Battles
-from engine.ratings.bradley_terry import elo, resampled_win_rates, win_rates
+from engine.ratings.bradley_terry import components, elo, resampled_win_rates, win_rates
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.outcomes import OutcomeTable, outcome_table
 
@@ -138,11 +138,65 @@ def test_models_that_only_win_or_only_lose_get_the_limits_and_leave_the_others_a
     )
 
 
-def test_models_without_any_tie_to_the_baseline_are_named() -> None:
-    battles = battles_of([(0, "anchor", "brick", 1.0), (0, "anchor", "brick", 0.0), (1, "cedar", "drift", 0.5)])
-    with pytest.raises(RatingError, match="do not compare cedar, drift with the baseline anchor") as raised:
-        rate_battles(battles, RatingOptions(baseline="anchor"))
+def test_parts_that_no_game_connects_are_named() -> None:
+    rows = [(0, "anchor", "brick", 1.0), (0, "anchor", "brick", 0.0), (1, "cedar", "drift", 0.5)]
+    with pytest.raises(RatingError, match="2 parts that no game connects: cedar, drift never met") as raised:
+        rate_battles(battles_of(rows), RatingOptions(baseline="anchor"))
     assert "leave them out" in raised.value.hint
+    part = rate_battles(battles_of(rows[2:]), RatingOptions(baseline="cedar"))
+    assert part.rate.tolist() == [0.5, 0.5]
+
+
+def test_models_that_only_ever_meet_over_a_loser_cannot_be_compared() -> None:
+    rows = [(0, "brick", "anchor", 1.0), (1, "brick", "cedar", 1.0)]
+    with pytest.raises(RatingError, match="do not compare cedar with the baseline anchor") as raised:
+        rate_battles(battles_of(rows), RatingOptions(baseline="anchor"))
+    assert "no chain of wins" in raised.value.hint
+
+
+@given(pairs=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12))
+def test_components_are_those_that_a_walk_along_the_games_reaches(pairs: list[tuple[int, int]]) -> None:
+    part = components(np.array(pairs, dtype=np.int64).reshape(-1, 2), 10)
+    for start in range(10):
+        reached, new = {start}, {start}
+        while new:
+            new = {b for a, b in [*pairs, *((b, a) for a, b in pairs)] if a in reached} - reached
+            reached |= new
+        assert reached == {index for index in range(10) if part[index] == part[start]}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_designs_come_out_as_in_scikit_learn_to_a_millionth(seed: int) -> None:
+    """From sparse to full round robins of up to 15 models, strong verdicts and ties among them."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(seed)
+    models, games = int(rng.integers(3, 16)), int(rng.integers(200, 1500))
+    names = [f"m{index:02}" for index in range(models)]
+    strength = rng.normal(0.0, rng.uniform(0.2, 1.5), models)
+    chain = [(index, index + 1) for index in range(models - 1)]
+    pairs = chain + [(a, b) for a in range(models) for b in range(a) if rng.random() < rng.uniform(0.1, 1.0)]
+    builder = BattleBuilder()
+    rows, won, weights = [], [], []
+    for game in range(games):
+        a, b = pairs[int(rng.integers(len(pairs)))] if game >= 4 * len(chain) else chain[game % len(chain)]
+        chance = 1.0 / (1.0 + np.exp(strength[a] - strength[b]))
+        points = (0.0, 0.5, 1.0)[int(rng.random() < chance) + int(rng.random() < chance)]
+        strong = float(points != 0.5 and rng.random() < 0.4)
+        builder.add(f"q{rng.integers(80)}", names[a], names[b], points, strong=strong)
+        row = np.zeros(models)
+        row[b], row[a] = 1.0, -1.0
+        for outcome, share in ((1, points), (0, 1.0 - points)):
+            rows.append(row[1:])
+            won.append(outcome)
+            weights.append(share * (3.0 if strong else 1.0))
+    ours = rate_battles(builder.build(), RatingOptions(baseline="m00", rounds=2)).rate
+    assert ((ours > 0.0) & (ours < 1.0)).all(), "the design is to have a finite maximum"
+    fit = LogisticRegression(C=np.inf, fit_intercept=False, solver="newton-cholesky", tol=1e-12, max_iter=1000)
+    fit.fit(np.array(rows), won, sample_weight=weights)
+    theirs = np.concatenate([[0.5], 1.0 / (1.0 + np.exp(-fit.coef_[0]))])
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    np.testing.assert_allclose(np.log(ours[1:] / (1.0 - ours[1:])), fit.coef_[0], atol=1e-6)
 
 
 def test_a_resample_that_loses_the_tie_to_the_baseline_says_nothing_about_the_model() -> None:
