@@ -227,6 +227,29 @@ def import_(invocation: Invocation, source: Path, name: str | None, output: Path
 
 
 @cli.command()
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet", "html"]),
+    required=True,
+    help="Folders of other programs, one table with a row a game, or a page to read.",
+)
+@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Whose judgments.  [default: the config's]")
+@click.option("--models", callback=_names, metavar="A,B", help="Only these models (the baseline goes along).")
+@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PATH", help="Where to.  [default: named after bench and format]"
+)
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+@click.pass_obj
+def export(invocation: Invocation, /, **options: Any) -> int:
+    """Write the bench in another program's format: what its leaderboard rests on, in today's texts."""
+    from arena_tui.commands.exporting import export_command
+
+    return export_command(invocation, **options)
+
+
+@cli.command()
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 picks a free one.")
 @click.option("--latency", type=click.FloatRange(min=0), default=0.05, help="Seconds until a reply.")

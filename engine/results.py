@@ -1,7 +1,8 @@
 """From the files of a bench to its leaderboard: reads, keeps what is current, and rates.
 
-A judgment counts only if it is of today's texts: its baseline is the one asked for and neither answer has changed
-since. Where an answer is not on disk there is nothing to compare with, and the judgment's own word is taken.
+A judgment counts only if it is of today's texts: its question is in the set, its baseline is the one asked for, and
+neither question nor answers have changed since. Where an answer is not on disk there is nothing to compare with, and
+the judgment's own word is taken.
 """
 
 from __future__ import annotations
@@ -63,14 +64,15 @@ def judged_bench(bench: Bench, judges: Sequence[str], baseline: str, *, with_its
                 question = questions.get(judgment.question_id)
                 theirs = answers_of(baseline).get(judgment.question_id)
                 ours = answers_of(model).get(judgment.question_id)
-                if _counts(judgment, baseline, question, theirs, ours):
+                if is_counted(judgment, baseline, question, theirs, ours):
                     verdicts.setdefault((judge, model), []).append(judgment)
                 else:
                     outdated += 1
             if outdated:
                 warnings.append(
-                    f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, "
-                    "or a question or answer that changed since); they are not counted, and a run makes them again"
+                    f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or "
+                    "a question or answer that changed since or was taken out); they are not counted, and a run makes "
+                    "again what is still asked for"
                 )
     if not verdicts:
         raise BenchError(
@@ -96,14 +98,17 @@ def rate(judged: JudgedBench, options: LeaderboardOptions, rater: Rater = rate_b
     return msgspec.structs.replace(board, warnings=[*judged.warnings, *board.warnings]), ratings
 
 
-def _counts(
+def is_counted(
     judgment: StoredJudgment,
     baseline: str,
     question: Question | None,
     theirs: StoredAnswer | None,
     ours: StoredAnswer | None,
 ) -> bool:
-    if question is None or theirs is None or ours is None:
+    """Whether a judgment is of today's question and answers; where an answer is not on disk, its own word is taken."""
+    if question is None:
+        return False
+    if theirs is None or ours is None:
         return judgment.baseline in (None, baseline)
     return is_current(
         judgment,

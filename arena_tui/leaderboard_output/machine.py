@@ -11,16 +11,15 @@ from msgspec import UNSET, UnsetType
 
 from arena_tui.json_text import rounded
 from arena_tui.safe_text import one_line
+from engine.exporting.spreadsheet import neutral
 from engine.ratings.leaderboard import Leaderboard, Row
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(board: Leaderboard) -> str:
     """One line a row under the JSON's names; with groups a first column says which, empty for the whole bench.
 
-    Details become columns of their own, one for each judge among them. A text that a spreadsheet would take for a
-    formula gets an apostrophe in front.
+    Details become columns of their own, one for each judge among them. Texts are made such that no spreadsheet takes
+    them for a formula, see `engine.exporting.spreadsheet`.
     """
     grouped = board.groups is not UNSET
     records = [_record(row, "") for row in board.rows]
@@ -75,5 +74,4 @@ def _record(row: Row, group: str) -> dict[str, Any]:
 def _cell(value: object) -> str:
     if not isinstance(value, str):
         return "" if value is None else str(value)
-    text = one_line(value)
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
+    return neutral(one_line(value))

@@ -24,11 +24,16 @@ class AnswerPlaces:
 
     def read(self, model: str, question_id: str) -> WholeAnswer | None:
         """The last usable answer, as `load_answers` chooses it; None if there is none. Raises BenchError."""
+        found = self.find(model, question_id)
+        return found[0] if found is not None else None
+
+    def find(self, model: str, question_id: str) -> tuple[WholeAnswer, Place] | None:
+        """The same, and where it stands in the file of the model."""
         index = self._index(model)
         for place in reversed(index.places.get(question_id, ())):
             answer = read_answer(index.path, place)
             if answer is not None:
-                return answer
+                return answer, place
         return None
 
     def _index(self, model: str) -> _IndexedAnswers:

@@ -13,8 +13,13 @@ _encoder = msgspec.json.Encoder()
 
 def encode_line(record: msgspec.Struct) -> bytes:
     """One line with its "\\n". Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD."""
+    return encode_json(record) + b"\n"
+
+
+def encode_json(value: object) -> bytes:
+    """A record, or plain JSON data, on one line; half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD."""
     try:
-        return _encoder.encode(record) + b"\n"
+        return _encoder.encode(value)
     except UnicodeEncodeError:
-        text = json.dumps(msgspec.to_builtins(record), ensure_ascii=False)
-        return without_surrogates(text).encode() + b"\n"
+        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+        return without_surrogates(text).encode()

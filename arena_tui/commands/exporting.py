@@ -1,0 +1,62 @@
+"""`arena-tui export`: a bench in the formats of other programs, as a table, or as a page to read."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from arena_tui import console
+from arena_tui.invocation import Invocation
+from engine.bench import Bench
+from engine.exporting.export import FOLDERS, ExportReport, export_bench
+from engine.exporting.lengths import Count
+from engine.exporting.selection import Choice
+from engine.models.tokens import load_counter
+
+ExportFormat = Literal["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet", "html"]
+
+
+def export_command(
+    invocation: Invocation,
+    *,
+    form: ExportFormat,
+    judges: tuple[str, ...],
+    models: tuple[str, ...],
+    baseline: str | None,
+    out: Path | None,
+    force: bool,
+) -> int:
+    """Export, and print what was written. Returns the exit code."""
+    config = invocation.config(keys=False)
+    bench = Bench.open(config.data, config.bench)
+    there = bench.judges()
+    for absent in [judge for judge in config.judge.model if not judges and judge not in there]:
+        console.say(f"note: there is no judgment by {absent} in this bench")
+    chosen = judges or tuple(judge for judge in config.judge.model if judge in there)
+    choice = Choice(baseline=baseline or config.judge.baseline, judges=chosen, models=models)
+    out = out or Path(f"{bench.name}-{form}" if form in FOLDERS else f"{bench.name}.{form}")
+    if form == "html":
+        from arena_tui.html_report.report import export_html
+
+        report = export_html(bench, choice, out, force=force)
+    else:
+        report = export_bench(bench, choice, form, out, force=force, count_tokens=_tokenizer)
+    _show(report)
+    return console.DONE
+
+
+def _show(report: ExportReport) -> None:
+    click.echo(console.printable(f"{report.out}"))
+    for file in report.files:
+        if file.place != report.out.name:
+            click.echo(console.printable(f"  {file.place}: {file.records}"))
+    for note in report.notes:
+        console.say(f"note: {note}")
+
+
+def _tokenizer() -> Count | None:
+    counter = asyncio.run(load_counter())
+    return counter.count if counter is not None else None

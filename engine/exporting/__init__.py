@@ -1,0 +1,1 @@
+"""A bench in the formats of other programs: what is current of it, in files of their layout."""

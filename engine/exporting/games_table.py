@@ -1,0 +1,155 @@
+"""The judgments as one flat table, a row for each game that was played, as CSV or Parquet.
+
+The columns are those of `GameRow`. A game without a verdict has null in `label`, `winner` and `points`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import msgspec
+
+from engine.bench.atomic import atomic_file
+from engine.bench.codec import encode_json
+from engine.bench.whole import WholeAnswer
+from engine.errors import StorageError
+from engine.exporting.selection import Selection
+from engine.exporting.spreadsheet import neutral
+from engine.judging.labels import flip
+from engine.records import Label
+
+_POINTS: dict[Label, float] = {"A>>B": 0.0, "A>B": 0.0, "A=B": 0.5, "B>A": 1.0, "B>>A": 1.0}
+
+
+class GameRow(msgspec.Struct, frozen=True):
+    """One game. In game 1 the baseline is A, in game 2 the model is; `label` is as the judge gave it.
+
+    `points` is what the model won: 1, 0.5 or 0. `answer` is the model's; lengths are in tokens.
+    """
+
+    bench: str
+    question_id: str
+    category: str
+    cluster: str
+    judge: str
+    model: str
+    baseline: str
+    game: int
+    label: Label | None
+    winner: Literal["model", "baseline", "tie"] | None
+    points: float | None
+    strong: bool
+    model_tokens: int | None
+    baseline_tokens: int | None
+    question: str
+    answer: str | None
+    baseline_answer: str | None
+    judgment: str
+
+
+COLUMNS = GameRow.__struct_fields__
+
+
+def game_rows(selection: Selection) -> Iterator[GameRow]:
+    """Every game of the selection, by judge, model and question."""
+    for judge in selection.judges:
+        for model in selection.judged_models(judge):
+            for question, judgment, _ in selection.judgments(judge, model):
+                theirs = selection.answer(selection.baseline, question.id)
+                ours = selection.answer(model, question.id)
+                for number, game in enumerate(judgment.games, start=1):
+                    if game is None:
+                        continue
+                    label = game.label
+                    # As if the baseline had been A in every game.
+                    told = label if label is None or number % 2 else flip(label)
+                    points = None if told is None else _POINTS[told]
+                    yield GameRow(
+                        bench=selection.bench.name,
+                        question_id=question.id,
+                        category=question.category,
+                        cluster=question.cluster,
+                        judge=judge,
+                        model=model,
+                        baseline=selection.baseline,
+                        game=number,
+                        label=label,
+                        winner=None if points is None else _winner(points),
+                        points=points,
+                        strong=label in ("A>>B", "B>>A"),
+                        model_tokens=ours.token_len if ours else None,
+                        baseline_tokens=theirs.token_len if theirs else None,
+                        question=_joined(question.turns),
+                        answer=_text(ours),
+                        baseline_answer=_text(theirs),
+                        judgment=game.judgment,
+                    )
+
+
+def export_csv(selection: Selection, path: Path) -> int:
+    """Write the table as CSV (UTF-8); returns the number of rows. Texts are as `neutral` makes them.
+
+    Raises StorageError.
+    """
+    count = 0
+    with atomic_file(path) as stream:
+        text = io.TextIOWrapper(stream, "utf-8", errors="replace", newline="", write_through=True)
+        # Every text is quoted: an unquoted one could be cut into several cells where a spreadsheet expects semicolons.
+        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        writer.writerow(COLUMNS)
+        for row in game_rows(selection):
+            writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
+            count += 1
+        text.detach()
+    return count
+
+
+def export_parquet(selection: Selection, path: Path) -> int:
+    """Write the table as Parquet; returns the number of rows. Raises StorageError.
+
+    The rows go through a file of JSON lines, since Polars streams from one file to the other but cannot be fed.
+    """
+    import polars as pl
+
+    schema = {name: _type(pl, name) for name in COLUMNS}
+    count = 0
+    with atomic_file(path) as stream, TemporaryDirectory(dir=path.parent, prefix=".arena-tui-") as folder:
+        lines = Path(folder) / "rows.jsonl"
+        with lines.open("wb") as rows:
+            for row in game_rows(selection):
+                rows.write(encode_json(row) + b"\n")
+                count += 1
+        table = pl.scan_ndjson(lines, schema=schema) if count else pl.LazyFrame(schema=schema)
+        try:
+            table.sink_parquet(stream, compression="zstd")
+        except pl.exceptions.PolarsError as error:  # it wraps what the disk said
+            raise StorageError(f"{path}: cannot be written: {error}", "check the disk and the folder") from error
+    return count
+
+
+def _type(pl: Any, name: str) -> Any:
+    kinds = {"game": pl.Int64, "points": pl.Float64, "strong": pl.Boolean}
+    return kinds.get(name, pl.Int64 if name.endswith("_tokens") else pl.String)
+
+
+def _winner(points: float) -> Literal["model", "baseline", "tie"]:
+    return "tie" if points == 0.5 else "model" if points else "baseline"
+
+
+def _joined(turns: tuple[str, ...]) -> str:
+    return "\n\n".join(turns)
+
+
+def _text(answer: WholeAnswer | None) -> str | None:
+    return _joined(answer.turns) if answer is not None else None
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return neutral(value)
+    return str(value).lower() if isinstance(value, bool) else value

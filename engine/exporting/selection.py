@@ -1,0 +1,147 @@
+"""What of a bench goes out: the answers and judgments that its leaderboard rests on, read one record at a time.
+
+Of several records of one question the last counts; answers to questions that are not in the set, and judgments of other
+texts than today's, stay behind and are counted. Ids and places are kept in memory, texts only while they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import msgspec
+
+from engine.bench import Bench
+from engine.bench.answer_places import AnswerPlaces
+from engine.bench.games import JudgmentIndex
+from engine.bench.places import Place, read_object
+from engine.bench.whole import WholeAnswer, WholeJudgment, read_judgment
+from engine.errors import UsageProblem
+from engine.records import Question
+from engine.results import is_counted
+
+RawRecord: TypeAlias = dict[str, Any]
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of a bench is exported: `judges` None and `models` empty mean all of them."""
+
+    baseline: str
+    judges: tuple[str, ...] | None = None
+    models: tuple[str, ...] = ()
+
+
+class Selection:
+    """The part of a bench that `choice` names. Reads files. Raises UsageProblem for a name that is not there.
+
+    `models` have answers or judgments, the baseline among them; `notes` say what stays behind and why, and grow while
+    answers and judgments are read.
+    """
+
+    def __init__(self, bench: Bench, choice: Choice) -> None:
+        self.bench = bench
+        self.baseline = choice.baseline
+        self.notes: list[str] = []
+        questions = bench.questions()
+        self.notes += map(str, questions.problems)
+        self._all_questions = {question.id: question for question in questions.items}
+        self.questions: Mapping[str, Question] = self._all_questions
+        there = bench.judges()
+        self.judges = tuple(there) if choice.judges is None else _named("--judge", choice.judges, there)
+        judged = {model for judge in there for model in bench.judged_models(judge)}
+        known = sorted({*bench.models_with_answers(), *judged})
+        wanted = {*_named("--models", choice.models, known), self.baseline} if choice.models else known
+        self.models = tuple(model for model in known if model in wanted)
+        self._places = AnswerPlaces(bench.paths)
+        self._counted: dict[tuple[str, str], dict[str, Place]] = {}
+
+    def answers(self, model: str) -> Iterator[tuple[Question, WholeAnswer, RawRecord]]:
+        """The model's answers in the order of the questions, each also as it stands in the file."""
+        strangers = len(self._places.question_ids(model) - set(self._all_questions))
+        if strangers:
+            self.note(f"{strangers} answers of {model} are to questions that are not in the set")
+        path = self.bench.paths.answers(model)
+        for question in self.questions.values():
+            found = self._places.find(model, question.id)
+            if found is not None:
+                answer, place = found
+                yield question, answer, _decoder.decode(read_object(path, place))
+
+    def answer(self, model: str, question_id: str) -> WholeAnswer | None:
+        """One answer."""
+        return self._places.read(model, question_id)
+
+    def judged_models(self, judge: str) -> list[str]:
+        """Those of `models` that `judge` compared with the baseline."""
+        return [name for name in self.bench.judged_models(judge) if name in self.models and name != self.baseline]
+
+    def judgments(self, judge: str, model: str) -> Iterator[tuple[Question, WholeJudgment, RawRecord]]:
+        """The current judgments in the order of the questions, each also as it stands in the file."""
+        path = self.bench.paths.judgments(judge, model)
+        counted = self.counted(judge, model)
+        for question in self.questions.values():
+            if question.id in counted:
+                place = counted[question.id]
+                yield question, read_judgment(path, place), _decoder.decode(read_object(path, place))
+
+    def judgment(self, judge: str, model: str, question_id: str) -> WholeJudgment | None:
+        """One judgment, if it counts today."""
+        place = self.counted(judge, model).get(question_id)
+        return None if place is None else read_judgment(self.bench.paths.judgments(judge, model), place)
+
+    def counted(self, judge: str, model: str) -> Mapping[str, Place]:
+        """Where the judgments stand that count today, by question id."""
+        if (judge, model) not in self._counted:
+            self._counted[judge, model] = self._find_counted(judge, model)
+        return self._counted[judge, model]
+
+    def _find_counted(self, judge: str, model: str) -> dict[str, Place]:
+        stored = self.bench.judgments(judge, model, baseline=self.baseline).items
+        theirs, ours = self.bench.answers(self.baseline).items, self.bench.answers(model).items
+        current = {
+            key
+            for key, judgment in stored.items()
+            if is_counted(judgment, self.baseline, self._all_questions.get(key), theirs.get(key), ours.get(key))
+        }
+        if len(current) < len(stored):
+            self.note(f"{len(stored) - len(current)} judgments of {model} by {judge} are not of today's texts")
+        places: dict[str, Place] = {}
+        for row in self._index.rows:
+            if (row.judge, row.model) == (judge, model) and row.baseline in (None, self.baseline):
+                earlier = places.get(row.question_id)
+                if row.question_id in current and (earlier is None or earlier.start < row.place.start):
+                    places[row.question_id] = row.place
+        return places
+
+    @cached_property
+    def _index(self) -> JudgmentIndex:
+        index = JudgmentIndex(self.bench.paths)
+        index.refresh()
+        return index
+
+    def only_single_turns(self, form: str) -> None:
+        """Leave questions of several turns out, which `form` has no place for."""
+        single = {key: question for key, question in self.questions.items() if len(question.turns) == 1}
+        if len(single) < len(self.questions):
+            left_out = len(self.questions) - len(single)
+            self.note(f"{left_out} questions have several turns, which {form} does not know; they are left out")
+        self.questions = single
+
+    def note(self, text: str) -> None:
+        """Tell something once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+_decoder: msgspec.json.Decoder[RawRecord] = msgspec.json.Decoder(RawRecord)
+
+
+def _named(option: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
+            raise UsageProblem(f"{option}: the bench has nothing of {name!r}", hint)
+    return tuple(dict.fromkeys(names))

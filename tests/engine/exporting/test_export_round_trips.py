@@ -1,0 +1,95 @@
+"""What goes out comes back: the same leaderboard from the exported files as from the bench's own."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hostile_bench import BASE, JUDGE, LABELS, MODELS, QUESTIONS, answer_turns
+
+from engine.bench import Bench
+from engine.bench.importing import import_bench
+from engine.exporting.export import export_bench
+from engine.exporting.selection import Choice
+from engine.exporting.spreadsheet import original
+from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions
+from engine.results import judged_bench, rate
+
+ALL = Choice(baseline=BASE)
+
+
+def board_of(bench: Bench) -> Leaderboard:
+    options = LeaderboardOptions(baseline=BASE, weight=3, rounds=50)
+    return rate(judged_bench(bench, (JUDGE,), BASE), options)[0]
+
+
+@pytest.mark.parametrize("form", ["arena-hard-v0.1", "arena-hard-v2"])
+def test_an_exported_folder_imports_to_the_same_leaderboard(bench, tmp_path, form):
+    export_bench(bench, ALL, form, tmp_path / "out", count_tokens=lambda: len)
+    report = import_bench(tmp_path / "out", tmp_path / "back", "nasty")
+    assert report.problems == ()
+    back = Bench.open(tmp_path / "back", "nasty")
+    own, again = board_of(bench), board_of(back)
+    assert [(row.model, row.score, row.lower, row.upper, row.games, row.unparsed) for row in own.rows] == [
+        (row.model, row.score, row.lower, row.upper, row.games, row.unparsed) for row in again.rows
+    ]
+    assert back.questions().items == bench.questions().items
+    for model in (BASE, *MODELS):
+        turns = {key: answer.turns for key, answer in bench.answers(model).items.items()}
+        assert {key: answer.turns for key, answer in back.answers(model).items.items()} == turns
+
+
+def test_answers_that_do_not_tell_their_length_get_one_and_that_is_told(bench, tmp_path):
+    counted = export_bench(bench, ALL, "arena-hard-v0.1", tmp_path / "counted", count_tokens=lambda: len)
+    estimated = export_bench(bench, ALL, "arena-hard-v0.1", tmp_path / "estimated")
+    assert "4 answers do not tell their length in tokens: it is counted with cl100k_base" in counted.notes
+    assert "4 answers do not tell their length in tokens: it is estimated from their bytes" in estimated.notes
+    record = json.loads((tmp_path / "counted/model_answer/plain-model.jsonl").read_bytes().split(b"\n")[0])
+    assert record["choices"][0]["turns"][0]["token_len"] == len(answer_turns("plain-model", "q1")[0])
+
+
+def rows_of(table: Path) -> list[dict[str, object]]:
+    if table.suffix == ".parquet":
+        return pl.read_parquet(table).to_dicts()
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = [{key: original(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+    numbers = ("points", "game", "model_tokens", "baseline_tokens")
+    return [
+        {key: None if v == "" and key in (*numbers, "label", "winner") else v for key, v in row.items()} for row in rows
+    ]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_table_holds_every_game_and_every_text_exactly(bench, tmp_path, form):
+    out = tmp_path / f"games.{form}"
+    export_bench(bench, ALL, form, out)
+    rows = rows_of(out)
+    assert len(rows) == len(MODELS) * len(QUESTIONS) * 2
+    for row in rows:
+        game, key, model = int(str(row["game"])), str(row["question_id"]), str(row["model"])
+        assert row["label"] == LABELS[key][game - 1]
+        assert row["answer"] == "\n\n".join(answer_turns(model, key))
+        assert row["baseline_answer"] == "\n\n".join(answer_turns(BASE, key))
+        assert row["question"] == "\n\n".join(QUESTIONS[key][1])
+    first = [row for row in rows if row["model"] == "plain-model" and row["question_id"] == "q1"]
+    assert [(row["winner"], float(str(row["points"])), str(row["strong"]).lower()) for row in first] == [
+        ("model", 1.0, "true"),
+        ("model", 1.0, "false"),
+    ]
+
+
+def test_annotations_have_the_baseline_first_and_give_the_win_rate(bench, tmp_path):
+    export_bench(bench, Choice(baseline=BASE, models=("plain-model",)), "alpaca-eval", tmp_path / "out")
+    outputs = json.loads((tmp_path / "out/plain-model/model_outputs.json").read_bytes())
+    assert [set(output) for output in outputs] == [{"dataset", "instruction", "output", "generator"}] * 3
+    (file,) = (tmp_path / "out/plain-model").glob("*/annotations.json")
+    annotations = json.loads(file.read_bytes())
+    assert {(each["generator_1"], each["generator_2"], each["annotator"]) for each in annotations} == {
+        (BASE, "plain-model", JUDGE)
+    }
+    assert [each["preference"] for each in annotations] == [2, 2, 0, 0, 1, 1]
+    assert {output["output"] for output in outputs} == {each["output_2"] for each in annotations}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [BASE, "plain-model"]
