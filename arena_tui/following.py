@@ -12,9 +12,10 @@ import msgspec
 
 from engine.bench import Bench
 from engine.bench.lock import writer_of
-from engine.events import Event, RecordFailed, RecordSaved, Stage, StageStarted, TaskKey
+from engine.events import Event, RecordFailed, RecordSaved, Stage, StageEnded, StageStarted, TaskKey
 from engine.judging.labels import normalise_label
 from engine.records import Failure
+from engine.work.plan import TaskPlan
 from engine.work.survey import Survey
 
 LOOK_SECONDS = 1.0
@@ -46,7 +47,7 @@ class Follower:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._read_to: dict[Path, int] = {path: path.stat().st_size for path in bench.paths.appended_files()}
-        self._stage: Stage | None = None
+        self._left: dict[Stage, int] = {}  # records to come of the stages that were seen to go on
 
     async def follow(self, plan: Survey, tell: Callable[[Event], None]) -> None:
         """Tell what the other process saves, until it lets go of the bench."""
@@ -60,7 +61,7 @@ class Follower:
 
     def poll(self, plan: Survey) -> list[Event]:
         """What was saved and what failed since the last look."""
-        tasks = [task.task for task in (*plan.answers, *plan.judgments)]
+        tasks = [task.task for task in _tasks(plan)]
         events: list[Event] = []
         for key in tasks:
             if key.stage == "answers":
@@ -69,13 +70,21 @@ class Follower:
             else:
                 path = self._bench.paths.judgments(key.judge, key.model)
                 saved = [_judgment_saved(key, line) for line in self._new_lines(path)]
-            if saved and key.stage != self._stage:
-                self._stage = key.stage
-                events.append(StageStarted(key.stage, time.time()))
-            events += saved
+            if saved:
+                events += self._of_stage(plan, key.stage, saved)
         for line in self._new_lines(self._bench.paths.errors):
             events += _failed(tasks, line)
         return events
+
+    def _of_stage(self, plan: Survey, stage: Stage, saved: list[Event]) -> Iterator[Event]:
+        """What was saved, between the beginning and the end of its stage where they are seen."""
+        if stage not in self._left:
+            self._left[stage] = sum(task.total - task.cached for task in _tasks(plan) if task.task.stage == stage)
+            yield StageStarted(stage, time.time())
+        yield from saved
+        if self._left[stage] > 0 >= self._left[stage] - len(saved):
+            yield StageEnded(stage, time.time())
+        self._left[stage] -= len(saved)
 
     def _new_lines(self, path: Path) -> Iterator[bytes]:
         """The whole lines that were appended since the last look; a file that shrank is read on from its new end."""
@@ -93,6 +102,10 @@ class Follower:
         self._read_to[path] = read_to + len(whole) + len(newline)
         if newline:
             yield from whole.split(b"\n")
+
+
+def _tasks(plan: Survey) -> tuple[TaskPlan, ...]:
+    return (*plan.answers, *plan.judgments)
 
 
 def _answer_saved(task: TaskKey, line: bytes) -> Event:

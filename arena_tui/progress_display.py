@@ -68,16 +68,16 @@ class PlainDisplay:
         self._stream = stream
         self._notices = _Notices()
         self._gauge = SpeedGauge()
-        self._phase = "planning"
+        self._stages: tuple[str, ...] = ()
         self._next = time.monotonic() + PLAIN_SECONDS
 
     def show(self, state: RunState) -> None:
         speed = self._gauge.pace(state)
         now = time.monotonic()
-        if state.phase != self._phase or now >= self._next:
-            self._phase = state.phase
+        if state.stages != self._stages or now >= self._next:
+            self._stages = state.stages
             self._next = now + PLAIN_SECONDS
-            if state.phase in ("answers", "judgments"):
+            if state.stages:
                 self._print(summary_line(state, speed))
 
     def notice(self, event: Event) -> None:
@@ -92,7 +92,7 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """A table of the tasks of the current stage with a bar each, redrawn in place."""
+    """A table of the tasks of the current stages with a bar each, redrawn in place."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -124,7 +124,7 @@ def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
 
     table = Table.grid(padding=(0, 1))
     bar_width = max(10, width - 72)
-    rows = [(key, task) for key, task in state.tasks.items() if key.stage == state.phase]
+    rows = [(key, task) for key, task in state.tasks.items() if key.stage in state.stages]
     for key, task in rows[:20]:
         name = printable(key.model)
         table.add_row(
@@ -148,18 +148,22 @@ def _counts(task: TaskState) -> str:
 
 
 def summary_line(state: RunState, speed: Pace) -> str:
-    """One line on the stage that is running: done, failed, cached, speeds, ETA."""
-    tasks = [task for key, task in state.tasks.items() if key.stage == state.phase]
+    """One line on the stages that go on: done, failed, cached, speeds, ETA."""
+    eta = f"ETA {clock(speed.eta)}" if speed.eta is not None else "ETA -"
+    stages = " | ".join(_stage_line(state, stage) for stage in state.stages) or state.phase
+    decided = f" | {told}" if (told := standing_words(state)) else ""
+    return (
+        f"{stages} | {state.in_flight} in flight, {speed.calls_per_second:.1f} calls/s, "
+        f"{speed.tokens_per_second:.0f} tokens/s | {eta}{decided}"
+    )
+
+
+def _stage_line(state: RunState, stage: str) -> str:
+    tasks = [task for key, task in state.tasks.items() if key.stage == stage]
     total, cached = sum(task.expected for task in tasks), sum(task.cached for task in tasks)
     done, failed = sum(task.done for task in tasks), sum(task.failed for task in tasks)
     share = f" ({(cached + done) / total:.0%})" if total else ""
-    eta = f"ETA {clock(speed.eta)}" if speed.eta is not None else "ETA -"
-    decided = f" | {told}" if (told := standing_words(state)) else ""
-    return (
-        f"{state.phase}: {cached + done}/{total}{share}, {cached} cached, {failed} failed | "
-        f"{state.in_flight} in flight, {speed.calls_per_second:.1f} calls/s, {speed.tokens_per_second:.0f} tokens/s | "
-        f"{eta}{decided}"
-    )
+    return f"{stage}: {cached + done}/{total}{share}, {cached} cached, {failed} failed"
 
 
 def closing_line(state: RunState) -> str:

@@ -35,7 +35,7 @@ class SpeedGauge:
     def pace(self, state: RunState) -> Pace:
         """Look at `state`, and tell how fast the whole run goes."""
         now = self._clock()
-        if self._seen and self._seen[-1][1].phase != state.phase:  # another stage goes at another speed
+        if self._seen and self._seen[-1][1].stages != state.stages:  # another stage goes at another speed
             self._seen = deque([self._seen[-1]])
         self._seen.append((now, state))
         while len(self._seen) > 2 and now - self._seen[1][0] > WINDOW_SECONDS:

@@ -34,8 +34,17 @@ class TaskPlanned(msgspec.Struct, frozen=True):
 
 
 class StageStarted(msgspec.Struct, frozen=True):
+    """Work on a stage begins; the other one may be going on."""
+
     stage: Stage
     at: float  # unix seconds
+
+
+class StageEnded(msgspec.Struct, frozen=True):
+    """Nothing more will be made in this stage."""
+
+    stage: Stage
+    at: float
 
 
 class CallStarted(msgspec.Struct, frozen=True):
@@ -152,6 +161,7 @@ class RunEnded(msgspec.Struct, frozen=True):
 Event: TypeAlias = (
     TaskPlanned
     | StageStarted
+    | StageEnded
     | CallStarted
     | CallEnded
     | CallRetried

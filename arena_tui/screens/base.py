@@ -66,7 +66,7 @@ class ArenaScreen(Screen[None]):
             return
         session = self.session
         bench = session.bench.name if session.is_open else "arena-tui"
-        what = state.phase if session.status in ("running", "following") else _WORDS[session.status]
+        what = state.doing if session.status in ("running", "following") else _WORDS[session.status]
         notices = ["SIMULATED"] if session.demo else []
         notices += ["READ-ONLY"] if session.read_only else []
         self.query_one(TitleBar).show(f"{bench} · {what}", " ".join(notices))

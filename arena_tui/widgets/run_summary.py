@@ -85,10 +85,10 @@ def about(estimate: Estimate) -> str:
 
 
 def _progress(state: RunState, speed: Pace | None, width: int, ink: Inks) -> Text:
-    tasks = [task for key, task in state.tasks.items() if key.stage == state.phase] or list(state.tasks.values())
+    tasks = [task for key, task in state.tasks.items() if key.stage in state.stages] or list(state.tasks.values())
     total = sum(task.total for task in tasks)
     there = min(total, sum(task.cached + task.done for task in tasks))
-    line = Text.assemble((f"{state.phase} {there}/{total} ", ink.strong))
+    line = Text.assemble((f"{state.doing} {there}/{total} ", ink.strong))
     if width >= 100:
         line.append_text(bar(there / total if total else 0.0, _BAR, ink)).append(" ")
     if total:

@@ -61,7 +61,7 @@ def task_rows(state: RunState, gauge: SpeedGauge) -> list[TaskRow]:
     several = len({key.judge for key in state.tasks if key.judge}) > 1
     rows = []
     for key, task in state.tasks.items():
-        active = key.stage == state.phase
+        active = key.stage in state.stages
         speed = gauge.task(key) if active else Speed()
         rows.append(TaskRow(key, task, speed, active=active, judged_by=key.judge if several else ""))
     return sorted(rows, key=lambda row: not row.active)

@@ -24,6 +24,7 @@ from engine.records import Label, Question
 from engine.work.play import Completer
 from engine.work.reach import reachable
 from engine.work.scheduler import Gate, Lane
+from engine.work.sources import listed
 from engine.work.survey import prompt_of
 
 
@@ -145,7 +146,7 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Ca
         def fail(_: TrialGame, error: CallFailed) -> None:
             failures.setdefault(error.kind.value, error.title)
 
-        await Lane(games, client, player.play, fail, Gate()).run()
+        await Lane(listed(games), client, player.play, fail, Gate()).run()
     return [f"{kind}: {title}" for kind, title in failures.items()]
 
 

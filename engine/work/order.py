@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from itertools import groupby
 
 from engine.records import Question
-from engine.work.jobs import GAME_NUMBERS, GameUnit, JudgeJob
+from engine.work.jobs import GameUnit
 
 DEFAULT_SEED = 42
 
@@ -25,18 +24,15 @@ def seeded_order(questions: Iterable[Question], seed: int = DEFAULT_SEED) -> lis
     return sorted(questions, key=rank)
 
 
-def question_major(jobs: Sequence[JudgeJob]) -> list[GameUnit]:
-    """Games of one question next to each other: first every game 1, whose prompts share the question and the baseline's
-    answer as their prefix (a server's prefix cache then computes it once), then every game 2.
-
-    `jobs` come in question order within each model; the order of questions is that of their first appearance.
+def question_major(questions: Sequence[Question], models: Sequence[str]) -> Callable[[GameUnit], tuple[int, int, int]]:
+    """Where a judge call stands: games of one question next to each other, in the order of `questions`; first every
+    game 1, whose prompts share the question and the baseline's answer as their prefix (a server's prefix cache then
+    computes it once), then every game 2. Within these the models go in the order of `models`.
     """
-    rank: dict[str, int] = {}
-    for job in jobs:
-        rank.setdefault(job.question.id, len(rank))
-    by_question = sorted(jobs, key=lambda job: rank[job.question.id])
-    units: list[GameUnit] = []
-    for _, group in groupby(by_question, key=lambda job: job.question.id):
-        together = [{unit.number: unit for unit in job.units()} for job in group]
-        units.extend(games[number] for number in GAME_NUMBERS for games in together if number in games)
-    return units
+    question_rank = {question.id: rank for rank, question in enumerate(questions)}
+    model_rank = {model: rank for rank, model in enumerate(models)}
+
+    def place(unit: GameUnit) -> tuple[int, int, int]:
+        return question_rank[unit.job.question.id], unit.number, model_rank[unit.job.task.model]
+
+    return place

@@ -34,7 +34,8 @@ CHARACTERS_PER_TOKEN = 3.3  # between English (about 4) and Russian (about 2.7) 
 class TaskPlan:
     """One task: `total` records, `cached` of them there (`stale` of those made with other settings), the rest jobs.
 
-    `pending` records of a judgment task wait for answers that are not there yet, so they have no job so far.
+    The judgments of `awaited` questions wait for answers that are not there yet, so they have no job so far; `planner`
+    makes it once they are.
     `settings_found` counts the cached records by the settings digest that made them, where it is not today's.
     """
 
@@ -43,11 +44,16 @@ class TaskPlan:
     cached: int
     stale: int = 0
     unparsed: int = 0
-    pending: int = 0
     jobs: Sequence[Job] = ()
     settings_found: Mapping[str, int] = field(default_factory=dict)
     prompt_tokens: int = 0
     max_completion_tokens: int = 0
+    awaited: Sequence[Question] = ()
+    planner: JudgmentPlanner | None = None
+
+    @property
+    def pending(self) -> int:
+        return len(self.awaited)
 
     @property
     def calls(self) -> int:
@@ -115,88 +121,124 @@ class JudgeTask:
     max_tokens: int
 
 
-def plan_judgments(
-    judging: JudgeTask,
-    model: str,
-    questions: Sequence[Question],
-    baseline_answers: Mapping[str, StoredAnswer],
-    model_answers: Mapping[str, StoredAnswer],
-    stored: Mapping[str, StoredJudgment],
-    parts: Iterable[GamePart] = (),
-    refresh: Collection[Refresh] = (),
-    awaited: Collection[str] = (),
-) -> TaskPlan:
-    """What is missing of the judgments of `model`; `awaited` are the questions whose answers are still to be made.
+class JudgmentPlanner:
+    """What one judge still has to say of one model: the texts that are known, and the judgments that are there.
+
+    `theirs` are the baseline's answers and `ours` the model's, as far as they are on disk.
+    """
+
+    def __init__(
+        self,
+        judging: JudgeTask,
+        model: str,
+        theirs: Mapping[str, StoredAnswer],
+        ours: Mapping[str, StoredAnswer],
+        stored: Mapping[str, StoredJudgment],
+        parts: Iterable[GamePart] = (),
+        refresh: Collection[Refresh] = (),
+    ) -> None:
+        self.task = TaskKey("judgments", model, judging.judge)
+        self.judging = judging
+        self._theirs = theirs
+        self._ours = ours
+        self._stored = stored
+        self._unfinished = _by_question(part for part in parts if (part.model, part.judge) == (model, judging.judge))
+        self._refresh = refresh
+
+    def settle(
+        self, question: Question, theirs: Sequence[str] | None = None, ours: Sequence[str] | None = None
+    ) -> JudgeJob | StoredJudgment | None:
+        """The job of judging a question, or the judgment that makes it needless; None where an answer is missing.
+
+        `theirs` and `ours` are turns of answers that were made since the files were read.
+        """
+        if theirs is None and (answer := self._theirs.get(question.id)):
+            theirs = answer.turns
+        if ours is None and (answer := self._ours.get(question.id)):
+            ours = answer.turns
+        if theirs is None or ours is None:
+            return None
+        inputs = inputs_digest(question.turns, theirs, ours)
+        judgment = self._stored.get(question.id)
+        if judgment is not None and self._suffices(judgment, inputs, question, theirs, ours):
+            return judgment
+        kept = {
+            part.number: _with_prompt(part, self.judging.prompt, question, theirs, ours)
+            for part in self._unfinished.get(question.id, ())
+            if part.inputs == inputs and part.settings == self.judging.settings
+        }
+        return JudgeJob(
+            self.task,
+            question,
+            self.judging.baseline,
+            tuple(theirs),
+            tuple(ours),
+            self.judging.settings,
+            inputs,
+            self.judging.asks,
+            parts=kept,
+            given_up={number for number, part in kept.items() if _is_given_up(part, self.judging.labels)},
+        )
+
+    def is_stale(self, judgment: StoredJudgment) -> bool:
+        """Whether it was made with other settings than today's."""
+        return judgment.settings not in (None, self.judging.settings)
+
+    def _suffices(
+        self, judgment: StoredJudgment, inputs: str, question: Question, theirs: Sequence[str], ours: Sequence[str]
+    ) -> bool:
+        return (
+            is_current(
+                judgment,
+                baseline=self.judging.baseline,
+                inputs=inputs,
+                question_turns=question.turns,
+                baseline_turns=theirs,
+                model_turns=ours,
+            )
+            and not (self.is_stale(judgment) and "stale" in self._refresh)
+            and not (None in judgment.labels and "unparsed" in self._refresh)
+            and all(judgment.played)
+        )
+
+
+def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], coming: Collection[str] = ()) -> TaskPlan:
+    """What is missing of the judgments of a model; `coming` are the questions whose answers are still to be made.
 
     Questions that lack an answer of either side, now and later, are not part of the task.
     """
-    task = TaskKey("judgments", model, judging.judge)
-    unfinished = _by_question(part for part in parts if (part.model, part.judge) == (model, judging.judge))
+    judging = planner.judging
     found: Counter[str] = Counter()
     jobs: list[JudgeJob] = []
-    total = cached = unparsed = pending = characters = 0
+    awaited = [question for question in questions if question.id in coming]
+    cached = unparsed = characters = 0
     for question in questions:
-        theirs, ours = baseline_answers.get(question.id), model_answers.get(question.id)
-        if question.id in awaited:
-            total, pending = total + 1, pending + 1
+        if question.id in coming:
             continue
-        if theirs is None or ours is None:
-            continue
-        total += 1
-        inputs = inputs_digest(question.turns, theirs.turns, ours.turns)
-        judgment = stored.get(question.id)
-        if judgment is not None and is_current(
-            judgment,
-            baseline=judging.baseline,
-            inputs=inputs,
-            question_turns=question.turns,
-            baseline_turns=theirs.turns,
-            model_turns=ours.turns,
-        ):
-            is_stale = judgment.settings not in (None, judging.settings)
-            is_unparsed = None in judgment.labels
-            if (
-                not (is_stale and "stale" in refresh)
-                and not (is_unparsed and "unparsed" in refresh)
-                and all(judgment.played)
-            ):
-                cached += 1
-                unparsed += is_unparsed
-                if is_stale:
-                    found[judgment.settings or ""] += 1
-                continue
-        kept = {
-            part.number: _with_prompt(part, judging.prompt, question, theirs.turns, ours.turns)
-            for part in unfinished.get(question.id, ())
-            if part.inputs == inputs and part.settings == judging.settings
-        }
-        job = JudgeJob(
-            task,
-            question,
-            judging.baseline,
-            theirs.turns,
-            ours.turns,
-            judging.settings,
-            inputs,
-            judging.asks,
-            parts=kept,
-            given_up={number for number, part in kept.items() if _is_given_up(part, judging.labels)},
-        )
-        jobs.append(job)
-        characters += job.calls() * sum(map(len, (*question.turns, *theirs.turns, *ours.turns)))
+        settled = planner.settle(question)
+        if isinstance(settled, JudgeJob):
+            jobs.append(settled)
+            texts = (*question.turns, *settled.baseline_turns, *settled.model_turns)
+            characters += settled.calls() * sum(map(len, texts))
+        elif settled is not None:
+            cached += 1
+            unparsed += None in settled.labels
+            if planner.is_stale(settled):
+                found[settled.settings or ""] += 1
     calls = sum(job.calls() for job in jobs)
     overhead = sum(map(len, render(judging.prompt, ("",), ("",), ("",))))
     return TaskPlan(
-        task,
-        total=total,
+        planner.task,
+        total=len(awaited) + cached + len(jobs),
         cached=cached,
         stale=found.total(),
         unparsed=unparsed,
-        pending=pending,
         jobs=jobs,
         settings_found=found,
         prompt_tokens=_tokens(characters + calls * overhead),
         max_completion_tokens=calls * judging.max_tokens,
+        awaited=awaited,
+        planner=planner if awaited else None,
     )
 
 

@@ -21,6 +21,8 @@ from engine.events import (
     RecordFailed,
     RecordSaved,
     RunEnded,
+    Stage,
+    StageEnded,
     StageStarted,
     Standing,
     StandingChanged,
@@ -30,7 +32,7 @@ from engine.events import (
     TaskStopped,
 )
 
-Phase: TypeAlias = Literal["planning", "answers", "judgments", "done", "failed", "interrupted"]
+Phase: TypeAlias = Literal["planning", "running", "done", "failed", "interrupted"]
 KEPT_NOTICES = 200
 
 _replace = msgspec.structs.replace
@@ -86,9 +88,13 @@ EndpointKey: TypeAlias = tuple[str, str]  # model entry, base URL
 
 
 class RunState(msgspec.Struct, frozen=True):
-    """A run as it stands. Mappings are read-only views in the order in which their keys first came up."""
+    """A run as it stands. Mappings are read-only views in the order in which their keys first came up.
+
+    `stages` are those being worked on: one, or both at once.
+    """
 
     phase: Phase = "planning"
+    stages: tuple[Stage, ...] = ()
     started_at: float = 0.0
     ended_at: float = 0.0
     tasks: Mapping[TaskKey, TaskState] = MappingProxyType({})
@@ -97,6 +103,11 @@ class RunState(msgspec.Struct, frozen=True):
     stop_rule: str = ""  # as in `--until`; empty where every question is asked
     opponent: str = ""  # whom the verdicts are against
     standings: Mapping[str, Standing] = MappingProxyType({})  # by model, where there is a stop rule
+
+    @property
+    def doing(self) -> str:
+        """What is going on, in a word or two: the phase, or while it runs the stages."""
+        return " + ".join(self.stages) or self.phase
 
     @property
     def calls(self) -> int:
@@ -178,11 +189,16 @@ def reduce(state: RunState, event: Event) -> RunState:
         case StopRuleSet(rule, opponent):
             return _replace(state, stop_rule=rule, opponent=opponent)
         case StageStarted():
-            return _replace(state, phase=event.stage, started_at=state.started_at or event.at)
+            stages = (*(stage for stage in state.stages if stage != event.stage), event.stage)
+            return _replace(
+                state, phase="running", stages=tuple(sorted(stages)), started_at=state.started_at or event.at
+            )
+        case StageEnded():
+            return _replace(state, stages=tuple(stage for stage in state.stages if stage != event.stage))
         case Notice():
             return _replace(state, notices=(*state.notices, event)[-KEPT_NOTICES:])
         case RunEnded():
-            return _replace(state, phase=event.outcome, ended_at=event.at)
+            return _replace(state, phase=event.outcome, stages=(), ended_at=event.at)
 
 
 def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:
@@ -240,19 +256,22 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 def pace(before: RunState, after: RunState, seconds: float) -> Pace:
-    """How fast the run went from `before` to `after`, `seconds` apart; the ETA is of the phase that `after` is in."""
+    """How fast the run went from `before` to `after`, `seconds` apart.
+
+    Records and the ETA are of the stages that `after` is in; with both of them, the slower one tells the ETA.
+    """
     if seconds <= 0:
         return Pace(0.0, 0.0, 0.0, None)
-    stage = after.phase
-
-    def settled(state: RunState) -> int:
-        return sum(task.done + task.failed for key, task in state.tasks.items() if key.stage == stage)
-
-    records = (settled(after) - settled(before)) / seconds
-    left = sum(task.left for key, task in after.tasks.items() if key.stage == stage)
+    speeds = {stage: (_settled(after, stage) - _settled(before, stage)) / seconds for stage in after.stages}
+    left = {stage: sum(task.left for key, task in after.tasks.items() if key.stage == stage) for stage in after.stages}
+    etas = [left[stage] / speed if speed > 0 else None for stage, speed in speeds.items() if left[stage] or speed > 0]
     return Pace(
         calls_per_second=(after.calls - before.calls) / seconds,
         tokens_per_second=(after.completion_tokens - before.completion_tokens) / seconds,
-        records_per_second=records,
-        eta=left / records if records > 0 else None,
+        records_per_second=sum(speeds.values()),
+        eta=None if not etas or None in etas else max(eta for eta in etas if eta is not None),
     )
+
+
+def _settled(state: RunState, stage: Stage) -> int:
+    return sum(task.done + task.failed for key, task in state.tasks.items() if key.stage == stage)

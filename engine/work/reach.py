@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
 
 import aiohttp
 
 from engine.config.model import Config
+from engine.events import Notice
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
 
@@ -38,3 +43,33 @@ async def reachable(
             break
         await asyncio.sleep(PAUSE_SECONDS)
     return good, bad
+
+
+class Listening:
+    """The places of models whose servers others started: they are asked whether they are there, and left alone."""
+
+    def __init__(self, config: Config, session: aiohttp.ClientSession, tell: Callable[[Notice], None]) -> None:
+        self._config = config
+        self._session = session
+        self._tell = tell
+
+    @asynccontextmanager
+    async def at(self, name: str, *, is_last_try: bool) -> AsyncIterator[Sequence[Endpoint]]:
+        """The endpoints of `name` that serve it. What is wrong with others is told."""
+        if not self._config.models[name].endpoints:
+            self._notice("error", f"{name}: there is work for it, but its entry in the config has no endpoint")
+            yield ()
+            return
+        endpoints, unfit = await reachable(self._session, self._config, name)
+        for report in unfit:
+            what = f"{name}: {report.url}: {report.error}. {report.hint}"
+            if endpoints:
+                self._notice("warning", what)
+            elif is_last_try:
+                self._notice("error", what)
+            else:
+                self._notice("warning", f"{what} It is looked for again when the answers are made.")
+        yield endpoints
+
+    def _notice(self, level: Literal["warning", "error"], text: str) -> None:
+        self._tell(Notice(level, text, time.time()))

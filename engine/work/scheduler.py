@@ -7,11 +7,12 @@ while some units back off after a failure, others use their slots.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from engine.errors import CallFailed
 from engine.models.limits import PoolClosed
+from engine.work.sources import UnitSource
 
 BEGUN_PER_SLOT = 2
 
@@ -58,7 +59,7 @@ class Lane(Generic[UnitT]):
 
     def __init__(
         self,
-        units: Iterable[UnitT],
+        units: UnitSource[UnitT],
         client: HasCapacity,
         play: Callable[[UnitT], Awaitable[None]],
         fail: Callable[[UnitT, CallFailed], None],
@@ -79,10 +80,7 @@ class Lane(Generic[UnitT]):
         Raises what broke a unit (StorageError, a defect), after the others were cancelled.
         """
         try:
-            for unit in self._units:
-                while len(self._begun) >= BEGUN_PER_SLOT * self._client.capacity and not self._broken:
-                    self._room.clear()
-                    await self._room.wait()
+            while await self._has_room() and (unit := await self._next()) is not None:
                 if self._broken or not await self._gate.passed():
                     break
                 task = asyncio.create_task(self._guarded(unit))
@@ -98,6 +96,19 @@ class Lane(Generic[UnitT]):
         if self._broken:
             raise self._broken
 
+    async def _has_room(self) -> bool:
+        """Wait until another unit may be begun (it is chosen only then: the best by then); False when a unit broke."""
+        while len(self._begun) >= BEGUN_PER_SLOT * self._client.capacity and not self._broken:
+            self._room.clear()
+            await self._room.wait()
+        return not self._broken
+
+    async def _next(self) -> UnitT | None:
+        """The next unit, as soon as there is one; None when there will be none."""
+        while True:
+            if (unit := self._units.take()) is not None or not await self._units.more():
+                return unit
+
     async def _guarded(self, unit: UnitT) -> None:
         try:
             await self._play(unit)
@@ -111,3 +122,4 @@ class Lane(Generic[UnitT]):
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken = self._broken or error
+            self._units.stop()

@@ -13,7 +13,7 @@ from engine.errors import BenchError, ConfigError
 from engine.judging.prompts import JudgePrompt, judge_prompt
 from engine.records import AnswerPart, GamePart, Question
 from engine.work.order import DEFAULT_SEED, seeded_order
-from engine.work.plan import JudgeTask, Refresh, TaskPlan, plan_answers, plan_judgments
+from engine.work.plan import JudgeTask, JudgmentPlanner, Refresh, TaskPlan, plan_answers, plan_judgments
 from engine.work.roster import Roster, draw_roster, has_endpoint
 
 
@@ -132,17 +132,16 @@ def _plan_judging(
 ) -> TaskPlan:
     stored = bench.judgments(judging.judge, model, baseline=judging.baseline)
     reader.warnings.extend(str(problem) for problem in stored.problems)
-    return plan_judgments(
+    planner = JudgmentPlanner(
         judging,
         model,
-        questions,
         reader.answers(judging.baseline),
         reader.answers(model),
         stored.items,
         [part for part in parts if isinstance(part, GamePart)],
         scope.refresh,
-        {*awaited.get(model, ()), *awaited.get(judging.baseline, ())},
     )
+    return plan_judgments(planner, questions, {*awaited.get(model, ()), *awaited.get(judging.baseline, ())})
 
 
 def _gaps(

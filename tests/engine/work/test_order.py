@@ -38,7 +38,8 @@ def test_a_question_more_does_not_move_the_others():
 
 def test_games_of_one_question_are_neighbours_and_game_one_goes_first():
     jobs = [job(name, model) for model in ("small", "large") for name in ("q1", "q2")]
-    units = question_major(jobs)
+    games = [unit for each in jobs for unit in each.units()]
+    units = sorted(games, key=question_major([question("q1"), question("q2")], ["small", "large"]))
     assert [(u.job.question.id, u.number, u.job.task.model) for u in units] == [
         ("q1", 1, "small"),
         ("q1", 1, "large"),

@@ -1,0 +1,169 @@
+"""Who plays the units of a pipeline: for each model a place where it can be called, a client, and a lane per stage."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import aiohttp
+
+from engine.config.model import Config
+from engine.config.sampling import judge_sampling
+from engine.errors import CallFailed
+from engine.events import Event, Stage, StageEnded, StageStarted
+from engine.models.client import Endpoint, ModelClient
+from engine.models.tokens import TokenCounter
+from engine.work.jobs import Unit
+from engine.work.pipeline import Pipeline
+from engine.work.play import AnswerPlayer, JudgePlayer
+from engine.work.recorder import Recorder
+from engine.work.scheduler import Gate, Lane
+from engine.work.sources import UnitQueue
+from engine.work.survey import Survey
+
+UnitT = TypeVar("UnitT", bound=Unit)
+
+
+class Places(Protocol):
+    """Where models can be called, for as long as they are needed."""
+
+    def at(self, name: str, *, is_last_try: bool) -> AbstractAsyncContextManager[Sequence[Endpoint]]:
+        """The endpoints that serve the model; none after telling why. More may be known at another try."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every line works with."""
+
+    session: aiohttp.ClientSession
+    recorder: Recorder
+    counter: TokenCounter | None
+    gate: Gate
+    emit: Callable[[Event], None]
+    flush: Callable[[], Awaitable[None]]
+    """Waits until everything that was recorded is on disk and announced."""
+
+
+class Workforce:
+    """Carries out a plan. `clients` are those of the models that were found, `unreachable` tells if one was not."""
+
+    def __init__(self, config: Config, plan: Survey, pipeline: Pipeline, places: Places, tools: Tools) -> None:
+        self.clients: dict[str, ModelClient] = {}
+        self.unreachable = False
+        self._config = config
+        self._plan = plan
+        self._pipeline = pipeline
+        self._places = places
+        self._tools = tools
+        self._begun: set[Stage] = set()
+        self._lanes = Counter[Stage](answers=len(pipeline.answers), judgments=len(pipeline.games))
+        self._answers_over = asyncio.Event()
+        if not pipeline.answers:
+            self._answers_over.set()
+
+    async def run(self) -> None:
+        """Play every unit. Raises what broke one (StorageError, a defect), after all others were cancelled."""
+        names = dict.fromkeys((*self._pipeline.answers, *self._pipeline.games))
+        lines = [asyncio.create_task(self._line(name)) for name in names]
+        try:
+            await asyncio.gather(*lines)
+        finally:
+            for line in lines:
+                line.cancel()
+            await asyncio.gather(*lines, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Start no more calls."""
+        for client in self.clients.values():
+            client.close()
+
+    async def _line(self, name: str) -> None:
+        """All that one model has to do. A judge that is not there yet may be once the answers are made."""
+        while True:
+            may_wait = name not in self._pipeline.answers and not self._answers_over.is_set()
+            async with self._places.at(name, is_last_try=not may_wait) as endpoints:
+                if endpoints:
+                    await self._work(name, self._client(name, endpoints))
+                    return
+            if self._tools.gate.closed:
+                return
+            if not may_wait:
+                self._give_up(name)
+                return
+            await self._answers_over.wait()
+
+    async def _work(self, name: str, client: ModelClient) -> None:
+        lanes = []
+        if (answers := self._pipeline.answers.get(name)) is not None:
+            served_name = self._config.served_name(name)
+            answering = AnswerPlayer(client, served_name, self._tools.counter, self._tools.recorder)
+            lanes.append(self._lane("answers", answers, client, answering.play))
+        if (games := self._pipeline.games.get(name)) is not None:
+            judging = self._plan.judging[name]
+            sampling = judge_sampling(self._config, name)
+            served_name = self._config.served_name(name)
+            player = JudgePlayer(client, served_name, sampling, judging.prompt, judging.labels, self._tools.recorder)
+            lanes.append(self._lane("judgments", games, client, player.play))
+        running = [asyncio.create_task(lane) for lane in lanes]
+        try:
+            await asyncio.gather(*running)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _lane(
+        self,
+        stage: Stage,
+        units: UnitQueue[UnitT],
+        client: ModelClient,
+        play: Callable[[UnitT], Awaitable[None]],
+    ) -> None:
+        def fail(unit: UnitT, error: CallFailed) -> None:
+            self._tools.recorder.fail(unit, error)
+
+        if await units.more() and stage not in self._begun:
+            self._begun.add(stage)
+            self._tools.emit(StageStarted(stage, time.time()))
+        await Lane(units, client, play, fail, self._tools.gate).run()
+        await self._tools.flush()  # what judges wait for is told, and a disk that gave out ends the run here
+        self._lane_over(stage)
+
+    def _lane_over(self, stage: Stage) -> None:
+        self._lanes[stage] -= 1
+        if self._lanes[stage]:
+            return
+        if stage in self._begun:
+            self._tools.emit(StageEnded(stage, time.time()))
+        if stage == "answers":
+            self._answers_over.set()
+
+    def _give_up(self, name: str) -> None:
+        """A model cannot be called: whoever waits for what it would have made goes on without."""
+        self.unreachable = True
+        if name in self._pipeline.answers:
+            self._pipeline.withdraw_model(name)
+            self._lane_over("answers")
+        if name in self._pipeline.games:
+            self._pipeline.withdraw_judge(name)
+            self._lane_over("judgments")
+
+    def _client(self, name: str, endpoints: Sequence[Endpoint]) -> ModelClient:
+        entry = self._config.models[name]
+        self.clients[name] = ModelClient(
+            name,
+            endpoints,
+            parallel=entry.parallel,
+            rate=entry.rate,
+            timeout=entry.timeout,
+            idle_timeout=entry.idle_timeout,
+            attempts=entry.attempts,
+            session=self._tools.session,
+            emit=self._tools.emit,
+        )
+        return self.clients[name]
