@@ -30,7 +30,7 @@ async def read_body(
             raise
         response.close()
         raise CallFailed(
-            FailureKind.TIMEOUT, f"the reply stopped in its middle: nothing came for {longest_pause:.0f} s"
+            FailureKind.TIMEOUT, f"the reply stopped in its middle: nothing came for {longest_pause:g} s"
         ) from None
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import msgspec
 
 from engine.errors import CallFailed, FailureKind
-from engine.events import CallEnded, CallRetried, CallStarted, Event, TaskKey
+from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice, TaskKey
 from engine.models.body import read_body
 from engine.models.connection import FAULTS, failure_of, is_stale
 from engine.models.endpoint import Endpoint
@@ -43,7 +44,7 @@ class EndpointStatus(msgspec.Struct, frozen=True):
 class _Target:
     """An endpoint with everything made ready that all its calls have in common."""
 
-    __slots__ = ("address", "endpoint", "headers", "proxy", "silence", "url")
+    __slots__ = ("address", "down_since", "endpoint", "headers", "proxy", "silence", "told_given_up", "url")
 
     def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, idle_timeout: float) -> None:
         async def ask() -> Sign:
@@ -51,6 +52,8 @@ class _Target:
 
         self.endpoint = endpoint
         self.silence = SilenceWatch(idle_timeout, ask)
+        self.down_since: float | None = None  # told to the user as down
+        self.told_given_up = False
         self.address = endpoint.address
         self.url = endpoint.url("chat/completions")
         self.headers = {"Content-Type": "application/json", **endpoint.headers()}
@@ -225,6 +228,8 @@ class ModelClient:
             self._pool.succeeded(lane)
             self._pool.release(lane)
             self._emit(CallEnded(self.name, target.address, seconds, completion.usage, task=task))
+            if target.down_since is not None:
+                self._tell_of(lane, "")
             return completion
         finally:
             target.silence.ended(call)
@@ -242,8 +247,31 @@ class ModelClient:
         failure.endpoint = target.address
         if not stale:
             self._pool.failed(lane, failure, started, retry_after)
+            self._tell_of(lane, failure.title)
         self._pool.release(lane)
         return _Fault(failure, retry_after, stale)
+
+    def _tell_of(self, lane: Lane[_Target], cause: str) -> None:
+        """Tell once when an endpoint goes down, comes back, or is given up: a run without progress must say why."""
+        target, health = lane.place, lane.health
+        who, now = f"{self.name}: {target.address}", self._now()
+        others = any(other.health.given_up is None for other in self._pool.lanes if other is not lane)
+        if (why := health.given_up) is not None:
+            if not target.told_given_up:
+                target.told_given_up = True
+                left = "the others take its work" if others else "what is left for it is not asked"
+                hint = f" ({why.hint})" if why.hint else ""
+                self._notice("error", f"{who} is given up, {left}: {why.title}{hint}")
+        elif health.is_down and target.down_since is None:
+            target.down_since = now - health.failing_for(now)
+            work = "the others take its work" if others else "its work waits"
+            self._notice("warning", f"{who} is down ({cause}), {work}; it is tried again every few seconds")
+        elif target.down_since is not None and not health.set_aside:
+            self._notice("info", f"{who} is back after {now - target.down_since:.0f} s")
+            target.down_since = None
+
+    def _notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
+        self._emit(Notice(level, text, time.time()))
 
 
 def _encode(body: dict[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 
 from engine.errors import CallFailed, FailureKind
 from engine.models.refusal import readable
@@ -33,6 +34,8 @@ def failure_of(error: BaseException, seconds: float) -> CallFailed:
             return _connection(_words(error.os_error), "check base_url and the network")
         case aiohttp.ServerDisconnectedError():
             return _connection("the server closed the connection without a reply")
+        case aiohttp.ClientPayloadError(__cause__=ContentEncodingError()):
+            return CallFailed(FailureKind.MALFORMED, "the reply's compression cannot be undone")
         case aiohttp.ClientPayloadError():
             return _connection("the server closed the connection inside the reply")
         case aiohttp.ClientOSError() | OSError():

@@ -31,8 +31,8 @@ class Patience(msgspec.Struct, frozen=True):
     """How an endpoint that is down is tried: rests in seconds between trials (doubling), and when it is given up."""
 
     first_rest: float = 0.5
-    longest_rest: float = 5.0  # an outage costs that much more than it lasts, at most
-    gives_up_after: float = 180.0  # a vLLM server takes 30 to 90 s to come back
+    longest_rest: float = 2.0  # an outage costs that much more than it lasts, at most
+    gives_up_after: float = 300.0  # a vLLM server takes 30 to 90 s to come back, with large weights some minutes
 
 
 class Health:
@@ -77,6 +77,15 @@ class Health:
         """Change the most calls at once; raising it takes effect at once, whatever was learned before."""
         self.limit = ceiling if ceiling > self.ceiling else min(self.limit, ceiling)
         self.ceiling = ceiling
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it is set aside and a trial has failed since: no mere hiccup."""
+        return self.set_aside and self._rests > 1
+
+    def failing_for(self, now: float) -> float:
+        """Seconds since the first of the latest failures in a row; 0 if there is none."""
+        return max(0.0, now - self._failing_since)
 
     def allowance(self, now: float) -> int:
         """How many calls may be in flight at `now`."""

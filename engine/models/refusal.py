@@ -51,12 +51,16 @@ def readable(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
+def page_text(body: bytes) -> str:
+    """The words of a web page or of any other text, without its tags."""
+    return readable(_TAG.sub(" ", body[: 16 * LONGEST_TEXT].decode("utf-8", "replace")))
+
+
 def _told(body: bytes) -> str:
     try:
         told = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = body[: 16 * LONGEST_TEXT].decode("utf-8", "replace")
-        return readable(_TAG.sub(" ", text))
+        return page_text(body)
     if not told:
         return ""
     return error_text(told.get("error") or told if isinstance(told, dict) else told)

@@ -13,7 +13,7 @@ import msgspec
 
 from engine.errors import CallFailed, FailureKind
 from engine.judging.thinking import split_thinking
-from engine.models.refusal import error_text, failure_of_status, readable
+from engine.models.refusal import error_text, failure_of_status, page_text, readable
 from engine.records import Completion, Usage
 
 FINISHED = ("stop", "length")
@@ -73,7 +73,8 @@ def _decode(body: bytes) -> _Reply:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise CallFailed(FailureKind.MALFORMED, f"the reply is no chat completion: {readable(str(error))}") from None
+        told = f"the reply is no chat completion: {readable(str(error))}"
+        raise CallFailed(FailureKind.MALFORMED, told, status=200) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _decode_with_lone_surrogates(body, error)
 
@@ -86,7 +87,19 @@ def _decode_with_lone_surrogates(body: bytes, fault: Exception) -> _Reply:
             return msgspec.convert(json.loads(_replaced(json.dumps(loaded, ensure_ascii=False))), _Reply)
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
             pass
-    raise CallFailed(FailureKind.MALFORMED, f"the reply is not JSON: {readable(str(fault))}") from None
+    raise CallFailed(FailureKind.MALFORMED, _not_json(body, fault), status=200) from None
+
+
+def _not_json(body: bytes, fault: Exception) -> str:
+    """What came in place of JSON: whoever looks for the cause wants to know who answered."""
+    start = body[:100].lstrip()
+    if not start:
+        return "the reply is without a byte"
+    if start.startswith(b"<"):
+        return f"the reply is a web page, not JSON: {page_text(body)}"
+    if start.startswith(b"{"):
+        return f"the reply is not JSON: {readable(str(fault))}"
+    return f"the reply is not JSON, it begins: {readable(start.decode('utf-8', 'replace'))}"
 
 
 def _replaced(text: str) -> str:

@@ -13,7 +13,7 @@ from aiohttp import web
 from model_servers import BODY, Connected, Handler, encoded, http, read_request
 
 from engine.errors import ArenaError, CallFailed, FailureKind
-from engine.events import CallEnded, CallRetried, CallStarted, Event
+from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice
 from engine.models.client import Endpoint, ModelClient
 from engine.models.health import Patience
 from engine.models.limits import PoolClosed
@@ -47,6 +47,10 @@ class Caller:
             while not happened():
                 self._news.clear()
                 await self._news.wait()
+
+    @property
+    def notices(self) -> list[Notice]:
+        return [event for event in self.events if isinstance(event, Notice)]
 
     @property
     def kinds(self) -> list[str]:
@@ -143,6 +147,9 @@ async def test_a_wrong_key_is_tried_once_and_then_never_again(serve: Serve, call
     assert {failure.hint for failure in failures} == {"check the api_key of this endpoint"}
     assert len(seen) == 1
     assert client.status()[0].given_up
+    (told,) = caller.notices
+    assert "is given up" in told.text
+    assert "check the api_key of this endpoint" in told.text
 
 
 async def test_a_wrong_key_at_one_endpoint_costs_no_call_while_there_is_another(serve: Serve, caller: Caller):
@@ -432,6 +439,10 @@ async def test_an_outage_costs_its_time_and_no_call(serve: Serve, caller: Caller
     await serve(handler, port=unused_tcp_port)
     assert len(await asyncio.gather(*calls)) == len(seen) == 10
     assert not client.status()[0].set_aside
+    down, back = caller.notices
+    assert down.level == "warning"
+    assert "is down (connection refused), its work waits" in down.text
+    assert "is back after" in back.text
 
 
 async def test_an_endpoint_that_stays_down_is_given_up_and_all_calls_end(caller: Caller, unused_tcp_port: int):
@@ -440,6 +451,8 @@ async def test_an_endpoint_that_stays_down_is_given_up_and_all_calls_end(caller:
     failures = await asyncio.gather(*(failure_of(client.complete(BODY)) for _ in range(100)))
     assert {failure.kind for failure in failures} == {FailureKind.CONNECTION}
     assert client.status()[0].given_up == "connection refused"
+    assert [notice.level for notice in caller.notices] == ["warning", "error"]
+    assert "is given up, what is left for it is not asked: connection refused" in caller.notices[1].text
 
 
 async def test_parallel_changes_while_calls_run(serve: Serve, caller: Caller):

@@ -42,6 +42,19 @@ def test_a_server_that_names_no_finish_reason_finished():
     assert read_reply(200, encoded("done", None)).finish_reason == "stop"
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "the reply is without a byte"),
+        (b"\n<html><h1>502 Bad Gateway</h1>nginx</html>", "the reply is a web page, not JSON: 502 Bad Gateway nginx"),
+        (b"upstream connect error", "the reply is not JSON, it begins: upstream connect error"),
+        (encoded("Hi")[:-9], "the reply is not JSON: Input data was truncated"),
+    ],
+)
+def test_what_came_in_place_of_json_is_told(body: bytes, told: str):
+    assert failure(200, body).title == told
+
+
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
 def test_reasoning_is_kept_apart_under_either_name(field: str):
     completion = read_reply(200, encoded("Four.", **{field: "2 + 2"}))
