@@ -282,9 +282,17 @@ def web(invocation: Invocation, host: str, port: int) -> int:
 
 
 @cli.command()
+@click.option("--repair", is_flag=True, help="Mend damaged files of the bench; each is kept as it was, beside it.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only say what would be mended.")
 @click.pass_obj
-def doctor(invocation: Invocation) -> int:
+def doctor(invocation: Invocation, repair: bool, dry_run: bool) -> int:
     """Check config, data, endpoints, vLLM, GPU and disk; say what to do."""
+    if repair:
+        from arena_tui.commands.repair import repair_command
+
+        return repair_command(invocation, dry_run=dry_run)
+    if dry_run:
+        raise click.UsageError("--dry-run belongs to --repair; without it the doctor changes nothing anyway")
     from arena_tui.commands.doctor import doctor_command
 
     return doctor_command(invocation)

@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from engine.bench import Bench
+from engine.bench.repair import examine_bench
 from engine.config.model import Config
 from engine.errors import ArenaError
 from engine.models.discover import probe
@@ -66,11 +67,21 @@ def _bench_checks(config: Config) -> Iterator[Check]:
     yield Check("ok", "bench", f"{bench.paths.root}: {len(found.questions)} questions")
     for warning in found.warnings:
         yield Check("note", "bench", warning)
+    yield from _damage_checks(bench)
     for task in (*found.answers, *found.judgments):
         missing = task.total - task.cached
         who = f"{task.task.stage} of {task.task.model}" + (f" by {task.task.judge}" if task.task.judge else "")
         stale = f", {task.stale} made with other settings" if task.stale else ""
         yield Check("ok", "bench", f"{who}: {task.cached} of {task.total} there{stale}, {missing} to make")
+
+
+def _damage_checks(bench: Bench) -> Iterator[Check]:
+    """Files that can be mended; what is wrong in them line by line is among the warnings, or told by the repair."""
+    for repair in examine_bench(bench.paths):
+        hint = "`arena-tui doctor --repair` mends it and keeps the file as it is beside it (with --dry-run: says what)"
+        first = str(repair.damage[0])
+        more = f", and {len(repair.damage) - 1} more" if len(repair.damage) > 1 else ""
+        yield Check("note", "damage", f"{first}{more}", hint if repair.mendable else "save it anew as UTF-8")
 
 
 async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> list[Check]:

@@ -11,7 +11,7 @@ from engine.bench.failures import load_failures
 from engine.bench.journal import Part, compact, load_journal
 from engine.bench.judgments import StoredJudgment, load_judgments
 from engine.bench.layout import BenchPaths
-from engine.bench.problems import Loaded
+from engine.bench.problems import Loaded, Problem
 from engine.bench.questions import load_questions
 from engine.bench.settings import Settings, describe_settings, load_settings, register_settings
 from engine.errors import BenchError
@@ -64,6 +64,16 @@ class Bench:
 
     def failures(self) -> Loaded[list[Failure]]:
         return load_failures(self.paths.errors)
+
+    def problems(self) -> list[Problem]:
+        """Everything in its files that cannot be used as it is, with file and line; what is merely missing is not."""
+        found = [*self.questions().problems, *self.failures().problems, *load_journal(self.paths.journal).problems]
+        for model in self.models_with_answers():
+            found += self.token_lengths(model).problems
+        for judge in self.judges():
+            for model in self.judged_models(judge):
+                found += self.judgments(judge, model, prompts=False).problems
+        return found
 
     def models_with_answers(self) -> list[str]:
         return self.paths.models_with_answers()
