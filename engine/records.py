@@ -40,14 +40,32 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
+class VerdictMode(msgspec.Struct, frozen=True):
+    """How a judge is brought to a verdict.
+
+    kind          "text": it writes, and a label is looked for; "constrained": the server lets it write a label and
+                  nothing else; "soft": the probabilities of all five labels are read from its first token
+    thinks_first  it writes freely first, and is then asked for a constrained or soft verdict in a second call
+    constrains_reasks   a text without a label is followed by a constrained call
+    """
+
+    kind: Literal["text", "constrained", "soft"] = "text"
+    thinks_first: bool = False
+    constrains_reasks: bool = False
+
+
 class Completion(msgspec.Struct, frozen=True):
-    """What one successful call brought: `content` is never empty and holds no reasoning. `seconds` is wall time."""
+    """What one successful call brought: `content` is never empty and holds no reasoning. `seconds` is wall time.
+
+    `first_token` has the likeliest tokens in place of the first one, with their log-probabilities, where asked for.
+    """
 
     content: str
     finish_reason: str  # "stop" or "length"
     reasoning: str | None = None
     usage: Usage = Usage()
     seconds: float = 0.0
+    first_token: tuple[tuple[str, float], ...] = ()
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -12,16 +12,14 @@ from engine.audit.constants import CONSTANT_ANSWERS
 from engine.audit.trial_games import TrialGame, TrialPlan, probe_games, repeat_games
 from engine.bench.answers import StoredAnswer
 from engine.config.model import Config
-from engine.config.sampling import Sampling, judge_sampling, request_body
 from engine.errors import CallFailed, UsageProblem
-from engine.judging.games import game_messages, reask_messages
-from engine.judging.labels import asks_again, parser
+from engine.judging.games import game_messages
 from engine.judging.prompts import JudgePrompt
 from engine.models.client import ModelClient
 from engine.models.session import open_session
 from engine.ratings.audit.trials import ProbeResult, RepeatReport, probe_result, repeat_report
-from engine.records import Label, Question
-from engine.work.play import Completer
+from engine.records import Game, Label, Question
+from engine.work.ask_game import GameAsker
 from engine.work.reach import reachable
 from engine.work.scheduler import Gate, Lane
 from engine.work.sources import listed
@@ -40,31 +38,22 @@ class Trials:
 
 
 class TrialJudge:
-    """Plays games with a judge as a run would: its prompt, its sampling, its label rule, its number of asks."""
+    """Plays games with a judge as a run would: its prompt, its sampling, its kind of verdict, its number of asks."""
 
-    def __init__(
-        self, client: Completer, served_name: str, sampling: Sampling, prompt: JudgePrompt, rule: str, asks: int
-    ) -> None:
-        self._client = client
-        self._served_name = served_name
-        self._sampling = sampling
+    def __init__(self, asker: GameAsker, prompt: JudgePrompt, asks: int) -> None:
+        self._asker = asker
         self._prompt = prompt
-        self._rule = rule
-        self._parse = parser(rule)
         self._asks = asks
 
     async def play(self, game: TrialGame) -> None:
         """Ask until there is a label, or no more asks. Raises CallFailed."""
         opening = game_messages(self._prompt, game.question, game.baseline_turns, game.turns, game.number)
-        said: list[str] = []
-        while len(said) < self._asks:
-            messages = reask_messages(opening, "\n".join(said)) if said else opening
-            completion = await self._client.complete(request_body(self._served_name, messages, self._sampling))
-            verdict = self._parse(completion.content)
-            said.append(completion.content)
-            if verdict.label is not None or not asks_again(self._rule, verdict):
-                game.label = verdict.label
-                break
+        played: Game | None = None
+        while played is None or (
+            played.score is None and played.asks < self._asks and not self._asker.gives_up(played)
+        ):
+            played = await self._asker.ask(opening, played, prefix=game.question.id)
+        game.label = played.score
         game.is_played = True
 
 
@@ -135,12 +124,7 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Ca
             emit=lambda _: None,
         )
         player = TrialJudge(
-            client,
-            config.served_name(judge),
-            judge_sampling(config, judge),
-            prompt_of(config),
-            config.judge.labels,
-            config.judge.retries,
+            GameAsker(client, config, judge), prompt_of(config), config.judge.retries + config.judge.mode.thinks_first
         )
 
         def fail(_: TrialGame, error: CallFailed) -> None:

@@ -26,6 +26,7 @@ _OWN_REQUEST_FIELDS = {
     "stream": "replies are read whole",
     "temperature": "say `temperature` beside `extra_body`",
     "max_tokens": "say `max_tokens` beside `extra_body`",
+    "max_completion_tokens": "say `max_tokens` beside `extra_body`",
     "top_p": "say `top_p` beside `extra_body`",
     "seed": "say `seed` beside `extra_body`",
     "chat_template_kwargs": "say `chat_template_kwargs` beside `extra_body`",
@@ -143,12 +144,26 @@ def _serve_arguments(arguments: list[str]) -> list[str]:
     return arguments
 
 
+def _top_k(count: int) -> int:
+    return count or -1  # both mean "all", and not every server knows 0
+
+
+def _api_version(version: str) -> str:
+    if not re.fullmatch(r"[\w.-]{1,40}", version, re.ASCII):
+        raise ValueError('must be a version such as "2024-10-21"')
+    return version
+
+
 def _one_or_more(names: object) -> object:
     return [names] if isinstance(names, str) else names
 
 
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
+TopK = Annotated[int, Field(ge=-1, le=1_000_000), AfterValidator(_top_k)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(gt=0, le=10)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 TokenLimit = Annotated[int, Field(ge=1, le=10_000_000)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
@@ -163,6 +178,7 @@ JudgeNames = Annotated[ModelNames, Field(min_length=1), BeforeValidator(_one_or_
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
+ApiVersion = Annotated[str, AfterValidator(_api_version)]
 LabelParser = Annotated[str, AfterValidator(_label_parser)]
 Template = Annotated[str, AfterValidator(_template)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]

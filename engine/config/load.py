@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from engine.config.checks import models_in_use, unknown_models
 from engine.config.environment import Unset, expand
+from engine.config.hosted import unfit_for_provider, with_hosted_endpoints
 from engine.config.model import Config
 from engine.config.problems import Problem, from_validation, problem
 from engine.errors import ConfigError, ConfigProblem
@@ -90,6 +91,7 @@ def examine(
     keys: bool = True,
 ) -> tuple[Config | None, list[Problem]]:
     """The config if the document makes one, and everything that is wrong with the document, table by table."""
+    document = with_hosted_endpoints(document)
     filled, unset = expand(document, os.environ if environ is None else environ)
     called = models_in_use(filled) if keys else set()
     missed = [gap for gap in unset if not (_is_key(gap) and gap.place[1] not in called)]
@@ -106,7 +108,8 @@ def examine(
     found = (from_validation(error, filled) for error in errors)
     # Where a variable is not set there is nothing else to judge.
     blank = {gap.place for gap in unset}
-    problems += [wrong for wrong in (*found, *unknown_models(filled)) if wrong.place not in blank]
+    unfit = unfit_for_provider(config) if config is not None else ()
+    problems += [wrong for wrong in (*found, *unknown_models(filled), *unfit) if wrong.place not in blank]
     return config, sorted(problems, key=lambda wrong: _position(wrong, document))
 
 

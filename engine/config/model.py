@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, SecretStr, Tag
 
 from engine.config import fields
+from engine.config.providers import PROVIDERS, Provider, ProviderName, SamplingField, provider_at
+from engine.records import VerdictMode
 
 
 class _Table(BaseModel):
@@ -26,7 +28,22 @@ class _Table(BaseModel):
     )
 
 
-class AnswersConfig(_Table):
+class _Drawing(_Table):
+    """How tokens are drawn. What is left out is sent with the value that changes nothing, wherever the server takes it:
+    no default of the server, or of a model's generation_config.json, gets in."""
+
+    top_p: fields.TopP | None = None
+    top_k: fields.TopK | None = None
+    """How many of the likeliest tokens may be drawn; -1 means all."""
+    min_p: fields.Share | None = None
+    """Tokens less likely than this share of the likeliest are left out."""
+    repetition_penalty: fields.Factor | None = None
+    presence_penalty: fields.Penalty | None = None
+    frequency_penalty: fields.Penalty | None = None
+    seed: fields.Seed | None = None
+
+
+class AnswersConfig(_Drawing):
     """`[answers]`: who answers, and how they are asked."""
 
     models: fields.ModelNames | None = None
@@ -36,8 +53,6 @@ class AnswersConfig(_Table):
     """The most tokens of one reply."""
     num_choices: fields.Count = 1
     """Independent conversations per question; the judge sees the first."""
-    top_p: fields.TopP | None = None
-    seed: fields.Seed | None = None
     system_prompt: str | None = None
     category_temperatures: dict[str, fields.Temperature] = Field(default_factory=dict)
     """Temperatures of question categories, in place of `temperature`."""
@@ -71,7 +86,7 @@ PromptConfig: TypeAlias = Annotated[
 ]
 
 
-class JudgeConfig(_Table):
+class JudgeConfig(_Drawing):
     """`[judge]`: who compares whom with which baseline, and how verdicts are asked for and read."""
 
     model: fields.JudgeNames
@@ -84,14 +99,26 @@ class JudgeConfig(_Table):
     labels: fields.LabelParser = "lenient"
     """How a label is found in what the judge wrote: a named parser or a regular expression."""
     verdict: Literal["text", "constrained", "soft"] = "text"
+    """Whether the judge writes a text with a label in it, a label and nothing else, or tells all probabilities."""
+    thinking: Literal["off", "first"] = "off"
+    """For `constrained` and `soft`: the verdict at once, or a free text before it, in a call of its own."""
+    reask: Literal["text", "constrained"] = "text"
+    """For `text`: how a judge that gave no label is asked again."""
     temperature: fields.Temperature = 0.0
     max_tokens: fields.TokenLimit = 512
     retries: Annotated[int, Field(ge=1, le=100)] = 3
     """Asks per game until there is a label."""
-    top_p: fields.TopP | None = None
-    seed: fields.Seed | None = None
     extra_body: fields.RequestFields = Field(default_factory=dict)
     chat_template_kwargs: fields.JsonObject = Field(default_factory=dict)
+
+    @property
+    def mode(self) -> VerdictMode:
+        """How verdicts are asked for."""
+        return VerdictMode(
+            self.verdict,
+            thinks_first=self.verdict != "text" and self.thinking == "first",
+            constrains_reasks=self.verdict == "text" and self.reask == "constrained",
+        )
 
 
 class VllmConfig(_Table):
@@ -125,11 +152,17 @@ class ServeConfig(_Table):
     """Variables for the server's environment, such as CUDA_VISIBLE_DEVICES."""
 
 
-class ModelConfig(_Table):
+class ModelConfig(_Drawing):
     """`[models.X]`: where a model is served, how hard it may be driven, and its own sampling."""
 
     model: str | None = Field(default=None, min_length=1)
     """What the server calls it (for vLLM, a path or a hub name); None means the entry's name."""
+    provider: ProviderName | None = None
+    """What kind of server it is; None means known by its address, else vLLM. Hosted ones need no `endpoints`."""
+    refuses: list[SamplingField] = Field(default_factory=list)
+    """Sampling fields that this model does not take though its provider does."""
+    api_version: fields.ApiVersion | None = None
+    """For Azure addresses that want one (`/openai/deployments/...`)."""
     endpoints: Annotated[list[EndpointConfig], AfterValidator(_distinct)] = Field(default_factory=list)
     """Servers that share the calls, the least busy first."""
     parallel: fields.Count = 64
@@ -147,8 +180,6 @@ class ModelConfig(_Table):
     """Models of one family favour each other as judges; None means told by the name."""
     temperature: fields.Temperature | None = None
     max_tokens: fields.TokenLimit | None = None
-    top_p: fields.TopP | None = None
-    seed: fields.Seed | None = None
     system_prompt: str | None = None
     extra_body: fields.RequestFields = Field(default_factory=dict)
     chat_template_kwargs: fields.JsonObject = Field(default_factory=dict)
@@ -194,6 +225,22 @@ class Config(_Table):
         """What the server of the entry calls the model."""
         model = self.models.get(entry)
         return (model.model if model else None) or entry
+
+    def provider_name(self, entry: str) -> ProviderName:
+        """What kind of server the entry's model is served by."""
+        model = self.models.get(entry)
+        if model is not None and model.provider is not None:
+            return model.provider
+        return provider_at(model.endpoints[0].base_url if model and model.endpoints else "")
+
+    def provider(self, entry: str) -> Provider:
+        """What the server of the entry's model takes."""
+        return PROVIDERS[self.provider_name(entry)]
+
+    def sampling_taken(self, entry: str) -> frozenset[SamplingField]:
+        """The sampling fields that may be sent for the entry's model."""
+        model = self.models.get(entry)
+        return self.provider(entry).takes.difference(model.refuses if model else ())
 
     def answer_models(self) -> list[str]:
         """Who answers, in the order of the config."""

@@ -7,30 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from engine.config.providers import PROVIDERS, Provider, ProviderName, provider_at
 
-class _Provider(NamedTuple):
-    """Where the endpoint of an `api_type` is that speaks OpenAI's API, and the variable its key is usually in."""
-
-    base_url: str
-    variable: str
-
-
-_PROVIDERS = {
-    "openai": _Provider("https://api.openai.com/v1", "OPENAI_API_KEY"),
-    "anthropic": _Provider("https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
-    "mistral": _Provider("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-    "gemini": _Provider("https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
-    "cohere": _Provider("https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY"),
-    "deepseek": _Provider("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
-    "xai": _Provider("https://api.x.ai/v1", "XAI_API_KEY"),
-}
-_VARIANTS = {
-    "openai_thinking": "openai",
+_PROVIDERS: Mapping[str, ProviderName] = {
+    "openai": "openai",
+    "openai_thinking": "openai-reasoning",
+    "azure": "azure",
+    "anthropic": "anthropic",
     "anthropic_thinking": "anthropic",
+    "mistral": "mistral",
+    "gemini": "gemini",
+    "cohere": "cohere",
+    "deepseek": "deepseek",
     "deepseek_reasoner": "deepseek",
+    "xai": "xai",
 }
 _FIXED_MODELS = {"deepseek": "deepseek-chat", "deepseek_reasoner": "deepseek-reasoner"}
 _LOCAL_VARIABLE = "VLLM_API_KEY"
@@ -116,6 +109,7 @@ def _model(name: str, settings: Mapping[Any, Any], notes: Notes, keys: KeyNames)
     table: dict[str, Any] = {} if served == name else {"model": _literal(served)}
     endpoints = _endpoints(name, settings, api_type, notes, keys)
     if endpoints:
+        table |= _named_provider(api_type, endpoints)
         table["endpoints"] = endpoints
     table |= {key: value for key in _KEPT if is_single(value := settings.get(key)) and value != ""}
     if api_type == "openai_thinking":
@@ -132,13 +126,14 @@ def _model(name: str, settings: Mapping[Any, Any], notes: Notes, keys: KeyNames)
 def _endpoints(
     name: str, settings: Mapping[Any, Any], api_type: str, notes: Notes, keys: KeyNames
 ) -> list[dict[str, Any]]:
-    provider = _PROVIDERS.get(_VARIANTS.get(api_type, api_type))
+    kind = _PROVIDERS.get(api_type)
+    provider = PROVIDERS[kind] if kind else None
     given = settings.get("endpoints")
-    if given is None and provider is None:
+    if given is None and not (provider and provider.base_url):
         if not settings.get("local_engine"):
             notes.add(f"has no endpoint: api_type `{api_type}` has no address here; add `endpoints`", name)
         return []
-    if provider is not None and _VARIANTS.get(api_type, api_type) != "openai":
+    if kind is not None and not kind.startswith("openai"):
         notes.add(f"called through the OpenAI-compatible API of `{api_type}`", name)
     endpoints: dict[str, dict[str, Any]] = {}
     for endpoint in given if isinstance(given, list) else [given or {}]:
@@ -161,7 +156,15 @@ def _endpoints(
     return list(endpoints.values())
 
 
-def _address(endpoint: Mapping[Any, Any], api_type: str, provider: _Provider | None) -> str:
+def _named_provider(api_type: str, endpoints: list[dict[str, Any]]) -> dict[str, Any]:
+    """`provider`, where the address does not tell it: every server that speaks OpenAI's API has api_type `openai`."""
+    kind, known = _PROVIDERS.get(api_type), provider_at(endpoints[0]["base_url"])
+    if kind is None or kind in ("openai", known) or (kind == "openai-reasoning" and known != "openai"):
+        return {}
+    return {"provider": kind}
+
+
+def _address(endpoint: Mapping[Any, Any], api_type: str, provider: Provider | None) -> str:
     address = _literal(text_of(endpoint.get("api_base", endpoint.get("base_url"))))
     address = address or (provider.base_url if provider else "")
     if api_type == "azure" and address and "/openai" not in address:
@@ -177,14 +180,14 @@ def _without_secrets(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _variable(url: str, provider: _Provider | None) -> str:
+def _variable(url: str, provider: Provider | None) -> str:
     """The name for the key of an address: the provider's own, or one made from the host."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
         host = ""
     if provider and urlsplit(provider.base_url).hostname == host:
-        return provider.variable
+        return provider.key_variable
     words = re.sub(r"[^A-Z0-9]+", "_", host.upper()).strip("_")
     is_local = re.fullmatch(r"localhost|[\d.]*|[\da-f:]*", host) is not None
     return _LOCAL_VARIABLE if is_local or not words or words[0].isdigit() else f"{words}_API_KEY"

@@ -145,7 +145,7 @@ class ModelClient:
         """Start nothing more. Calls in flight go on; those that wait or back off raise PoolClosed at once."""
         self._pool.close()
 
-    async def complete(self, body: dict[str, Any], task: TaskKey | None = None) -> Completion:
+    async def complete(self, body: dict[str, Any], task: TaskKey | None = None, prefix: str = "") -> Completion:
         """The reply to one chat request (a JSON body of `chat/completions`, not streamed), made for `task`.
 
         Raises CallFailed when it failed for good, and PoolClosed after `close`.

@@ -25,6 +25,7 @@ class Endpoint:
 
     base_url: str
     api_key: str | None = field(default=None)
+    key_header: str = "Authorization"
 
     def __repr__(self) -> str:
         return f"Endpoint({self.address!r})"
@@ -61,7 +62,7 @@ class Endpoint:
                     f"{self.address}: the api key has characters that no HTTP header can hold",
                     "check the environment variable that it comes from: a line break or a typographic quote came along",
                 )
-            headers["Authorization"] = f"Bearer {key}"
+            headers[self.key_header] = f"Bearer {key}" if self.key_header == "Authorization" else key
         elif user.user is not None:
             pair = f"{user.user}:{user.password or ''}"
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()

@@ -31,6 +31,7 @@ class _Message(msgspec.Struct):
 class _Choice(msgspec.Struct):
     message: _Message | None = None
     finish_reason: Any = None
+    logprobs: Any = None
 
 
 class _Reply(msgspec.Struct):
@@ -66,7 +67,8 @@ def read_reply(status: int, body: bytes, seconds: float = 0.0) -> Completion:
         reasoning = f"{reasoning}\n\n{thought}" if reasoning else thought
     if not visible or visible.isspace():
         raise _no_text(message, reasoning, cut=unclosed or finish_reason == "length")
-    return Completion(visible, finish_reason, reasoning, _usage(reply.usage), seconds)
+    first_token = _first_token(choice.logprobs) if choice.logprobs is not None else ()
+    return Completion(visible, finish_reason, reasoning, _usage(reply.usage), seconds, first_token)
 
 
 def _decode(body: bytes) -> _Reply:
@@ -123,6 +125,19 @@ def _texts(message: _Message) -> tuple[str, str | None]:
 def _joined_parts(parts: list[Any]) -> str:
     texts = (part.get("text") for part in parts if isinstance(part, dict) and part.get("type", "text") == "text")
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def _first_token(told: Any) -> tuple[tuple[str, float], ...]:
+    """The likeliest tokens in the place of the first one, with their log-probabilities; what is odd is left out."""
+    places = told.get("content") if isinstance(told, dict) else None
+    first = places[0] if isinstance(places, list) and places else None
+    ranked = first.get("top_logprobs") if isinstance(first, dict) else None
+    found = []
+    for each in ranked if isinstance(ranked, list) else ():
+        token, logprob = (each.get("token"), each.get("logprob")) if isinstance(each, dict) else (None, None)
+        if isinstance(token, str) and isinstance(logprob, int | float) and not isinstance(logprob, bool):
+            found.append((token, float(logprob)))
+    return tuple(found)
 
 
 def _usage(told: Any) -> Usage:

@@ -13,7 +13,8 @@ from engine.bench.whole import WholeAnswer, WholeGame, WholeJudgment
 from engine.config.sampling import settings_digest
 from engine.errors import ArenaError
 from engine.judging.prompts import judge_prompt
-from engine.records import Question
+from engine.judging.verdicts import opening_prompt, wording_of
+from engine.records import Question, VerdictMode
 
 Origin: TypeAlias = Literal["current", "prompt", "changed", "unknown"]
 """Where the answers come from.
@@ -132,8 +133,18 @@ def _system(judgment: WholeJudgment, settings: dict[str, Any] | None) -> str | N
     if isinstance(settings.get("system"), str):
         return str(settings["system"])
     try:
-        prompt = judge_prompt(str(settings.get("prompt")))
+        prompt = opening_prompt(judge_prompt(str(settings.get("prompt"))), _mode(settings))
     except ArenaError:
         return None
-    wording = settings_digest({"system": prompt.system, "template": prompt.template})
+    wording = settings_digest(wording_of(prompt, _mode(settings)))
     return prompt.system if settings.get("prompt_digest") == wording else None
+
+
+def _mode(settings: dict[str, Any]) -> VerdictMode:
+    """How verdicts were asked for, by the settings of a judgment."""
+    kind = settings.get("verdict")
+    return VerdictMode(
+        kind if kind in ("constrained", "soft") else "text",
+        thinks_first=settings.get("thinking") == "first",
+        constrains_reasks=settings.get("reask") == "constrained",
+    )

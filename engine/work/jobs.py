@@ -75,6 +75,7 @@ class JudgeJob:
     settings: str
     inputs: str
     asks: int  # the most calls for one game
+    calls_each: int = 1  # that a game takes if all goes well
     parts: dict[int, GamePart] = field(default_factory=dict)
     given_up: set[int] = field(default_factory=set)  # games without a label that are not asked for again
     failed: bool = False
@@ -94,8 +95,8 @@ class JudgeJob:
         return all(self.is_finished(number) for number in GAME_NUMBERS)
 
     def calls(self) -> int:
-        """Calls that it takes to finish, if every one brings a label."""
-        return len(self.units())
+        """Calls that it takes to finish, if every verdict that is asked for comes at once."""
+        return sum(self.calls_each - (unit.number in self.parts and self.calls_each > 1) for unit in self.units())
 
     def record(self, now: float) -> JudgmentRecord:
         """The whole record; `is_whole` must hold."""

@@ -21,9 +21,9 @@ from engine.config.model import Config
 from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
 from engine.events import TaskKey
 from engine.judging.games import game_messages
-from engine.judging.labels import Verdict, asks_again
 from engine.judging.prompts import JudgePrompt, render
-from engine.records import AnswerPart, GamePart, Question
+from engine.records import AnswerPart, GamePart, Question, VerdictMode
+from engine.work.ask_game import gives_up
 from engine.work.jobs import AnswerJob, Job, JudgeJob
 
 Refresh: TypeAlias = Literal["stale", "unparsed"]
@@ -57,8 +57,9 @@ class TaskPlan:
 
     @property
     def calls(self) -> int:
-        """Calls to make if every one succeeds at once; a pending judgment takes two."""
-        return sum(job.calls() for job in self.jobs) + 2 * self.pending
+        """Calls to make if every one succeeds at once; a pending judgment takes those of both its games."""
+        each = self.planner.judging.calls_each if self.planner is not None else 1
+        return sum(job.calls() for job in self.jobs) + 2 * each * self.pending
 
     def only_cached(self) -> TaskPlan:
         """The same task with nothing to do, for a model that cannot be called."""
@@ -110,7 +111,7 @@ def plan_answers(
 
 @dataclass(frozen=True)
 class JudgeTask:
-    """How one judge compares: its prompt, its settings digest, and limits per game."""
+    """How one judge compares: the prompt that opens a game, its settings digest, and limits per game."""
 
     judge: str
     baseline: str
@@ -119,6 +120,12 @@ class JudgeTask:
     asks: int
     labels: str
     max_tokens: int
+    mode: VerdictMode
+
+    @property
+    def calls_each(self) -> int:
+        """Calls that a game takes if all goes well."""
+        return 2 if self.mode.thinks_first else 1
 
 
 class JudgmentPlanner:
@@ -176,8 +183,9 @@ class JudgmentPlanner:
             self.judging.settings,
             inputs,
             self.judging.asks,
+            self.judging.calls_each,
             parts=kept,
-            given_up={number for number, part in kept.items() if _is_given_up(part, self.judging.labels)},
+            given_up={number for number, part in kept.items() if _is_given_up(part, self.judging)},
         )
 
     def is_stale(self, judgment: StoredJudgment) -> bool:
@@ -242,10 +250,9 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
     )
 
 
-def _is_given_up(part: GamePart, rule: str) -> bool:
-    """Whether a game without a label is not asked for again by `rule`; its last reply was what `unparsed` says."""
-    game = part.game
-    return game.score is None and not asks_again(rule, Verdict(None, game.unparsed or "none"))
+def _is_given_up(part: GamePart, judging: JudgeTask) -> bool:
+    """Whether a game without a label is not asked for again; its last reply was what `unparsed` says."""
+    return part.game.score is None and gives_up(judging.mode, judging.labels, part.game.unparsed)
 
 
 def _with_prompt(

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-from engine.config.sampling import Sampling, request_body
-from engine.events import TaskKey
-from engine.judging.games import game_messages, reask_messages
-from engine.judging.labels import asks_again, parser
+from engine.config.model import Config
+from engine.config.requests import Requests
+from engine.config.sampling import Sampling
+from engine.judging.games import game_messages
 from engine.judging.prompts import JudgePrompt
 from engine.models.tokens import TokenCounter
-from engine.records import AnswerPart, Choice, Completion, Game, GamePart, Turn, Usage
+from engine.records import AnswerPart, Choice, Completion, GamePart, Turn, Usage
+from engine.work.ask_game import Completer, GameAsker, joined
 from engine.work.jobs import AnswerUnit, GameUnit
 from engine.work.recorder import Recorder
-
-
-class Completer(Protocol):
-    """What a player needs of a model: one chat call. Raises CallFailed when it failed for good."""
-
-    async def complete(self, body: dict[str, Any], task: TaskKey | None = None) -> Completion: ...
 
 
 class AnswerPlayer:
     """Holds a model's conversation on a question, turn by turn, each choice on its own."""
 
-    def __init__(self, client: Completer, served_name: str, counter: TokenCounter | None, recorder: Recorder) -> None:
+    def __init__(
+        self, client: Completer, config: Config, model: str, counter: TokenCounter | None, recorder: Recorder
+    ) -> None:
         self._client = client
-        self._served_name = served_name
+        self._config = config
+        self._model = model
         self._counter = counter
         self._recorder = recorder
+        self._requests: dict[int, Requests] = {}
 
     async def play(self, unit: AnswerUnit) -> None:
         """Ask for the turns that are missing. Raises CallFailed; what was kept before stays kept."""
@@ -36,8 +33,8 @@ class AnswerPlayer:
         part = job.parts.get(unit.index)
         turns = part.choice.turns if part else ()
         for number in range(len(turns), len(job.question.turns)):
-            body = request_body(self._served_name, self._messages(unit, turns, number), _sampling_of(unit))
-            completion = await self._client.complete(body, job.task)
+            body = self._requests_of(job.sampling).body(self._messages(unit, turns, number), _seed_of(unit))
+            completion = await self._client.complete(body, job.task, job.question.id)
             turns = (*turns, Turn(completion.content, self._length(completion)))
             part = AnswerPart(
                 question_id=job.question.id,
@@ -46,10 +43,18 @@ class AnswerPlayer:
                 choice=Choice(unit.index, turns),
                 finish_reason=_worse(part.finish_reason if part else "stop", completion.finish_reason),
                 token_counter=self._counter.name if self._counter else "server",
-                reasoning=_joined(part.reasoning if part else None, completion.reasoning),
+                reasoning=joined(part.reasoning if part else None, completion.reasoning),
                 usage=(part.usage if part else Usage()) + completion.usage,
             )
             self._recorder.keep_answer(job, part)
+
+    def _requests_of(self, sampling: Sampling) -> Requests:
+        """One for each sampling: questions of one category share theirs."""
+        if id(sampling) not in self._requests:
+            name, entry = self._config.served_name(self._model), self._config.models[self._model]
+            made = Requests(name, sampling, self._config.provider(self._model), entry.refuses)
+            self._requests[id(sampling)] = made
+        return self._requests[id(sampling)]
 
     @staticmethod
     def _messages(unit: AnswerUnit, turns: tuple[Turn, ...], number: int) -> list[dict[str, str]]:
@@ -72,21 +77,9 @@ class AnswerPlayer:
 class JudgePlayer:
     """Plays one game: asks the judge, and asks again (up to the job's limit) while it gives no verdict."""
 
-    def __init__(
-        self,
-        client: Completer,
-        served_name: str,
-        sampling: Sampling,
-        prompt: JudgePrompt,
-        rule: str,
-        recorder: Recorder,
-    ) -> None:
-        self._client = client
-        self._served_name = served_name
-        self._sampling = sampling
+    def __init__(self, asker: GameAsker, prompt: JudgePrompt, recorder: Recorder) -> None:
+        self._asker = asker
         self._prompt = prompt
-        self._rule = rule
-        self._parse = parser(rule)
         self._recorder = recorder
 
     async def play(self, unit: GameUnit) -> None:
@@ -96,37 +89,18 @@ class JudgePlayer:
         part = job.parts.get(number)
         game = part.game if part else None
         while not job.is_finished(number):
-            messages = opening if game is None else reask_messages(opening, game.judgment)
-            body = request_body(self._served_name, messages, self._sampling)
-            completion = await self._client.complete(body, job.task)
-            verdict = self._parse(completion.content)
-            game = Game(
-                user_prompt=opening[-1]["content"],
-                judgment=completion.content if game is None else f"{game.judgment}\n{completion.content}",
-                score=verdict.label,
-                asks=1 if game is None else game.asks + 1,
-                unparsed=verdict.reason or None,
-                finish_reason=completion.finish_reason,
-                reasoning=_joined(game.reasoning if game else None, completion.reasoning),
-                usage=completion.usage if game is None else (game.usage or Usage()) + completion.usage,
-            )
-            if verdict.label is None and not asks_again(self._rule, verdict):
+            game = await self._asker.ask(opening, game, job.task, job.question.id)
+            if self._asker.gives_up(game):
                 job.given_up.add(number)
             kept = GamePart(job.question.id, job.task.model, job.task.judge, job.settings, job.inputs, number, game)
             self._recorder.keep_game(job, kept)
 
 
-def _sampling_of(unit: AnswerUnit) -> Sampling:
-    """The choice's sampling: with a fixed seed, every choice would be the same text, so each gets its own."""
-    sampling = unit.job.sampling
-    if sampling.seed is None or unit.index == 0:
-        return sampling
-    return sampling.with_seed(sampling.seed + unit.index)
+def _seed_of(unit: AnswerUnit) -> int | None:
+    """The choice's seed: with one for all, every choice would be the same text, so each gets its own."""
+    seed = unit.job.sampling.seed
+    return None if seed is None else seed + unit.index
 
 
 def _worse(one: str, other: str) -> str:
     return "length" if "length" in (one, other) else other
-
-
-def _joined(one: str | None, other: str | None) -> str | None:
-    return "\n\n".join(filter(None, (one, other))) or None

@@ -21,8 +21,14 @@ PAUSE_SECONDS = 1.0  # a server that was started a moment ago may listen a momen
 
 def endpoints_of(config: Config, name: str) -> list[Endpoint]:
     """The endpoints of a model of the config."""
+    version = config.models[name].api_version
+    query = f"?api-version={version}" if version else ""
     return [
-        Endpoint(entry.base_url, entry.api_key.get_secret_value() if entry.api_key else None)
+        Endpoint(
+            entry.base_url + query,
+            entry.api_key.get_secret_value() if entry.api_key else None,
+            config.provider(name).key_header,
+        )
         for entry in config.models[name].endpoints
     ]
 

@@ -51,14 +51,6 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
                 )
             )
 
-    if config.judge.verdict != "text":
-        problems.append(
-            ConfigProblem(
-                "judge.verdict",
-                f"{config.judge.verdict!r} cannot be asked for by this version",
-                'use "text"; for vLLM, [judge.extra_body.structured_outputs] constrains the reply as well',
-            )
-        )
     with_answers = sorted({*answers_on_disk, *reachable})
     judged = [name for name in config.judged_models(with_answers) if (not only or name in only) and name != baseline]
     if baseline not in with_answers:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from engine.bench import Bench
 from engine.bench.answers import StoredAnswer
 from engine.config.model import Config
-from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest
+from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest, unsent_fields
 from engine.errors import BenchError, ConfigError
 from engine.judging.prompts import JudgePrompt, judge_prompt
+from engine.judging.verdicts import opening_prompt, wording_of
 from engine.records import AnswerPart, GamePart, Question
 from engine.work.order import DEFAULT_SEED, seeded_order
 from engine.work.plan import JudgeTask, JudgmentPlanner, Refresh, TaskPlan, plan_answers, plan_judgments
@@ -85,29 +86,41 @@ def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
     judging: dict[str, JudgeTask] = {}
     judge_plans: list[TaskPlan] = []
     awaited = {plan.task.model: {job.question.id for job in plan.jobs} for plan in answer_plans}
-    prompt = prompt_of(config)
+    prompt, mode = prompt_of(config), config.judge.mode
     for judge in roster.judges if scope.judgments else ():
-        shaped = judge_settings(config, judge, settings_digest({"system": prompt.system, "template": prompt.template}))
+        shaped = judge_settings(config, judge, wording_digest(config))
         judging[judge] = JudgeTask(
             judge=judge,
             baseline=roster.baseline,
             prompt=prompt,
             settings=settings_digest(shaped),
-            asks=config.judge.retries,
+            asks=config.judge.retries + mode.thinks_first,
             labels=config.judge.labels,
-            max_tokens=judge_sampling(config, judge).max_tokens,
+            max_tokens=1 if mode.kind == "soft" else judge_sampling(config, judge).max_tokens,
+            mode=mode,
         )
         settings[judging[judge].settings] = shaped
         for model in roster.judged:
             judge_plans.append(_plan_judging(judging[judge], model, bench, reader, questions, parts, scope, awaited))
-    warnings = (*roster.warnings, *reader.warnings, *_gaps(roster, questions, reader, awaited))
+    warnings = (
+        *roster.warnings,
+        *_unsent(config, roster, scope),
+        *reader.warnings,
+        *_gaps(roster, questions, reader, awaited),
+    )
     return Survey(roster, questions, answer_plans, judge_plans, judging, settings, warnings)
 
 
 def prompt_of(config: Config) -> JudgePrompt:
-    """The judge prompt that the config names or spells out."""
+    """The prompt that opens each game: the one that the config names or spells out, in its mode of verdicts."""
     prompt = config.judge.prompt
-    return judge_prompt(prompt) if isinstance(prompt, str) else judge_prompt(prompt.system, prompt.template)
+    named = judge_prompt(prompt) if isinstance(prompt, str) else judge_prompt(prompt.system, prompt.template)
+    return opening_prompt(named, config.judge.mode)
+
+
+def wording_digest(config: Config) -> str:
+    """Tells apart all that a judge may be told besides question and answers, whatever the config calls it."""
+    return settings_digest(wording_of(prompt_of(config), config.judge.mode))
 
 
 def _questions(bench: Bench, scope: Scope, reader: _Reader) -> list[Question]:
@@ -142,6 +155,22 @@ def _plan_judging(
         scope.refresh,
     )
     return plan_judgments(planner, questions, {*awaited.get(model, ()), *awaited.get(judging.baseline, ())})
+
+
+def _unsent(config: Config, roster: Roster, scope: Scope) -> list[str]:
+    """Sampling that the config sets for all and that the server of one model does not take."""
+    asked = [(name, "answers") for name in roster.answering if scope.answers]
+    asked += [(name, "judge") for name in roster.judges if scope.judgments]
+    told = [
+        (name, table, unsent_fields(config, name, config.answers if table == "answers" else config.judge))
+        for name, table in asked
+        if name in config.models
+    ]
+    return [
+        f"{name}: {', '.join(fields)} of [{table}] is not sent: {config.provider_name(name)} does not take it"
+        for name, table, fields in told
+        if fields
+    ]
 
 
 def _gaps(

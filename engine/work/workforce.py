@@ -13,11 +13,11 @@ from typing import Protocol, TypeVar
 import aiohttp
 
 from engine.config.model import Config
-from engine.config.sampling import judge_sampling
 from engine.errors import CallFailed
 from engine.events import Event, Stage, StageEnded, StageStarted
 from engine.models.client import Endpoint, ModelClient
 from engine.models.tokens import TokenCounter
+from engine.work.ask_game import GameAsker
 from engine.work.jobs import Unit
 from engine.work.pipeline import Pipeline
 from engine.work.play import AnswerPlayer, JudgePlayer
@@ -100,14 +100,11 @@ class Workforce:
     async def _work(self, name: str, client: ModelClient) -> None:
         lanes = []
         if (answers := self._pipeline.answers.get(name)) is not None:
-            served_name = self._config.served_name(name)
-            answering = AnswerPlayer(client, served_name, self._tools.counter, self._tools.recorder)
+            answering = AnswerPlayer(client, self._config, name, self._tools.counter, self._tools.recorder)
             lanes.append(self._lane("answers", answers, client, answering.play))
         if (games := self._pipeline.games.get(name)) is not None:
-            judging = self._plan.judging[name]
-            sampling = judge_sampling(self._config, name)
-            served_name = self._config.served_name(name)
-            player = JudgePlayer(client, served_name, sampling, judging.prompt, judging.labels, self._tools.recorder)
+            asker = GameAsker(client, self._config, name)
+            player = JudgePlayer(asker, self._plan.judging[name].prompt, self._tools.recorder)
             lanes.append(self._lane("judgments", games, client, player.play))
         running = [asyncio.create_task(lane) for lane in lanes]
         try:

@@ -42,7 +42,8 @@ class SimulatedJudge(msgspec.Struct, frozen=True, kw_only=True):
     that verdicts flip. `unparsed_rate` (0..1) is the chance of a reply without a usable verdict. `tie_width` and
     `strong_from` bound ties and strong verdicts. `style` is a bare label, or an own answer and a comparison before
     it, or whichever of both the prompt asks for; `spelling` is always `[[A>B]]`, or any of the ways that real judges
-    spell it.
+    spell it. `sharpness` (above 0) is how sure it is of its labels: at 1 about as real judges are, twice that and its
+    probabilities gather on one label, half and they spread; its label at temperature 0 stays the same.
     """
 
     name: str
@@ -56,9 +57,11 @@ class SimulatedJudge(msgspec.Struct, frozen=True, kw_only=True):
     style: Literal["as_asked", "label", "full"] = "as_asked"
     spelling: Literal["plain", "mixed"] = "plain"
     thinking: Thinking = "none"
+    sharpness: float = 1.0
 
     def __post_init__(self) -> None:
         _check_name(self.name)
+        _check_ranges(self, 0.01, 100.0, "sharpness")
         _check_ranges(self, -1.0, 1.0, "position_bias", "verbosity_taste")
         _check_ranges(self, 0.0, 1.0, "language_strictness", "unparsed_rate")
         _check_ranges(self, 0.0, 2.0, "noise")

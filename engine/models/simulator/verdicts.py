@@ -59,7 +59,7 @@ def form_opinion(judge: SimulatedJudge, seed: int, case: Case, draw: bytes, temp
     lead = margin(judge, seed, case.question, case.answer_a, case.answer_b)
     slight = 2 * judge.tie_width  # centres, so that the borders half-way between them are tie_width and strong_from
     strong = 2 * judge.strong_from - slight
-    spread = _SPREAD * judge.tie_width
+    spread = _SPREAD * judge.tie_width / judge.sharpness
     heights = [-((lead - centre) ** 2) / (2 * spread**2) for centre in (strong, slight, 0.0, -slight, -strong)]
     probabilities = _softmax(heights)
     if temperature <= 0:

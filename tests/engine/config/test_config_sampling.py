@@ -16,11 +16,9 @@ from engine.config.sampling import (
     answer_settings,
     judge_sampling,
     judge_settings,
-    request_body,
     settings_digest,
+    unsent_fields,
 )
-
-MESSAGES = [{"role": "user", "content": "Почему?"}]
 
 
 def config_of(
@@ -28,7 +26,7 @@ def config_of(
 ) -> Config:
     models = {"aya": aya, "judge": {}, "base": {}}
     tables = {"answers": answers or {}, "judge": {"model": "judge", "baseline": "base", **(judge or {})}}
-    return parse_config({"bench": "b", "models": models, **tables}, environ={})
+    return parse_config({"bench": "b", "models": models, **tables}, environ={"OPENAI_API_KEY": "sk-planted"})
 
 
 def test_a_models_temperature_wins_over_its_categorys_and_that_over_the_general_one():
@@ -70,29 +68,6 @@ def test_a_judge_has_the_judge_settings_but_for_its_own():
 
     assert judge_sampling(config, "judge") == Sampling(0.0, 512, seed=4)
     assert judge_sampling(config, "aya") == Sampling(0.0, 9000, seed=4), "its system prompt is for answering"
-
-
-def test_a_request_holds_what_is_set_and_nothing_else():
-    assert request_body("/m/aya", MESSAGES, Sampling(0.0, 5)) == {
-        "model": "/m/aya",
-        "messages": MESSAGES,
-        "temperature": 0.0,
-        "max_tokens": 5,
-    }
-
-
-def test_a_request_holds_further_fields_beside_its_own():
-    sampling = Sampling(
-        0.0, 5, top_p=0.9, seed=3, extra_body={"min_p": 0.1}, chat_template_kwargs={"enable_thinking": False}
-    )
-    body = request_body("aya", MESSAGES, sampling)
-
-    assert (body["top_p"], body["seed"], body["min_p"]) == (0.9, 3, 0.1)
-    assert body["chat_template_kwargs"] == {"enable_thinking": False}
-
-
-def test_a_sampling_with_another_seed_differs_in_the_seed_alone():
-    assert Sampling(0.5, 5, seed=1, top_p=0.1).with_seed(2) == Sampling(0.5, 5, seed=2, top_p=0.1)
 
 
 def test_the_settings_of_an_answer_are_what_shapes_it():
@@ -160,3 +135,49 @@ def test_a_whole_number_and_its_decimal_are_one_temperature():
     digests = {settings_digest(answer_settings(config_of({"temperature": t}), "aya", "")) for t in (1, 1.0)}
 
     assert len(digests) == 1
+
+
+def test_settings_made_before_more_fields_could_be_set_still_have_their_digest():
+    """A field that is left open is sent with a value that changes nothing; it is no setting."""
+    assert settings_digest(answer_settings(config_of(), "aya", "")) == "28ba6aba"
+    assert settings_digest(judge_settings(config_of(), "judge", "1f")) == "0d9c2113"
+
+
+def test_every_way_to_draw_is_a_setting():
+    plain = settings_digest(answer_settings(config_of(), "aya", ""))
+    drawings = {
+        "top_k": 20, "min_p": 0.1, "repetition_penalty": 1.1, "presence_penalty": 0.5, "frequency_penalty": 0.5
+    }  # fmt: skip
+    digests = {settings_digest(answer_settings(config_of({name: drawings[name]}), "aya", "")) for name in drawings}
+    assert len(digests | {plain}) == len(drawings) + 1
+    assert answer_sampling(config_of({"top_k": 20}, top_k=5), "aya", "").top_k == 5
+    assert judge_sampling(config_of(None, {"top_k": 0}), "judge").top_k == -1, "0 means all too, to some servers"
+
+
+def test_modes_of_verdicts_are_never_mixed():
+    modes = (
+        {},
+        {"reask": "constrained"},
+        {"verdict": "constrained"},
+        {"verdict": "constrained", "thinking": "first"},
+        {"verdict": "soft"},
+        {"verdict": "soft", "thinking": "first"},
+    )
+    assert len({settings_digest(judge_settings(config_of(None, mode), "judge")) for mode in modes}) == len(modes)
+
+
+def test_how_tokens_are_drawn_is_no_setting_of_probabilities():
+    """They are read before anything is drawn; where the judge thinks first, its thoughts are drawn."""
+
+    def digest(**judge: object) -> str:
+        return settings_digest(judge_settings(config_of(None, {"verdict": "soft", **judge}), "judge"))
+
+    assert digest() == digest(temperature=0.7, max_tokens=9, top_k=3)
+    assert digest(thinking="first") != digest(thinking="first", temperature=0.7)
+
+
+def test_what_a_server_does_not_take_is_no_setting():
+    config = config_of({"temperature": 0.5, "seed": 3}, None, provider="openai-reasoning", model="o9")
+    assert answer_settings(config, "aya", "") == {"model": "o9", "max_tokens": 4096, "num_choices": 1, "seed": 3}
+    assert unsent_fields(config, "aya", config.answers) == ["temperature"]
+    assert unsent_fields(config, "judge", config.answers) == []

@@ -197,20 +197,21 @@ def test_without_who_answers_nobody_does(folder):
 
 
 @pytest.mark.parametrize(
-    ("api_type", "address", "variable"),
+    ("api_type", "address", "variable", "provider"),
     [
-        ("anthropic_thinking", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
-        ("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-        ("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
-        ("deepseek_reasoner", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+        ("anthropic_thinking", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", "anthropic"),
+        ("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "mistral"),
+        ("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY", "gemini"),
+        ("deepseek_reasoner", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "deepseek"),
     ],
 )
-def test_a_provider_is_called_where_it_speaks_openais_api(folder, api_type, address, variable):
+def test_a_provider_is_called_where_it_speaks_openais_api(folder, api_type, address, variable, provider):
     write(folder, api_config=f"{API}\n    other: {{model: m, api_type: {api_type}, endpoints: null}}\n")
     text, notes = import_yaml(folder)
 
     assert tomli.loads(text)["models"]["other"]["endpoints"] == [{"base_url": address, "api_key": f"${{{variable}}}"}]
     assert any(note.startswith("called through the OpenAI-compatible API") for note in notes)
+    assert imported(folder)[0].provider_name("other") == provider
 
 
 def test_a_key_that_is_a_placeholder_or_a_variable_already_keeps_its_meaning(folder):
@@ -231,6 +232,18 @@ def test_an_azure_address_gets_the_path_of_its_openai_api(folder):
     endpoint = tomli.loads(import_yaml(folder)[0])["models"]["a"]["endpoints"][0]
 
     assert endpoint == {"base_url": "https://x.openai.azure.com/openai/v1", "api_key": "${X_OPENAI_AZURE_COM_API_KEY}"}
+    assert imported(folder)[0].provider_name("a") == "azure"
+
+
+def test_a_provider_behind_another_address_keeps_its_name_but_any_server_may_speak_openais_api(folder):
+    entries = """
+        a: {api_type: anthropic, endpoints: [{api_base: "http://gateway/v1"}]}
+        b: {api_type: openai, endpoints: [{api_base: "http://localhost:8000/v1"}]}
+    """
+    write(folder, api_config=entries)
+    config = imported(folder)[0]
+
+    assert (config.provider_name("a"), config.provider_name("b")) == ("anthropic", "vllm")
 
 
 def test_a_password_in_an_address_is_left_out(folder):
@@ -305,7 +318,9 @@ class TestGeneration2:
         assert "started by vLLM (`serve`), no longer by sglang (thinker)" in notes
 
     def test_the_effort_of_reasoning_is_sent_as_it_is(self, folder):
-        assert imported(folder)[0].models["high"].extra_body == {"reasoning_effort": "high"}
+        config = imported(folder)[0]
+        assert config.models["high"].extra_body == {"reasoning_effort": "high"}
+        assert config.provider_name("high") == "openai-reasoning"
 
     def test_a_model_without_an_address_is_noted(self, folder):
         assert "has no endpoint: api_type `vertex`" in imported(folder)[1]

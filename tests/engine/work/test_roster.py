@@ -87,13 +87,6 @@ def test_the_config_knows_a_family_better_than_the_name():
     assert family(config(ALL | {"Llama-like": {"endpoints": HERE, "family": "Own"}}), "Llama-like") == "own"
 
 
-def test_a_way_of_asking_for_verdicts_that_is_not_there_is_refused_and_not_ignored():
-    judge = {"model": "judge", "baseline": "base", "verdict": "soft"}
-    document = {"bench": "b", "judge": judge, "models": ALL}
-    (problem,) = draw_roster(parse_config(document, None, {}), (), {}).problems
-    assert problem.key == "judge.verdict"
-
-
 def test_a_model_that_would_have_to_be_served_first_counts_as_having_no_endpoint():
     roster = draw_roster(config(ALL | {"served": {"serve": {}}}), (), {})
     assert [problem.key for problem in roster.problems] == ["models.served"]

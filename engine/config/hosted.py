@@ -1,0 +1,88 @@
+"""What follows from `provider` in a model's table: where a hosted model is called, with which key, and what cannot be.
+
+The key is taken from the variable that the provider's own library reads, unless the config names another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.config.model import Config
+from engine.config.problems import Problem, problem
+from engine.config.providers import PROVIDERS, SAMPLING_FIELDS, Provider, provider_at
+from engine.config.wording import listed, quoted
+
+_LOCAL = ("localhost", "127.", "::1", "10.", "192.168.")
+
+
+def with_hosted_endpoints(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy in which models of a hosted provider have its address, and its endpoints a key."""
+    models = document.get("models")
+    if not isinstance(models, dict):
+        return dict(document)
+    return {**document, "models": {name: _completed(entry) for name, entry in models.items()}}
+
+
+def unfit_for_provider(config: Config) -> Iterator[Problem]:
+    """What the config asks of a model that its provider cannot do."""
+    for judge in config.judge.model:
+        if judge not in config.models or config.provider(judge).can(config.judge.verdict):
+            continue
+        provider, verdict = config.provider_name(judge), config.judge.verdict
+        able = [name for name in ("text", "constrained", "soft") if PROVIDERS[provider].can(name)]
+        why = "bind a reply to a choice" if verdict == "constrained" else "tell the probabilities of tokens"
+        yield problem(
+            ("judge", "verdict"),
+            f"{quoted(verdict)} is not to be had of {judge}: {quoted(provider)} does not {why}",
+            f"use {' or '.join(map(quoted, able))}",
+        )
+        break
+    if config.judge.reask == "constrained":
+        for judge in config.judge.model:
+            if judge in config.models and not config.provider(judge).can("constrained"):
+                message = f"{quoted('constrained')} is not to be had of {judge}: {quoted(config.provider_name(judge))}"
+                yield problem(("judge", "reask"), f"{message} does not bind a reply to a choice", 'use "text"')
+                break
+    for name, entry in config.models.items():
+        taken = config.sampling_taken(name)
+        for field in SAMPLING_FIELDS:
+            if getattr(entry, field) is not None and field not in taken:
+                yield problem(
+                    ("models", name, field),
+                    f"is not taken by {quoted(config.provider_name(name))}",
+                    f"take it out; it takes {listed(sorted(taken))}" if taken else "take it out",
+                )
+        if entry.api_version is not None and config.provider_name(name) != "azure":
+            yield problem(
+                ("models", name, "api_version"), "is for Azure alone", 'say provider = "azure", or take it out'
+            )
+
+
+def _completed(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    named = PROVIDERS.get(entry["provider"]) if isinstance(entry.get("provider"), str) else None
+    endpoints = entry.get("endpoints")
+    if not endpoints and named is not None and named.base_url and "serve" not in entry:
+        return {**entry, "endpoints": [{"base_url": named.base_url, "api_key": f"${{{named.key_variable}}}"}]}
+    if not isinstance(endpoints, list):
+        return entry
+    return {**entry, "endpoints": [_with_key(endpoint, named) for endpoint in endpoints]}
+
+
+def _with_key(endpoint: Any, named: Provider | None) -> Any:
+    if not isinstance(endpoint, dict) or "api_key" in endpoint or not isinstance(endpoint.get("base_url"), str):
+        return endpoint
+    provider = named or PROVIDERS[provider_at(endpoint["base_url"])]
+    if not provider.key_variable or _is_local(endpoint["base_url"]):
+        return endpoint
+    return {**endpoint, "api_key": f"${{{provider.key_variable}}}"}
+
+
+def _is_local(url: str) -> bool:
+    try:
+        return (urlsplit(url).hostname or "").startswith(_LOCAL)
+    except ValueError:
+        return True
