@@ -205,6 +205,48 @@ def audit(invocation: Invocation, /, **options: Any) -> int:
 
 
 @cli.command()
+@click.argument("models", nargs=-1, metavar="[MODEL ...]")
+@click.option("--not-worse-than", metavar="MODEL", help="The reference.  [default: the baseline]")
+@click.option("--margin", type=click.FloatRange(0, 50), default=2.0, metavar="POINTS", help="What may be lost.")
+@click.option(
+    "--baseline-result",
+    type=_FILE,
+    help="A stored result (leaderboard --format json, run --json, gate --format json) that has the reference, by "
+    "default the model of the same name.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0.0001, 0.5),
+    default=0.025,
+    help="One-sided error: 0.025 is the lower end of a 95% interval, 0.05 that of a 90% one.",
+)
+@click.option("--min-questions", type=click.IntRange(min=2), default=30, help="Refuse on fewer.")
+@click.option(
+    "--allow-missing", type=click.IntRange(min=0), default=0, help="Questions that may be judged for one side only."
+)
+@click.option("--any-sampling", is_flag=True, help="Answers may have been made with different settings.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table")
+@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
+@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@click.option("--soft", is_flag=True, help="Expected outcomes, by the judge's probabilities of its verdicts.")
+@click.option(
+    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
+)
+@click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
+@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
+@click.pass_obj
+def gate(invocation: Invocation, /, **options: Any) -> int:
+    """Is MODEL (none named: every one) not worse than the reference by the margin? For CI.
+
+    Exit code 0: shown not to be worse. 1: worse, or not shown. 2: cannot be told (missing judgments, other questions,
+    prompt, judge or settings, too few questions).
+    """
+    from arena_tui.commands.gate import gate_command
+
+    return gate_command(invocation, **options)
+
+
+@cli.command()
 @click.option("--reviewer", metavar="NAME", help="Whose labels these are.  [default: your user name]")
 @click.pass_obj
 def review(invocation: Invocation, reviewer: str | None) -> int:

@@ -10,14 +10,15 @@ import msgspec
 
 _DECIMALS = 6  # far below any sampling error, and the same bytes on every machine
 _TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+_STEP = "  "
 
 
 def json_text(result: msgspec.Struct) -> str:
-    """A result as indented JSON, numbers rounded to 6 decimals.
+    """A result as indented JSON, numbers rounded to 6 decimals. A list of numbers or single words takes one line.
 
     Characters that a terminal would obey but JSON leaves alone are written as escapes: the same text to any reader.
     """
-    text = msgspec.json.format(msgspec.json.encode(rounded(msgspec.to_builtins(result))), indent=2).decode()
+    text = _indented(rounded(msgspec.to_builtins(result)), "\n")
     return _TERMINAL_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
@@ -28,3 +29,23 @@ def rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
     return [rounded(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _indented(value: Any, newline: str) -> str:
+    """Plain data as JSON; `newline` is a line break with the indentation that `value` stands in."""
+    if isinstance(value, dict) and value:
+        items = (f"{_encoded(str(key))}: {_indented(item, newline + _STEP)}" for key, item in value.items())
+        return "{" + ",".join(newline + _STEP + item for item in items) + newline + "}"
+    if isinstance(value, list) and value:
+        if all(map(_is_short, value)):
+            return "[" + ", ".join(map(_encoded, value)) + "]"
+        return "[" + ",".join(newline + _STEP + _indented(item, newline + _STEP) for item in value) + newline + "]"
+    return _encoded(value)
+
+
+def _is_short(value: Any) -> bool:
+    return " " not in value if isinstance(value, str) else not isinstance(value, dict | list)
+
+
+def _encoded(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -9,6 +9,7 @@ known, so is the true score, and intervals can be checked. Prints one table for 
     coverage of 95 % intervals   clustered, paired, and by rows as arena tools do
     confidence sequences         how many ever miss the truth in 30 to 1,000 questions
     power                        how often the planned number of questions finds the difference
+    gate                         how often a model passes that is worse by just the margin, and one that is as good
     decisions                    on published battles in random order, with the decider that `run --until` uses
 """
 
@@ -27,6 +28,7 @@ from engine.ratings.battles import Battles
 from engine.ratings.compare import compare
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.leaderboard import BenchFacts
+from engine.ratings.non_inferiority import difference
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.power import questions_needed
 from engine.ratings.question_score import Outcome
@@ -37,6 +39,7 @@ UNIVERSE = 20_000
 BASELINE = "baseline"
 WEIGHT = 3
 HORIZON = 1000
+GATE_ALPHA = 0.025
 CLEARLY_APART = 18.0  # points from 50
 
 
@@ -166,6 +169,35 @@ def power_reached(strengths: tuple[float, float], benches: int, seed: int = 3) -
     return {"difference": 100.0 * difference, "questions": questions, "power": float(found.mean())}
 
 
+def gate_errors(strengths: tuple[float, float], questions: int, benches: int, seed: int = 5) -> dict[str, float]:
+    """How often the gate passes the first model, which is worse than the second by just the margin (at most alpha is
+    allowed), and one that is as good as the second, with a margin that the planned number of questions is for."""
+    rng = np.random.default_rng(seed)
+    worse = Universe.of_strengths(strengths, rng)
+    equal = Universe.of_strengths((strengths[1], strengths[1]), rng)
+    margin = float(worse.truth[1] - worse.truth[0])
+    won, total, truth = equal.won, equal.total, equal.truth
+    values = (won - truth * total) / total.mean(axis=0)
+    spread = float((values[:, 0] - values[:, 1]).std())
+    planned_margin = (1.959964 + 0.841621) * spread / np.sqrt(questions) - float(truth[0] - truth[1])
+    return {
+        "margin": 100.0 * margin,
+        "passed though worse": _gate_passes(worse, margin, questions, benches, rng),
+        "planned margin": 100.0 * planned_margin,
+        "power": _gate_passes(equal, planned_margin, questions, benches, rng),
+    }
+
+
+def _gate_passes(universe: Universe, margin: float, questions: int, benches: int, rng: np.random.Generator) -> float:
+    passed = 0
+    all_won, all_total = universe.won, universe.total
+    for _ in range(benches):
+        drawn = rng.integers(0, UNIVERSE, questions)
+        (won, their_won), (total, their_total) = all_won[drawn].T, all_total[drawn].T
+        passed += difference(won, total, (their_won, their_total), GATE_ALPHA).lower > -margin
+    return passed / benches
+
+
 @dataclass(frozen=True)
 class Decisions:
     """How the decider did on one model of published battles."""
@@ -241,6 +273,20 @@ def main() -> None:
     for strengths in ((0.0, 0.3), (0.5, 0.65), (1.2, 0.9)):
         row = power_reached(strengths, options.benches)
         print(f"  {row['difference']:4.1f} points, {row['questions']:4.0f} questions: {row['power']:.1%}")
+
+    print(f"\ngate, {options.benches} benches: a model that is worse by just the margin may pass in {GATE_ALPHA:.1%}")
+    for strengths, questions in (
+        ((-0.3, 0.0), 60),
+        ((-0.15, 0.0), 500),
+        ((1.0, 1.3), 100),
+        ((1.6, 2.0), 300),
+        ((-1.6, -1.2), 100),
+    ):
+        row = gate_errors(strengths, questions, options.benches)
+        print(
+            f"  {questions:4} questions, margin {row['margin']:4.1f}: {row['passed though worse']:.1%} pass;"
+            f" just as good, margin {row['planned margin']:4.1f}: {row['power']:.1%} pass (80 % planned)"
+        )
 
     if options.battles:
         print(f"\ndecided against the baseline on published battles, {options.shuffles} random orders")

@@ -7,6 +7,7 @@
     │   └── BenchLocked        another process is writing to the bench              (exit 2)
     ├── StorageError           a result could not be written (disk full, read-only) (exit 1)
     ├── RatingError            the battles do not determine a rating                (exit 2)
+    ├── GateRefused            two results must not be compared, every reason       (exit 2)
     └── CallFailed             one call to a model server failed for good
 
 `title` says what is wrong and where; `hint` says what to do about it. Neither ever holds a key or a secret.
@@ -73,6 +74,14 @@ class StorageError(ArenaError):
 
 class RatingError(ArenaError):
     """The battles do not determine the ratings that were asked for."""
+
+
+class GateRefused(ArenaError):
+    """A gate that cannot know whether a model is worse; carries every reason."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("the gate cannot tell, so it does not pass:\n  " + "\n  ".join(reasons))
 
 
 class FailureKind(StrEnum):

@@ -8,7 +8,7 @@ the judgment's own word is taken.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -16,9 +16,11 @@ from engine.bench import Bench
 from engine.bench.answers import StoredAnswer
 from engine.bench.digest import inputs_digest
 from engine.bench.judgments import StoredJudgment, is_current
+from engine.config.sampling import settings_digest
 from engine.errors import BenchError
 from engine.ratings.battles import Battles, battles_from_judgments
-from engine.ratings.estimate import Ratings, rate_battles
+from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
+from engine.ratings.evidence import Evidence, Origin, evidence
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater, leaderboard
 from engine.records import Question
 
@@ -30,6 +32,18 @@ class JudgedBench:
     battles: Battles
     facts: BenchFacts
     warnings: Sequence[str]
+    compared: Mapping[str, tuple[Sequence[str], Sequence[str]]] = field(default_factory=dict)
+    """By question, its turns and the baseline's answer, where both are on disk."""
+    settings: Mapping[str, Mapping[str, Sequence[str | None]]] = field(default_factory=dict)
+    """By model and judge, the digests of the settings that the judgments were made with."""
+
+    sampling: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    """By model, the digests of what its answers were made with, its name aside."""
+
+    def evidence(self, options: RatingOptions) -> Evidence:
+        """What the ratings rest on, question by question. Raises RatingError where the baseline takes no part."""
+        texts = {question: inputs_digest(*texts, ()) for question, texts in self.compared.items()}
+        return evidence(self.battles, options, Origin(texts, self.settings, self.sampling))
 
 
 def judged_bench(bench: Bench, judges: Sequence[str], baseline: str, *, with_itself: bool = False) -> JudgedBench:
@@ -50,6 +64,7 @@ def judged_bench(bench: Bench, judges: Sequence[str], baseline: str, *, with_its
         return answers[model]
 
     verdicts: dict[tuple[str, str], list[StoredJudgment]] = {}
+    settings: dict[str, dict[str, Sequence[str | None]]] = {}
     for judge in judges:
         judged_models = bench.judged_models(judge)
         if not judged_models:
@@ -68,6 +83,8 @@ def judged_bench(bench: Bench, judges: Sequence[str], baseline: str, *, with_its
                     verdicts.setdefault((judge, model), []).append(judgment)
                 else:
                     outdated += 1
+            if counted := verdicts.get((judge, model)):
+                settings.setdefault(model, {})[judge] = sorted({each.settings for each in counted}, key=str)
             if outdated:
                 warnings.append(
                     f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or "
@@ -88,7 +105,27 @@ def judged_bench(bench: Bench, judges: Sequence[str], baseline: str, *, with_its
             for model, loaded in answers.items()
         },
     )
-    return JudgedBench(battles_from_judgments(verdicts, baseline), facts, warnings)
+    compared = {
+        question_id: (questions[question_id].turns, answer.turns)
+        for question_id, answer in answers.get(baseline, {}).items()
+        if question_id in questions
+    }
+    made_with = sampling_digests(bench.settings())
+    sampling = {
+        model: sorted({made_with.get(answer.settings or "") for answer in answers[model].values()}, key=str)
+        for model in settings
+        if answers.get(model)
+    }
+    battles = battles_from_judgments(verdicts, baseline)
+    return JudgedBench(battles, facts, warnings, compared, settings, sampling)
+
+
+def sampling_digests(known: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """Digests of settings without the name of the model that has them, by the digests of the whole."""
+    return {
+        digest: settings_digest({key: value for key, value in settings.items() if key != "model"})
+        for digest, settings in known.items()
+    }
 
 
 def rate(judged: JudgedBench, options: LeaderboardOptions, rater: Rater = rate_battles) -> tuple[Leaderboard, Ratings]:

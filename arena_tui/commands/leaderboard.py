@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from arena_tui import console
 from arena_tui.invocation import Invocation
@@ -44,8 +45,13 @@ def leaderboard_command(
     if save_bootstrap is not None:
         rounds = battles_file.save_bootstrap(save_bootstrap, ratings.models, ratings.resampled)
         console.say(f"{rounds} bootstrap rounds saved in {save_bootstrap}")
-    show(board, form)
+    show(with_evidence(board, source.judged, options) if form == "json" else board, form)
     return console.DONE
+
+
+def with_evidence(board: Leaderboard, judged: JudgedBench, options: LeaderboardOptions) -> Leaderboard:
+    """The leaderboard with what it rests on, question by question, so that a later gate can be held against it."""
+    return msgspec.structs.replace(board, evidence=judged.evidence(options))
 
 
 def show(board: Leaderboard, form: LeaderboardFormat) -> None:

@@ -15,6 +15,7 @@ from engine.ratings.bradley_terry import elo
 from engine.ratings.cautions import FEW_QUESTIONS, cautions, listed
 from engine.ratings.counts import Coverage, average_tokens, coverage
 from engine.ratings.estimate import CiKind, RatingOptions, Ratings, rate_battles
+from engine.ratings.evidence import Evidence
 from engine.ratings.full_stats import ModelStats, model_stats
 from engine.ratings.soft import SoftReport, relative_width, soft_report
 from engine.ratings.stop_report import StopReport
@@ -114,6 +115,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     groups: list[GroupBoard] | UnsetType = UNSET
     style: StyleReport | UnsetType = UNSET
     until: StopReport | UnsetType = UNSET
+    evidence: Evidence | UnsetType = UNSET
     soft: SoftReport | UnsetType = UNSET
 
 

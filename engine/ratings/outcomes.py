@@ -55,7 +55,7 @@ def outcome_table(battles: Battles, baseline: str, weight: float, *, soft: bool 
     swap = (kept.model_b == anchor) | ((kept.model_a != anchor) & (kept.model_a > kept.model_b))
     opponent = np.where(swap, kept.model_b, kept.model_a)
     model = np.where(swap, kept.model_a, kept.model_b)
-    won_by_b, weights = expected_outcomes(kept, weight) if soft else _by_label(kept, weight)
+    won_by_b, weights = expected_outcomes(kept, weight) if soft else outcomes_by_label(kept, weight)
     won = np.where(swap, weights - won_by_b, won_by_b)
 
     model_count = len(battles.models)
@@ -73,6 +73,7 @@ def outcome_table(battles: Battles, baseline: str, weight: float, *, soft: bool 
     )
 
 
-def _by_label(battles: Battles, weight: float) -> tuple[FloatArray, FloatArray]:
+def outcomes_by_label(battles: Battles, weight: float) -> tuple[FloatArray, FloatArray]:
+    """Weighted points that model_b won (NaN without a verdict) and the weight that was played for, both [N]."""
     weights = battles.weights(weight)
     return weights * battles.points, weights

@@ -7,12 +7,13 @@ from statistics import NormalDist
 Z = NormalDist().inv_cdf(0.975)
 
 
-def student_quantile(freedom: int) -> float:
-    """The 97.5 % point of Student's t, by the expansion of Cornish and Fisher; within 0.2 % from 5 degrees on."""
+def student_quantile(freedom: int, probability: float = 0.975) -> float:
+    """A quantile of Student's t by the expansion of Cornish and Fisher; 97.5 % within 0.2 % from 5 degrees on."""
+    z = Z if probability == 0.975 else NormalDist().inv_cdf(probability)
     terms = (
-        Z,
-        (Z**3 + Z) / 4,
-        (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96,
-        (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384,
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
     )
     return float(sum(term / freedom**power for power, term in enumerate(terms)))

@@ -1,0 +1,93 @@
+"""`arena-tui gate`: an exit code for CI, by whether models are not worse than a reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from arena_tui import console
+from arena_tui.gate_output import GateFormat, format_gate
+from arena_tui.invocation import Invocation
+from arena_tui.source import Source, open_source
+from engine.bench import Bench
+from engine.bench.settings import describe_difference
+from engine.errors import UsageProblem
+from engine.ratings.estimate import RatingOptions
+from engine.ratings.gate import GateOptions, gate
+from engine.ratings.gate_sides import Describe, Result
+from engine.results import sampling_digests
+
+
+def gate_command(
+    invocation: Invocation,
+    *,
+    models: tuple[str, ...],
+    not_worse_than: str | None,
+    baseline_result: Path | None,
+    form: GateFormat,
+    judges: tuple[str, ...],
+    baseline: str | None,
+    battles: Path | None,
+    soft: bool,
+    weight: int | None,
+    first_game_only: bool,
+    **limits: float | bool,
+) -> int:
+    """Check and print. Returns the exit code: 0 passed, 1 failed."""
+    stored = _stored(baseline_result) if baseline_result is not None else None
+    source = open_source(invocation, battles, judges, baseline)
+    rating = RatingOptions(
+        baseline=source.baseline, weight=weight or source.weight, soft=soft, first_game_only=first_game_only
+    )
+    report = gate(
+        _result(source, rating),
+        models,
+        not_worse_than,
+        msgspec.convert(limits, GateOptions),
+        stored,
+        _describer(source.bench) if source.bench else (lambda _old, _new: ""),
+    )
+    report = msgspec.structs.replace(report, warnings=[*source.judged.warnings, *report.warnings])
+    if form != "json":
+        for warning in report.warnings:
+            console.say(f"warning: {warning}")
+    click.echo(format_gate(report, form, ascii_only=not console.stdout_has_unicode()), nl=False)
+    return console.DONE if report.passed else console.FAILED
+
+
+def _result(source: Source, rating: RatingOptions) -> Result:
+    return Result(
+        bench=source.judged.facts.name,
+        judges=list(source.judged.facts.judges),
+        baseline=source.baseline,
+        weight=rating.weight,
+        evidence=source.judged.evidence(rating),
+        first_game_only=rating.first_game_only,
+    )
+
+
+def _stored(path: Path) -> Result:
+    """The result in a file. Raises UsageProblem where there is none that can be compared with."""
+    hint = "store one with: arena-tui leaderboard --format json, run --json, or gate --format json"
+    try:
+        result = msgspec.json.decode(path.read_bytes(), type=Result)
+    except OSError as error:
+        raise UsageProblem(f"{path}: cannot be read ({error.strerror})", hint) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"{path}: not a stored result with its evidence ({error})", hint) from None
+    if problem := result.evidence.problem():
+        raise UsageProblem(f"{path}: its evidence is damaged: {problem}", hint)
+    return result
+
+
+def _describer(bench: Bench) -> Describe:
+    """Tells settings apart in words, by what the bench knows of their digests."""
+    settings = bench.settings()
+    known = settings | {short: settings[digest] for digest, short in sampling_digests(settings).items()}
+
+    def describe(old: str, new: str) -> str:
+        return describe_difference(known[old], known[new]) if old in known and new in known else ""
+
+    return describe
