@@ -101,6 +101,7 @@ class ModelClient:
             parallel=parallel,
             rate=rate,
             patience=patience,
+            name_of=lambda target: target.address,
         )
         self._session = session
         self._emit = emit
@@ -148,13 +149,14 @@ class ModelClient:
     async def complete(self, body: dict[str, Any], task: TaskKey | None = None, prefix: str = "") -> Completion:
         """The reply to one chat request (a JSON body of `chat/completions`, not streamed), made for `task`.
 
+        Calls with the same `prefix`, whose prompts begin alike, go to the same endpoint as far as it can take them.
         Raises CallFailed when it failed for good, and PoolClosed after `close`.
         """
         payload = _encode(body)
         tried = charged = 0
         resent = False
         while True:
-            lane = await self._slot(tried)
+            lane = await self._slot(tried, prefix)
             trial = lane.health.set_aside
             tried += 1
             try:
@@ -179,9 +181,9 @@ class ModelClient:
             if pause:
                 await self._pool.pause(pause)
 
-    async def _slot(self, tried: int) -> Lane[_Target]:
+    async def _slot(self, tried: int, prefix: str) -> Lane[_Target]:
         try:
-            return await self._pool.acquire()
+            return await self._pool.acquire(prefix)
         except CallFailed as refusal:  # no endpoint is left
             refusal.attempts = tried
             raise

@@ -83,6 +83,11 @@ class Health:
         """Whether it is set aside and a trial has failed since: no mere hiccup."""
         return self.set_aside and self._rests > 1
 
+    @property
+    def works(self) -> bool:
+        """Whether calls that belong there should go there."""
+        return self.given_up is None and not self.set_aside
+
     def failing_for(self, now: float) -> float:
         """Seconds since the first of the latest failures in a row; 0 if there is none."""
         return max(0.0, now - self._failing_since)

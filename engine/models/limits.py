@@ -1,5 +1,7 @@
 """Who may call which endpoint when: slots that are handed out in the order of asking, to the least busy endpoint.
 
+Calls that say with what their prompts begin go to the endpoint that knows it (see `affinity`).
+
 A slot is held while a request is out, never while a failed call backs off.
 """
 
@@ -7,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from engine.errors import CallFailed
+from engine.models.affinity import Homes, WaitingLines
 from engine.models.health import Health, Patience
 from engine.models.start_rate import StartRate
 
 PlaceT = TypeVar("PlaceT")
+COMING = 0.02  # seconds in which calls that are begun together come in: so long none is sent away from its home
 
 
 class PoolClosed(Exception):
@@ -49,13 +52,16 @@ class EndpointPool(Generic[PlaceT]):
         parallel: int,
         rate: float | None = None,
         patience: Patience | None = None,
+        name_of: Callable[[PlaceT], str] = str,
     ) -> None:
         self.lanes = tuple(Lane(place, parallel, rate, patience or Patience()) for place in places)
         self.closed = False
         self._loop = asyncio.get_running_loop()
-        self._waiters: deque[asyncio.Future[Lane[PlaceT]]] = deque()
+        self._homes = Homes(self.lanes, lambda lane: name_of(lane.place))
+        self._waiters = WaitingLines(self.lanes)
         self._pauses: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._coming: asyncio.TimerHandle | None = None
 
     @property
     def in_flight(self) -> int:
@@ -91,16 +97,20 @@ class EndpointPool(Generic[PlaceT]):
         finally:
             self.release(lane)
 
-    async def acquire(self) -> Lane[PlaceT]:
-        """Wait for a slot, which `release` must give back.
+    async def acquire(self, prefix: str = "") -> Lane[PlaceT]:
+        """Wait for a slot, which `release` must give back; at the home of `prefix` unless another would be idle.
 
         Raises PoolClosed once the pool is closed, and the CallFailed of the last endpoint when all were given up.
         """
         if self.closed:
             raise PoolClosed
-        lane = None if self._waiters else self._least_busy()
+        home = self._home(prefix) if prefix and len(self.lanes) > 1 else None
+        if home is None:
+            lane = None if self._waiters else self._least_busy()
+        else:
+            lane = home if self._has_room(home) and not self._waiters.has_own(home) else None
         if lane is None:
-            lane = await self._wait()
+            lane = await self._wait(home)
         else:
             self._take(lane)
         try:
@@ -154,15 +164,18 @@ class EndpointPool(Generic[PlaceT]):
         self._waiters.clear()
         for lane in self.lanes:
             lane.start_rate.interrupt()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._coming):
+            if timer is not None:
+                timer.cancel()
 
-    async def _wait(self) -> Lane[PlaceT]:
+    async def _wait(self, home: Lane[PlaceT] | None) -> Lane[PlaceT]:
         if not self.is_alive:
             raise self._refusal()
-        waiter: asyncio.Future[Lane[PlaceT]] = self._loop.create_future()
-        self._waiters.append(waiter)
-        self._hand_out()
+        waiter = self._waiters.join(home)
+        if home is None:
+            self._hand_out()
+        elif self._coming is None:
+            self._coming = self._loop.call_later(COMING, self._all_came)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -170,31 +183,43 @@ class EndpointPool(Generic[PlaceT]):
                 self.release(waiter.result())
             raise
 
+    def _all_came(self) -> None:
+        self._coming = None
+        self._hand_out()
+
     def _hand_out(self) -> None:
         """Give every free slot to the next in line; when none is free but one will be by time alone, come back then."""
         while self._waiters:
-            if self._waiters[0].done():
-                self._waiters.popleft()  # cancelled meanwhile
-                continue
             lane = self._least_busy()
             if lane is None:
                 self._come_back()
                 return
+            waiter = self._waiters.next_for(lane)
+            if waiter is None:
+                return
             self._take(lane)
-            self._waiters.popleft().set_result(lane)
+            waiter.set_result(lane)
 
     def _take(self, lane: Lane[PlaceT]) -> None:
         lane.in_flight += 1
         if lane.health.set_aside:
             lane.health.began(self._loop.time())
 
+    def _home(self, prefix: str) -> Lane[PlaceT] | None:
+        """Where calls with this prefix belong, of the endpoints that work."""
+        return next((lane for lane in self._homes.ranking(prefix) if lane.health.works), None)
+
+    def _has_room(self, lane: Lane[PlaceT]) -> bool:
+        return lane.in_flight < lane.health.allowance(self._loop.time())
+
     def _least_busy(self) -> Lane[PlaceT] | None:
+        """The endpoint with room that has the fewest calls out; first of those for which calls of their own wait."""
         now = self._loop.time()
-        best: Lane[PlaceT] | None = None
-        for lane in self.lanes:
-            if lane.in_flight < lane.health.allowance(now) and (best is None or lane.in_flight < best.in_flight):
-                best = lane
-        return best
+        free = [lane for lane in self.lanes if lane.in_flight < lane.health.allowance(now)]
+        if len(free) > 1:
+            free = [lane for lane in free if self._waiters.has_own(lane)] or free
+            return min(free, key=_calls_out)
+        return free[0] if free else None
 
     def _come_back(self) -> None:
         now = self._loop.time()
@@ -212,6 +237,10 @@ class EndpointPool(Generic[PlaceT]):
     def _refusal(self) -> CallFailed:
         why = next(lane.health.given_up for lane in reversed(self.lanes) if lane.health.given_up is not None)
         return CallFailed(why.kind, why.title, endpoint=why.endpoint, status=why.status, attempts=0, hint=why.hint)
+
+
+def _calls_out(lane: Lane[Any]) -> int:
+    return lane.in_flight
 
 
 def _settle(pause: asyncio.Future[None]) -> None:
