@@ -48,7 +48,7 @@ def _open_ui(context: click.Context, first_mode: str) -> int:
     from arena_tui.commands.ui import has_terminal, ui_command
 
     if context.obj.no_ui or not has_terminal():
-        return context.invoke(run, models=()) or 0
+        return context.invoke(run, models=(), baseline=()) or 0
     return ui_command(context.obj, first_mode)
 
 
@@ -78,6 +78,9 @@ def _points(_context: click.Context, _option: click.Parameter, value: str) -> tu
 
 @cli.command()
 @click.option("--models", callback=_names, metavar="A,B", help="Only these models (the baseline takes part anyway).")
+@click.option(
+    "--baseline", callback=_names, metavar="B[,B2]", help="Whom the models are compared with, in place of the config's."
+)
 @click.option("--stage", type=click.Choice(["all", "answers", "judgments"]), default="all")
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of the seeded order."
@@ -103,7 +106,12 @@ def run(invocation: Invocation, /, **options: Any) -> int:
     "--format", "form", type=click.Choice(["table", "json", "csv", "markdown", "arena-hard"]), default="table"
 )
 @click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
-@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@click.option(
+    "--baseline",
+    callback=_names,
+    metavar="B[,B2]",
+    help="The model at 50.0; of several the first, and games against any of them count.  [default: the config's]",
+)
 @click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
 @click.option("--seed", type=int, default=42, help="Of the bootstrap.")
 @click.option(
@@ -141,7 +149,12 @@ def leaderboard(invocation: Invocation, /, **options: Any) -> int:
 @click.argument("models", nargs=-1, metavar="[A B ...]")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 @click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
-@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@click.option(
+    "--baseline",
+    callback=_names,
+    metavar="B[,B2]",
+    help="The model at 50.0; of several the first, and games against any of them count.  [default: the config's]",
+)
 @click.option("--direct", is_flag=True, help="Also games that were judged between the named models themselves.")
 @click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
 @click.option("--seed", type=click.IntRange(min=0), default=42, help="Of the bootstrap.")
@@ -165,7 +178,12 @@ def compare(invocation: Invocation, /, **options: Any) -> int:
 @click.option("--power", type=click.FloatRange(0.5, 1, max_open=True), default=0.8, help="How surely to find them.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 @click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
-@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@click.option(
+    "--baseline",
+    callback=_names,
+    metavar="B[,B2]",
+    help="The model at 50.0; of several the first, and games against any of them count.  [default: the config's]",
+)
 @click.option(
     "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
 )

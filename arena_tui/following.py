@@ -30,6 +30,7 @@ class _Judged(msgspec.Struct):
     """As much of a judgment as a state counts."""
 
     question_id: str
+    baseline: Any = None
     games: tuple[_Label | None, ...] = ()
 
 
@@ -69,7 +70,7 @@ class Follower:
                 saved = [_answer_saved(key, line) for line in self._new_lines(path)]
             else:
                 path = self._bench.paths.judgments(key.judge, key.model)
-                saved = [_judgment_saved(key, line) for line in self._new_lines(path)]
+                saved = [_judgment_saved(key, tasks, line) for line in self._new_lines(path)]
             if saved:
                 events += self._of_stage(plan, key.stage, saved)
         for line in self._new_lines(self._bench.paths.errors):
@@ -116,11 +117,14 @@ def _answer_saved(task: TaskKey, line: bytes) -> Event:
     return RecordSaved(task, record.question_id, truncated=record.finish_reason == "length")
 
 
-def _judgment_saved(task: TaskKey, line: bytes) -> Event:
+def _judgment_saved(task: TaskKey, tasks: Collection[TaskKey], line: bytes) -> Event:
+    """A new line in the file of `task`; with several baselines it may be of another one of `tasks`."""
     try:
         record = msgspec.json.decode(line, type=_Judged)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return RecordSaved(task, "")
+    own = TaskKey(task.stage, task.model, task.judge, record.baseline if isinstance(record.baseline, str) else "")
+    task = own if own in tasks else msgspec.structs.replace(own, baseline="")
     scores = (game.score if game else None for game in record.games)
     labels = tuple(normalise_label(score) if isinstance(score, str) else None for score in scores)
     return RecordSaved(task, record.question_id, labels=labels)
@@ -131,6 +135,6 @@ def _failed(tasks: Collection[TaskKey], line: bytes) -> Iterator[Event]:
         failure = msgspec.json.decode(line, type=Failure)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return
-    task = TaskKey(failure.stage, failure.model, failure.judge or "")
+    task = TaskKey(failure.stage, failure.model, failure.judge or "", failure.baseline or "")
     if task in tasks:
         yield RecordFailed(task, failure.question_id, failure.kind, failure.message)

@@ -16,17 +16,17 @@ KEPT = 4  # combinations of judges and baseline
 
 
 class JudgedCache:
-    """Holds what was read of one bench, by the judges and the baseline that were asked for."""
+    """Holds what was read of one bench, by the judges and the baselines that were asked for."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[tuple[str, ...], str], tuple[_Stamp, JudgedBench]] = {}
+        self._held: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[_Stamp, JudgedBench]] = {}
         self._reading = asyncio.Lock()  # screens that ask at once share one reading
 
-    async def load(self, bench: Bench, judges: Sequence[str], baseline: str) -> JudgedBench:
-        """The current judgments of `judges` against `baseline`. Raises BenchError if there is none."""
+    async def load(self, bench: Bench, judges: Sequence[str], baselines: Sequence[str]) -> JudgedBench:
+        """The current judgments of `judges` against `baselines`. Raises BenchError if there is none."""
         from engine.results import judged_bench
 
-        asked = tuple(judges), baseline
+        asked = tuple(judges), tuple(baselines)
         async with self._reading:
             stamp = await asyncio.to_thread(_stamp, bench)
             held = self._held.pop(asked, None)

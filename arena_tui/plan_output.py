@@ -29,7 +29,7 @@ def format_plan(found: Survey) -> str:
 def _row(task: TaskPlan) -> tuple[str, ...]:
     return (
         task.task.stage,
-        printable(task.task.model),
+        printable(task.task.model) + (f" vs {printable(task.task.baseline)}" if task.task.baseline else ""),
         printable(task.task.judge) or "-",
         str(task.total),
         str(task.cached),

@@ -126,7 +126,7 @@ def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
     bar_width = max(10, width - 72)
     rows = [(key, task) for key, task in state.tasks.items() if key.stage in state.stages]
     for key, task in rows[:20]:
-        name = printable(key.model)
+        name = printable(key.model) + (f" vs {printable(key.baseline)}" if key.baseline else "")
         table.add_row(
             Text(name, overflow="ellipsis", no_wrap=True),
             ProgressBar(total=max(1, task.expected), completed=task.cached + task.done + task.failed, width=bar_width),

@@ -235,10 +235,10 @@ class ArenaSession:
 
     # -- results
 
-    async def judged(self, judges: Sequence[str] | None = None, baseline: str | None = None) -> JudgedBench:
-        """The current judgments of `judges` against `baseline`, by default the config's; see `JudgedCache.load`."""
+    async def judged(self, judges: Sequence[str] | None = None, baselines: Sequence[str] = ()) -> JudgedBench:
+        """The current judgments of `judges` against `baselines`, by default the config's; see `JudgedCache.load`."""
         return await self._judged.load(
-            self.bench, judges or self.config.judge.model, baseline or self.config.judge.baseline
+            self.bench, judges or self.config.judge.model, baselines or self.config.judge.baselines
         )
 
     @property

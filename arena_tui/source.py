@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from engine.bench import Bench, battles_file
 from engine.errors import UsageProblem
@@ -27,29 +29,38 @@ class Source:
     bench: Bench | None = None
 
 
-def open_source(invocation: Invocation, battles: Path | None, judges: tuple[str, ...], baseline: str | None) -> Source:
-    """The battles of the file, if one is named, else the judgments of the config's bench by `judges` (none named: the
-    config's). Raises ArenaError where there is nothing to rate."""
-    return _published(invocation, battles, baseline) if battles else _own(invocation, judges, baseline)
+def open_source(
+    invocation: Invocation, battles: Path | None, judges: tuple[str, ...], baselines: tuple[str, ...]
+) -> Source:
+    """The battles of the file, if one is named, else the judgments of the config's bench by `judges`.
+
+    Of several baselines the first anchors the scores, and games against any of them count. Where nothing is named it is
+    the config's. Raises ArenaError where there is nothing to rate.
+    """
+    return _published(invocation, battles, baselines) if battles else _own(invocation, judges, baselines)
 
 
-def _own(invocation: Invocation, judges: tuple[str, ...], baseline: str | None) -> Source:
+def _own(invocation: Invocation, judges: tuple[str, ...], baselines: tuple[str, ...]) -> Source:
     config = invocation.config(keys=False)
-    baseline = baseline or config.judge.baseline
+    names = baselines or tuple(config.judge.baselines)
     bench = Bench.open(config.data, config.bench)
-    return Source(judged_bench(bench, judges or tuple(config.judge.model), baseline), baseline, STRONG, bench)
+    return Source(judged_bench(bench, judges or tuple(config.judge.model), names), names[0], STRONG, bench)
 
 
-def _published(invocation: Invocation, path: Path, baseline: str | None) -> Source:
+def _published(invocation: Invocation, path: Path, baselines: tuple[str, ...]) -> Source:
     """The bench of the config lends its questions and answer lengths, if it is the same one."""
     loaded = battles_file.load_battles(path)
-    named = baseline or common_opponent(loaded.battles)
+    battles = loaded.battles
+    named = baselines[0] if baselines else common_opponent(battles)
     if named is None:
         raise UsageProblem(f"{path}: no model takes part in every battle", "name the baseline with --baseline")
+    if len(baselines) > 1:
+        battles = battles.where(battles.with_any_of(baselines))
     facts = BenchFacts(name=path.stem)
     if invocation.config_path or DEFAULT_CONFIG.exists():
-        facts = _facts_of_bench(invocation, loaded.battles.questions, loaded.battles.models) or facts
-    judged = JudgedBench(loaded.battles, facts, [str(problem) for problem in loaded.problems])
+        facts = _facts_of_bench(invocation, battles.questions, battles.models) or facts
+    facts = msgspec.structs.replace(facts, baselines=baselines)
+    judged = JudgedBench(battles, facts, [str(problem) for problem in loaded.problems])
     return Source(judged, named, loaded.weight or STRONG)
 
 

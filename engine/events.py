@@ -17,11 +17,15 @@ Verdict: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"
 
 
 class TaskKey(msgspec.Struct, frozen=True, order=True):
-    """One row of a run: a stage of one model, and for judgments the judge."""
+    """One row of a run: a stage of one model, and for judgments the judge.
+
+    `baseline` is whom the model is compared with, where that is not the first or only baseline of the config.
+    """
 
     stage: Stage
     model: str
     judge: str = ""
+    baseline: str = ""
 
 
 class TaskPlanned(msgspec.Struct, frozen=True):

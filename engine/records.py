@@ -180,3 +180,4 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     choice: int | None = None
     status: int | None = None
     endpoint: str | None = None
+    baseline: str | None = None  # where it was not the first or only one

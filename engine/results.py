@@ -3,31 +3,38 @@
 A judgment counts only if it is of today's texts: its question is in the set, its baseline is the one asked for, and
 neither question nor answers have changed since. Where an answer is not on disk there is nothing to compare with, and
 the judgment's own word is taken.
+
+With several baselines their games are pooled, and the first of them anchors the scores. Two baselines are compared with
+each other once: by what there is of the later one against the earlier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import msgspec
 
 from engine.bench import Bench
 from engine.bench.answers import StoredAnswer
 from engine.bench.digest import inputs_digest
-from engine.bench.judgments import StoredJudgment, is_current
+from engine.bench.judgments import StoredJudgment, against, is_current
 from engine.config.sampling import settings_digest
 from engine.errors import BenchError
-from engine.ratings.battles import Battles, battles_from_judgments
+from engine.ratings.battles import Battles, battles_from_judgments, pooled
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.evidence import Evidence, Origin, evidence
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater, leaderboard
 from engine.records import Question
 
+Verdicts: TypeAlias = dict[tuple[str, str], list[StoredJudgment]]
+"""Judgments against one baseline, by judge and model."""
+
 
 @dataclass(frozen=True)
 class JudgedBench:
-    """The current judgments of a bench by some judges against one baseline, and what a leaderboard says beside them."""
+    """The current judgments of a bench by some judges, and what a leaderboard says beside them."""
 
     battles: Battles
     facts: BenchFacts
@@ -46,78 +53,53 @@ class JudgedBench:
         return evidence(self.battles, options, Origin(texts, self.settings, self.sampling))
 
 
-def judged_bench(bench: Bench, judges: Sequence[str], baseline: str, *, with_itself: bool = False) -> JudgedBench:
-    """Read what `judges` said of every model but the baseline; of the baseline against itself too, `with_itself`.
+def judged_bench(
+    bench: Bench, judges: Sequence[str], baselines: str | Sequence[str], *, with_itself: bool = False
+) -> JudgedBench:
+    """Read what `judges` said of every model against the baseline (or each of several, the anchor first).
 
-    Raises BenchError if there is no current judgment.
+    With `with_itself`, of the anchor against itself too. Raises BenchError if there is no current judgment.
     """
-    found = bench.questions()
-    questions = {question.id: question for question in found.items}
-    warnings = [str(problem) for problem in found.problems]
-    answers: dict[str, Mapping[str, StoredAnswer]] = {}
-
-    def answers_of(model: str) -> Mapping[str, StoredAnswer]:
-        if model not in answers:
-            loaded = bench.answers(model)
-            warnings.extend(str(problem) for problem in loaded.problems)
-            answers[model] = loaded.items
-        return answers[model]
-
-    verdicts: dict[tuple[str, str], list[StoredJudgment]] = {}
-    settings: dict[str, dict[str, Sequence[str | None]]] = {}
+    names = (baselines,) if isinstance(baselines, str) else tuple(baselines)
+    reader = _Reader(bench, names, with_itself)
+    verdicts: dict[str, Verdicts] = {baseline: {} for baseline in names}
     for judge in judges:
         judged_models = bench.judged_models(judge)
         if not judged_models:
-            warnings.append(f"there is no judgment by {judge} in this bench; it has no part in the numbers")
+            reader.warnings.append(f"there is no judgment by {judge} in this bench; it has no part in the numbers")
         for model in judged_models:
-            if model == baseline and not with_itself:
-                continue
-            stored = bench.judgments(judge, model, baseline=baseline)
-            warnings.extend(str(problem) for problem in stored.problems)
-            outdated = 0
-            for judgment in stored.items.values():
-                question = questions.get(judgment.question_id)
-                theirs = answers_of(baseline).get(judgment.question_id)
-                ours = answers_of(model).get(judgment.question_id)
-                if is_counted(judgment, baseline, question, theirs, ours):
-                    verdicts.setdefault((judge, model), []).append(judgment)
-                else:
-                    outdated += 1
-            if counted := verdicts.get((judge, model)):
-                settings.setdefault(model, {})[judge] = sorted({each.settings for each in counted}, key=str)
-            if outdated:
-                warnings.append(
-                    f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or "
-                    "a question or answer that changed since or was taken out); they are not counted, and a run makes "
-                    "again what is still asked for"
-                )
-    if not verdicts:
+            for baseline, judgments in reader.current(judge, model).items():
+                verdicts[baseline][judge, model] = judgments
+    _drop_second_meetings(verdicts)
+    if not any(judgments for each in verdicts.values() for judgments in each.values()):
         raise BenchError(
-            f"{bench.paths.root}: there is no judgment by {' or '.join(judges)} against {baseline}",
+            f"{bench.paths.root}: there is no judgment by {' or '.join(judges)} against {' or '.join(names)}",
             _where_there_are(bench),
         )
     facts = BenchFacts(
         name=bench.paths.name,
         judges=tuple(judges),
-        questions=tuple(found.items),
+        baselines=names,
+        questions=tuple(reader.questions.values()),
         token_lengths={
             model: {question_id: answer.token_len for question_id, answer in loaded.items()}
-            for model, loaded in answers.items()
+            for model, loaded in reader.answers.items()
         },
     )
-    compared = {
-        question_id: (questions[question_id].turns, answer.turns)
-        for question_id, answer in answers.get(baseline, {}).items()
-        if question_id in questions
-    }
-    made_with = sampling_digests(bench.settings())
-    sampling = {
-        model: sorted({made_with.get(answer.settings or "") for answer in answers[model].values()}, key=str)
-        for model in settings
-        if answers.get(model)
-    }
-    battles = battles_from_judgments(verdicts, baseline)
-    return JudgedBench(battles, facts, warnings, compared, settings, sampling)
+    battles = pooled([battles_from_judgments(each, baseline) for baseline, each in verdicts.items()])
+    settings = _settings_of(verdicts[names[0]])
+    return JudgedBench(
+        battles, facts, reader.warnings, reader.compared_with(names[0]), settings, reader.sampling_of(settings)
+    )
+
+
+def _settings_of(verdicts: Verdicts) -> dict[str, dict[str, Sequence[str | None]]]:
+    """By model and judge, the digests of the settings that the judgments were made with."""
+    settings: dict[str, dict[str, Sequence[str | None]]] = {}
+    for (judge, model), judgments in verdicts.items():
+        if judgments:
+            settings.setdefault(model, {})[judge] = sorted({each.settings for each in judgments}, key=str)
+    return settings
 
 
 def sampling_digests(known: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
@@ -126,6 +108,92 @@ def sampling_digests(known: Mapping[str, Mapping[str, object]]) -> dict[str, str
         digest: settings_digest({key: value for key, value in settings.items() if key != "model"})
         for digest, settings in known.items()
     }
+
+
+class _Reader:
+    """Reads each file of a bench once, and collects what was wrong with them."""
+
+    def __init__(self, bench: Bench, baselines: Sequence[str], with_itself: bool) -> None:
+        found = bench.questions()
+        self.questions = {question.id: question for question in found.items}
+        self.answers: dict[str, Mapping[str, StoredAnswer]] = {}
+        self.warnings = [str(problem) for problem in found.problems]
+        self._bench = bench
+        self._baselines = baselines
+        self._with_itself = with_itself
+
+    def current(self, judge: str, model: str) -> dict[str, list[StoredJudgment]]:
+        """By baseline, the judgments of `model` by `judge` that are of today's texts."""
+        stored = self._bench.all_judgments(judge, model)
+        self.warnings.extend(str(problem) for problem in stored.problems)
+        found: dict[str, list[StoredJudgment]] = {}
+        outdated = 0
+        for baseline in self._baselines:
+            is_anchor = baseline == self._baselines[0]
+            if model == baseline and not (self._with_itself and is_anchor):
+                continue
+            found[baseline] = []
+            for judgment in against(stored.items, baseline).values():
+                if self._counts(judgment, model, baseline):
+                    found[baseline].append(judgment)
+                elif len(self._baselines) == 1 or judgment.baseline is not None:
+                    outdated += 1  # where there are several, one that names none may well be of another baseline
+        if outdated:
+            self.warnings.append(
+                f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or "
+                "a question or answer that changed since or was taken out); they are not counted, and a run makes "
+                "again what is still asked for"
+            )
+        return found
+
+    def compared_with(self, baseline: str) -> dict[str, tuple[Sequence[str], Sequence[str]]]:
+        """By question, its turns and the baseline's answer, where both are on disk."""
+        return {
+            question_id: (self.questions[question_id].turns, answer.turns)
+            for question_id, answer in self._answers_of(baseline).items()
+            if question_id in self.questions
+        }
+
+    def sampling_of(self, models: Iterable[str]) -> dict[str, Sequence[str | None]]:
+        """By model, the digests of what its answers were made with, its name aside."""
+        made_with = sampling_digests(self._bench.settings())
+        return {
+            model: sorted({made_with.get(answer.settings or "") for answer in answers.values()}, key=str)
+            for model in models
+            if (answers := self._answers_of(model))
+        }
+
+    def _counts(self, judgment: StoredJudgment, model: str, baseline: str) -> bool:
+        if judgment.baseline is None and baseline != self._baselines[0] and not self._answers_of(baseline):
+            return False  # it does not say whom it is against, and there is no text to tell
+        return is_counted(
+            judgment,
+            baseline,
+            self.questions.get(judgment.question_id),
+            self._answers_of(baseline).get(judgment.question_id),
+            self._answers_of(model).get(judgment.question_id),
+        )
+
+    def _answers_of(self, model: str) -> Mapping[str, StoredAnswer]:
+        if model not in self.answers:
+            loaded = self._bench.answers(model)
+            self.warnings.extend(str(problem) for problem in loaded.problems)
+            self.answers[model] = loaded.items
+        return self.answers[model]
+
+
+def _drop_second_meetings(verdicts: Mapping[str, Verdicts]) -> None:
+    """Leave one comparison of each two baselines by a judge on a question: the later one's against the earlier.
+
+    The other way round it is the same two games.
+    """
+    names = list(verdicts)
+    for at, later in enumerate(names):
+        for earlier in names[:at]:
+            for (judge, model), judgments in verdicts[later].items():
+                if model == earlier:
+                    met = {judgment.question_id for judgment in verdicts[earlier].get((judge, later), ())}
+                    judgments[:] = [judgment for judgment in judgments if judgment.question_id not in met]
 
 
 def rate(judged: JudgedBench, options: LeaderboardOptions, rater: Rater = rate_battles) -> tuple[Leaderboard, Ratings]:

@@ -26,7 +26,7 @@ def compare_command(
     models: tuple[str, ...],
     form: CompareFormat,
     judges: tuple[str, ...],
-    baseline: str | None,
+    baseline: tuple[str, ...],
     battles: Path | None,
     direct: bool,
     weight: int | None,
@@ -65,6 +65,6 @@ def _direct_games(source: Source, models: Sequence[str]) -> list[Battles]:
     if not found:
         raise UsageProblem(
             f"--direct: no game between {' and '.join(models)} is there",
-            f'set baseline = "{models[0]}" under [judge], then: arena-tui run --models {",".join(models[1:])}',
+            f"judge them first: arena-tui run --baseline {models[0]} --models {','.join(models[1:])}",
         )
     return found

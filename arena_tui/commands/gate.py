@@ -37,7 +37,7 @@ def gate_command(
 ) -> int:
     """Check and print. Returns the exit code: 0 passed, 1 failed."""
     stored = _stored(baseline_result) if baseline_result is not None else None
-    source = open_source(invocation, battles, judges, baseline)
+    source = open_source(invocation, battles, judges, (baseline,) if baseline else ())
     rating = RatingOptions(
         baseline=source.baseline, weight=weight or source.weight, soft=soft, first_game_only=first_game_only
     )

@@ -26,7 +26,7 @@ def leaderboard_command(
     *,
     form: LeaderboardFormat,
     judges: tuple[str, ...],
-    baseline: str | None,
+    baseline: tuple[str, ...],
     weight: int | None,
     battles: Path | None,
     save_battles: Path | None,

@@ -23,7 +23,7 @@ def plan_command(
     power: float,
     form: PowerFormat,
     judges: tuple[str, ...],
-    baseline: str | None,
+    baseline: tuple[str, ...],
     battles: Path | None,
     weight: int | None,
     soft: bool,

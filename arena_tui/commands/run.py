@@ -26,6 +26,7 @@ def run_command(
     invocation: Invocation,
     *,
     models: tuple[str, ...],
+    baseline: tuple[str, ...],
     stage: str,
     limit: int | None,
     refresh: tuple[str, ...],
@@ -41,11 +42,13 @@ def run_command(
         judgments=stage in ("all", "judgments"),
     )
     if dry_run and not invocation.demo:
-        return _show_plan(invocation.config(), scope)
-    return run_loop(_run(invocation, scope, dry_run=dry_run, as_json=as_json))
+        return _show_plan(invocation.config().with_baselines(baseline), scope)
+    return run_loop(_run(invocation, scope, baseline, dry_run=dry_run, as_json=as_json))
 
 
-async def _run(invocation: Invocation, scope: Scope, *, dry_run: bool, as_json: bool) -> int:
+async def _run(
+    invocation: Invocation, scope: Scope, baselines: tuple[str, ...], *, dry_run: bool, as_json: bool
+) -> int:
     async with AsyncExitStack() as stack:
         if invocation.demo:
             from arena_tui.demo import SIMULATED, demo_config
@@ -54,6 +57,7 @@ async def _run(invocation: Invocation, scope: Scope, *, dry_run: bool, as_json: 
             console.say(SIMULATED)
         else:
             config = invocation.config()
+        config = config.with_baselines(baselines)
         if dry_run:
             return _show_plan(config, scope)
         run = Run(config, scope)
@@ -73,7 +77,7 @@ def _show_leaderboard(run: Run, *, as_json: bool) -> bool:
     judging = run.config.judge
     try:
         board, _ = rate(
-            judged_bench(run.bench, judging.model, judging.baseline), LeaderboardOptions(baseline=judging.baseline)
+            judged_bench(run.bench, judging.model, judging.baselines), LeaderboardOptions(baseline=judging.baseline)
         )
     except (BenchError, RatingError) as error:
         console.complain(error)
@@ -111,4 +115,5 @@ def _say_what_is_off(run: Run, state: RunState) -> None:
 
 
 def _who(key: TaskKey) -> str:
-    return f"{key.stage} of {key.model}" + (f" by {key.judge}" if key.judge else "")
+    by, against = f" by {key.judge}" if key.judge else "", f" against {key.baseline}" if key.baseline else ""
+    return f"{key.stage} of {key.model}{by}{against}"

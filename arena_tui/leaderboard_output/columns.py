@@ -107,6 +107,8 @@ def headline(board: Leaderboard) -> list[str]:
     if names:
         phrases.append(f"judge{'s' if len(board.judges) > 1 else ''} {names}")
     phrases.append(f"baseline {one_line(board.baseline)}")
+    if not isinstance(board.baselines, UnsetType):
+        phrases.append(f"games against {', '.join(map(one_line, board.baselines[1:]))} too")
     if board.ci == "sandwich":
         phrases.append("95% CI from errors clustered by question (sandwich)")
     else:

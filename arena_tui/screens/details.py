@@ -18,6 +18,7 @@ from textual.widgets import Static
 from arena_tui.safe_text import one_line, readable
 from arena_tui.widgets.key_bar import KeyBar
 from engine.errors import ArenaError, FailureKind
+from engine.events import TaskKey
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
@@ -86,7 +87,7 @@ def show_task(app: ArenaApp, row: TaskRow) -> None:
     caller = row.key.judge or row.key.model
     facts = [
         ("asked", f"{caller} (served as {config.served_name(caller)})"),
-        *([("judged against", config.judge.baseline)] if row.key.judge else []),
+        *([("judged against", row.key.baseline or config.judge.baseline)] if row.key.judge else []),
         ("records", f"{task.total}, of which {task.cached} were there before"),
         ("made now", f"{task.done} ({task.truncated} cut at max_tokens)"),
         ("failed", str(task.failed)),
@@ -114,6 +115,7 @@ async def _show_entry(app: ArenaApp, entry: LogEntry) -> None:
     if entry.task is not None:
         facts += [("question", entry.question_id), ("stage", entry.task.stage), ("model", entry.task.model)]
         facts += [("judge", entry.task.judge)] if entry.task.judge else []
+        facts += [("judged against", entry.task.baseline)] if entry.task.baseline else []
     if failure is not None:
         facts += [("endpoint", failure.endpoint)] if failure.endpoint else []
         facts += [("HTTP status", str(failure.status))] if failure.status else []
@@ -134,12 +136,7 @@ async def _failure_of(app: ArenaApp, entry: LogEntry) -> Failure | None:
     except ArenaError:
         return None
     for failure in reversed(loaded.items):
-        task = entry.task
-        if task and (failure.stage, failure.model, failure.judge or "", failure.question_id) == (
-            task.stage,
-            task.model,
-            task.judge,
-            entry.question_id,
-        ):
+        key = TaskKey(failure.stage, failure.model, failure.judge or "", failure.baseline or "")
+        if (key, failure.question_id) == (entry.task, entry.question_id):
             return failure
     return None

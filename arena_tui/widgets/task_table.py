@@ -124,7 +124,7 @@ class TaskTable(VirtualList[TaskRow]):
 
 
 def _model(row: TaskRow, width: int) -> str:
-    name = one_line(row.key.model)
+    name = one_line(row.key.model) + (f" vs {one_line(row.key.baseline)}" if row.key.baseline else "")
     return f"{name} < {one_line(row.judged_by)}" if row.judged_by else name
 
 

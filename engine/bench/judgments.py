@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +49,26 @@ def load_judgments(
     again. A score that is no label is None and told. With `prompts` False no prompts are kept, so that `is_current` is
     False for judgments without `inputs`. A file that is not there has none. Raises BenchError if it cannot be read.
     """
+    loaded = load_all_judgments(path, prompts=prompts)
+    return Loaded(against(loaded.items, baseline), loaded.problems)
+
+
+def against(judgments: Iterable[StoredJudgment], baseline: str | None) -> dict[str, StoredJudgment]:
+    """By question id the last judgment that names `baseline` or none; the last of all where `baseline` is None."""
+    wanted = (each for each in judgments if baseline is None or each.baseline in (None, baseline))
+    return {judgment.question_id: judgment for judgment in wanted}
+
+
+def load_all_judgments(path: Path, *, prompts: bool = True) -> Loaded[list[StoredJudgment]]:
+    """Every judgment of a file in its order, whatever its baseline; otherwise as `load_judgments`."""
     log = ProblemLog(path)
     frame = scan(path, JUDGMENT, log)
     if prompts and frame["inputs"].null_count():
         log = ProblemLog(path)
         frame = scan(path, JUDGMENT_WITH_PROMPTS, log)
-    found: dict[str, StoredJudgment] = {}
+    found: list[StoredJudgment] = []
     wanted = (LINE, "question_id", "uid", "model", "judge", "games", "baseline", "settings", "inputs")
-    for line, question_id, uid, model, judge, games, against, settings, inputs in frame.select(wanted).iter_rows():
-        if baseline is not None and against not in (None, baseline):
-            continue
+    for line, question_id, uid, model, judge, games, named, settings, inputs in frame.select(wanted).iter_rows():
         key = question_id or uid
         if not key:
             log.add(line, "no question_id (or uid) in it")
@@ -66,17 +76,19 @@ def load_judgments(
         if not games:
             log.add(line, f"no games in the judgment of {key}; it counts as missing")
             continue
-        found[key] = StoredJudgment(
-            key,
-            model,
-            judge,
-            labels=tuple(_label(game, line, log) for game in games),
-            played=tuple(game is not None for game in games),
-            baseline=against,
-            settings=settings,
-            inputs=inputs,
-            prompts=tuple(map(_prompt, games)) if prompts and inputs is None else (),
-            probabilities=_probabilities(games, line, log),
+        found.append(
+            StoredJudgment(
+                key,
+                model,
+                judge,
+                labels=tuple(_label(game, line, log) for game in games),
+                played=tuple(game is not None for game in games),
+                baseline=named,
+                settings=settings,
+                inputs=inputs,
+                prompts=tuple(map(_prompt, games)) if prompts and inputs is None else (),
+                probabilities=_probabilities(games, line, log),
+            )
         )
     return Loaded(found, log.result())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.bench.answers import StoredAnswer, load_answers, load_token_lengths
 from engine.bench.failures import load_failures
 from engine.bench.journal import Part, compact, load_journal
-from engine.bench.judgments import StoredJudgment, load_judgments
+from engine.bench.judgments import StoredJudgment, load_all_judgments, load_judgments
 from engine.bench.layout import BenchPaths
 from engine.bench.problems import Loaded, Problem
 from engine.bench.questions import load_questions
@@ -62,6 +62,10 @@ class Bench:
         """By question id; see `load_judgments` for `prompts` and `baseline`."""
         return load_judgments(self.paths.judgments(judge, model), prompts=prompts, baseline=baseline)
 
+    def all_judgments(self, judge: str, model: str) -> Loaded[list[StoredJudgment]]:
+        """In the order of the file, whatever their baseline; see `against` for those of one."""
+        return load_all_judgments(self.paths.judgments(judge, model))
+
     def failures(self) -> Loaded[list[Failure]]:
         return load_failures(self.paths.errors)
 
@@ -113,7 +117,7 @@ class _Wholeness:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._answers: dict[str, Mapping[str, StoredAnswer]] = {}
-        self._judgments: dict[tuple[str, str], Mapping[str, StoredJudgment]] = {}
+        self._judgments: dict[tuple[str, str], Mapping[tuple[str, str | None], StoredJudgment]] = {}
 
     def unfinished(self, parts: list[Part]) -> list[Part]:
         return [part for part in parts if not self._is_in_record(part)]
@@ -128,14 +132,11 @@ class _Wholeness:
             return record is not None and record.settings in (None, part.settings)
         key = part.judge, part.model
         if key not in self._judgments:
-            self._judgments[key] = self._bench.judgments(*key, prompts=False).items
-        record = self._judgments[key].get(part.question_id)
-        return (
-            record is not None
-            and record.settings == part.settings
-            and record.inputs == part.inputs
-            and all(record.played)
-        )
+            # By the texts that were compared: a question has a record for each baseline.
+            every = load_all_judgments(self._bench.paths.judgments(*key), prompts=False).items
+            self._judgments[key] = {(record.question_id, record.inputs): record for record in every}
+        record = self._judgments[key].get((part.question_id, part.inputs))
+        return record is not None and record.settings == part.settings and all(record.played)
 
 
 def benches(data: Path) -> list[str]:

@@ -24,6 +24,7 @@ class _Table(BaseModel):
         allow_inf_nan=False,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
+        serialize_by_alias=True,
         protected_namespaces=(),
     )
 
@@ -91,8 +92,9 @@ class JudgeConfig(_Drawing):
 
     model: fields.JudgeNames
     """Entries of [models.*]; each judges everything. A single name is accepted too."""
-    baseline: fields.ModelName
-    """The model that every other is compared with: an entry of [models.*], or one with answers on disk."""
+    baselines: fields.JudgeNames = Field(alias="baseline")
+    """Whom every model is compared with: an entry of [models.*], or one with answers on disk; or several of these, of
+    which the first anchors the scores."""
     models: fields.ModelNames | None = None
     """Who is judged; None means every model with answers, except the baseline."""
     prompt: PromptConfig = "simple"
@@ -119,6 +121,11 @@ class JudgeConfig(_Drawing):
             thinks_first=self.verdict != "text" and self.thinking == "first",
             constrains_reasks=self.verdict == "text" and self.reask == "constrained",
         )
+
+    @property
+    def baseline(self) -> str:
+        """The model at 50.0: the baseline, or the first of several."""
+        return self.baselines[0]
 
 
 class VllmConfig(_Table):
@@ -248,7 +255,13 @@ class Config(_Table):
             return list(self.answers.models)
         return [name for name in self.models if name not in self.judge.model]
 
+    def with_baselines(self, names: Sequence[str]) -> Config:
+        """The same config with other baselines; itself where none is named."""
+        if not names:
+            return self
+        return self.model_copy(update={"judge": self.judge.model_copy(update={"baselines": list(names)})})
+
     def judged_models(self, with_answers: Sequence[str]) -> list[str]:
-        """Who is compared with the baseline, given all models that have answers; never the baseline itself."""
+        """Who is compared with the baselines, given all models that have answers; never the first of them."""
         chosen = with_answers if self.judge.models is None else self.judge.models
         return [name for name in chosen if name != self.judge.baseline]

@@ -130,17 +130,22 @@ def _guess(place: Place) -> str:
     name, table = str(place[-1]), _table_at(place[:-1])
     if table is None:
         return ""
-    known = list(table.model_fields)
+    known = _keys(table)
     alias = _ALIASES.get(name, "")
     if alias in known:
         return f"did you mean {quoted(alias)}?"
     close = did_you_mean(name, known)
     if close:
         return close
-    homes = [where for where, other in _TABLES if (alias or name) in other.model_fields and other is not table]
+    homes = [where for where, other in _TABLES if (alias or name) in _keys(other) and other is not table]
     if homes:
         return f"{quoted(alias or name)} belongs in {' or '.join(homes)}"
     return f"known here: {', '.join(known)}"
+
+
+def _keys(table: type[BaseModel]) -> list[str]:
+    """The keys of a table, as a document spells them."""
+    return [field.alias or name for name, field in table.model_fields.items()]
 
 
 def _table_at(place: Place) -> type[BaseModel] | None:

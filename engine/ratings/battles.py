@@ -100,6 +100,12 @@ class Battles:
         """Only the games that are known to be the first of their pair."""
         return self.where(self.game == 1)
 
+    def with_any_of(self, models: Iterable[str]) -> BoolArray:
+        """Shape [N]: the games that one of the models takes part in."""
+        chosen = [index for index, name in enumerate(self.models) if name in frozenset(models)]
+        takes_part: BoolArray = np.isin(self.model_a, chosen) | np.isin(self.model_b, chosen)
+        return takes_part
+
     def of_questions(self, question_ids: Iterable[str]) -> Battles:
         """Only the games on the given questions."""
         wanted = frozenset(question_ids)
@@ -195,6 +201,38 @@ def battles_from_judgments(judgments: Mapping[tuple[str, str], Iterable[Judged]]
                         odds=None if label is None or chances is None else odds_of_model(chances, number),
                     )
     return builder.build()
+
+
+def pooled(parts: Sequence[Battles]) -> Battles:
+    """All games of several batches, under the names of all of them."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def merged(names: Iterable[Sequence[str]]) -> tuple[str, ...]:
+        return tuple(sorted({name for each in names for name in each}))
+
+    def joined(old: Iterable[Sequence[str]], new: Sequence[str], indices: Iterable[IntArray]) -> IntArray:
+        place = {name: index for index, name in enumerate(new)}
+        moved = [np.array([place[name] for name in names], dtype=np.int64) for names in old]
+        return np.concatenate([where[index] for where, index in zip(moved, indices, strict=True)])
+
+    questions = merged(part.questions for part in parts)
+    models = merged(part.models for part in parts)
+    judges = merged(part.judges for part in parts)
+    odds = [np.full((len(part), len(LABELS)), np.nan) if part.odds is None else part.odds for part in parts]
+    return Battles(
+        questions,
+        models,
+        judges,
+        joined([part.questions for part in parts], questions, [part.question for part in parts]),
+        joined([part.models for part in parts], models, [part.model_a for part in parts]),
+        joined([part.models for part in parts], models, [part.model_b for part in parts]),
+        joined([part.judges for part in parts], judges, [part.judge for part in parts]),
+        np.concatenate([part.game for part in parts]),
+        np.concatenate([part.points for part in parts]),
+        np.concatenate([part.strong for part in parts]),
+        None if all(part.odds is None for part in parts) else np.concatenate(odds),
+    )
 
 
 def points_of_model(label: Label | None, game: int) -> float:

@@ -119,7 +119,7 @@ def compare(
     adjusted = holm([difference.p_value for _, _, difference in found])
     sources = [*direct, battles]
     pairs = [
-        _pair(ratings, a, b, difference, p, direct_games(sources, ratings.models[a], ratings.models[b], options))
+        _pair(ratings, a, b, difference, p, _direct(ratings, a, b, sources, options))
         for (a, b, difference), p in zip(found, adjusted, strict=True)
     ]
     return Comparison(
@@ -200,6 +200,15 @@ def _pair(
         lost=percent * found.lost,
         direct=direct,
     )
+
+
+def _direct(
+    ratings: Ratings, a: int, b: int, sources: Sequence[Battles], options: RatingOptions
+) -> DirectGames | UnsetType:
+    """Games between the two; UNSET where they are the score itself, since every game is against one of them."""
+    if ratings.table.against_baseline_only and ratings.table.baseline in (a, b):
+        return UNSET
+    return direct_games(sources, ratings.models[a], ratings.models[b], options)
 
 
 def _ranked(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairComparison]) -> list[RankedModel]:

@@ -26,12 +26,7 @@ class DirectGames(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def direct_games(sources: Iterable[Battles], a: str, b: str, options: RatingOptions) -> DirectGames | UnsetType:
-    """Games between a and b, from the first source that has any.
-
-    UNSET if none has, or if one of the two is the baseline: games against it are the score itself.
-    """
-    if options.baseline in (a, b):
-        return UNSET
+    """Games between a and b, from the first source that has any; UNSET if none has."""
     for games in sources:
         if a not in games.models or b not in games.models:
             continue

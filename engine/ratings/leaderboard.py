@@ -38,12 +38,14 @@ class LeaderboardOptions(RatingOptions, frozen=True, kw_only=True):
 class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the leaderboard has to know of the bench beside the battles.
 
-    `questions` is the whole question set (empty: that of the battles). `token_lengths` holds, by model and question,
+    `baselines` are those that the battles are against, where it is known, the anchor first. `questions` is the whole
+    question set (empty: that of the battles). `token_lengths` holds, by model and question,
     how long the answers are.
     """
 
     name: str
     judges: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
     token_lengths: Mapping[str, Mapping[str, int | None]] = msgspec.field(default_factory=dict)
 
@@ -117,6 +119,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     until: StopReport | UnsetType = UNSET
     evidence: Evidence | UnsetType = UNSET
     soft: SoftReport | UnsetType = UNSET
+    baselines: list[str] | UnsetType = UNSET
 
 
 def leaderboard(
@@ -143,6 +146,7 @@ def leaderboard(
         first_game_only=True if options.first_game_only else UNSET,
         style=_style_report(ratings.style),
         soft=_soft_report(ratings, by_label),
+        baselines=list(facts.baselines) if len(facts.baselines) > 1 else UNSET,
     )
     if options.by is None:
         return board

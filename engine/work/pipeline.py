@@ -126,8 +126,12 @@ class Pipeline:
         for question in task.awaited:
             self._unborn[task.task.judge] += 1
             self._expect(task.task, question)
-            for side in {(task.task.model, question.id), (self._baseline, question.id)} & self._coming.keys():
+            for side in self._sides(task.task, question) & self._coming.keys():
                 self._waiting.setdefault(side, []).append((task, question))
+
+    def _sides(self, task: TaskKey, question: Question) -> set[Side]:
+        """The two answers that a judgment compares."""
+        return {(task.model, question.id), (task.baseline or self._baseline, question.id)}
 
     def _expect(self, task: TaskKey, question: Question) -> None:
         self._unsettled.add((task, question.id))
@@ -141,19 +145,20 @@ class Pipeline:
         if job.is_whole:
             self._fresh[side] = tuple(turn.content for turn in job.parts[0].choice.turns)
         for task, question in self._waiting.pop(side, ()):
-            if not {(task.task.model, question.id), (self._baseline, question.id)} & self._coming.keys():
+            if not self._sides(task.task, question) & self._coming.keys():
                 self._bear(task, question)
 
     def _bear(self, task: TaskPlan, question: Question) -> None:
         """Make the job of a judgment, now that it is known which answers there are."""
         key = task.task
-        theirs, ours = (self._fresh.get((model, question.id)) for model in (self._baseline, key.model))
+        sides = (key.baseline or self._baseline, key.model)
+        theirs, ours = (self._fresh.get((model, question.id)) for model in sides)
         settled = task.planner.settle(question, theirs, ours) if task.planner else None
         if isinstance(settled, JudgeJob):
             if key.judge in self.games:
                 self.games[key.judge].put(settled.units())
         elif settled is None:
-            if not {(key.model, question.id), (self._baseline, question.id)} & self._refused:
+            if not self._sides(key, question) & self._refused:
                 planned = self._planned[key]
                 self._plan_again(msgspec.structs.replace(planned, total=planned.total - 1))
             self._judgment_settled(key, question.id)

@@ -111,7 +111,10 @@ def plan_answers(
 
 @dataclass(frozen=True)
 class JudgeTask:
-    """How one judge compares: the prompt that opens a game, its settings digest, and limits per game."""
+    """How one judge compares: the prompt that opens a game, its settings digest, and limits per game.
+
+    `is_anchor` says whether `baseline` is the first or only one of the config.
+    """
 
     judge: str
     baseline: str
@@ -121,11 +124,16 @@ class JudgeTask:
     labels: str
     max_tokens: int
     mode: VerdictMode
+    is_anchor: bool = True
 
     @property
     def calls_each(self) -> int:
         """Calls that a game takes if all goes well."""
         return 2 if self.mode.thinks_first else 1
+
+    def against(self, baseline: str) -> JudgeTask:
+        """The same with another baseline than the first."""
+        return replace(self, baseline=baseline, is_anchor=False)
 
 
 class JudgmentPlanner:
@@ -144,7 +152,7 @@ class JudgmentPlanner:
         parts: Iterable[GamePart] = (),
         refresh: Collection[Refresh] = (),
     ) -> None:
-        self.task = TaskKey("judgments", model, judging.judge)
+        self.task = TaskKey("judgments", model, judging.judge, "" if judging.is_anchor else judging.baseline)
         self.judging = judging
         self._theirs = theirs
         self._ours = ours

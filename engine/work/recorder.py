@@ -76,6 +76,7 @@ class Recorder:
             choice=unit.index if isinstance(unit, AnswerUnit) else None,
             status=error.status,
             endpoint=error.endpoint or None,
+            baseline=job.task.baseline or None,
         )
         announced = RecordFailed(job.task, job.question.id, failure.kind, failure.message) if first else None
         self._writer.append(self._paths.errors, failure, announced)

@@ -13,23 +13,33 @@ from engine.errors import ConfigProblem
 
 @dataclass(frozen=True)
 class Roster:
-    """`answering` models have calls to make or answers on disk; `judges` compare the `judged` with `baseline`."""
+    """`answering` models have calls to make or answers on disk; `judges` compare the `judged` with the `baselines`."""
 
     answering: Sequence[str]
     judged: Sequence[str]
     judges: Sequence[str]
-    baseline: str
+    baselines: Sequence[str]
     problems: Sequence[ConfigProblem] = ()
     warnings: Sequence[str] = ()
+
+    @property
+    def baseline(self) -> str:
+        """The model at 50.0."""
+        return self.baselines[0]
+
+    def judged_against(self, baseline: str) -> list[str]:
+        """Who is compared with one of the baselines. Two baselines meet once: the later one against the earlier."""
+        earlier = self.baselines[: self.baselines.index(baseline)]
+        return [name for name in self.judged if name != baseline and name not in earlier]
 
 
 def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[str, int]) -> Roster:
     """Who takes part in a run of `config`, restricted to the contestants `only` if there are any.
 
-    `answers_on_disk` maps each model with an answer file to its number of answers. The baseline always takes part.
+    `answers_on_disk` maps each model with an answer file to its number of answers. Baselines always take part.
     """
     problems: list[ConfigProblem] = []
-    baseline, judges = config.judge.baseline, list(config.judge.model)
+    baselines, judges = list(config.judge.baselines), list(config.judge.model)
     known = {*config.models, *answers_on_disk}
     for name in only:
         if name not in known:
@@ -37,9 +47,10 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
             problems.append(ConfigProblem("--models", f"there is no model {name!r}", hint))
 
-    answering = [name for name in config.answer_models() if not only or name in only or name == baseline]
-    if only and baseline in config.models and baseline not in answering and not answers_on_disk.get(baseline):
-        answering.insert(0, baseline)
+    answering = [name for name in config.answer_models() if not only or name in only or name in baselines]
+    for baseline in reversed(baselines):
+        if only and baseline in config.models and baseline not in answering and not answers_on_disk.get(baseline):
+            answering.insert(0, baseline)
     reachable = [name for name in answering if has_endpoint(config, name)]
     for name in answering:
         if name not in reachable and not answers_on_disk.get(name):
@@ -52,8 +63,10 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
             )
 
     with_answers = sorted({*answers_on_disk, *reachable})
-    judged = [name for name in config.judged_models(with_answers) if (not only or name in only) and name != baseline]
-    if baseline not in with_answers:
+    judged = [name for name in config.judged_models(with_answers) if (not only or name in only)]
+    for baseline in baselines:
+        if baseline in with_answers:
+            continue
         problems.append(
             ConfigProblem(
                 "judge.baseline",
@@ -66,7 +79,7 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
             problems.append(
                 ConfigProblem("judge.models", f"{name!r} has no answers", "add it to [answers] models, or take it out")
             )
-    return Roster(answering, judged, judges, baseline, problems, _judge_warnings(config, judges, judged))
+    return Roster(answering, judged, judges, baselines, problems, _judge_warnings(config, judges, judged))
 
 
 def has_endpoint(config: Config, name: str) -> bool:
@@ -77,7 +90,7 @@ def has_endpoint(config: Config, name: str) -> bool:
 def _judge_warnings(config: Config, judges: Sequence[str], judged: Sequence[str]) -> list[str]:
     """A judge prefers its own style: say where it would judge itself or a relative."""
     warnings = []
-    contestants = [*judged, config.judge.baseline]
+    contestants = list(dict.fromkeys((*judged, *config.judge.baselines)))
     for judge in judges:
         if judge in contestants:
             warnings.append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.bench import Bench
 from engine.bench.answers import StoredAnswer
+from engine.bench.judgments import StoredJudgment, against
 from engine.config.model import Config
 from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest, unsent_fields
 from engine.errors import BenchError, ConfigError
@@ -54,6 +55,7 @@ class _Reader:
     bench: Bench
     warnings: list[str] = field(default_factory=list)
     _answers: dict[str, dict[str, StoredAnswer]] = field(default_factory=dict)
+    _judgments: dict[tuple[str, str], list[StoredJudgment]] = field(default_factory=dict)
 
     def answers(self, model: str) -> dict[str, StoredAnswer]:
         if model not in self._answers:
@@ -61,6 +63,13 @@ class _Reader:
             self.warnings.extend(str(problem) for problem in loaded.problems)
             self._answers[model] = loaded.items
         return self._answers[model]
+
+    def judgments(self, judge: str, model: str) -> list[StoredJudgment]:
+        if (judge, model) not in self._judgments:
+            loaded = self.bench.all_judgments(judge, model)
+            self.warnings.extend(str(problem) for problem in loaded.problems)
+            self._judgments[judge, model] = loaded.items
+        return self._judgments[judge, model]
 
 
 def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
@@ -100,8 +109,10 @@ def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
             mode=mode,
         )
         settings[judging[judge].settings] = shaped
-        for model in roster.judged:
-            judge_plans.append(_plan_judging(judging[judge], model, bench, reader, questions, parts, scope, awaited))
+        for baseline in roster.baselines:
+            task = judging[judge] if baseline == roster.baseline else judging[judge].against(baseline)
+            for model in roster.judged_against(baseline):
+                judge_plans.append(_plan_judging(task, model, reader, questions, parts, scope, awaited))
     warnings = (
         *roster.warnings,
         *_unsent(config, roster, scope),
@@ -136,21 +147,18 @@ def _questions(bench: Bench, scope: Scope, reader: _Reader) -> list[Question]:
 def _plan_judging(
     judging: JudgeTask,
     model: str,
-    bench: Bench,
     reader: _Reader,
     questions: Sequence[Question],
     parts: Sequence[AnswerPart | GamePart],
     scope: Scope,
     awaited: Mapping[str, Collection[str]],
 ) -> TaskPlan:
-    stored = bench.judgments(judging.judge, model, baseline=judging.baseline)
-    reader.warnings.extend(str(problem) for problem in stored.problems)
     planner = JudgmentPlanner(
         judging,
         model,
         reader.answers(judging.baseline),
         reader.answers(model),
-        stored.items,
+        against(reader.judgments(judging.judge, model), judging.baseline),
         [part for part in parts if isinstance(part, GamePart)],
         scope.refresh,
     )
@@ -178,7 +186,7 @@ def _gaps(
 ) -> list[str]:
     """Answers that nobody is going to make: their questions are not judged, and that must be said."""
     gaps = []
-    for model in dict.fromkeys((roster.baseline, *roster.judged)):
+    for model in dict.fromkeys((*roster.baselines, *roster.judged)):
         have = reader.answers(model)
         coming = awaited.get(model, ())
         missing = sum(question.id not in have and question.id not in coming for question in questions)

@@ -91,7 +91,7 @@ def test_direct_games_are_those_with_one_of_the_models_as_baseline(
     code, _, err = arena(capsys, "compare", "good", "bad", "--direct", bench=bench)
     assert code == 2
     assert "no game between good and bad is there" in err
-    assert 'baseline = "good"' in err
+    assert "run --baseline good --models bad" in err
     judge(bench, "bad", share=0.2, baseline="good")
     code, out, _ = arena(capsys, "compare", "good", "bad", "--direct", "--format", "json", bench=bench)
     direct = json.loads(out)["pairs"][0]["direct"]
