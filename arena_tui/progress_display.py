@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PLAIN_SECONDS = 10.0
-SHOWN_FAILURES = 5  # of the same kind, one by one; further ones are only counted
+SHOWN_FAILURES = 5  # different ones of the same kind, one by one; further ones are only counted
 
 
 class Display(Protocol):
@@ -37,10 +37,13 @@ def open_display(stream: TextIO) -> Display:
 
 
 class _Notices:
-    """Which events become a line: every notice, the first few failures of each kind, and each model's verdict."""
+    """Which events become a line: every notice, each model's verdict, and the first few failures of each kind.
+
+    Of failures that say the same of one model, the first stands for all.
+    """
 
     def __init__(self) -> None:
-        self._failures: dict[str, int] = {}
+        self._failures: dict[str, set[tuple[str, str]]] = {}
         self._decided: set[str] = set()
         self._opponent = ""
 
@@ -48,11 +51,12 @@ class _Notices:
         if isinstance(event, Notice):
             return printable(event.text if event.level == "info" else f"{event.level}: {event.text}")
         if isinstance(event, RecordFailed):
-            count = self._failures[event.kind] = self._failures.get(event.kind, 0) + 1
-            if count <= SHOWN_FAILURES:
-                more = " (further ones are only counted)" if count == SHOWN_FAILURES else ""
+            shown = self._failures.setdefault(event.kind, set())
+            if len(shown) < SHOWN_FAILURES and (event.task.model, event.message) not in shown:
+                shown.add((event.task.model, event.message))
+                more = "further ones" if len(shown) == SHOWN_FAILURES else "others that say the same"
                 who = f"{event.task.model}, question {event.question_id}"
-                return printable(f"failed: {who}: {event.kind}: {event.message}{more}")
+                return printable(f"failed: {who}: {event.kind}: {event.message} ({more} are only counted)")
         if isinstance(event, StopRuleSet):
             self._opponent = event.opponent
         if isinstance(event, StandingChanged) and is_decided(event.standing) and event.model not in self._decided:

@@ -9,6 +9,7 @@
     ├── RatingError            the battles do not determine a rating                (exit 2)
     ├── GateRefused            two results must not be compared, every reason       (exit 2)
     └── CallFailed             one call to a model server failed for good
+        └── NeverAsked         ... before it was sent: no endpoint of its model is left
 
 `title` says what is wrong and where; `hint` says what to do about it. Neither ever holds a key or a secret.
 """
@@ -120,3 +121,7 @@ class CallFailed(ArenaError):
         self.status = status
         self.attempts = attempts
         self.retry_after: float | None = None  # seconds that the server asked to wait
+
+
+class NeverAsked(CallFailed):
+    """A call that was not sent even once, because every endpoint of its model was given up: it stays to be done."""

@@ -112,6 +112,8 @@ def _say_what_is_off(run: Run, state: RunState) -> None:
             f"{state.failed} records could not be made; why is in {run.bench.paths.errors}. "
             "The same command tries them again."
         )
+    if left := sum(task.left for task in state.tasks.values()):
+        console.say(f"{left} records are still to be made, for want of a server. The same command goes on from here.")
 
 
 def _who(key: TaskKey) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
-from engine.errors import CallFailed, FailureKind
+from engine.errors import CallFailed, FailureKind, NeverAsked
 from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice, TaskKey
 from engine.models.body import read_body
 from engine.models.connection import FAULTS, failure_of, is_stale
@@ -150,7 +150,8 @@ class ModelClient:
         """The reply to one chat request (a JSON body of `chat/completions`, not streamed), made for `task`.
 
         Calls with the same `prefix`, whose prompts begin alike, go to the same endpoint as far as it can take them.
-        Raises CallFailed when it failed for good, and PoolClosed after `close`.
+        Raises CallFailed when it failed for good, NeverAsked when there was no endpoint left to send it to, and
+        PoolClosed after `close`.
         """
         payload = _encode(body)
         tried = charged = 0
@@ -184,9 +185,17 @@ class ModelClient:
     async def _slot(self, tried: int, prefix: str) -> Lane[_Target]:
         try:
             return await self._pool.acquire(prefix)
-        except CallFailed as refusal:  # no endpoint is left
-            refusal.attempts = tried
-            raise
+        except NeverAsked as refusal:
+            if not tried:
+                raise
+            raise CallFailed(
+                refusal.kind,
+                refusal.title,
+                endpoint=refusal.endpoint,
+                status=refusal.status,
+                attempts=tried,
+                hint=refusal.hint,
+            ) from None
 
     async def _try(self, lane: Lane[_Target], payload: bytes, task: TaskKey | None) -> Completion:
         """Send the request once and give the slot back. Raises _Fault."""

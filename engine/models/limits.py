@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
-from engine.errors import CallFailed
+from engine.errors import CallFailed, NeverAsked
 from engine.models.affinity import Homes, WaitingLines
 from engine.models.health import Health, Patience
 from engine.models.start_rate import StartRate
@@ -100,7 +100,7 @@ class EndpointPool(Generic[PlaceT]):
     async def acquire(self, prefix: str = "") -> Lane[PlaceT]:
         """Wait for a slot, which `release` must give back; at the home of `prefix` unless another would be idle.
 
-        Raises PoolClosed once the pool is closed, and the CallFailed of the last endpoint when all were given up.
+        Raises PoolClosed once the pool is closed, and NeverAsked, with an endpoint's fault, when all were given up.
         """
         if self.closed:
             raise PoolClosed
@@ -234,9 +234,9 @@ class EndpointPool(Generic[PlaceT]):
                 waiter.set_exception(self._refusal())
         self._waiters.clear()
 
-    def _refusal(self) -> CallFailed:
+    def _refusal(self) -> NeverAsked:
         why = next(lane.health.given_up for lane in reversed(self.lanes) if lane.health.given_up is not None)
-        return CallFailed(why.kind, why.title, endpoint=why.endpoint, status=why.status, attempts=0, hint=why.hint)
+        return NeverAsked(why.kind, why.title, endpoint=why.endpoint, status=why.status, attempts=0, hint=why.hint)
 
 
 def _calls_out(lane: Lane[Any]) -> int:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
-from engine.errors import CallFailed
+from engine.errors import CallFailed, NeverAsked
 from engine.models.limits import PoolClosed
 from engine.work.sources import UnitSource
 
@@ -73,9 +73,10 @@ class Lane(Generic[UnitT]):
         self._begun: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._broken: BaseException | None = None
+        self.deserted = False  # no endpoint was left for the units that are still to be played
 
     async def run(self) -> None:
-        """Play every unit, until none is left or the gate closes; then wait for those that were begun.
+        """Play every unit, until none is left, the gate closes or nobody can be asked; then wait for those begun.
 
         Raises what broke a unit (StorageError, a defect), after the others were cancelled.
         """
@@ -112,6 +113,9 @@ class Lane(Generic[UnitT]):
     async def _guarded(self, unit: UnitT) -> None:
         try:
             await self._play(unit)
+        except NeverAsked:
+            self.deserted = True
+            self._units.stop()
         except CallFailed as error:
             self._fail(unit, error)
         except PoolClosed:

@@ -127,8 +127,11 @@ class Workforce:
         if await units.more() and stage not in self._begun:
             self._begun.add(stage)
             self._tools.emit(StageStarted(stage, time.time()))
-        await Lane(units, client, play, fail, self._tools.gate).run()
+        lane = Lane(units, client, play, fail, self._tools.gate)
+        await lane.run()
         await self._tools.flush()  # what judges wait for is told, and a disk that gave out ends the run here
+        if lane.deserted:
+            self._withdraw(client.name, stage)
         self._lane_over(stage)
 
     def _lane_over(self, stage: Stage) -> None:
@@ -142,13 +145,19 @@ class Workforce:
 
     def _give_up(self, name: str) -> None:
         """A model cannot be called: whoever waits for what it would have made goes on without."""
-        self.unreachable = True
         if name in self._pipeline.answers:
-            self._pipeline.withdraw_model(name)
+            self._withdraw(name, "answers")
             self._lane_over("answers")
         if name in self._pipeline.games:
-            self._pipeline.withdraw_judge(name)
+            self._withdraw(name, "judgments")
             self._lane_over("judgments")
+
+    def _withdraw(self, name: str, stage: Stage) -> None:
+        self.unreachable = True
+        if stage == "answers":
+            self._pipeline.withdraw_model(name)
+        else:
+            self._pipeline.withdraw_judge(name)
 
     def _client(self, name: str, endpoints: Sequence[Endpoint]) -> ModelClient:
         entry = self._config.models[name]

@@ -170,6 +170,7 @@ FAULTS: dict[str, Fault] = {
     "503": Fault(status("503 Service Unavailable"), KIND.SERVER),
     "408": Fault(status("408 Request Timeout", body=b""), KIND.SERVER),
     "400": Fault(status("400 Bad Request"), KIND.REJECTED, passing=False),
+    "401": Fault(status("401 Unauthorized"), KIND.UNAUTHORIZED, passing=False),
     "404": Fault(status("404 Not Found"), KIND.REJECTED, passing=False),
     "200 with HTML": Fault(sends(http(HTML)), KIND.MALFORMED),
     "204": Fault(sends(b"HTTP/1.1 204 No Content\r\n\r\n"), KIND.MALFORMED),

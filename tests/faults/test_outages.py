@@ -16,6 +16,7 @@ from fault_bench import (
     assert_all_is_accounted_for,
     carry_out,
     config,
+    failures,
     judgments,
     lines,
     question_of,
@@ -23,7 +24,7 @@ from fault_bench import (
 )
 from fault_server import REPETITION, FaultServer, serving
 
-from engine.events import CallRetried, Event
+from engine.events import CallRetried, Event, TaskKey
 from engine.run import Run
 
 SERVED = [*MODELS, "judge"]
@@ -86,6 +87,46 @@ async def test_the_work_of_an_endpoint_that_is_down_goes_to_the_others(tmp_path:
     assert (run.state.phase, run.state.failed) == ("done", 0)
     assert whole.requests.total() == 3 * QUESTIONS + 2 * 2 * QUESTIONS
     assert broken.requests.total() < whole.requests.total() / 2, "it is set aside, and only tried now and then"
+
+
+async def test_a_key_that_is_refused_stops_the_work_of_its_model_and_is_told_once(tmp_path: Path):
+    """The list of models is open to all, so that only the calls tell. Nobody is shown forty identical messages."""
+    write_questions(tmp_path / "bench", QUESTIONS)
+
+    def strike(request: dict[str, Any], time: int) -> str | None:
+        return "401" if request["model"] == "poor" else None
+
+    server = FaultServer(SERVED, answer, strike)
+    async with serving(server) as url:
+        run = await carry_out(config(tmp_path, url, parallel=2))
+    assert run.state.phase == "failed"
+    told = [notice for notice in run.state.notices if "401" in notice.text]
+    assert len(told) == 1
+    assert "poor" in told[0].text
+    assert "api_key" in told[0].text
+    assert server.struck["401"] <= 2, "those that were out at once"
+    refused = failures(tmp_path / "bench", "answers", "poor")
+    assert [row["kind"] for rows in refused.values() for row in rows] == ["unauthorized"] * server.struck["401"]
+    assert run.state.tasks[TaskKey("answers", "poor")].left == QUESTIONS - server.struck["401"]
+    assert len(judgments(tmp_path / "bench", "good")) == QUESTIONS, "the work of the others goes on"
+
+
+async def test_a_judge_whose_key_is_refused_leaves_its_games_to_the_next_run(tmp_path: Path):
+    write_questions(tmp_path / "bench", QUESTIONS)
+    refusing = [True]
+
+    def strike(request: dict[str, Any], time: int) -> str | None:
+        return "401" if request["model"] == "judge" and refusing[0] else None
+
+    server = FaultServer(SERVED, answer, strike)
+    async with serving(server) as url:
+        first = await carry_out(config(tmp_path, url, parallel=2))
+        assert first.state.phase == "failed"
+        assert len(lines(tmp_path / "bench" / "errors.jsonl")) == server.struck["401"] <= 2
+        refusing[0] = False
+        second = await carry_out(config(tmp_path, url))
+    assert second.state.phase == "done"
+    assert second.state.calls == 2 * 2 * QUESTIONS
 
 
 SAYINGS = {

@@ -27,7 +27,7 @@ from fault_server import FAULTS, FaultServer, serving
 from engine.models.retry import ODD_REPLIES, ODD_REPLY_TRIES
 from engine.run import Run
 
-NAMES = list(FAULTS)
+NAMES = [name for name in FAULTS if name != "401"]  # a key is refused for all calls or for none: see test_outages
 ATTEMPTS = 2
 SERVED = ["base", "good", "poor", "judge"]
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from engine.errors import CallFailed, FailureKind
+from engine.errors import CallFailed, FailureKind, NeverAsked
 from engine.models.health import DOWN_AT_ONCE, TRIAL_STEP, Patience
 from engine.models.limits import EndpointPool, PoolClosed
 
@@ -241,7 +241,7 @@ async def test_when_every_endpoint_is_given_up_nobody_waits():
     assert not waiter.done()
     pool.failed(lanes[1], unauthorized, started=0.0)
     for refused_task in (waiter, asyncio.create_task(pool.acquire())):
-        with pytest.raises(CallFailed) as caught:
+        with pytest.raises(NeverAsked) as caught:
             await refused_task
         assert (caught.value.kind, caught.value.hint) == (FailureKind.UNAUTHORIZED, "check the api_key")
     assert pool.capacity == 1
