@@ -1,0 +1,204 @@
+"""The real program in a real terminal: a user's walk from the first start on, and what a cut-off leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from arena_program import ARENA, records
+from pty_terminal import Terminal
+
+SIMULATED = """
+bench = "small"
+[answers]
+models = ["sim-baseline", "sim-strong", "sim-weak"]
+max_tokens = 64
+[judge]
+model = "sim-judge"
+baseline = "sim-baseline"
+"""
+QUESTIONS = 40
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Open]:
+    """Starts `arena-tui` in a terminal; whatever still runs at the end of the test is killed."""
+    opened: list[Terminal] = []
+
+    def start(*arguments: str, **options: object) -> Terminal:
+        opened.append(Terminal([*ARENA, *arguments], tmp_path, **options))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def slow_bench(tmp_path: Path, simulator: Callable[..., str]) -> Path:
+    """A config whose models take their time, so that a run can be met in its middle."""
+    address = simulator("--latency", "0.4")
+    models = ("sim-baseline", "sim-strong", "sim-weak", "sim-judge")
+    entries = [f'[models.{name}]\nparallel = 2\nendpoints = [{{ base_url = "{address}" }}]\n' for name in models]
+    (tmp_path / "config.toml").write_text(SIMULATED + "".join(entries))
+    bench = tmp_path / "data" / "small"
+    bench.mkdir(parents=True)
+    questions = ({"question_id": f"q{n}", "turns": [{"content": f"Question {n}?"}]} for n in range(QUESTIONS))
+    (bench / "question.jsonl").write_text("".join(json.dumps(question) + "\n" for question in questions))
+    return bench
+
+
+def saved(bench: Path) -> int:
+    """How many answers and judgments are on disk, whole."""
+    return sum(file.read_bytes().count(b"\n") for file in results(bench))
+
+
+def all_whole(bench: Path) -> bool:
+    """Whether every line of every result can be read; raises where one cannot."""
+    return all(records(file) for file in results(bench) if file.stat().st_size)
+
+
+def results(bench: Path) -> list[Path]:
+    return [*bench.glob("model_answer/*.jsonl"), *bench.glob("model_judgment/*/*.jsonl")]
+
+
+def test_from_nothing_to_reviewed_judgments_and_back_again(terminal: Open, tmp_path: Path):
+    """The walk of a new user, who presses only what the screen tells: demo, leaderboard, a judgment, three votes."""
+    window = terminal()
+    window.wait_for("Welcome to arena-tui", "d  Try the demo")
+    window.press("d")
+    window.wait_for("[2 Leaderboard]", "sim-strong", "sim-tiny", "3 Judgments", "4 Review")
+    window.press("3")
+    window.wait_for("[3 Judgments]", "240 of 240 judgments", "Open")
+    window.press("enter")
+    window.wait_for("against sim-baseline", "1 of 240", "Question", "n Next")
+    window.press("n")
+    window.wait_for("2 of 240")
+    window.press("escape")
+    window.wait_for("240 of 240 judgments")
+    window.press("4")
+    window.wait(lambda shown: re.search(r"\b0 of \d+ sampled", shown), "the sample")
+    for number, key in enumerate(("a", "t", "B"), start=1):
+        window.wait_for("Which answer is better?", "Question", "Part")
+        window.press("tab")  # to the first answer, which a long question pushes off the screen
+        hidden = window.wait_for("Answer A")
+        assert not re.search(r"sim-(strong|careful|verbose|weak|tiny)", hidden)
+        window.press(key)
+        window.wait(lambda shown, n=number: re.search(rf"\b{n} of \d+ sampled", shown) and "you: " in shown, "the vote")
+        if number < 3:
+            window.press("enter")
+    window.press("q")
+    assert window.ended() == 0
+
+    votes = list((tmp_path / "data/demo/review").iterdir())
+    assert len(votes) == 1
+    assert [line["label"] for line in records(votes[0])] == ["A>B", "A=B", "B>>A"]
+
+    window = terminal()
+    window.wait_for("Welcome to arena-tui")
+    window.press("d")
+    window.wait_for("demo · ready")
+    window.press("4")
+    window.wait(lambda shown: re.search(r"\b3 of \d+ sampled", shown), "the votes of before")
+    window.wait_for("agreement with sim-judge", "of 3 =")
+    window.press("q")
+    assert window.ended() == 0
+
+
+def test_a_first_config_is_written_and_opened(terminal: Open, tmp_path: Path):
+    window = terminal()
+    window.wait_for("w  Write config.toml")
+    window.press("w")
+    window.wait_for("wrote config.toml", "Plan:")
+    assert "[judge]" in (tmp_path / "config.toml").read_text()
+    window.press("q")
+    assert window.ended() == 0
+
+
+def test_quitting_while_a_run_goes_on_asks_first_and_the_next_start_resumes(terminal: Open, slow_bench: Path):
+    window = terminal()
+    window.wait_for("Plan:")
+    window.press("s")
+    window.wait_for("Start now")
+    window.press("enter")
+    window.wait(lambda _: saved(slow_bench) >= 4, "some answers")
+    window.press("q")
+    window.wait_for("A run is going on")
+    window.press("n")
+    window.wait_for("in flight", absent="A run is going on")
+    window.press("q", "y")
+    assert window.ended() == 130
+    assert b"Everything finished so far is saved" in window.written
+    before = saved(slow_bench)
+    assert before >= 4
+    assert all_whole(slow_bench)
+
+    window = terminal()
+    shown = window.wait_for("Plan:", "sim-strong")
+    there = sum(int(row) for row in re.findall(r"answers +sim-\w+ +40 +(\d+)", shown))
+    assert there == before
+    window.press("q")
+    assert window.ended() == 0
+
+
+def test_a_lost_connection_stops_the_run_with_everything_saved(terminal: Open, slow_bench: Path):
+    window = terminal()
+    window.wait_for("Plan:")
+    window.press("s")
+    window.wait_for("Start now")
+    window.press("enter")
+    window.wait(lambda _: saved(slow_bench) >= 4, "some answers")
+    window.hang_up()
+    assert window.ended() == 130
+    before = saved(slow_bench)
+    assert before >= 4
+    assert all_whole(slow_bench)
+    assert not list(slow_bench.rglob("*.torn"))
+    assert not (slow_bench / "errors.jsonl").exists()
+    window = terminal()
+    shown = window.wait_for("Plan:", "sim-strong")
+    assert sum(int(row) for row in re.findall(r"answers +sim-\w+ +40 +(\d+)", shown)) == before
+
+
+def test_a_second_window_on_a_bench_follows_the_first_and_takes_over_after_it(terminal: Open, slow_bench: Path):
+    first = terminal()
+    first.wait_for("Plan:")
+    first.press("s")
+    first.wait_for("Start now")
+    first.press("enter")
+    first.wait(lambda _: saved(slow_bench) >= 2, "some answers")
+    second = terminal()
+    second.wait_for("READ-ONLY")
+    counted = re.compile(r"answers +sim-baseline +(\d+)/40")
+    seen = int(counted.search(second.wait(counted.search, "a count"))[1])  # type: ignore[index]
+    second.wait(lambda shown: int((counted.search(shown) or [0, 0])[1]) > seen, "a higher count")
+    second.press("s")
+    assert "Start now" not in second.text
+    first.press("q")
+    first.wait_for("A run is going on")
+    first.press("y")
+    assert first.ended() == 130
+    second.wait_for("ready", absent="READ-ONLY")
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(terminal: Open):
+    window = terminal("--demo", TERM="dumb")
+    assert window.ended() == 0
+    assert b"\x1b" not in window.written
+    assert b"sim-strong" in window.written
+
+
+def test_with_no_color_nothing_is_coloured(terminal: Open):
+    window = terminal("--demo", NO_COLOR="1")
+    window.wait_for("[2 Leaderboard]", "sim-tiny")
+    window.press("4")
+    window.wait_for("Which answer is better?")
+    window.press("q")
+    assert window.ended() == 0
+    styles = {code for found in re.findall(rb"\x1b\[([0-9;]*)m", window.written) for code in found.split(b";")}
+    assert styles <= {b"", b"0", b"1", b"2", b"3", b"4", b"7", b"9", b"39", b"49"}
