@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,12 +12,13 @@ from textual.command import Provider
 from textual.driver import Driver
 from textual.filter import LineFilter
 
+from arena_tui.clipboard import copy_sequences
 from arena_tui.commands_provider import ArenaCommands
 from arena_tui.modes import MODES
 from arena_tui.safe_text import printable
 from arena_tui.screens.base import ArenaScreen
 from arena_tui.session import ArenaSession
-from arena_tui.theme import DARK, THEMES, ColorsOff
+from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
 from engine.errors import ArenaError
 
 TICK_SECONDS = 0.25
@@ -56,11 +58,14 @@ class ArenaApp(App[None]):
             self.add_mode(mode.name, mode.make)
 
     def get_line_filters(self) -> list[LineFilter]:
-        """Textual's, or with NO_COLOR one that leaves the terminal its own two colours (Textual would send greys)."""
+        """Textual's, or with NO_COLOR one that leaves the terminal its own two colours (Textual would send greys).
+
+        The last one sees all that is painted, whichever widget it comes from.
+        """
         if not self.no_color:
-            return list(super().get_line_filters())
+            return [*super().get_line_filters(), ControlsOff()]
         variables = self.theme_variables
-        return [ColorsOff([variables[name] for name in ("block-cursor-background", "primary")])]
+        return [ColorsOff([variables[name] for name in ("block-cursor-background", "primary")]), ControlsOff()]
 
     def get_driver_class(self) -> type[Driver]:
         """On a terminal, one that a stalled connection cannot hold up; elsewhere Textual's choice."""
@@ -84,6 +89,13 @@ class ArenaApp(App[None]):
             timeout=_NOTICE_SECONDS if is_error else _NOTICE_SECONDS / 2,
             markup=False,
         )
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Have the terminal copy `text`, also through tmux and GNU screen."""
+        self._clipboard = text
+        if self._driver is not None:
+            for sequence in copy_sequences(text, os.environ):
+                self._driver.write(sequence)
 
     def action_show_mode(self, mode: str) -> None:
         self.switch_mode(mode)

@@ -1,17 +1,26 @@
-"""The command palette: everything that a key does on the screen that is shown, and what has no key of its own."""
+"""The command palette: what keys do on the screen that is shown, then what they do on the others, then the themes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
+from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.types import IgnoreReturnCallbackType
 
+from arena_tui.modes import MODES, Mode
+from arena_tui.screens.base import ArenaScreen
 from arena_tui.theme import THEMES
 
-_MOVING = ("move", "scroll", "page", "cursor")  # actions that make no sense from a list of commands
+if TYPE_CHECKING:
+    from arena_tui.app import ArenaApp
+
+# Actions that make no sense from a list of commands: they move about, or open and close what is open already.
+_LEFT_OUT = ("move", "scroll", "app.focus", "command_palette", "app.command_palette", "screen.copy_text", "show_mode")
+# Actions on what is looked at, which nobody means who looks at something else.
+_ONLY_HERE = ("vote", "go_on", "skip", "note", "undo", "copy", "step", "leave_note", "leave_search", "mark", "open")
 
 
 class _Command(NamedTuple):
@@ -33,18 +42,57 @@ class ArenaCommands(Provider):
             if (score := matcher.match(command.title)) > 0:
                 yield Hit(score, matcher.highlight(command.title), command.run, help=command.help or None)
 
+    @property
+    def _arena(self) -> ArenaApp:
+        return cast("ArenaApp", self.app)
+
     def _commands(self) -> Iterator[_Command]:
-        seen = set()
-        for active in self.screen.active_bindings.values():
-            binding = active.binding
-            if binding.action in seen or not binding.description or not active.enabled:
-                continue
-            if binding.action.startswith(_MOVING) or binding.system or binding.action.endswith("command_palette"):
-                continue
-            seen.add(binding.action)
-            key = self.app.get_key_display(binding)
-            action = partial(self.app.run_action, binding.action, active.node)
-            yield _Command(f"{binding.description}  ({key})", binding.tooltip, action)
+        yield from self._here()
+        if isinstance(self.screen, ArenaScreen):
+            others = [mode for mode in MODES if mode.name != self.app.current_mode]
+            for mode in others:
+                yield _Command(f"Go to {mode.title}  ({mode.key})", "", partial(self.app.switch_mode, mode.name))
+            for mode in others:
+                yield from self._there(mode)
         for theme in THEMES:
             words = theme.name.removeprefix("arena-")
             yield _Command(f"Theme: {words}", "", partial(setattr, self.app, "theme", theme.name))
+
+    def _here(self) -> Iterator[_Command]:
+        """What can be done now; of several keys for one thing, the one that the screen shows."""
+        chosen: dict[str, tuple[Binding, object]] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if not _is_command(binding) or not active.enabled:
+                continue
+            known = chosen.get(binding.action)
+            if known is None or (binding.show and not known[0].show):
+                chosen[binding.action] = binding, active.node
+        for binding, node in chosen.values():
+            run = partial(self.app.run_action, binding.action, node)  # type: ignore[arg-type]  # a node of the DOM
+            yield _Command(f"{binding.description}  ({self.app.get_key_display(binding)})", binding.tooltip, run)
+
+    def _there(self, mode: Mode) -> Iterator[_Command]:
+        """What can be done on the screen of another mode."""
+        for binding in Binding.make_bindings(mode.load().BINDINGS):
+            if _is_command(binding) and not binding.action.startswith(_ONLY_HERE):
+                keys = f"{mode.key} {self.app.get_key_display(binding)}"
+                run = partial(self._go_and_do, mode, binding)
+                yield _Command(f"{mode.title}: {binding.description}  ({keys})", binding.tooltip, run)
+
+    async def _go_and_do(self, mode: Mode, binding: Binding) -> None:
+        app, kind = self._arena, mode.load()
+        await app.switch_mode(mode.name)
+        while not isinstance(app.screen, kind) and len(app.screen_stack) > 1:
+            await app.pop_screen()  # what was opened from it, such as one judgment
+        screen = app.screen
+        if isinstance(screen, ArenaScreen):
+            await screen.ready()
+        if screen.check_action(binding.action.partition("(")[0], ()):
+            await app.run_action(binding.action, screen)
+        else:
+            app.tell(f"{binding.description}: there is nothing to do that with.")
+
+
+def _is_command(binding: Binding) -> bool:
+    return bool(binding.description) and not binding.system and not binding.action.startswith(_LEFT_OUT)

@@ -18,31 +18,35 @@ class Mode:
     key: str
     title: str
     short: str
-    make: Callable[[], ArenaScreen]
+    load: Callable[[], type[ArenaScreen]]
+
+    def make(self) -> ArenaScreen:
+        """A new screen of this mode."""
+        return self.load()()
 
 
-def _run() -> ArenaScreen:
+def _run() -> type[ArenaScreen]:
     from arena_tui.screens.run_screen import RunScreen
 
-    return RunScreen()
+    return RunScreen
 
 
-def _judgments() -> ArenaScreen:
+def _judgments() -> type[ArenaScreen]:
     from arena_tui.screens.judgments_screen import JudgmentsScreen
 
-    return JudgmentsScreen()
+    return JudgmentsScreen
 
 
-def _review() -> ArenaScreen:
+def _review() -> type[ArenaScreen]:
     from arena_tui.screens.review_screen import ReviewScreen
 
-    return ReviewScreen()
+    return ReviewScreen
 
 
-def _leaderboard() -> ArenaScreen:
+def _leaderboard() -> type[ArenaScreen]:
     from arena_tui.screens.leaderboard_screen import LeaderboardScreen
 
-    return LeaderboardScreen()
+    return LeaderboardScreen
 
 
 MODES = (

@@ -45,6 +45,11 @@ def printable(text: str) -> str:
     return _HARMFUL.sub(_REPLACEMENT, text)
 
 
+def is_harmless(text: str) -> bool:
+    """Whether `printable` would leave the text as it is, and no tab or line break is in it."""
+    return text.isprintable() or not (_HARMFUL.search(text) or "\n" in text or "\t" in text)
+
+
 def readable(text: str) -> str:
     """A whole text for a pane: lines end in a newline only, tabs are blanks, controls are pictures, widths certain."""
     if text.isascii() and text.isprintable():

@@ -14,6 +14,8 @@ from textual.color import Color as TextualColor
 from textual.filter import LineFilter
 from textual.theme import Theme
 
+from arena_tui.safe_text import is_harmless, printable
+
 if TYPE_CHECKING:
     from textual.app import App
 
@@ -141,6 +143,15 @@ class ColorsOff(LineFilter):
             return None
         reverse = bool(style.reverse) or style.bgcolor in self._standing_out
         return style + _DEFAULT_COLORS + (Style(reverse=True) if reverse else Style.null())
+
+
+class ControlsOff(LineFilter):
+    """A net below the widgets, which make safe what they show: nothing painted holds what could steer the terminal."""
+
+    def apply(self, segments: list[Segment], background: TextualColor) -> list[Segment]:
+        if all(is_harmless(segment.text) for segment in segments):
+            return segments
+        return [Segment(printable(text).expandtabs(1), style, control) for text, style, control in segments]
 
 
 _DEFAULT_COLORS = Style.from_color(Color.parse("default"), Color.parse("default"))

@@ -28,11 +28,15 @@ _ORIGINS: dict[Origin, str] = {
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """How a page is to look. `rendered` has the colours to render Markdown in; None shows texts as written."""
+    """How a page is to look. `rendered` has the colours to render Markdown in; None shows texts as written.
+
+    `thinking` unfolds the reasoning, as the reader may do with `thinking_key`.
+    """
 
     width: int
     thinking: bool = False
     rendered: Inks | None = None
+    thinking_key: str = "t"
 
     @property
     def room(self) -> int:
@@ -190,8 +194,12 @@ def _reasoning(text: str | None, width: int, layout: Layout) -> list[Passage]:
     if not text:
         return []
     if not layout.thinking:
-        return [Words(f"▸ {len(text):,} characters of reasoning (t shows them)", width)]
-    return [Words("▾ Reasoning (t hides it)", width), RawText(text, width), Words("▴ End of the reasoning", width)]
+        return [Words(f"▸ {len(text):,} characters of reasoning ({layout.thinking_key} shows them)", width)]
+    return [
+        Words(f"▾ Reasoning ({layout.thinking_key} hides it)", width),
+        RawText(text, width),
+        Words("▴ End of the reasoning", width),
+    ]
 
 
 def _size(answer: WholeAnswer | None) -> str:

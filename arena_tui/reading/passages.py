@@ -34,7 +34,7 @@ class RawText:
         omitted = len(text) - MOST_CHARACTERS
         self._lines = readable(text[:MOST_CHARACTERS]).strip("\n").split("\n")
         if omitted > 0:
-            self._lines.append(f"… {omitted:,} more characters are not shown here; copying takes them all.")
+            self._lines.append(f"… {omitted:,} more characters are not shown here; the file has them.")
         self._is_code = fenced(self._lines)
         self._rows: list[tuple[int, Row]] = [
             (number, row) for number, line in enumerate(self._lines) for row in wrap(line, width)

@@ -57,6 +57,9 @@ class ArenaScreen(Screen[None]):
     def session(self) -> ArenaSession:
         return self.arena.session
 
+    async def ready(self) -> None:
+        """Wait until there is what the actions of this screen act on."""
+
     def show_state(self, state: RunState) -> None:
         """Paint `state`. Called when this screen comes up, and four times a second while something goes on."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
@@ -12,14 +13,15 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from arena_tui.safe_text import printable
+from arena_tui.safe_text import one_line, printable, shorten
 from arena_tui.widgets.key_bar import KeyBar
 from engine.review.comparison import Comparison
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
 
-LONG = 75_000  # characters; some terminals take no more, and none says so
+_MOST_NAME = 30  # columns
+LONG, TOO_LONG = 75_000, 250_000  # characters; some, and most terminals take no more, and none says so
 
 
 class CopyPart(NamedTuple):
@@ -57,10 +59,17 @@ class CopyScreen(ModalScreen[None]):
 
 def copy(app: ArenaApp, part: CopyPart) -> None:
     """Send a text to the terminal's clipboard, without what could steer the terminal that it is pasted into."""
+    if len(part.text) > TOO_LONG:
+        app.tell(
+            f"{part.name} is too long for a terminal's clipboard; it is in the files of the bench.", severity="warning"
+        )
+        return
     app.copy_to_clipboard(printable(part.text))
     told = f"{part.name}: {len(part.text):,} characters sent to the terminal's clipboard."
     if len(part.text) > LONG:
         told += " Some terminals drop texts of this length."
+    if os.environ.get("TMUX"):
+        told += " tmux passes it on if set-clipboard or allow-passthrough is on."
     app.tell(told)
 
 
@@ -70,7 +79,11 @@ def parts_of(comparison: Comparison, first: int = 1) -> list[CopyPart]:
     parts = [CopyPart("q", "the question", question)]
     for key, letter in (("a", "A"), ("b", "B")):
         name, answer = comparison.side("A" if letter == "A" else "B", first)
-        parts.append(CopyPart(key, f"the answer of {name}", "\n\n".join(answer.turns) if answer else ""))
+        parts.append(
+            CopyPart(
+                key, f"the answer of {shorten(one_line(name), _MOST_NAME)}", "\n\n".join(answer.turns) if answer else ""
+            )
+        )
     for number, game in enumerate(comparison.judgment.games if comparison.judgment else (), start=1):
         if game is not None:
             prompt = "\n\n".join(message.content for message in game.messages)

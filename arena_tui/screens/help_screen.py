@@ -13,22 +13,25 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from arena_tui.safe_text import clip
 from arena_tui.screens.base import ArenaScreen
 from arena_tui.widgets.key_bar import KeyBar
 from arena_tui.widgets.virtual_list import VirtualList
 
 _KEY_COLUMNS = 18
+_LEFT_OUT = ("screen.copy_text",)  # of every Textual screen; here nothing can be selected
+_TITLES = ("On this screen", "Moving", "Everywhere")
 
 
 class _Key(NamedTuple):
-    """One action with all keys that do it."""
+    """One action with all keys that do it; without keys, the title of those that follow."""
 
     keys: str
     description: str
 
 
 class HelpScreen(ModalScreen[None]):
-    """Reads the bindings of the screen that it lies over; Enter does what the line under the cursor says."""
+    """Reads the bindings of the screen that it lies over."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "dismiss", "Back"),
@@ -44,7 +47,7 @@ class HelpScreen(ModalScreen[None]):
             if self._about:
                 yield Static(Text(self._about + "\n"))
             yield VirtualList[_Key](_line, id="help-keys")
-        yield KeyBar()
+        yield KeyBar(help=False)
 
     def on_mount(self) -> None:
         keys = self.query_one(VirtualList)
@@ -53,15 +56,25 @@ class HelpScreen(ModalScreen[None]):
 
 
 def _line(key: _Key, width: int) -> Text:
-    return Text.assemble((key.keys.ljust(_KEY_COLUMNS), Style(bold=True)), key.description)[:width]
+    if not key.keys:
+        return Text(key.description, Style(underline=True))
+    shown = f"  {key.keys}".ljust(_KEY_COLUMNS)
+    return Text.assemble((shown, Style(bold=True)), clip(key.description, width - len(shown)))
 
 
 def _keys(below: Screen[object]) -> Iterator[_Key]:
-    found: dict[str, tuple[list[str], str]] = {}
+    """The keys of the screen first, those that only move about next, those of all screens last."""
+    groups: dict[str, dict[str, tuple[list[str], str]]] = {title: {} for title in _TITLES}
     for active in below.active_bindings.values():
         binding = active.binding
-        if binding.description and active.enabled and not binding.system:
-            keys, _ = found.setdefault(binding.action, ([], binding.tooltip or binding.description))
-            keys.append(below.app.get_key_display(binding))
-    for keys, description in found.values():
-        yield _Key(" ".join(keys), description)
+        if not binding.description or not active.enabled or binding.system or binding.action in _LEFT_OUT:
+            continue
+        is_everywhere = active.node is below.app
+        title = _TITLES[2] if is_everywhere else _TITLES[0] if binding.show or active.node is below else _TITLES[1]
+        keys, _ = groups[title].setdefault(binding.action, ([], binding.tooltip or binding.description))
+        keys.append(below.app.get_key_display(binding))
+    for title, found in groups.items():
+        if found:
+            yield _Key("", title)
+        for keys, description in found.values():
+            yield _Key(" ".join(keys), description)

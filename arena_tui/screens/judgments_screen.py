@@ -65,14 +65,13 @@ class JudgmentsScreen(LibraryScreen):
         self._checking: threading.Event | None = None  # set: the check should end
 
     def compose_body(self) -> ComposeResult:
-        yield TextLines(id="listed")
+        yield TextLines(Text("reading the judgments ..."), id="listed")
         yield Input(placeholder="words to find; Enter goes to the list, Escape leaves the search", id="search")
         yield JudgmentList()
 
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(JudgmentList).focus()
-        self.query_one("#listed", TextLines).show(Text("reading the judgments ..."))
 
     def on_unmount(self) -> None:
         self._end_check()

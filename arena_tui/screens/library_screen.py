@@ -26,11 +26,15 @@ class LibraryScreen(ArenaScreen):
         super().__init__()
         self.is_read = False  # whether all files have been read once
         self._is_reading = False
+        self._first_read = asyncio.Event()
         self._shown: tuple[object, ...] = ()
 
     @property
     def library(self) -> Library:
         return self.session.library
+
+    async def ready(self) -> None:
+        await self._first_read.wait()
 
     def show_library(self) -> None:
         """Paint what the library holds now."""
@@ -60,6 +64,7 @@ class LibraryScreen(ArenaScreen):
         finally:
             self._is_reading = False
             self.is_read = True
+            self._first_read.set()
             self._show_news()
 
     def _tell_growth(self) -> None:

@@ -34,7 +34,8 @@ class ProblemScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog"):
             yield Static(Text(readable(self._problem.title), style="bold"))
-            yield Static(Text(readable("\n" + self._problem.hint)))
+            if self._problem.hint:
+                yield Static(Text(readable("\n" + self._problem.hint)))
             yield Static(Text("\nMend it, then press r to read everything again, or q to quit."))
         yield KeyBar()
 

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from arena_tui.widgets.key_bar import KeyBar
 from engine.run import GRACE_SECONDS
 
 _TEXT = f"""A run is going on.
@@ -32,6 +33,7 @@ class QuitScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text(_TEXT))
+        yield KeyBar()
 
     def action_answer(self, agreed: bool) -> None:
         self.dismiss(agreed)

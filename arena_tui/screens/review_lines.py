@@ -10,18 +10,22 @@ from arena_tui.safe_text import brief, one_line
 from arena_tui.theme import Inks
 from engine.review.agreement import Agreement
 from engine.review.comparison import Comparison
+from engine.review.outcomes import Outcome
 
+WINNERS: dict[Outcome, str] = {"win": "model", "tie": "neither", "loss": "baseline"}
 _FEWEST_FOR_KAPPA = 5  # pairs; of fewer it says nothing
 
 
-def progress_line(reviewing: Reviewing, ink: Inks) -> Text:
-    """ "37 of 100 sampled", and whose review it is."""
+def progress_line(reviewing: Reviewing, taken_back: str, ink: Inks) -> Text:
+    """ "37 of 100 sampled", and whose review it is; `taken_back` is the label that was, if one was just now."""
     progress = reviewing.progress()
     if not progress.size:
         return Text("There is nothing to review yet.", ink.strong)
     line = Text.assemble((f"{progress.done:,} of {progress.size:,} sampled", ink.strong))
     if progress.skipped:
         line.append(f", {progress.skipped:,} skipped", ink.muted)
+    if taken_back:
+        line.append(f"  taken back: {taken_back}", ink.warning)
     if progress.size < progress.candidates:
         line.append(f"  from {progress.candidates:,} pairs", ink.muted)
     line.append(f"  reviewer {one_line(reviewing.reviewer)}", ink.muted)
@@ -44,19 +48,29 @@ def agreement_line(reviewing: Reviewing, ink: Inks, width: int) -> Text:
     return line
 
 
-def waiting_line(reviewing: Reviewing, note: str, reveals: bool, ink: Inks) -> Text:
+def waiting_line(reviewing: Reviewing, reveals: bool, ink: Inks) -> Text:
     """What to press before the vote."""
-    if not reviewing.sample.pairs:
-        return Text("Make answers and judgments first: 1, then s. Reviewing needs answers of two models.", ink.muted)
     if reviewing.pair is None:
-        more = "; + adds more pairs" if reviewing.sample.candidates > len(reviewing.sample.pairs) else ""
-        return Text(f"All of them are reviewed{more}; left goes back; u takes back the last one.", ink.good)
+        return Text()
     line = Text("Which answer is better?  a or A (much), t tie, b or B (much), s skips", ink.strong)
-    if note:
-        line.append(f"  note: {brief(note, 30)}", ink.muted)
     if not reveals:
         line.append("  reveal off", ink.warning)
     return line
+
+
+def ending_words(reviewing: Reviewing) -> str:
+    """What is said where there is no pair to look at."""
+    sample = reviewing.sample
+    if not sample.pairs:
+        return (
+            "Reviewing needs answers of the baseline and of another model to the same questions.\n"
+            "1, then s, has them made; arena-tui import brings in those of another folder."
+        )
+    more = "\n+ adds more pairs to the sample." if sample.candidates > len(sample.pairs) else ""
+    return (
+        f"All of them are reviewed.{more}\nleft goes back, u takes back the last one.\n"
+        "arena-tui audit compares all labels with the judge's."
+    )
 
 
 def revealed_line(reviewing: Reviewing, comparison: Comparison, ink: Inks) -> Text:
@@ -64,18 +78,24 @@ def revealed_line(reviewing: Reviewing, comparison: Comparison, ink: Inks) -> Te
     said, entry = reviewing.label, reviewing.entry
     if said is None:
         return Text()
-    line = Text("you: ", ink.muted)
+    line = Text()
+    judged = entry.outcome if entry is not None else None
+    if said.outcome is not None and judged is not None:
+        agrees = said.outcome == judged
+        line.append("you agree   " if agrees else "you disagree   ", ink.good if agrees else ink.warning)
+    line.append("you: ", ink.muted)
     line.append("skipped" if said.label is None else label_words(said.label, said.game), ink.strong)
     if entry is not None:
-        judged = entry.outcome
-        line.append("   judge: ", ink.muted).append("/".join(label or "none" for label in entry.row.labels), ink.strong)
-        line.append(f" = {judged or 'no verdict'}")
-        if said.outcome is not None and judged is not None:
-            agrees = said.outcome == judged
-            line.append("   you agree" if agrees else "   you disagree", ink.good if agrees else ink.warning)
-    if said.note:
-        line.append(f"   note: {brief(said.note, 30)}", ink.muted)
+        winner = WINNERS[judged] if judged is not None else "no verdict"
+        labels = " ".join(label or "none" for label in entry.row.labels)
+        line.append("   judge: ", ink.muted).append(winner, ink.strong).append(f" ({labels})", ink.muted)
     return line
+
+
+def note_line(reviewing: Reviewing, unsaved: str, ink: Inks) -> Text | None:
+    """The note to the pair that is looked at, if there is one; `unsaved` waits for the vote."""
+    note = reviewing.label.note if reviewing.label is not None else unsaved
+    return Text(f"note: {brief(note, 200)}", ink.muted) if note else None
 
 
 def _share(told: Agreement) -> str:

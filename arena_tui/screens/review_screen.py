@@ -13,10 +13,18 @@ from textual.widgets import Input
 
 from arena_tui.reading.judgment_page import Layout, blind_page, problem_page, revealed_page
 from arena_tui.reading.leaves import Leaf, Leaves
-from arena_tui.reading.page import Page
+from arena_tui.reading.page import Page, text_columns
+from arena_tui.reading.passages import Words
 from arena_tui.reviewing import Reviewing
 from arena_tui.screens.library_screen import LibraryScreen
-from arena_tui.screens.review_lines import agreement_line, progress_line, revealed_line, waiting_line
+from arena_tui.screens.review_lines import (
+    agreement_line,
+    ending_words,
+    note_line,
+    progress_line,
+    revealed_line,
+    waiting_line,
+)
 from arena_tui.theme import inks
 from arena_tui.widgets.reading_pane import ReadingPane
 from arena_tui.widgets.text_lines import TextLines
@@ -35,22 +43,23 @@ class ReviewScreen(LibraryScreen):
     HELP = (
         "You judge what the judge judged, without knowing who wrote what: a or b for the answer that is better, A or B "
         "if it is much better, t for a tie. Then you see the names and the judge's words; Enter goes on. Every key is "
-        "saved at once in review/<your name>.jsonl. The sample has every model, category and kind of verdict in "
-        "proportion, so the agreement below holds for all judgments."
+        "saved at once in review/<your name>.jsonl. Tab jumps from answer to answer. The sample has every model, "
+        "category and kind of verdict in proportion, so the agreement below holds for all judgments."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "vote('A>B')", "A better"),
-        Binding("A", "vote('A>>B')", "A much better"),
-        Binding("t,equals_sign", "vote('A=B')", "Tie"),
-        Binding("b", "vote('B>A')", "B better"),
-        Binding("B", "vote('B>>A')", "B much better"),
+        Binding("a", "vote('A>B')", "A better", show=False),
+        Binding("A", "vote('A>>B')", "A much better", show=False),
+        Binding("t,equals_sign", "vote('A=B')", "Tie", show=False),
+        Binding("b", "vote('B>A')", "B better", show=False),
+        Binding("B", "vote('B>>A')", "B much better", show=False),
         Binding("enter", "go_on", "Next"),
         Binding("s", "skip", "Skip", tooltip="Set this pair aside without a label"),
         Binding("n", "note", "Note", tooltip="Write a note to this pair"),
         Binding("u", "undo", "Undo", tooltip="Take back the last vote or skip, also of an earlier session"),
         Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show the texts as they were written"),
-        Binding("r", "reveal", "Reveal on/off", tooltip="Whether names and verdict are shown after each vote"),
+        Binding("o", "thinking", "Reasoning", show=False, tooltip="Show or hide the reasoning, after the vote"),
+        Binding("r", "reveal", "Reveal", tooltip="Whether names and verdict are shown after each vote"),
         Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
         Binding("left", "step(-1)", "Pair before", show=False),
         Binding("right", "step(1)", "Pair after", show=False),
@@ -70,14 +79,16 @@ class ReviewScreen(LibraryScreen):
         self.reviewing: Reviewing | None = None
         self._reveals = True
         self._is_rendered = False
+        self._thinking = False
         self._note = ""  # to the pair that is looked at, before it is labelled
+        self._taken_back = ""  # what was, by the last key
         self._leaf: Leaf | None = None
         self._shown_pair: Pair | None = None  # whose texts are on the screen
         self._leaves: Leaves[_Key] = Leaves(self._open_one, _lay_out)
         self._saving = asyncio.Lock()  # one vote after the other, in the order of the keys
 
     def compose_body(self) -> ComposeResult:
-        yield TextLines(id="about")
+        yield TextLines(Text("reading the judgments ..."), id="about")
         yield ReadingPane()
         yield Input(placeholder="a note to this pair; Enter keeps it", max_length=2000, id="note")
         yield TextLines(id="verdict")
@@ -85,7 +96,6 @@ class ReviewScreen(LibraryScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(ReadingPane).focus()
-        self.query_one("#about", TextLines).show(Text("reading the judgments ..."))
 
     def show_library(self) -> None:
         if self.is_read:
@@ -106,6 +116,7 @@ class ReviewScreen(LibraryScreen):
             "note": there_is,
             "markdown": there_is,
             "copy": there_is and is_said,
+            "thinking": is_said,
             "extend": reviewing is not None and reviewing.sample.candidates > len(reviewing.sample.pairs),
         }
         return allowed.get(action, True)
@@ -134,6 +145,10 @@ class ReviewScreen(LibraryScreen):
 
     def action_markdown(self) -> None:
         self._is_rendered = not self._is_rendered
+        self._show(keep_place=True)
+
+    def action_thinking(self) -> None:
+        self._thinking = not self._thinking
         self._show(keep_place=True)
 
     def action_reveal(self) -> None:
@@ -192,9 +207,10 @@ class ReviewScreen(LibraryScreen):
         reviewing = cast("Reviewing", self.reviewing)
         async with self._saving:
             undone = await asyncio.to_thread(reviewing.undo)
-        if undone is not None:
-            self.arena.tell(f"Taken back: {undone.label or 'skipped'}.")
         self._turn()
+        if undone is not None:
+            self._taken_back = undone.label or "skipped"
+            self._tell()
 
     async def _change(self, change: Callable[[], None]) -> None:
         async with self._saving:
@@ -218,7 +234,7 @@ class ReviewScreen(LibraryScreen):
 
     def _turn(self) -> None:
         """Another pair is looked at."""
-        self._note = ""
+        self._note = self._taken_back = ""
         self._show()
 
     def _show(self, *, keep_place: bool = False) -> None:
@@ -228,11 +244,13 @@ class ReviewScreen(LibraryScreen):
         reviewing = self.reviewing
         if reviewing is None or reviewing.pair is None:
             self._leaf, self._shown_pair = None, None
-            self.query_one(ReadingPane).set_page(Page([], self.query_one(ReadingPane).page_width))
+            width = self.query_one(ReadingPane).page_width
+            words = ending_words(reviewing) if reviewing is not None else ""
+            self.query_one(ReadingPane).set_page(Page([Words(words, text_columns(width))], width))
             return
         key = cast("_Key", reviewing.peek(reviewing.index))
         rendered = inks(self.app) if self._is_rendered else None
-        layout = Layout(self.query_one(ReadingPane).page_width, rendered=rendered)
+        layout = Layout(self.query_one(ReadingPane).page_width, self._thinking, rendered, thinking_key="o")
         leaf = self._leaves.ready(key, layout)
         if leaf is not None:
             self._turn_to(key, leaf, keep_place)
@@ -264,14 +282,15 @@ class ReviewScreen(LibraryScreen):
         if reviewing is None:
             return
         self.query_one("#about", TextLines).show(
-            progress_line(reviewing, ink), agreement_line(reviewing, ink, self.size.width)
+            progress_line(reviewing, self._taken_back, ink), agreement_line(reviewing, ink, self.size.width)
         )
         comparison = self._leaf.comparison if self._leaf is not None else None
         if reviewing.label is not None and comparison is not None:
             line = revealed_line(reviewing, comparison, ink)
         else:
-            line = waiting_line(reviewing, self._note, self._reveals, ink)
-        self.query_one("#verdict", TextLines).show(line)
+            line = waiting_line(reviewing, self._reveals, ink)
+        note = note_line(reviewing, self._note, ink)
+        self.query_one("#verdict", TextLines).show(*([line, note] if note is not None else [line]))
 
 
 def _lay_out(key: _Key, comparison: Comparison, layout: Layout) -> Page:

@@ -14,6 +14,7 @@ from arena_tui.reading.leaves import Leaf, Leaves
 from arena_tui.reading.page import Page
 from arena_tui.safe_text import one_line
 from arena_tui.screens.base import ArenaScreen
+from arena_tui.screens.review_lines import WINNERS
 from arena_tui.theme import inks
 from arena_tui.widgets.judgment_list import OUTCOME_MARKS
 from arena_tui.widgets.reading_pane import ReadingPane
@@ -21,9 +22,8 @@ from arena_tui.widgets.text_lines import TextLines
 from engine.errors import ArenaError
 from engine.review.comparison import Comparison
 from engine.review.listing import Listed
-from engine.review.outcomes import Outcome, outcome
+from engine.review.outcomes import outcome
 
-_WINNERS: dict[Outcome, str] = {"win": "model", "tie": "neither", "loss": "baseline"}
 _Key = tuple[Listed, bool]  # a judgment, and whether it is the prompt that is wanted of it
 
 
@@ -37,13 +37,13 @@ class ViewerScreen(ArenaScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "back", "List", tooltip="Back to the list, or from the prompt to the judgment"),
         Binding("n,right", "step(1)", "Next"),
-        Binding("p,left", "step(-1)", "Previous"),
+        Binding("p,left", "step(-1)", "Prev", tooltip="Previous"),
         Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show the texts as they were written"),
         Binding("i", "prompt", "Prompt", tooltip="What the judge was sent, word for word"),
-        Binding("t", "thinking", "Thinking", tooltip="Show or hide the reasoning"),
+        Binding("t", "thinking", "Think", tooltip="Show or hide the reasoning"),
         Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
-        Binding("escape,backspace", "back", "List"),
     ]
 
     def __init__(self, rows: Sequence[Listed], index: int, moved: Callable[[Listed], object]) -> None:
@@ -155,7 +155,7 @@ class ViewerScreen(ArenaScreen):
             game = 2 - number % 2
             winner = outcome(label, game)
             style = {"win": ink.good, "loss": ink.bad}.get(winner or "", ink.muted)
-            told = f"{label} {_WINNERS[winner]}" if winner is not None else "no verdict"
+            told = f"{label} {WINNERS[winner]}" if winner is not None else "no verdict"
             line.append(f"game {number} ", ink.muted).append(told if played else "not played", style).append("   ")
         people = self.session.library.marks.human.get(row.pair)
         if people:

@@ -24,8 +24,8 @@ _INTRODUCTION = """Is this checkpoint better than the last one, by how much, and
 arena-tui asks models the questions of a bench, has a judge compare each answer with a baseline's, and rates them with \
 honest intervals.
 
-There is no config.toml in this folder yet. The demo shows the whole job with simulated models on this machine and
-writes only to data/demo. Benches and configs of arena-hard are brought in with arena-tui import."""
+There is no config.toml in this folder yet. The demo shows the whole job with simulated models on this machine and \
+writes only to data/demo. Benches and configs of arena-hard are brought in with: arena-tui import FOLDER"""
 
 
 class _Choice(NamedTuple):

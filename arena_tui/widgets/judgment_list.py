@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from arena_tui.safe_text import brief, one_line
+from arena_tui.safe_text import brief, one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.review.listing import Flag, Listed, Marks
 
 FLAG_WORDS: dict[Flag, str] = {"flip": "flip", "unparsed": "none", "human": "human", "language": "lang"}
+_LEAST_NAME, _MOST_NAME = 8, 20  # columns
 OUTCOME_MARKS = {"win": "+", "tie": "=", "loss": "-", None: "?"}
 
 
@@ -24,19 +25,22 @@ class JudgmentList(VirtualList[Listed]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Open")]
 
     def __init__(self) -> None:
-        self._columns = self._make_columns(several_judges=False)
+        self._widths = _LEAST_NAME, 0  # of the names of models, and of judges where there are several
+        self._columns = self._make_columns()
         super().__init__(self._judgment, key=lambda row: row.key, header=self._titles, id="judgments")
         self.marks = Marks()
-        self._several_judges = False
 
     def show(self, rows: Sequence[Listed], marks: Marks, *, several_judges: bool, empty: str) -> None:
         """Show `rows`, or why there are none; the cursor stays with its judgment."""
         if empty != self.empty:
             self.empty = empty
             self.repaint()
-        if several_judges != self._several_judges:
-            self._several_judges = several_judges
-            self._columns = self._make_columns(several_judges=several_judges)
+        widths = _name_width({row.row.model for row in rows}), 0
+        if several_judges:
+            widths = widths[0], _name_width({row.row.judge for row in rows})
+        if rows and widths != self._widths:
+            self._widths = widths
+            self._columns = self._make_columns()
             self.repaint()
         if marks != self.marks:
             self.marks = marks
@@ -49,19 +53,22 @@ class JudgmentList(VirtualList[Listed]):
     def _titles(self, width: int) -> Text:
         return self._columns.header(width)
 
-    def _make_columns(self, *, several_judges: bool) -> Columns[Listed]:
+    def _make_columns(self) -> Columns[Listed]:
+        models, judges = self._widths
         columns: list[Column[Listed]] = [
-            Column("model", lambda row, _: one_line(row.row.model), width=20, middle=True, need=9),
+            Column("model", lambda row, _: one_line(row.row.model), width=models, middle=True, need=9),
             Column("#", lambda row, _: str(row.number or "-"), width=4, right=True, need=4),
             Column("game 1", lambda row, _: _label(row, 0), width=6, need=8),
             Column("game 2", lambda row, _: _label(row, 1), width=6, need=7),
             Column("result", self._outcome, width=6, need=6),
             Column("marks", self._flags, width=10, need=5),
             Column("category", lambda row, _: one_line(row.category), width=14, need=1),
-            Column("question", lambda row, width: brief(row.question, width), width=None, least=14, need=3),
+            Column("question", lambda row, width: brief(row.question, width), width=None, least=12, need=3),
         ]
-        if several_judges:
-            columns.insert(1, Column("judge", lambda row, _: one_line(row.row.judge), width=14, middle=True, need=2))
+        if judges:
+            columns.insert(
+                1, Column("judge", lambda row, _: one_line(row.row.judge), width=judges, middle=True, need=2)
+            )
         return Columns(columns)
 
     def _outcome(self, row: Listed, width: int) -> Text:
@@ -78,6 +85,12 @@ def counted(judgments: int, of: int | None = None) -> str:
     """ "1 judgment", "3 of 10 judgments"."""
     words = "judgment" if (judgments if of is None else of) == 1 else "judgments"
     return f"{judgments:,} {words}" if of is None else f"{judgments:,} of {of:,} {words}"
+
+
+def _name_width(names: Collection[str]) -> int:
+    """Columns for a column of names: as many as the longest takes, within bounds."""
+    longest = max((text_width(one_line(name)) for name in names), default=0)
+    return max(_LEAST_NAME, min(longest, _MOST_NAME))
 
 
 def _label(row: Listed, game: int) -> str:

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 _GAP = 2
-_HELP = "?", "help", "question_mark"
+_HELP = "?", "Help", "question_mark"
 
 
 class KeyBar(Widget):
@@ -68,7 +68,7 @@ class KeyBar(Widget):
     def _fitting(self) -> list[tuple[str, str, str]]:
         """The keys from the left as far as there is room, then `?` as the last of all."""
         keys = [key for key in self._keys if key[2] != _HELP[2]]
-        room = self.size.width - 1 - sum(map(_width, self._ends_with))
+        room = self.size.width - 1 - sum(map(_width, self._ends_with)) + (_GAP if self._ends_with else 0)
         fitting = []
         for key in keys:
             room -= _width(key)

@@ -14,7 +14,7 @@ from arena_tui.reading.page import Page
 from arena_tui.theme import inks
 
 
-class ReadingPane(ScrollView, can_focus=True):
+class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
     """One page at a time. `WidthChanged` asks for a page of another width."""
 
     DEFAULT_CSS = """
@@ -36,8 +36,8 @@ class ReadingPane(ScrollView, can_focus=True):
         Binding("pagedown,ctrl+f,space", "scroll_page(1)", "Page down", show=False),
         Binding("home,g", "scroll_rows(-1000000)", "Top", show=False),
         Binding("end,G", "scroll_rows(1000000)", "Bottom", show=False),
-        Binding("tab", "scroll_section(1)", "Next part", show=False),
-        Binding("shift+tab", "scroll_section(-1)", "Part before", show=False),
+        Binding("tab", "scroll_section(1)", "Part", key_display="⇥", tooltip="Next part: answer, judge ..."),
+        Binding("shift+tab", "scroll_section(-1)", "Part before", show=False, tooltip="Part before"),
     ]
 
     class WidthChanged(Message):

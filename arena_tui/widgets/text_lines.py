@@ -14,9 +14,9 @@ class TextLines(Widget):
     TextLines { height: 1; padding: 0 1; background: $background; color: $foreground; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *lines: Text, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._lines: tuple[Text, ...] = ()
+        self._lines = lines
 
     @property
     def text(self) -> str:

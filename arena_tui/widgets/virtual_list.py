@@ -6,6 +6,7 @@ goes to the terminal as it is. When rows change, only the columns that look diff
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Hashable, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -207,7 +208,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
             return self._strip(self._header(max(1, width - GUTTER)), " " * GUTTER, width).apply_style(style)
         index = y - self._header_lines + self.scroll_offset.y
         if index >= len(self._rows):
-            return self._blank(width, self.empty if not self._rows and y == self._header_lines else "")
+            return self._blank(width, self._empty_line(y - self._header_lines))
         line = self._row_strip(index)
         if index != self.cursor:
             return line.apply_style(self._plain_style)
@@ -277,6 +278,13 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
     def _blank(self, width: int, text: str) -> Strip:
         style = self.get_component_rich_style("virtual-list--empty") if text else self._plain_style
         return Strip([Segment(" " * GUTTER + text, style)]).adjust_cell_length(width, style)
+
+    def _empty_line(self, number: int) -> str:
+        """That line of `empty`, wrapped, when there are no rows."""
+        if self._rows or not self.empty:
+            return ""
+        lines = textwrap.wrap(self.empty, max(10, self._width - 2 * GUTTER))
+        return lines[number] if number < len(lines) else ""
 
     def _refresh_row(self, index: int) -> None:
         y = index - self.scroll_offset.y + self._header_lines
