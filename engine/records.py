@@ -175,6 +175,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     attempts: int
     tstamp: float
+    hint: str | None = None  # what to do about it
     judge: str | None = None
     game: int | None = None
     choice: int | None = None

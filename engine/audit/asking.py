@@ -120,6 +120,7 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Ca
             rate=entry.rate,
             timeout=entry.timeout,
             attempts=entry.attempts,
+            counts_tokens=config.provider(judge).counts_tokens,
             session=session,
             emit=lambda _: None,
         )

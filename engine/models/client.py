@@ -15,6 +15,7 @@ from engine.errors import CallFailed, FailureKind, NeverAsked
 from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice, TaskKey
 from engine.models.body import read_body
 from engine.models.connection import FAULTS, failure_of, is_stale
+from engine.models.context import ContextGuard
 from engine.models.endpoint import Endpoint
 from engine.models.health import DOWN, Patience
 from engine.models.limits import EndpointPool, Lane
@@ -76,7 +77,8 @@ class ModelClient:
     at faults that may pass; `idle_timeout` (seconds) is the longest pause inside a reply, and the silence after which
     a server is asked whether it still works (see `silence`). A try at an endpoint that is known to be down costs none
     of the attempts: such a call waits until the endpoint is back, or until `patience` with it ends. `emit` gets a
-    CallStarted and a CallEnded for every request.
+    CallStarted and a CallEnded for every request. `counts_tokens` says that the servers' usage counts exactly what
+    `max_tokens` bounds, so that a reply which they cut before is known (see `context`).
     Make it inside a running loop. Raises ArenaError for a key that cannot be sent.
     """
 
@@ -94,6 +96,7 @@ class ModelClient:
         attempts: int = 5,
         patience: Patience | None = None,
         chance: Callable[[], float] = random.random,
+        counts_tokens: bool = False,
     ) -> None:
         self.name = name
         self._pool = EndpointPool(
@@ -104,6 +107,8 @@ class ModelClient:
             name_of=lambda target: target.address,
         )
         self._session = session
+        contexts = [each.context for each in endpoints if each.context is not None]
+        self._context = ContextGuard(session, endpoints[0], min(contexts, default=None), counts_exactly=counts_tokens)
         self._emit = emit
         self._attempts = attempts
         self._chance = chance
@@ -154,6 +159,9 @@ class ModelClient:
         PoolClosed after `close`.
         """
         payload = _encode(body)
+        max_tokens = body.get("max_tokens") or body.get("max_completion_tokens")
+        if max_tokens is not None and not self._context.fits(len(payload), max_tokens):
+            await self._context.check(body, max_tokens)
         tried = charged = 0
         resent = False
         while True:
@@ -161,7 +169,7 @@ class ModelClient:
             trial = lane.health.set_aside
             tried += 1
             try:
-                return await self._try(lane, payload, task)
+                return await self._try(lane, payload, max_tokens, task)
             except _Fault as fault:
                 failure = fault.failure
                 pause: float | None = None  # None: for good
@@ -197,7 +205,9 @@ class ModelClient:
                 hint=refusal.hint,
             ) from None
 
-    async def _try(self, lane: Lane[_Target], payload: bytes, task: TaskKey | None) -> Completion:
+    async def _try(
+        self, lane: Lane[_Target], payload: bytes, max_tokens: int | None, task: TaskKey | None
+    ) -> Completion:
         """Send the request once and give the slot back. Raises _Fault."""
         target = lane.place
         retry_after: str | None = None
@@ -222,6 +232,7 @@ class ModelClient:
                 reply = await read_body(response, longest_pause=self._idle_timeout)
             seconds = self._now() - started
             completion = read_reply(status, reply, seconds)
+            self._context.verify(completion, len(payload), max_tokens)
         except CallFailed as told:
             failure = told
         except FAULTS as error:

@@ -21,11 +21,13 @@ class Endpoint:
     """An OpenAI-compatible server, by the URL under which `chat/completions` lies, and the key that it wants.
 
     A user and password, or a query (`?api-version=...`), in `base_url` are sent with every request and never shown.
+    `context` is the longest prompt and reply together, in tokens, where the server told it.
     """
 
     base_url: str
     api_key: str | None = field(default=None)
     key_header: str = "Authorization"
+    context: int | None = None
 
     def __repr__(self) -> str:
         return f"Endpoint({self.address!r})"

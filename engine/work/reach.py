@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Literal
 
 import aiohttp
@@ -43,7 +44,11 @@ async def reachable(
     bad: list[EndpointReport] = []
     for attempt in range(TRIES):
         reports = await asyncio.gather(*(probe(session, endpoint, served_name) for endpoint in endpoints))
-        good = [endpoint for endpoint, report in zip(endpoints, reports, strict=True) if report.ok]
+        good = [
+            replace(endpoint, context=report.max_model_len)
+            for endpoint, report in zip(endpoints, reports, strict=True)
+            if report.ok
+        ]
         bad = [report for report in reports if not report.ok]
         if good or attempt == TRIES - 1:
             break

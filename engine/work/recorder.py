@@ -69,6 +69,7 @@ class Recorder:
             question_id=job.question.id,
             kind=error.kind.value,
             message=error.title,
+            hint=error.hint or None,
             attempts=error.attempts,
             tstamp=self._now(),
             judge=job.task.judge or None,

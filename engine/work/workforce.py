@@ -169,6 +169,7 @@ class Workforce:
             timeout=entry.timeout,
             idle_timeout=entry.idle_timeout,
             attempts=entry.attempts,
+            counts_tokens=self._config.provider(name).counts_tokens,
             session=self._tools.session,
             emit=self._tools.emit,
         )

@@ -244,6 +244,7 @@ class FaultServer:
         request = json.loads(body)
         self.requests[body] += 1
         reply = completion(self._answer(request))
+        reply["usage"]["completion_tokens"] = request.get("max_tokens", 3)  # as a reply has that ends in "length"
         name = self._strike(request, self.requests[body])
         if name is None:
             writer.write(http(encoded(reply)))

@@ -1,0 +1,118 @@
+"""Foresees calls that do not fit into a server's context, and tells when a reply was cut short of what was asked for.
+
+vLLM answers a call whose prompt and `max_tokens` together exceed its context all the same: with a reply that ends where
+the context does, and says "length" as if `max_tokens` had been reached. Nothing of that may be taken for an answer. So
+such a call is not made; and of replies, what was cut before its `max_tokens` is refused.
+
+To count the tokens of every prompt would cost a request each. The bytes of a request bound them: no vocabulary makes
+more tokens than bytes. After some replies their own counts tell how many tokens a byte comes to at most, and only a
+call that is near the bound is counted by the server (`/tokenize`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from engine.errors import CallFailed, FailureKind
+from engine.models.body import read_body
+from engine.models.connection import FAULTS
+from engine.models.endpoint import Endpoint
+from engine.models.session import proxy_for
+from engine.records import Completion
+
+SAMPLES = 16  # replies whose counts are worth a bound
+MARGIN = 1.15  # by which a text may be denser than any so far
+TIME_LIMIT = 15.0  # seconds for a count
+LARGEST_COUNT = 16 * 2**20  # bytes: the reply lists every token
+
+_HINT = "lower max_tokens, or serve the model with a larger --max-model-len"
+
+
+class _Counted(msgspec.Struct):
+    count: int
+
+
+_decoder = msgspec.json.Decoder(_Counted)
+
+
+class ContextGuard:
+    """The context of a model's servers, in tokens; None where they do not tell it.
+
+    `counts_exactly` says that the server's usage counts just what `max_tokens` bounds.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, endpoint: Endpoint, tokens: int | None, *, counts_exactly: bool
+    ) -> None:
+        self.tokens = tokens
+        self._session = session
+        self._endpoint = endpoint
+        self._counts_exactly = counts_exactly
+        self._can_count = counts_exactly
+        self._seen = 0
+        self._densest = 0.0
+        self._density = 1.0  # tokens per byte of a request, at most
+
+    def fits(self, size: int, max_tokens: int) -> bool:
+        """Whether a request of `size` bytes surely leaves room for its reply."""
+        return self.tokens is None or size * self._density + max_tokens <= self.tokens
+
+    async def check(self, body: dict[str, Any], max_tokens: int) -> None:
+        """Count the prompt. Raises CallFailed if it leaves no room for `max_tokens`."""
+        if self.tokens is None or not self._can_count:
+            return
+        prompt = await self._count(body)
+        if prompt is None:
+            self._can_count = False
+        elif prompt + max_tokens > self.tokens:
+            raise self._overflow(prompt, max_tokens)
+
+    def verify(self, completion: Completion, size: int, max_tokens: int | None) -> None:
+        """Learn from a reply to a request of `size` bytes. Raises CallFailed if it was cut before its `max_tokens`."""
+        usage = completion.usage
+        if usage.prompt_tokens:
+            density = usage.prompt_tokens / size
+            if density > self._densest:
+                self._densest = density
+                if self._seen >= SAMPLES:
+                    self._density = min(1.0, density * MARGIN)
+            self._seen += 1
+            if self._seen == SAMPLES:
+                self._density = min(1.0, self._densest * MARGIN)
+        if completion.finish_reason != "length" or max_tokens is None or not self._counts_exactly:
+            return
+        if self.tokens is not None and usage.prompt_tokens + max_tokens > self.tokens:
+            raise self._overflow(usage.prompt_tokens, max_tokens)
+        if 0 < usage.completion_tokens < max_tokens:
+            raise CallFailed(
+                FailureKind.REJECTED,
+                f"the server cut the reply after {usage.completion_tokens} tokens, short of max_tokens {max_tokens}",
+                status=200,
+                hint="the model's generation_config.json may hold max_new_tokens: serve it with "
+                "--generation-config vllm, or lower max_tokens",
+            )
+
+    def _overflow(self, prompt: int, max_tokens: int) -> CallFailed:
+        message = f"prompt {prompt} + max_tokens {max_tokens} > {self.tokens}, the context of the server in tokens"
+        return CallFailed(FailureKind.REJECTED, message, endpoint=self._endpoint.address, hint=_HINT)
+
+    async def _count(self, body: dict[str, Any]) -> int | None:
+        """The tokens of a prompt, chat template included; None where the server does not tell."""
+        url = self._endpoint.server_url("tokenize")
+        asked = {key: body[key] for key in ("model", "messages", "chat_template_kwargs") if key in body}
+        try:
+            async with self._session.post(
+                url,
+                data=msgspec.json.encode(asked),
+                headers={"Content-Type": "application/json", **self._endpoint.headers()},
+                proxy=proxy_for(url),
+                timeout=aiohttp.ClientTimeout(total=TIME_LIMIT),
+                allow_redirects=False,
+            ) as response:
+                told = await read_body(response, LARGEST_COUNT)
+                return _decoder.decode(told).count if response.status == 200 else None
+        except (CallFailed, msgspec.DecodeError, UnicodeDecodeError, *FAULTS):
+            return None
