@@ -91,6 +91,12 @@ def _points(_context: click.Context, _option: click.Parameter, value: str) -> tu
     multiple=True,
     help="Make again what other settings made (stale), or what got no verdict (unparsed).",
 )
+@click.option(
+    "--until",
+    metavar="RULE",
+    help="Stop asking for a model as soon as decided (against the baseline; decided:MODEL against another), ci:POINTS "
+    "(half-width), calls:N (of judges), or minutes:N; several joined by commas.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done: calls, cached, estimated tokens.")
 @click.option("--json", "as_json", is_flag=True, help="The leaderboard as JSON on stdout.")
 @click.pass_obj

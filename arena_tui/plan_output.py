@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from arena_tui.console import printable
+from arena_tui.stop_output import verdict_words
+from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS
+from engine.work.early_stop import LEAST_AHEAD
 from engine.work.plan import TaskPlan
+from engine.work.stop_forecast import StopForecast
 from engine.work.survey import Survey
 
 
-def format_plan(found: Survey) -> str:
-    """One line per task with its records (in all, cached, stale, to make) and calls, then the sums.
+def format_plan(found: Survey, forecast: StopForecast | None = None) -> str:
+    """One line per task with its records (in all, cached, stale, to make) and calls, then the sums, and what a stop
+    rule can spare of them.
 
     Tokens are estimated: the prompts' from their length in characters, the replies' as the most they can be.
     """
@@ -23,7 +28,28 @@ def format_plan(found: Survey) -> str:
     lines.append(f"{found.calls} calls; about {prompt} prompt tokens and at most {output} output tokens")
     if pending:
         lines.append(f"{pending} of the judgments wait for answers; their tokens are not counted yet")
+    if forecast is not None:
+        lines += ["", *map(printable, forecast_lines(forecast))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def forecast_lines(forecast: StopForecast) -> list[str]:
+    """What the stop rule says, and what it comes to."""
+    lines = [f"--until {forecast.rule}: a model is stopped when {forecast.rule.in_words(forecast.opponent)}."]
+    lines += [
+        f"already settled: {verdict_words(model, known, forecast.opponent)}"
+        for model, known in forecast.settled.items()
+    ]
+    if forecast.fewest < forecast.most:
+        lines.append(
+            f"That takes {forecast.fewest} to {forecast.most} calls instead of {forecast.whole}: nothing is decided on "
+            f"fewer than {MINIMUM_QUESTIONS} questions, and work runs ahead of what has counted by {LEAST_AHEAD} "
+            "questions or a quarter."
+        )
+    else:
+        lines.append(f"That takes {forecast.most} calls instead of {forecast.whole}.")
+    lines.append("A judge that can be called only once all answers are made spares judge calls alone.")
+    return lines
 
 
 def _row(task: TaskPlan) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ def is_decided(standing: Standing | ModelStanding) -> bool:
 def verdict_words(model: str, standing: Standing | ModelStanding, opponent: str) -> str:
     """A model's standing as a sentence without a full stop."""
     name, rival = one_line(model), one_line(opponent)
-    after = f"after {standing.questions} question{'s' if standing.questions != 1 else ''}"
+    count = standing.questions if standing.decided_after is None else standing.decided_after
+    after = f"after {count} question{'s' if count != 1 else ''}"
     match standing.verdict:
         case "better" | "worse":
             told = f"is {standing.verdict} than {rival} {after}"
@@ -57,6 +58,7 @@ def format_stop_report(report: StopReport) -> str:
     columns = [
         Column("model", [one_line(model.model) for model in models], right=False),
         Column("verdict", [_verdict(model, report.opponent) for model in models], right=False),
+        Column("after", ["-" if model.decided_after is None else str(model.decided_after) for model in models]),
         Column("questions", [str(model.questions) for model in models]),
         Column("score", ["-" if model.score is None else f"{model.score:.1f}" for model in models]),
         Column("any-time 95% limits", [f"[{model.lower:.1f}, {model.upper:.1f}]" for model in models]),

@@ -115,6 +115,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
         score, lower, upper: percent, with the limits of the confidence sequence; None before the first question.
         difference, difference_lower, difference_upper: points above the opponent on the questions of both, where the
             opponent is a named model; None else.
+        decided_after: how many had counted when the verdict was reached; what was under way then came in later.
     """
 
     verdict: Verdict
@@ -125,6 +126,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     difference: float | None = None
     difference_lower: float | None = None
     difference_upper: float | None = None
+    decided_after: int | None = None
 
 
 class StopRuleSet(msgspec.Struct, frozen=True):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from types import MappingProxyType
 from typing import Literal
 
@@ -24,7 +24,8 @@ from engine.events import Event, Notice, RunEnded, TaskPlanned
 from engine.models.client import ModelClient
 from engine.models.session import open_session
 from engine.models.tokens import load_counter
-from engine.work.jobs import Unit
+from engine.work.demand import Everything
+from engine.work.early_stop import EarlyStop
 from engine.work.pipeline import Pipeline
 from engine.work.progress import RunState, reduce
 from engine.work.reach import Listening
@@ -41,9 +42,8 @@ class Run:
     """One run of a config on its bench. Use it once: `await run.execute()`.
 
     `state` is the run as it stands; `listen` adds a callback that sees every event after it was folded in. `pause`,
-    `resume` and `stop` may be called from the loop at any time. `wanted` is asked before a unit of work is begun:
-    those that it refuses are left out (`look_again` when it changed its mind). `ahead` bounds how many questions
-    answers may be made beyond the first one that is not judged yet.
+    `resume` and `stop` may be called from the loop at any time. With `scope.until` models are stopped as soon as they
+    are decided.
     """
 
     def __init__(
@@ -52,8 +52,6 @@ class Run:
         scope: Scope | None = None,
         *,
         grace: float = GRACE_SECONDS,
-        wanted: Callable[[Unit], bool] = lambda _: True,
-        ahead: int | None = None,
     ) -> None:
         self.config = config
         self.scope = scope or Scope()
@@ -61,10 +59,9 @@ class Run:
         self.bench = Bench.open(config.data, config.bench)
         self.gate = Gate()
         self._grace = grace
-        self._wanted = wanted
-        self._ahead = ahead
         self._listeners: list[Listener] = []
         self._main: asyncio.Task[None] | None = None
+        self._early: EarlyStop | None = None
         self._pipeline: Pipeline | None = None
         self._force: Workforce | None = None
         self._parts_before = False
@@ -85,11 +82,6 @@ class Run:
 
     def resume(self) -> None:
         self.gate.resume()
-
-    def look_again(self) -> None:
-        """What `wanted` says has changed."""
-        if self._pipeline is not None:
-            self._pipeline.look_again()
 
     def stop(self) -> None:
         """Start no more calls; those in flight may go on for `grace` seconds. What they bring is kept."""
@@ -149,17 +141,23 @@ class Run:
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(open_session())
             counter_coming = asyncio.create_task(load_counter()) if self.scope.answers else None
+            began = asyncio.get_running_loop().time()
             plan = await self._survey()
-            pipeline = Pipeline(plan, self._emit, wanted=self._wanted, ahead=self._ahead)
+            early = EarlyStop(self.scope.until, plan, self._emit) if self.scope.until else None
+            demand = early or Everything()
+            pipeline = Pipeline(plan, self._emit, demand)
             counter = None
             if counter_coming and pipeline.answers:
                 counter = await counter_coming
             elif counter_coming:
                 counter_coming.cancel()
-            tools = Tools(session, recorder, counter, self.gate, self._emit, writer.flush)
+            tools = Tools(session, recorder, counter, self.gate, self._emit, writer.flush, demand.permits)
             places = Listening(self.config, session, self._emit)
             self._pipeline = pipeline
             self._force = Workforce(self.config, plan, pipeline, places, tools)
+            if early is not None:
+                self._early, early.changed = early, pipeline.look_again
+                stack.enter_context(self._deadline(began))
             if self.gate.closed:
                 pipeline.stop()
             # The plan lives as long as the work: the garbage collector need not look through its thousands of texts
@@ -170,6 +168,28 @@ class Run:
             finally:
                 gc.unfreeze()
             await writer.flush()
+            if early is not None and not self.gate.closed:
+                early.end()
+
+    @contextmanager
+    def _deadline(self, began: float) -> Iterator[None]:
+        """While this lasts, the run ends by itself where its rule says after how many minutes."""
+        minutes = self.scope.until.minutes if self.scope.until else None
+        if minutes is None:
+            yield
+            return
+        timer = asyncio.get_running_loop().call_at(began + 60.0 * minutes, self._time_is_up)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _time_is_up(self) -> None:
+        """Begin nothing more and let what is in flight finish, as after a last question."""
+        if self._early is not None:
+            self._early.expire()
+        if self._force is not None:
+            self._force.stop()
 
     async def _survey(self) -> Survey:
         found = await asyncio.to_thread(survey, self.config, self.bench, self.scope)
@@ -194,6 +214,8 @@ class Run:
         self.state = reduce(self.state, event)
         for listener in self._listeners:
             listener(event)
+        if self._early is not None:
+            self._early.heard(event)
         if self._pipeline is not None:
             self._pipeline.heard(event)
 

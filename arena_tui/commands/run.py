@@ -5,20 +5,25 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 import click
+import msgspec
 
 from arena_tui import console
-from arena_tui.commands.leaderboard import show
+from arena_tui.commands.leaderboard import show, with_evidence
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
 from arena_tui.plan_output import format_plan
+from arena_tui.stop_output import format_stop_report
 from engine.bench import Bench
 from engine.config.model import Config
 from engine.errors import BenchError, RatingError
 from engine.events import TaskKey
 from engine.ratings.leaderboard import LeaderboardOptions
+from engine.ratings.stop_report import stop_cautions, stop_report
+from engine.ratings.stop_rule import parse_stop_rule
 from engine.results import judged_bench, rate
 from engine.run import Run, stale_notes
 from engine.work.progress import RunState
+from engine.work.stop_forecast import stop_forecast
 from engine.work.survey import Scope, survey
 
 
@@ -30,6 +35,7 @@ def run_command(
     stage: str,
     limit: int | None,
     refresh: tuple[str, ...],
+    until: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -40,6 +46,7 @@ def run_command(
         refresh=frozenset(refresh),  # type: ignore[arg-type]  # click has checked the words
         answers=stage in ("all", "answers"),
         judgments=stage in ("all", "judgments"),
+        until=parse_stop_rule(until) if until is not None else None,
     )
     if dry_run and not invocation.demo:
         return _show_plan(invocation.config().with_baselines(baseline), scope)
@@ -65,24 +72,33 @@ async def _run(
         if state.phase == "interrupted":
             console.say("Everything finished so far is saved. The same command goes on from here.")
             return console.INTERRUPTED
-        rated = not scope.judgments or _show_leaderboard(run, as_json=as_json)
+        rated = not scope.judgments or _show_leaderboard(run, state, as_json=as_json)
         _say_what_is_off(run, state)
         if invocation.demo:
             console.say(f"{SIMULATED} Its files are in {run.bench.paths.root}.")
         return console.DONE if rated and state.phase == "done" else console.FAILED
 
 
-def _show_leaderboard(run: Run, *, as_json: bool) -> bool:
-    """The leaderboard on stdout; False after saying why there is none (all calls failed, or there is no verdict)."""
+def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
+    """The leaderboard on stdout, and who was stopped early; False after saying why there is none (all calls failed, or
+    there is no verdict)."""
     judging = run.config.judge
+    options = LeaderboardOptions(baseline=judging.baseline)
     try:
-        board, _ = rate(
-            judged_bench(run.bench, judging.model, judging.baselines), LeaderboardOptions(baseline=judging.baseline)
-        )
+        judged = judged_bench(run.bench, judging.model, judging.baselines)
+        board, _ = rate(judged, options)
+        if as_json:
+            board = with_evidence(board, judged, options)
     except (BenchError, RatingError) as error:
         console.complain(error)
         return False
+    stopped = stop_report(state.stop_rule, state.opponent, state.standings) if state.stop_rule else None
+    if stopped is not None:
+        warnings = [*board.warnings, *stop_cautions(stopped)]
+        board = msgspec.structs.replace(board, until=stopped, warnings=warnings)
     show(board, "json" if as_json else "table")
+    if stopped is not None and not as_json:
+        click.echo("\n" + format_stop_report(stopped), nl=False)
     return True
 
 
@@ -91,7 +107,8 @@ def _show_plan(config: Config, scope: Scope) -> int:
     found = survey(config, bench, scope)
     for line in (*found.warnings, *stale_notes(bench, found)):
         console.say(f"warning: {line}")
-    click.echo(format_plan(found), nl=False)
+    forecast = stop_forecast(scope.until, found) if scope.until is not None else None
+    click.echo(format_plan(found, forecast), nl=False)
     return console.DONE
 
 

@@ -18,7 +18,7 @@ from engine.models.connection import FAULTS, failure_of, is_stale
 from engine.models.context import ContextGuard
 from engine.models.endpoint import Endpoint
 from engine.models.health import DOWN, Patience
-from engine.models.limits import EndpointPool, Lane
+from engine.models.limits import EndpointPool, Lane, PoolClosed
 from engine.models.reply import read_reply
 from engine.models.retry import delay, parse_retry_after, should_retry
 from engine.models.session import CONNECT_TIMEOUT, proxy_for
@@ -77,8 +77,9 @@ class ModelClient:
     at faults that may pass; `idle_timeout` (seconds) is the longest pause inside a reply, and the silence after which
     a server is asked whether it still works (see `silence`). A try at an endpoint that is known to be down costs none
     of the attempts: such a call waits until the endpoint is back, or until `patience` with it ends. `emit` gets a
-    CallStarted and a CallEnded for every request. `counts_tokens` says that the servers' usage counts exactly what
-    `max_tokens` bounds, so that a reply which they cut before is known (see `context`).
+    CallStarted and a CallEnded for every request; `permits` is asked right before each of them. `counts_tokens` says
+    that the servers' usage counts exactly what `max_tokens` bounds, so that a reply which they cut before is known (see
+    `context`).
     Make it inside a running loop. Raises ArenaError for a key that cannot be sent.
     """
 
@@ -97,6 +98,7 @@ class ModelClient:
         patience: Patience | None = None,
         chance: Callable[[], float] = random.random,
         counts_tokens: bool = False,
+        permits: Callable[[TaskKey | None], bool] = lambda _: True,
     ) -> None:
         self.name = name
         self._pool = EndpointPool(
@@ -112,6 +114,7 @@ class ModelClient:
         self._emit = emit
         self._attempts = attempts
         self._chance = chance
+        self._permits = permits
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
         self._idle_timeout = idle_timeout
         self._now = asyncio.get_running_loop().time
@@ -156,7 +159,7 @@ class ModelClient:
 
         Calls with the same `prefix`, whose prompts begin alike, go to the same endpoint as far as it can take them.
         Raises CallFailed when it failed for good, NeverAsked when there was no endpoint left to send it to, and
-        PoolClosed after `close`.
+        PoolClosed after `close` or where `permits` refused a try.
         """
         payload = _encode(body)
         max_tokens = body.get("max_tokens") or body.get("max_completion_tokens")
@@ -165,7 +168,7 @@ class ModelClient:
         tried = charged = 0
         resent = False
         while True:
-            lane = await self._slot(tried, prefix)
+            lane = await self._slot(tried, prefix, task)
             trial = lane.health.set_aside
             tried += 1
             try:
@@ -190,9 +193,9 @@ class ModelClient:
             if pause:
                 await self._pool.pause(pause)
 
-    async def _slot(self, tried: int, prefix: str) -> Lane[_Target]:
+    async def _slot(self, tried: int, prefix: str, task: TaskKey | None) -> Lane[_Target]:
         try:
-            return await self._pool.acquire(prefix)
+            lane = await self._pool.acquire(prefix)
         except NeverAsked as refusal:
             if not tried:
                 raise
@@ -204,6 +207,10 @@ class ModelClient:
                 attempts=tried,
                 hint=refusal.hint,
             ) from None
+        if not self._permits(task):
+            self._pool.release(lane)
+            raise PoolClosed
+        return lane
 
     async def _try(
         self, lane: Lane[_Target], payload: bytes, max_tokens: int | None, task: TaskKey | None

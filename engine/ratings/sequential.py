@@ -77,6 +77,7 @@ class Decider:
         self._opponent = opponent
         self._pairs = {model: _Pair() for model in models if opponent is not None and model != opponent}
         self._verdicts: dict[str, Verdict] = {}
+        self._decided_after: dict[str, int] = {}
 
     def observe(
         self, model: str, question_id: str, labels: Sequence[Label | None], *, judge: str = ""
@@ -107,7 +108,8 @@ class Decider:
         """A budget is used up: no more judgments will come. Returns the models that are settled by it."""
         settled = [model for model in self._records if not self.is_settled(model)]
         for model in settled:
-            self._verdicts.setdefault(model, "budget")
+            if model not in self._verdicts:
+                self._settle(model, "budget", self._records[model].moments, [])
         return tuple(settled)
 
     def place(self, question_id: str) -> int | None:
@@ -134,10 +136,11 @@ class Decider:
     def standing(self, model: str) -> Standing:
         """What is known of the model so far, for a display."""
         moments = self._records[model].moments
+        known = Standing(self.verdict(model), int(moments.n), decided_after=self._decided_after.get(model))
         if not moments.t:
-            return Standing(self.verdict(model), int(moments.n))
+            return known
         lower, upper = interval(moments)
-        known = Standing(self.verdict(model), int(moments.n), 100.0 * moments.share, 100.0 * lower, 100.0 * upper)
+        known = msgspec.structs.replace(known, score=100.0 * moments.share, lower=100.0 * lower, upper=100.0 * upper)
         pair = self._pairs.get(model)
         if pair is None or not pair.mine.t or not pair.theirs.t:
             return known
@@ -170,7 +173,7 @@ class Decider:
         while pair.count(self._records[model], self._records[self._opponent]):
             if pair.mine.n >= MINIMUM_QUESTIONS:
                 below, above = pair.limits()
-                self._decide(model, below, above, 0.0, settled)
+                self._decide(model, below, above, 0.0, pair.mine, settled)
             self._look(model, pair.alone, settled)
 
     def _look(self, model: str, moments: Moments, settled: list[str]) -> None:
@@ -178,17 +181,20 @@ class Decider:
             return
         lower, upper = interval(moments)
         if self._opponent is None:
-            self._decide(model, lower, upper, _EVEN, settled)
+            self._decide(model, lower, upper, _EVEN, moments, settled)
         half_width = self._rule.half_width
         if half_width is not None and model not in self._verdicts and 50.0 * (upper - lower) <= half_width:
-            self._settle(model, "precise", settled)
+            self._settle(model, "precise", moments, settled)
 
-    def _decide(self, model: str, lower: float, upper: float, even: float, settled: list[str]) -> None:
+    def _decide(
+        self, model: str, lower: float, upper: float, even: float, moments: Moments, settled: list[str]
+    ) -> None:
         if self._rule.decided and model not in self._verdicts and not lower <= even <= upper:
-            self._settle(model, "better" if lower > even else "worse", settled)
+            self._settle(model, "better" if lower > even else "worse", moments, settled)
 
-    def _settle(self, model: str, verdict: Verdict, settled: list[str]) -> None:
+    def _settle(self, model: str, verdict: Verdict, moments: Moments, settled: list[str]) -> None:
         self._verdicts[model] = verdict
+        self._decided_after[model] = int(moments.n)
         settled.append(model)
 
 

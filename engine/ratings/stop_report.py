@@ -14,7 +14,8 @@ from engine.ratings.confidence_sequence import ALPHA, MINIMUM_QUESTIONS
 class ModelStanding(msgspec.Struct, frozen=True, kw_only=True):
     """One model: the verdict, the questions that counted, and percent limits that may be looked at all the time.
 
-    `difference...` are points above the opponent on the questions of both, None where the opponent is the baseline.
+    `decided_after` so many questions the verdict was reached, None without one. `difference...` are points above the
+    opponent on the questions of both, None where the opponent is the baseline.
     """
 
     model: str
@@ -26,6 +27,7 @@ class ModelStanding(msgspec.Struct, frozen=True, kw_only=True):
     difference: float | None
     difference_lower: float | None
     difference_upper: float | None
+    decided_after: int | None
 
 
 class StopReport(msgspec.Struct, frozen=True, kw_only=True):

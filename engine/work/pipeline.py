@@ -14,10 +14,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from engine.events import Event, RecordFailed, RecordSaved, TaskKey, TaskPlanned
+from engine.events import Event, RecordFailed, RecordSaved, Stage, TaskKey, TaskPlanned
 from engine.records import Question
-from engine.work.horizon import Horizon
-from engine.work.jobs import AnswerJob, AnswerUnit, GameUnit, JudgeJob, Unit
+from engine.work.demand import Demand
+from engine.work.jobs import AnswerJob, AnswerUnit, GameUnit, JudgeJob
 from engine.work.order import question_major
 from engine.work.plan import TaskPlan
 from engine.work.sources import UnitQueue
@@ -31,21 +31,18 @@ class Pipeline:
 
     `heard` must see every event of the run. `announce` gets a TaskPlanned wherever there will be another number of
     judgments than planned: an answer that failed is not judged, one that came out as before may have its judgment.
-    `wanted` is asked when a unit's turn has come (call `look_again` when it would say something else than before); who
-    refuses units also tells that their task was stopped. With `ahead`, answers go out for at most so many questions
-    beyond the first one with an open judgment.
+    `demand` is asked when a unit's turn has come (call `look_again` when it would say something else than before); what
+    it refuses stays unmade without a word from here.
     """
 
     def __init__(
         self,
         plan: Survey,
         announce: Callable[[Event], None],
-        *,
-        wanted: Callable[[Unit], bool] = lambda _: True,
-        ahead: int | None = None,
+        demand: Demand,
     ) -> None:
         self._announce = announce
-        self._wanted = wanted
+        self._demand = demand
         self._baseline = plan.roster.baseline
         self._rank = {question.id: rank for rank, question in enumerate(plan.questions)}
         self._planned = {
@@ -55,14 +52,12 @@ class Pipeline:
         self._coming: dict[Side, AnswerJob] = {}
         self._fresh: dict[Side, tuple[str, ...]] = {}
         self._waiting: dict[Side, list[tuple[TaskPlan, Question]]] = {}
-        self._unsettled: set[tuple[TaskKey, str]] = set()
         self._unborn: Counter[str] = Counter()  # games of each judge that wait for an answer
         self._refused: set[Side] = set()
-        self._horizon = Horizon(ahead, self._hold_back)
         self.answers = {task.task.model: self._answer_queue(task) for task in plan.answers if task.jobs}
         order = question_major(plan.questions, list(dict.fromkeys(task.task.model for task in plan.judgments)))
         self.games: dict[str, UnitQueue[GameUnit]] = {
-            task.task.judge: UnitQueue(order=order, wanted=wanted, dropped=self._game_dropped)
+            task.task.judge: UnitQueue(order=order, wanted=demand.wants)
             for task in plan.judgments
             if task.jobs or task.awaited
         }
@@ -71,15 +66,12 @@ class Pipeline:
         for judge, games in self.games.items():
             if not self._unborn[judge]:
                 games.finish()
-        self._horizon.begin()
+        self._set_bounds()
 
     def heard(self, event: Event) -> None:
-        """Follow the run: an answer that is there or will never be, a judgment that is made or never will be."""
-        if isinstance(event, RecordSaved | RecordFailed):
-            if event.task.stage == "answers":
-                self._answer_settled((event.task.model, event.question_id))
-            else:
-                self._judgment_settled(event.task, event.question_id)
+        """Follow the run: an answer that is there, or will never be."""
+        if isinstance(event, RecordSaved | RecordFailed) and event.task.stage == "answers":
+            self._answer_settled((event.task.model, event.question_id))
 
     def withdraw_model(self, model: str) -> None:
         """Nobody gives the missing answers of `model`: what waits for them is judged without, or not at all."""
@@ -88,12 +80,17 @@ class Pipeline:
             self._answer_settled(side)
 
     def withdraw_judge(self, judge: str) -> None:
-        """Nobody plays the games of `judge`; they stay to be done. Answers wait for no judging any more."""
+        """Nobody plays the games of `judge`; they stay to be done."""
         self.games.pop(judge, None)
-        self._horizon.lift()
+        self._demand.judge_lost(judge)
+
+    def judge_waits(self, judge: str) -> None:
+        """The judge can only be called once all answers are made."""
+        self._demand.judge_waits(judge)
 
     def look_again(self) -> None:
-        """`wanted` may say something else than before."""
+        """The demand may say something else than before."""
+        self._set_bounds()
         for queue in self._queues():
             queue.look_again()
 
@@ -111,7 +108,7 @@ class Pipeline:
         queue = UnitQueue(
             chain.from_iterable(job.units() for job in jobs),
             order=lambda unit: (self._rank[unit.job.question.id], unit.index),
-            wanted=self._wanted,
+            wanted=self._demand.wants,
             dropped=self._answer_dropped,
         )
         queue.finish()
@@ -122,20 +119,14 @@ class Pipeline:
         for job in task.jobs:
             if isinstance(job, JudgeJob):
                 self.games[task.task.judge].put(job.units())
-                self._expect(task.task, job.question)
         for question in task.awaited:
             self._unborn[task.task.judge] += 1
-            self._expect(task.task, question)
             for side in self._sides(task.task, question) & self._coming.keys():
                 self._waiting.setdefault(side, []).append((task, question))
 
     def _sides(self, task: TaskKey, question: Question) -> set[Side]:
         """The two answers that a judgment compares."""
         return {(task.model, question.id), (task.baseline or self._baseline, question.id)}
-
-    def _expect(self, task: TaskKey, question: Question) -> None:
-        self._unsettled.add((task, question.id))
-        self._horizon.expect(self._rank[question.id])
 
     def _answer_settled(self, side: Side) -> None:
         """An answer is on disk, or will not be made: so settle every judgment that waited for nothing else."""
@@ -161,12 +152,12 @@ class Pipeline:
             if not self._sides(key, question) & self._refused:
                 planned = self._planned[key]
                 self._plan_again(msgspec.structs.replace(planned, total=planned.total - 1))
-            self._judgment_settled(key, question.id)
+            self._demand.gone(key, question.id)
         else:
             planned = self._planned[key]
             stale = planned.stale + (task.planner is not None and task.planner.is_stale(settled))
             self._plan_again(msgspec.structs.replace(planned, cached=planned.cached + 1, stale=stale))
-            self._judgment_settled(key, question.id)
+            self._demand.found(key, question.id, settled.labels)
         self._unborn[key.judge] -= 1
         if not self._unborn[key.judge] and key.judge in self.games:
             self.games[key.judge].finish()
@@ -176,18 +167,16 @@ class Pipeline:
         self._refused.add(side)
         self._answer_settled(side)
 
-    def _game_dropped(self, unit: GameUnit) -> None:
-        self._judgment_settled(unit.job.task, unit.job.question.id)
-
-    def _judgment_settled(self, task: TaskKey, question_id: str) -> None:
-        if (task, question_id) in self._unsettled:
-            self._unsettled.discard((task, question_id))
-            self._horizon.settle(self._rank[question_id])
-
     def _plan_again(self, planned: TaskPlanned) -> None:
         self._planned[planned.task] = planned
         self._announce(planned)
 
-    def _hold_back(self, rank: int | None) -> None:
-        for queue in self.answers.values():
-            queue.set_bound(None if rank is None else (rank,))
+    def _set_bounds(self) -> None:
+        stages: tuple[tuple[Stage, Iterable[UnitQueue[AnswerUnit] | UnitQueue[GameUnit]]], ...] = (
+            ("answers", self.answers.values()),
+            ("judgments", self.games.values()),
+        )
+        for stage, queues in stages:
+            rank = self._demand.limit(stage)
+            for queue in queues:
+                queue.set_bound(None if rank is None else (rank,))

@@ -22,7 +22,7 @@ from engine.config.sampling import Sampling, answer_sampling, answer_settings, s
 from engine.events import TaskKey
 from engine.judging.games import game_messages
 from engine.judging.prompts import JudgePrompt, render
-from engine.records import AnswerPart, GamePart, Question, VerdictMode
+from engine.records import AnswerPart, GamePart, Label, Question, VerdictMode
 from engine.work.ask_game import gives_up
 from engine.work.jobs import AnswerJob, Job, JudgeJob
 
@@ -35,7 +35,7 @@ class TaskPlan:
     """One task: `total` records, `cached` of them there (`stale` of those made with other settings), the rest jobs.
 
     The judgments of `awaited` questions wait for answers that are not there yet, so they have no job so far; `planner`
-    makes it once they are.
+    makes it once they are. `labels` are those of the cached judgments, by question.
     `settings_found` counts the cached records by the settings digest that made them, where it is not today's.
     """
 
@@ -50,6 +50,7 @@ class TaskPlan:
     max_completion_tokens: int = 0
     awaited: Sequence[Question] = ()
     planner: JudgmentPlanner | None = None
+    labels: Mapping[str, Sequence[Label | None]] = field(default_factory=dict)
 
     @property
     def pending(self) -> int:
@@ -227,7 +228,8 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
     found: Counter[str] = Counter()
     jobs: list[JudgeJob] = []
     awaited = [question for question in questions if question.id in coming]
-    cached = unparsed = characters = 0
+    labels: dict[str, Sequence[Label | None]] = {}
+    unparsed = characters = 0
     for question in questions:
         if question.id in coming:
             continue
@@ -237,7 +239,7 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
             texts = (*question.turns, *settled.baseline_turns, *settled.model_turns)
             characters += settled.calls() * sum(map(len, texts))
         elif settled is not None:
-            cached += 1
+            labels[question.id] = settled.labels
             unparsed += None in settled.labels
             if planner.is_stale(settled):
                 found[settled.settings or ""] += 1
@@ -245,8 +247,8 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
     overhead = sum(map(len, render(judging.prompt, ("",), ("",), ("",))))
     return TaskPlan(
         planner.task,
-        total=len(awaited) + cached + len(jobs),
-        cached=cached,
+        total=len(awaited) + len(labels) + len(jobs),
+        cached=len(labels),
         stale=found.total(),
         unparsed=unparsed,
         jobs=jobs,
@@ -255,6 +257,7 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
         max_completion_tokens=calls * judging.max_tokens,
         awaited=awaited,
         planner=planner if awaited else None,
+        labels=labels,
     )
 
 

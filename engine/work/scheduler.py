@@ -119,7 +119,7 @@ class Lane(Generic[UnitT]):
         except CallFailed as error:
             self._fail(unit, error)
         except PoolClosed:
-            pass  # the run is stopping: what is missing is done by the next one
+            self._units.pass_over(unit)  # what is missing is done by another run, if it is wanted then
 
     def _settled(self, task: asyncio.Task[None]) -> None:
         self._begun.discard(task)

@@ -9,19 +9,21 @@ from itertools import count
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 UnitT = TypeVar("UnitT")
-UnitT_co = TypeVar("UnitT_co", covariant=True)
 
 Order: TypeAlias = tuple[int, ...]
 
 
-class UnitSource(Protocol[UnitT_co]):
-    """What a lane asks for units: `take` gives one if there is one, `more` waits for another, `stop` ends it."""
+class UnitSource(Protocol[UnitT]):
+    """What a lane asks for units: `take` gives one if there is one, `more` waits for another, `stop` ends it. A unit
+    that was taken and not played to its end is passed over."""
 
-    def take(self) -> UnitT_co | None: ...
+    def take(self) -> UnitT | None: ...
 
     async def more(self) -> bool: ...
 
     def stop(self) -> None: ...
+
+    def pass_over(self, unit: UnitT) -> None: ...
 
 
 def _zero(_unit: object) -> Order:
@@ -76,6 +78,10 @@ class UnitQueue(Generic[UnitT]):
         """Give out nothing more, whatever is left."""
         self._stopped = True
         self._changed.set()
+
+    def pass_over(self, unit: UnitT) -> None:
+        """A unit that was taken is not wanted any more, or cannot be played."""
+        self._dropped(unit)
 
     def set_bound(self, bound: Order | None) -> None:
         """Hold back units of an order that is not below `bound`; None holds back none."""

@@ -13,6 +13,7 @@ from engine.config.sampling import answer_settings, judge_sampling, judge_settin
 from engine.errors import BenchError, ConfigError
 from engine.judging.prompts import JudgePrompt, judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
+from engine.ratings.stop_rule import StopRule
 from engine.records import AnswerPart, GamePart, Question
 from engine.work.order import DEFAULT_SEED, seeded_order
 from engine.work.plan import JudgeTask, JudgmentPlanner, Refresh, TaskPlan, plan_answers, plan_judgments
@@ -21,7 +22,8 @@ from engine.work.roster import Roster, draw_roster, has_endpoint
 
 @dataclass(frozen=True)
 class Scope:
-    """Which part of the work a command asks for. `models` empty means all of them, `limit` None all questions."""
+    """Which part of the work a command asks for. `models` empty means all of them, `limit` None all questions, `until`
+    None all that these come to."""
 
     models: tuple[str, ...] = ()
     limit: int | None = None
@@ -29,6 +31,7 @@ class Scope:
     seed: int = DEFAULT_SEED
     answers: bool = True
     judgments: bool = True
+    until: StopRule | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import aiohttp
 
 from engine.config.model import Config
 from engine.errors import CallFailed
-from engine.events import Event, Stage, StageEnded, StageStarted
+from engine.events import Event, Stage, StageEnded, StageStarted, TaskKey
 from engine.models.client import Endpoint, ModelClient
 from engine.models.tokens import TokenCounter
 from engine.work.ask_game import GameAsker
@@ -47,6 +47,8 @@ class Tools:
     emit: Callable[[Event], None]
     flush: Callable[[], Awaitable[None]]
     """Waits until everything that was recorded is on disk and announced."""
+    permits: Callable[[TaskKey | None], bool]
+    """Asked right before a request goes out whether it still may."""
 
 
 class Workforce:
@@ -95,6 +97,7 @@ class Workforce:
             if not may_wait:
                 self._give_up(name)
                 return
+            self._pipeline.judge_waits(name)
             await self._answers_over.wait()
 
     async def _work(self, name: str, client: ModelClient) -> None:
@@ -172,5 +175,6 @@ class Workforce:
             counts_tokens=self._config.provider(name).counts_tokens,
             session=self._tools.session,
             emit=self._tools.emit,
+            permits=self._tools.permits,
         )
         return self.clients[name]

@@ -13,7 +13,7 @@ from engine.events import StageStarted, Standing, StandingChanged, StopRuleSet, 
 from engine.ratings.stop_report import stop_cautions, stop_report
 from engine.work.progress import Pace, RunState, reduce
 
-BETTER = Standing("better", 41, 71.25, 55.04, 83.0)
+BETTER = Standing("better", 44, 71.25, 55.04, 83.0, decided_after=41)
 OPEN = Standing("undecided", 41, 52.0, 40.0, 64.0)
 
 
@@ -55,13 +55,14 @@ def test_json_has_the_limits_of_every_model():
     assert told["models"][0] == {
         "model": "m",
         "verdict": "better",
-        "questions": 41,
+        "questions": 44,
         "score": 71.25,
         "lower": 55.04,
         "upper": 83.0,
         "difference": None,
         "difference_lower": None,
         "difference_upper": None,
+        "decided_after": 41,
     }
 
 

@@ -67,6 +67,7 @@ def test_a_verdict_stays_though_later_judgments_say_the_opposite() -> None:
     feed(told, "m", [WIN] * 30 + [LOSS] * 170)
     assert told.verdict("m") == "better"
     assert told.standing("m").score == pytest.approx(15.0)
+    assert (told.standing("m").decided_after, told.standing("m").questions) == (30, 200)
 
 
 def test_judgments_wait_for_their_turn() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from desk import ALL_CALLS, QUESTIONS, Desk
+from desk import QUESTIONS, Desk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,6 @@ from engine.models.simulator import FaultRule, Status
 from engine.ratings.leaderboard import LeaderboardOptions
 from engine.results import judged_bench, rate
 from engine.run import Run
-from engine.work.horizon import Horizon
 from engine.work.sources import UnitQueue
 
 
@@ -63,49 +62,6 @@ async def test_the_leaderboard_is_the_same_whether_the_stages_overlap_or_not(at_
         (desk.bench / "model_judgment" / "judge").rename(tmp_path / "aside")
         await finished(Run(desk.config()))
         assert board(desk) == side_by_side
-
-
-async def test_answers_run_ahead_of_judging_no_further_than_they_may(at_desk):
-    async with at_desk() as desk:
-        run = Run(desk.config(), ahead=1)
-        furthest = 0
-
-        def compare(event: Event) -> None:
-            nonlocal furthest
-            if isinstance(event, RecordSaved):
-                tasks = run.state.tasks.items()
-                answered = max(task.done for key, task in tasks if key.stage == "answers")
-                judged = min(task.done for key, task in tasks if key.stage == "judgments")
-                furthest = max(furthest, answered - judged)
-
-        run.listen(compare)
-        await finished(run)
-        assert run.state.calls == ALL_CALLS
-        assert furthest == 1
-
-
-async def test_what_is_not_wanted_is_not_begun_and_nobody_waits_for_it(at_desk):
-    async with at_desk() as desk:
-        run = Run(desk.config(), wanted=lambda unit: unit.job.task.model != "poor", ahead=2)
-        await finished(run)
-        assert not (desk.bench / "model_answer" / "poor.jsonl").exists()
-        assert len(desk.judgments("good")) == QUESTIONS
-
-
-async def test_a_change_of_mind_in_the_middle_ends_the_work_on_one_model(at_desk):
-    async with at_desk() as desk:
-        decided: set[str] = set()
-        run = Run(desk.config(), wanted=lambda unit: unit.job.task.model not in decided, ahead=1)
-
-        def decide(event: Event) -> None:
-            if isinstance(event, RecordSaved) and event.task.stage == "judgments" and event.task.model == "poor":
-                decided.add("poor")
-                run.look_again()
-
-        run.listen(decide)
-        await finished(run)
-        assert len(desk.judgments("good")) == QUESTIONS
-        assert 1 <= len(desk.judgments("poor")) < QUESTIONS
 
 
 async def test_an_answer_that_fails_is_not_waited_for_and_its_judgment_is_taken_off_the_plan(at_desk):
@@ -193,18 +149,3 @@ async def test_a_queue_that_is_empty_waits_for_more_until_it_is_finished_or_stop
         other.stop()
         assert other.take() is None
         assert not await other.more()
-
-
-@given(st.integers(1, 4), st.permutations(range(8)))
-def test_the_horizon_moves_with_the_first_question_that_has_an_open_judgment(ahead, order):
-    bounds: list[int | None] = []
-    horizon = Horizon(ahead, bounds.append)
-    for rank in range(8):
-        horizon.expect(rank)
-    horizon.begin()
-    open_ranks = set(range(8))
-    for rank in order:
-        assert bounds[-1] == min(open_ranks) + ahead
-        open_ranks.discard(rank)
-        horizon.settle(rank)
-    assert bounds[-1] is None

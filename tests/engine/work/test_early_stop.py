@@ -1,0 +1,223 @@
+"""What is still wanted under a stop rule: how far ahead work may go, what counts against a budget, what is spared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.errors import UsageProblem
+from engine.events import Event, RecordFailed, RecordSaved, StandingChanged, StopRuleSet, TaskKey, TaskStopped
+from engine.ratings.stop_rule import parse_stop_rule
+from engine.records import Game, GamePart, Label, Question
+from engine.work.early_stop import EarlyStop
+from engine.work.jobs import GameUnit, JudgeJob
+from engine.work.plan import TaskPlan
+from engine.work.roster import Roster
+from engine.work.survey import Survey
+
+QUESTIONS = [Question(f"q{n:03}", ("?",)) for n in range(200)]
+WIN: tuple[Label, Label] = ("B>A", "A>B")
+LOSS: tuple[Label, Label] = ("A>B", "B>A")
+
+
+def answers(model: str) -> TaskKey:
+    return TaskKey("answers", model)
+
+
+def judging(model: str, judge: str = "judge") -> TaskKey:
+    return TaskKey("judgments", model, judge)
+
+
+def job(model: str, question: Question, judge: str = "judge") -> JudgeJob:
+    return JudgeJob(judging(model, judge), question, "base", ("a",), ("b",), "s", "i", asks=3)
+
+
+def found(*models: str, there: Sequence[tuple[Label, Label]] = (), judges: Sequence[str] = ("judge",)) -> Survey:
+    """A survey of all answers still to be made, and judgments of the first questions of each model there."""
+    cached = {question.id: labels for question, labels in zip(QUESTIONS, there, strict=False)}
+    awaited = [question for question in QUESTIONS if question.id not in cached]
+    return Survey(
+        Roster(["base", *models], models, judges, ["base"]),
+        QUESTIONS,
+        [
+            TaskPlan(answers(model), 200, len(cached), jobs=[SimpleNamespace()] * len(awaited))
+            for model in ("base", *models)
+        ],  # type: ignore[list-item]
+        [
+            TaskPlan(judging(model, judge), 200, len(cached), awaited=awaited, labels=cached)
+            for judge in judges
+            for model in models
+        ],
+        dict.fromkeys(judges),  # type: ignore[arg-type]
+        {},
+    )
+
+
+class Desk:
+    """An early stop, and the events that it sent."""
+
+    def __init__(self, until: str, plan: Survey) -> None:
+        self.told: list[Event] = []
+        self.stop = EarlyStop(parse_stop_rule(until), plan, self.told.append)
+
+    def judge(self, model: str, numbers: range, labels: Sequence[Label | None] = WIN, judge: str = "judge") -> None:
+        for number in numbers:
+            self.stop.heard(RecordSaved(judging(model, judge), QUESTIONS[number].id, labels=tuple(labels)))
+
+    def wants(self, task: TaskKey, number: int = 0) -> bool:
+        return self.stop.wants(SimpleNamespace(job=SimpleNamespace(task=task, question=QUESTIONS[number])))  # type: ignore[arg-type]
+
+    def stopped(self) -> list[TaskKey]:
+        return [event.task for event in self.told if isinstance(event, TaskStopped)]
+
+    def standings(self) -> dict[str, Any]:
+        return {event.model: event.standing for event in self.told if isinstance(event, StandingChanged)}
+
+
+def test_a_decided_model_gets_no_more_answers_or_games_and_the_others_go_on() -> None:
+    desk = Desk("decided", found("good", "even"))
+    assert desk.wants(answers("good"))
+    desk.judge("good", range(31))
+    assert desk.standings()["good"].verdict == "better"
+    assert not desk.wants(answers("good"))
+    assert not desk.wants(judging("good"))
+    assert not desk.stop.permits(judging("good"))
+    assert desk.wants(answers("even"))
+    assert desk.wants(answers("base")), "the other model is still compared with it"
+    assert desk.stopped() == [answers("good"), judging("good")]
+    desk.judge("even", range(31), LOSS)
+    assert not desk.wants(answers("base"))
+    assert set(desk.stopped()) == {answers(m) for m in ("base", "good", "even")} | {
+        judging(m) for m in ("good", "even")
+    }
+
+
+def test_what_is_on_disk_decides_before_anything_is_asked() -> None:
+    desk = Desk("decided", found("m", there=[WIN] * 40))
+    assert desk.standings()["m"].verdict == "better"
+    assert not desk.wants(answers("base"))
+    assert desk.told[0] == StopRuleSet("decided", "base")
+
+
+def test_work_runs_ahead_of_what_has_counted_by_a_bounded_number_of_questions() -> None:
+    desk = Desk("decided", found("m", "n"))
+    assert (desk.stop.limit("answers"), desk.stop.limit("judgments")) == (30, 30), "none is in vain before 30"
+    desk.judge("m", range(1, 28), ("A=B", "A=B"))
+    assert desk.stop.limit("answers") == 30, "the first question is still out, so nothing has counted"
+    desk.judge("m", range(1), ("A=B", "A=B"))
+    assert desk.stop.limit("answers") == 28 + 10
+    desk.judge("m", range(28, 80), ("A=B", "A=B"))
+    assert desk.stop.limit("judgments") == 80 + 20, "the open model that has come furthest leads"
+
+
+def test_answers_that_must_all_be_made_first_wait_for_no_judgment() -> None:
+    desk = Desk("decided", found("m"))
+    desk.stop.judge_waits("judge")
+    assert (desk.stop.limit("answers"), desk.stop.limit("judgments")) == (None, 30)
+    capped = Desk("decided,calls:60", found("m"))
+    capped.stop.judge_waits("judge")
+    assert capped.stop.limit("answers") == 30, "60 calls judge no more than 30 questions"
+
+
+def test_a_budget_of_calls_is_kept_to_the_call_and_counts_what_was_made_before() -> None:
+    desk = Desk("calls:70", found("m", there=[WIN] * 30))
+    assert desk.stop.calls == 60
+    assert [desk.stop.permits(judging("m")) for _ in range(12)] == [True] * 10 + [False] * 2
+    assert not desk.wants(judging("m"))
+    assert not desk.stop.permits(answers("base"))
+    assert desk.standings()["m"].verdict == "undecided", "what is in flight may still decide"
+    desk.stop.end()
+    assert desk.standings()["m"].verdict == "budget"
+
+
+def test_calls_for_models_that_are_whole_are_not_counted_and_those_of_unfinished_games_are() -> None:
+    plan = found("m", "whole", there=[WIN] * 30)
+    whole = TaskPlan(judging("whole"), 30, 30, labels=plan.judgments[1].labels)
+    begun = job("m", QUESTIONS[40])
+    begun.parts[1] = GamePart("q040", "m", "judge", "s", "i", 1, Game("", "", None, asks=3))
+    task = TaskPlan(judging("m"), 200, 30, jobs=[begun], labels=plan.judgments[0].labels)
+    desk = Desk("calls:70", Survey(plan.roster, QUESTIONS, plan.answers, [task, whole], plan.judging, {}))
+    assert desk.stop.calls == 2 * 30 + 3
+
+
+def test_a_budget_that_is_used_up_while_the_last_calls_decide_leaves_the_verdict_to_them() -> None:
+    desk = Desk("decided,calls:60", found("m"))
+    desk.judge("m", range(29))
+    desk.stop.expire()
+    desk.judge("m", range(29, 30))
+    desk.stop.end()
+    assert desk.standings()["m"].verdict == "better"
+
+
+def test_time_that_is_up_also_ends_answers_of_models_that_nobody_judges() -> None:
+    desk = Desk("minutes:5", found("m"))
+    assert desk.wants(answers("bystander"))
+    desk.stop.expire()
+    assert not desk.wants(answers("bystander"))
+
+
+def test_judgments_that_fail_or_lack_an_answer_hold_nobody_up() -> None:
+    desk = Desk("decided", found("m"))
+    desk.judge("m", range(2, 40))
+    assert desk.standings()["m"].questions == 0
+    desk.stop.heard(RecordFailed(judging("m"), "q000", "timeout", ""))
+    desk.stop.gone(judging("m"), "q001")
+    assert (desk.standings()["m"].questions, desk.standings()["m"].verdict) == (38, "better")
+
+
+def test_questions_that_cannot_be_judged_are_passed_over_from_the_start() -> None:
+    plan = found("m")
+    task = TaskPlan(judging("m"), 199, 0, awaited=QUESTIONS[1:])
+    desk = Desk("decided", Survey(plan.roster, QUESTIONS, plan.answers, [task], plan.judging, {}))
+    desk.judge("m", range(1, 31))
+    assert desk.standings()["m"].verdict == "better"
+
+
+def test_a_question_waits_for_all_judges_and_a_judge_that_is_lost_ends_the_work() -> None:
+    desk = Desk("decided", found("m", judges=("one", "two")))
+    desk.judge("m", range(40), judge="one")
+    assert desk.standings()["m"].questions == 0
+    desk.stop.judge_lost("two")
+    assert not desk.wants(answers("base"))
+    desk.stop.end()
+    assert desk.standings()["m"].verdict == "undecided", "no budget was used up"
+
+
+def test_whoever_waits_is_told_of_every_change() -> None:
+    desk = Desk("decided", found("m"))
+    changes: list[int] = []
+    desk.stop.changed = lambda: changes.append(1)
+    desk.judge("m", range(1))
+    desk.stop.judge_waits("judge")
+    desk.stop.expire()
+    assert len(changes) == 3
+
+
+def test_a_named_opponent_is_kept_until_the_last_model_is_decided() -> None:
+    desk = Desk("decided:rival", found("m", "rival"))
+    assert desk.told[0] == StopRuleSet("decided:rival", "rival")
+    desk.judge("rival", range(40), LOSS)
+    assert desk.wants(answers("rival"))
+    desk.judge("m", range(40), WIN)
+    assert desk.standings()["m"].difference == pytest.approx(100.0)
+    assert not desk.wants(answers("rival"))
+
+
+def test_a_rule_without_judgments_is_refused() -> None:
+    plan = found("m")
+    with pytest.raises(UsageProblem, match="nothing is judged"):
+        Desk("decided", Survey(plan.roster, QUESTIONS, plan.answers, [], {}, {}))
+    with pytest.raises(UsageProblem, match="no such model"):
+        Desk("decided:nobody", plan)
+    two = Roster(["base", "m"], ["base", "m"], ["judge"], ["base", "m"])
+    with pytest.raises(UsageProblem, match="2 baselines"):
+        Desk("decided", Survey(two, QUESTIONS, plan.answers, plan.judgments, plan.judging, {}))
+
+
+def test_units_of_games_and_answers_are_asked_about_by_their_task() -> None:
+    desk = Desk("decided", found("m", there=[WIN] * 40))
+    assert not desk.stop.wants(GameUnit(job("m", QUESTIONS[50]), 1))
+    assert desk.stop.permits(None)
