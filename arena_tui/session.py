@@ -139,14 +139,15 @@ class ArenaSession:
         if scope is not None:
             self._scope = scope
         follower = await asyncio.to_thread(_follower, self.bench) if self.writer else None
-        self.plan = await asyncio.to_thread(survey, self.config, self.bench, self.scope)
-        self.estimate = await asyncio.to_thread(estimate, self.config, self.bench, self.plan)
+        plan = await asyncio.to_thread(survey, self.config, self.bench, self.scope)
+        self.estimate = await asyncio.to_thread(estimate, self.config, self.bench, plan)
+        self.plan = plan  # with its state, for a screen may be painted at every await
         if not self.is_running:
-            self._state = _planned(self.plan)
+            self._state = _planned(plan)
             self.run = None
         if follower is not None:
             self._follow(follower)
-        return self.plan
+        return plan
 
     # -- the run
 
