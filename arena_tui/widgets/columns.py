@@ -17,8 +17,9 @@ GAP = 2
 class Column(Generic[RowT]):
     """One column. `cell(row, width)` gives safe text, or a Text that fits the width.
 
-    One column may have the `width` None: it takes the room that is left, from `least` to `most`. When room is short,
-    the column with the lowest `need` goes first. `middle` shortens in the middle (names) rather than at the end.
+    Columns with the `width` None share the room that is left, each from `least` to `most`. When room is short, every
+    column with a `narrow` width (and `short` title) goes down to that, then the one with the lowest `need` goes.
+    `middle` shortens in the middle (names) rather than at the end.
     """
 
     def __init__(
@@ -27,6 +28,8 @@ class Column(Generic[RowT]):
         cell: Callable[[RowT, int], str | Text],
         *,
         width: int | None,
+        narrow: int | None = None,
+        short: str = "",
         least: int = 8,
         most: int | None = None,
         right: bool = False,
@@ -37,6 +40,8 @@ class Column(Generic[RowT]):
         self.title = title
         self.cell = cell
         self.width = width
+        self.narrow = narrow
+        self.short = short
         self.least = least
         self.most = most
         self.right = right
@@ -48,22 +53,23 @@ class Column(Generic[RowT]):
 class Columns(Generic[RowT]):
     """A fixed set of columns. `header` and `row` give lines of the same layout for one width."""
 
-    def __init__(self, columns: Sequence[Column[RowT]]) -> None:
+    def __init__(self, columns: Sequence[Column[RowT]], gap: int = GAP) -> None:
         self._columns = columns
+        self._gap = gap
         self._layouts: dict[int, list[tuple[Column[RowT], int]]] = {}
 
     def header(self, width: int) -> Text:
         """The titles."""
-        cells = [_padded(clip(column.title, room), room, column.right) for column, room in self._layout(width)]
-        return Text((" " * GAP).join(cells), no_wrap=True)
+        cells = [_padded(_title(column, room), room, column.right) for column, room in self._layout(width)]
+        return Text((" " * self._gap).join(cells), no_wrap=True)
 
     def row(self, row: RowT, width: int) -> Text:
         """The cells of `row`."""
         plain, spans, at = [], [], 0  # put together by hand: a Text that grows cell by cell takes three times as long
         for column, room in self._layout(width):
             if at:
-                plain.append(" " * GAP)
-                at += GAP
+                plain.append(" " * self._gap)
+                at += self._gap
             cell = column.cell(row, room)
             if isinstance(cell, Text):
                 blanks = room - cell.cell_len
@@ -85,24 +91,46 @@ class Columns(Generic[RowT]):
             self._layouts = {width: self._fitted(width)}
         return self._layouts[width]
 
+    def place(self, column: Column[RowT], width: int) -> tuple[int, int] | None:
+        """Where `column` begins in a line of `width`, and how wide it is; None if it was left out."""
+        at = 0
+        for shown, room in self._layout(width):
+            if shown is column:
+                return at, room
+            at += room + self._gap
+        return None
+
     def _fitted(self, width: int) -> list[tuple[Column[RowT], int]]:
         kept = list(self._columns)
-        while len(kept) > 1 and _least_width(kept) > width:
+        is_narrow = self._least_width(kept, is_narrow=False) > width
+        while len(kept) > 1 and self._least_width(kept, is_narrow) > width:
             kept.remove(min(reversed(kept), key=lambda column: column.need))
-        spare = max(0, width - _least_width(kept))
-        return [(column, _room(column, spare, width)) for column in kept]
+        rooms = {column: _least(column, is_narrow) for column in kept}
+        spare = max(0, width - self._least_width(kept, is_narrow))
+        growing = [column for column in kept if column.width is None]
+        while spare and growing:
+            share = max(1, spare // len(growing))
+            for column in growing:
+                most = width if column.most is None else column.most
+                grown = min(share, spare, max(0, most - rooms[column]))
+                rooms[column] += grown
+                spare -= grown
+            growing = [column for column in growing if column.most is None or rooms[column] < column.most]
+        return [(column, min(room, width)) for column, room in rooms.items()]
+
+    def _least_width(self, columns: Sequence[Column[RowT]], is_narrow: bool) -> int:
+        return sum(_least(column, is_narrow) for column in columns) + self._gap * (len(columns) - 1)
 
 
-def _room(column: Column[RowT], spare: int, width: int) -> int:
-    if column.width is not None:
-        return min(column.width, width)
-    room = column.least + spare
-    return min(width, room if column.most is None else min(room, column.most))
+def _title(column: Column[RowT], room: int) -> str:
+    is_short = column.short and text_width(column.title) > room
+    return clip(column.short if is_short else column.title, room)
 
 
-def _least_width(columns: Sequence[Column[RowT]]) -> int:
-    widths = [column.least if column.width is None else column.width for column in columns]
-    return sum(widths) + GAP * (len(widths) - 1)
+def _least(column: Column[RowT], is_narrow: bool) -> int:
+    if column.width is None:
+        return column.least
+    return column.narrow if is_narrow and column.narrow is not None else column.width
 
 
 def _padded(text: str, width: int, right: bool) -> str:

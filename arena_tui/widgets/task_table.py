@@ -11,10 +11,10 @@ from arena_tui.progress_display import clock
 from arena_tui.safe_text import one_line
 from arena_tui.speeds import Speed, SpeedGauge
 from arena_tui.theme import inks
-from arena_tui.widgets.bars import bar, percent, short_number
+from arena_tui.widgets.bars import bar, percent, short_number, short_seconds
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import VirtualList
-from engine.events import TaskKey
+from engine.events import Stage, TaskKey
 from engine.work.progress import RunState, TaskState
 
 if TYPE_CHECKING:
@@ -105,15 +105,15 @@ class TaskTable(VirtualList[TaskRow]):
         return [
             _STAGE,
             _MODEL,
-            Column("", self._bar, width=14, need=4),
+            Column("", self._bar, width=14, need=1),
             Column("done", lambda row, _: f"{row.done}/{row.task.total}", width=9, right=True, need=9),
-            Column("%", lambda row, _: percent(_share(row)), width=4, right=True, need=1),
-            Column("cached", lambda row, _: str(row.task.cached), width=6, right=True, need=3),
+            Column("%", lambda row, _: percent(_share(row)), width=4, right=True, need=2),
+            Column("cached", lambda row, _: str(row.task.cached), width=6, right=True, need=5),
             Column("failed", self._failed, width=6, right=True, need=8),
-            Column("retried", lambda row, _: str(row.task.retries), width=7, right=True, need=2),
+            Column("retry", lambda row, _: str(row.task.retries), width=5, right=True, need=4),
             Column("calls/s", lambda row, _: _speed(row, row.speed.calls), width=7, right=True, need=6),
-            Column("tok/s", lambda row, _: _speed(row, row.speed.tokens), width=5, right=True, need=5),
-            Column("ETA", lambda row, _: _eta(row), width=7, right=True, need=7),
+            Column("tok/s", lambda row, _: _speed(row, row.speed.tokens), width=5, right=True, need=3),
+            Column("ETA", _eta, width=7, narrow=5, right=True, need=7),
         ]
 
     def _bar(self, row: TaskRow, width: int) -> Text:
@@ -128,8 +128,11 @@ def _model(row: TaskRow, width: int) -> str:
     return f"{name} < {one_line(row.judged_by)}" if row.judged_by else name
 
 
-_STAGE: Column[TaskRow] = Column("stage", lambda row, _: row.key.stage, width=9, need=8)
-_MODEL: Column[TaskRow] = Column("model", _model, width=None, least=14, most=44, middle=True, need=10)
+_SHORT_STAGES: dict[Stage, str] = {"answers": "ans", "judgments": "judge"}
+_STAGE: Column[TaskRow] = Column(
+    "stage", lambda row, width: row.key.stage if width >= 9 else _SHORT_STAGES[row.key.stage], width=9, narrow=5, need=8
+)
+_MODEL: Column[TaskRow] = Column("model", _model, width=None, least=13, most=44, middle=True, need=10)
 
 
 def _plan_columns() -> list[Column[TaskRow]]:
@@ -173,9 +176,10 @@ def _speed(row: TaskRow, per_second: float) -> str:
     return short_number(per_second) if row.active and row.task.left else ""
 
 
-def _eta(row: TaskRow) -> str:
+def _eta(row: TaskRow, width: int) -> str:
     if not row.active:
         return "" if row.task.left else "done"
     if not row.task.left:
         return "done"
-    return "-" if row.speed.eta is None else clock(row.speed.eta)
+    eta = row.speed.eta
+    return "-" if eta is None else clock(eta) if width >= 7 else short_seconds(eta)
