@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import msgspec
 from msgspec import UNSET
 
+from arena_tui.forest import ASCII, UNICODE, Scale, Strokes
 from arena_tui.leaderboard_output.columns import (
-    Interval,
     headline,
     interval,
     same_games,
@@ -25,25 +24,9 @@ _NARROWEST_BAR, _WIDEST_BAR = 15, 41
 _LEFT_OUT_WHEN_NARROW = ("games", "questions", "tokens", "by label")
 
 
-class _Strokes(msgspec.Struct, frozen=True):
-    """The characters of an interval: left end, line, estimate, right end, and the mark of the baseline."""
-
-    left: str
-    line: str
-    point: str
-    right: str
-    baseline: str
-    ellipsis: str
-    separator: str
-
-
-_UNICODE = _Strokes("├", "─", "●", "┤", "┊", "…", " · ")
-_ASCII = _Strokes("|", "-", "o", "|", ":", "~", " | ")
-
-
 def as_table(board: Leaderboard, *, width: int, ascii_only: bool) -> str:
     """A headline, the table, one table a group, and the details where they were asked for."""
-    strokes = _ASCII if ascii_only else _UNICODE
+    strokes = ASCII if ascii_only else UNICODE
     phrases = headline(board)
     if each := same_games(board.rows):
         phrases.append(f"{each.questions} questions, {each.games} games each")
@@ -56,7 +39,7 @@ def as_table(board: Leaderboard, *, width: int, ascii_only: bool) -> str:
     return text.encode("ascii", "replace").decode("ascii") if ascii_only else text
 
 
-def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: _Strokes, width: int) -> list[str]:
+def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: Strokes, width: int) -> list[str]:
     if not rows:
         return []
     columns = score_columns(rows, board.baseline)
@@ -73,7 +56,7 @@ def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: _Strokes, width: i
     return blocks
 
 
-def _fitted(columns: list[Column], width: int, strokes: _Strokes) -> list[Column]:
+def _fitted(columns: list[Column], width: int, strokes: Strokes) -> list[Column]:
     """Fewer columns and a shorter name until the table fits, as far as it can."""
     fitted = list(columns)
     for title in _LEFT_OUT_WHEN_NARROW:
@@ -92,35 +75,12 @@ def _fitted(columns: list[Column], width: int, strokes: _Strokes) -> list[Column
     ]
 
 
-def _bars(rows: Sequence[Row], baseline: str, columns: int, strokes: _Strokes) -> list[str]:
+def _bars(rows: Sequence[Row], baseline: str, columns: int, strokes: Strokes) -> list[str]:
     """One text of `columns` characters a row: its interval on the scale that holds all of them."""
     shown = [interval(row) for row in rows]
     middle = next(number.score for row, number in zip(rows, shown, strict=True) if row.model == baseline)
-    finite = [limit for number in shown for limit in (number.lower, number.upper) if math.isfinite(limit)]
-    low, high = min(finite, default=middle), max(finite, default=middle)
-    span = (high - low) or 1.0
-
-    def place(value: float) -> int:
-        return round(min(max((value - low) / span, 0.0), 1.0) * (columns - 1))
-
-    return [
-        _bar(number, place(middle), [place(limit) for limit in _ends(number)], columns, strokes) for number in shown
-    ]
-
-
-def _ends(number: Interval) -> tuple[float, float, float]:
-    return number.lower, number.score, number.upper
-
-
-def _bar(number: Interval, middle: int, places: list[int], columns: int, strokes: _Strokes) -> str:
-    cells = [" "] * columns
-    cells[middle] = strokes.baseline
-    left, point, right = places
-    if number.lower != number.upper:
-        cells[left : right + 1] = strokes.line * (right + 1 - left)
-        cells[left], cells[right] = strokes.left, strokes.right
-    cells[point] = strokes.point
-    return "".join(cells)
+    scale = Scale.around((limit for number in shown for limit in (number.lower, number.upper)), columns, middle)
+    return [scale.bar(number.lower, number.score, number.upper, strokes) for number in shown]
 
 
 def _name_width(columns: Sequence[Column]) -> int:

@@ -1,0 +1,96 @@
+"""Intervals drawn to scale in text: one line each, the baseline's place marked, an axis with round numbers."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable
+
+import msgspec
+
+_FEWEST_COLUMNS_A_TICK, _MOST_TICKS = 4, 9
+_STEPS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 500.0)
+
+
+class Strokes(msgspec.Struct, frozen=True):
+    """Characters of an interval: left end, line, estimate, right end; the baseline beside and within it; an axis."""
+
+    left: str
+    line: str
+    point: str
+    right: str
+    middle: str
+    cross: str
+    tick: str
+    ellipsis: str
+    separator: str
+
+
+UNICODE = Strokes("├", "─", "●", "┤", "┊", "┼", "┴", "…", " · ")
+ASCII = Strokes("|", "-", "o", "|", ":", "+", "+", "~", " | ")
+
+
+def terminal_strokes() -> Strokes:
+    """Those that the terminal under a UI can show. (While it runs, sys.stdout is Textual's.)"""
+    encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
+    return UNICODE if encoding.lower().startswith("utf") else ASCII
+
+
+class Scale(msgspec.Struct, frozen=True):
+    """Numbers from `low` to `high` on `columns` columns; `middle` is where the baseline stands."""
+
+    low: float
+    high: float
+    columns: int
+    middle: float
+
+    @classmethod
+    def around(cls, limits: Iterable[float], columns: int, middle: float) -> Scale:
+        """The scale that holds all of `limits` that are finite, and the middle."""
+        finite = [middle, *(limit for limit in limits if math.isfinite(limit))]
+        return cls(min(finite), max(finite), columns, middle)
+
+    def place(self, value: float) -> int:
+        """The column of `value`; what is beyond an end stands at that end."""
+        span = (self.high - self.low) or 1.0
+        return round(min(max((value - self.low) / span, 0.0), 1.0) * (self.columns - 1))
+
+    def bar(self, lower: float, point: float, upper: float, strokes: Strokes) -> str:
+        """One interval, exactly `columns` wide."""
+        cells = [" "] * self.columns
+        middle = self.place(self.middle)
+        cells[middle] = strokes.middle
+        left, at, right = map(self.place, (lower, point, upper))
+        if lower != upper:
+            cells[left : right + 1] = strokes.line * (right + 1 - left)
+            if left < middle < right:
+                cells[middle] = strokes.cross
+            cells[left], cells[right] = strokes.left, strokes.right
+        cells[at] = strokes.point
+        return "".join(cells)
+
+    def axis(self, strokes: Strokes) -> str:
+        """A line with a tick for each of `ticks`."""
+        cells = [strokes.line] * self.columns
+        for value in self.ticks():
+            cells[self.place(value)] = strokes.tick
+        return "".join(cells)
+
+    def numbers(self) -> str:
+        """The ticks' numbers, each as near to the middle of its tick as the ends allow."""
+        cells = [" "] * self.columns
+        for value in self.ticks():
+            text = f"{value:g}"
+            start = min(max(0, self.place(value) - len(text) // 2), self.columns - len(text))
+            if start >= 0:
+                cells[start : start + len(text)] = text
+        return "".join(cells)
+
+    def ticks(self) -> list[float]:
+        """The middle, and round numbers at even distances from it, as many as leave room for each other."""
+        span = self.high - self.low
+        columns_a_point = (self.columns - 1) / span if span else 0.0
+        least = max(_FEWEST_COLUMNS_A_TICK, self.columns / _MOST_TICKS)
+        step = next((step for step in _STEPS if step * columns_a_point >= least), span or 1.0)
+        below, above = int((self.middle - self.low) / step), int((self.high - self.middle) / step)
+        return [self.middle + step * number for number in range(-below, above + 1)]
