@@ -18,7 +18,7 @@ from engine.ratings.audit.shares import Estimate
 
 AuditFormat: TypeAlias = Literal["table", "json", "markdown"]
 
-_MARKS: dict[Level, str] = {"good": "ok", "care": "care", "bad": "BAD", "unknown": "?"}
+MARKS: dict[Level, str] = {"good": "ok", "care": "care", "bad": "BAD", "unknown": "?"}
 _TITLES = {"yes": "trust: yes", "with care": "trust: with care", "no": "trust: no"}
 _NARROWEST_NAME = 16
 _LEFT_OUT_WHEN_NARROW = ("labels", "first place %", "flips %")
@@ -50,7 +50,7 @@ def _page(report: AuditReport, width: int, ascii_only: bool) -> str:
 
 
 def _lines(finding: Finding, topic_width: int, width: int) -> str:
-    lead = f"{_MARKS[finding.level]:<4}  {finding.topic:<{topic_width}}  "
+    lead = f"{MARKS[finding.level]:<4}  {finding.topic:<{topic_width}}  "
     return _wrapped(one_line(finding.text), max(width, len(lead) + 30), lead)
 
 
@@ -92,7 +92,7 @@ def _headline(report: AuditReport) -> Iterator[str]:
 
 def _finding_columns(findings: Sequence[Finding]) -> list[Column]:
     return [
-        Column("", [_MARKS[finding.level] for finding in findings], right=False),
+        Column("", [MARKS[finding.level] for finding in findings], right=False),
         Column("looked at", [finding.topic for finding in findings], right=False),
         Column("found", [one_line(finding.text) for finding in findings], right=False),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -31,16 +31,21 @@ _NO_OPINION = Opinion("with care", "")
 
 
 class Auditor:
-    """Audits the judges of one bench. Making it reads no file; the languages of the answers take a while."""
+    """Audits the judges of one bench. Making it reads no file; the languages of the answers take a while.
 
-    def __init__(self, material: Material, options: RatingOptions) -> None:
+    `tell(done, of)` hears of every question whose answers were looked at; what it raises ends the audit.
+    """
+
+    def __init__(
+        self, material: Material, options: RatingOptions, tell: Callable[[int, int], None] | None = None
+    ) -> None:
         self._material = material
         self._options = options
         self._battles = material.battles
         self._resampler = QuestionResampler(len(self._battles.questions), options.rounds, options.seed)
         self._labels: PeopleLabels = people_labels(material.reviews, self._battles, options.baseline)
         self._style, self._style_notes = self._count_style()
-        self._mismatch, self._other_language = self._find_mismatches()
+        self._mismatch, self._other_language = self._find_mismatches(tell)
 
     def report(self) -> AuditReport:
         """Everything that is known without asking the judges again."""
@@ -96,11 +101,13 @@ class Auditor:
             return None, []
         return count_style(self._material.answers)
 
-    def _find_mismatches(self) -> tuple[FloatArray | None, dict[str, str]]:
+    def _find_mismatches(self, tell: Callable[[int, int], None] | None) -> tuple[FloatArray | None, dict[str, str]]:
         material, battles = self._material, self._battles
         if not any(material.answers.values()) or not material.questions:
             return None, {}
-        return mismatches(material.questions, material.answers, battles.questions, battles.models, LanguageDetector())
+        return mismatches(
+            material.questions, material.answers, battles.questions, battles.models, LanguageDetector(), tell
+        )
 
 
 def with_trials(

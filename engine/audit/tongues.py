@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,14 +19,17 @@ def mismatches(
     question_ids: Sequence[str],
     models: Sequence[str],
     detector: LanguageDetector,
+    tell: Callable[[int, int], None] | None = None,
 ) -> tuple[FloatArray, dict[str, str]]:
     """[Q, M]: 1 for another language, 0 for the same, NaN where it cannot be told; and each model's usual other one.
 
-    About a millisecond for each text.
+    About a millisecond for each text. `tell(done, of)` is called before each question; what it raises ends the work.
     """
     told = np.full((len(question_ids), len(models)), np.nan)
     other: dict[str, Counter[str]] = {model: Counter() for model in models}
     for row, question_id in enumerate(question_ids):
+        if tell is not None:
+            tell(row, len(question_ids))
         question = questions.get(question_id)
         asked = detector.language(question.turns) if question is not None else None
         if asked is None:
