@@ -1,111 +1,386 @@
-"""The leaderboard, live while judging: the same table as the command's, with its intervals drawn to scale."""
+"""The leaderboard, live while judging: a row a model with its interval drawn to scale; rows open, and pairs compare."""
 
 from __future__ import annotations
 
 import asyncio
+import textwrap
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.widgets import Static
+from textual.timer import Timer
+from textual.widgets import Input
 
-from arena_tui.safe_text import printable
+from arena_tui.board.choices import BoardChoices, Choice
+from arena_tui.safe_text import one_line, printable
 from arena_tui.screens.base import ArenaScreen
+from arena_tui.theme import inks
+from arena_tui.widgets.board_table import SORT_KEYS, BoardRow, BoardTable, SortKey, board_rows
+from arena_tui.widgets.text_lines import TextLines
+from arena_tui.widgets.virtual_list import VirtualList
 from engine.errors import ArenaError
 from engine.work.progress import RunState
 
 if TYPE_CHECKING:
-    from engine.ratings.estimate import CiKind
-    from engine.ratings.leaderboard import GroupKind
+    from arena_tui.board.rating import Board, BoardRater
+    from arena_tui.screens.board_options import Picked
 
-_SECONDS_BETWEEN_RATINGS = 2.0  # rating takes a tenth of a second of a core; files change all the time while judging
-_INTERVALS: tuple[CiKind, ...] = ("question", "battle")
-_GROUPS: tuple[GroupKind | None, ...] = (None, "category", "cluster")
-_NARROW = 48
+_SECONDS_BETWEEN_RATINGS = 2.0  # files change all the time while judging
+_OTHER_LINES = 6  # title, two of state, axis, row, keys
+_SHARE_OF_TIME = 0.1  # that rating may take of it, however large the bench
 
 
 class LeaderboardScreen(ArenaScreen):
-    """Rates what is on disk, again whenever more judgments are there."""
+    """Rates what is on disk, again whenever more judgments are there, in a thread and never twice for the same."""
 
     MODE = "leaderboard"
     HELP = (
-        "Bradley-Terry win rates against the baseline, which is 50 by definition, with 95% intervals. While a run "
-        "judges, the numbers are provisional: they rest on the judgments so far."
+        "Win rates against the baseline, which is 50 by definition, with 95% intervals; `ranks` is those that a "
+        "model can have, all models together with 95%. An interval to one side of the dotted line is a model that is "
+        "better or worse than the baseline. Mark two models (space) and press d: is one better than the other? While a "
+        "run judges, the numbers are provisional: they rest on the judgments so far."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i", "next('ci')", "Interval"),
-        Binding("g", "next('by')", "Group"),
-        Binding("w", "next('weight')", "Weight"),
-        Binding("o", "next('first')", "Game 1 only"),
-        Binding("r", "rate", "Rate again", show=False),
+        Binding("space", "mark", "Mark", tooltip="Mark this model to be compared (two at most)"),
+        Binding("d", "difference", "Difference", tooltip="The marked models (or this one and the baseline) compared"),
+        Binding("a", "audit", "Audit", tooltip="Whether the judge can be trusted: the audit in words"),
+        Binding("o", "options", "Options", tooltip="Judge, questions, interval, weight, games, style"),
+        Binding("s", "sort(1)", "Sort", tooltip="Sort by the next column"),
+        Binding("slash", "search", "Filter", tooltip="Show only models with a word in their name"),
+        Binding("S", "reverse", "Reverse", show=False, tooltip="Turn the order round"),
+        Binding("n", "notes", "Notes", tooltip="What to know before believing the numbers, in full"),
+        Binding("c", "pick_group", "Category", show=False, tooltip="Only the questions of one category or cluster"),
+        Binding("J", "next('judge')", "Judge", show=False, tooltip="One judge alone, or all pooled"),
+        Binding("i", "next('ci')", "Interval", show=False, tooltip="Intervals by question or by battle"),
+        Binding("w", "next('weight')", "Weight", show=False, tooltip="What a strong verdict counts"),
+        Binding("f", "next('games')", "First games", show=False, tooltip="First games only, or both of each pair"),
+        Binding("e", "next('verdicts')", "Soft verdicts", show=False, tooltip="Labels, or what the judge expects"),
+        Binding("y", "next('style')", "Style", show=False, tooltip="Scores with length and Markdown controlled for"),
+        Binding("r", "rate", "Rate again", show=False, tooltip="Read the files again"),
+        Binding("x", "reset", "Reset", show=False, tooltip="No filter, no marks, and all options as they were"),
+        Binding("escape", "leave_search", "List", show=False),
     ]
     DEFAULT_CSS = """
-    LeaderboardScreen VerticalScroll { padding: 0 1; }
-    LeaderboardScreen #board { width: auto; }
+    LeaderboardScreen {
+        #search { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
+        #search.wanted { display: block; }
+        #axis { padding: 0; }
+    }
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._choices: dict[str, int] = {"ci": 0, "by": 0, "weight": 0, "first": 0}
-        self._rated_at = 0.0
+        self.choices = BoardChoices()
+        self.board: Board | None = None
+        self._problem = ""  # why there is no board
+        self.marked: list[str] = []
+        self.sort: SortKey = "rank"
+        self.reverse = False
+        self._wanted_name = ""
+        self._seconds = 0.0  # that the last rating took
+        self._rated_at = float("-inf")
+        self._due: Timer | None = None  # for the next rating
         self._rated_moment: tuple[object, ...] = ()
+        self._is_provisional = False  # judgments are still to come
+        self._is_rating = False
+        self._is_wanted = False  # once more
+        self._rater: BoardRater | None = None
 
     def compose_body(self) -> ComposeResult:
-        with VerticalScroll():
-            yield Static("", id="state")
-            yield Static("", id="board")
+        yield TextLines(id="state")
+        yield Input(placeholder="part of a model's name; Enter goes to the list, Escape leaves", id="search")
+        yield BoardTable()
+        yield TextLines(id="axis")
+        yield TextLines(id="about-row")
+        yield TextLines(id="cautions")
+
+    def on_mount(self) -> None:
+        self.query_one(BoardTable).focus()
+        self._show_row(None)
+
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self._show()
+
+    # -- rating
 
     def show_state(self, state: RunState) -> None:
         judged = sum(task.done + task.cached for key, task in state.tasks.items() if key.stage == "judgments")
         total = sum(task.total for key, task in state.tasks.items() if key.stage == "judgments")
-        self.query_one("#state", Static).update(Text(self._headline(judged, total)))
-        moment = (judged, state.phase, self.session.is_open, self.size.width)
-        if moment != self._rated_moment and time.monotonic() - self._rated_at > _SECONDS_BETWEEN_RATINGS:
-            self._rated_moment = moment
-            self.action_rate()
+        self._is_provisional = judged < total
+        self.query_one("#state", TextLines).show(self._headline(judged, total), self._described())
+        moment = (judged, state.phase)
+        if self.session.is_open and moment != self._rated_moment:
+            due = self._rated_at + max(_SECONDS_BETWEEN_RATINGS, self._seconds / _SHARE_OF_TIME)
+            if (wait := due - time.monotonic()) <= 0:
+                self._rated_moment = moment
+                self.action_rate()
+            elif self._due is None:
+                self._due = self.set_timer(wait, self._rate_when_due)
 
-    def action_next(self, what: str) -> None:
-        """Go on to the next choice of `what` (interval, groups, weight, games) and rate again."""
-        count = len(_GROUPS) if what == "by" else 2
-        self._choices[what] = (self._choices[what] + 1) % count
-        self.action_rate()
+    def _rate_when_due(self) -> None:
+        self._due = None
+        if self.is_current:
+            self.show_state(self.session.state)
 
     def action_rate(self) -> None:
-        """Read what is new and rate it."""
+        """Read what is new and rate it; while that goes on, once more when it is done."""
         self._rated_at = time.monotonic()
-        if self.session.is_open:
-            self.attempt(self._rate(), group="rating")
+        self._is_wanted = self.session.is_open
+        if self._is_wanted and not self._is_rating:
+            self._is_rating = True
+            self.attempt(self._rate_as_wanted(), group="rating")
 
-    def _headline(self, judged: int, total: int) -> str:
-        if self.session.status in ("running", "paused", "stopping", "following") and judged < total:
-            return f"PROVISIONAL: {judged} of {total} judgments so far\n"
-        if judged < total:
-            return f"{judged} of {total} judgments are there: start the run (1, s) for the rest\n"
-        return ""
-
-    async def _rate(self) -> None:
-        from arena_tui.leaderboard_output import format_leaderboard
-        from engine.ratings.leaderboard import LeaderboardOptions
-        from engine.results import rate
-
-        options = LeaderboardOptions(
-            baseline=self.session.config.judge.baseline,
-            ci=_INTERVALS[self._choices["ci"]],
-            by=_GROUPS[self._choices["by"]],
-            weight=(3, 1)[self._choices["weight"]],
-            first_game_only=bool(self._choices["first"]),
-        )
+    async def _rate_as_wanted(self) -> None:
         try:
-            judged = await self.session.judged()
-            board, _ = await asyncio.to_thread(rate, judged, options)
-        except ArenaError as error:
-            self._show(f"Nothing to rate yet.\n\n{error.title}")
-            return
-        text = format_leaderboard(board, "table", width=max(_NARROW, self.size.width - 4))
-        self._show(text + "".join(f"\n! {warning}" for warning in board.warnings))
+            while self._is_wanted:
+                self._is_wanted = False
+                began = time.monotonic()
+                await self._rate(self.choices)
+                self._seconds = time.monotonic() - began
+        finally:
+            self._is_rating = False
+            self._show()
 
-    def _show(self, text: str) -> None:
-        self.query_one("#board", Static).update(Text(printable(text), no_wrap=True))
+    async def _rate(self, choices: BoardChoices) -> None:
+        from arena_tui.board.rating import BoardRater
+
+        if self._rater is None:
+            self._rater = BoardRater()
+        session = self.session
+        try:
+            judged = await session.judged((choices.judge,) if choices.judge else None)
+            self.board = await asyncio.to_thread(
+                self._rater.rate, session.bench, judged, choices, session.config.judge.baseline
+            )
+        except ArenaError as error:
+            self.board, self._problem = None, f"{error.title}. {error.hint}".strip(". ")
+            self.query_one(BoardTable).explain("nothing to rate yet")
+        self._show()
+
+    # -- choosing
+
+    def choose(self, choices: BoardChoices) -> None:
+        """Rate by other choices."""
+        if choices != self.choices:
+            self.choices = choices
+            self.action_rate()
+            self.paint(self.session.state)
+
+    def action_next(self, choice: Choice, step: int = 1) -> None:
+        """Go on to the next value of one choice."""
+        groups = self.board.groups if self.board else ()
+        self.choose(self.choices.step(choice, step, self.session.config.judge.model, groups))
+
+    def action_options(self) -> None:
+        from arena_tui.screens.board_options import BoardOptions
+
+        self.app.push_screen(BoardOptions(self))
+
+    def action_pick_group(self) -> None:
+        from arena_tui.screens.board_options import GroupPicker
+
+        if self.board is None or not self.board.groups:
+            self.arena.tell("The questions of this bench are in no categories.")
+            return
+        self.app.push_screen(GroupPicker(self.board.groups, self.choices.group), self._group_picked)
+
+    def action_reset(self) -> None:
+        self.marked, self._wanted_name, self.sort, self.reverse = [], "", "rank", False
+        box = self.query_one("#search", Input)
+        box.value = ""
+        box.set_class(False, "wanted")
+        self.query_one(BoardTable).focus()
+        self.choose(BoardChoices())
+        self._show()
+
+    def action_sort(self, step: int) -> None:
+        self.sort = SORT_KEYS[(SORT_KEYS.index(self.sort) + step) % len(SORT_KEYS)]
+        self._show()
+
+    def action_reverse(self) -> None:
+        self.reverse = not self.reverse
+        self._show()
+
+    def action_search(self) -> None:
+        box = self.query_one("#search", Input)
+        box.set_class(True, "wanted")
+        box.focus()
+
+    def action_leave_search(self) -> None:
+        """Back to the list; what was looked for stays, unless it is nothing."""
+        box = self.query_one("#search", Input)
+        if not box.value.strip():
+            box.set_class(False, "wanted")
+        self.query_one(BoardTable).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._wanted_name = event.value
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        self.action_leave_search()
+
+    # -- models
+
+    def action_mark(self) -> None:
+        row = self.query_one(BoardTable).row
+        if row is None:
+            return
+        model = row.row.model
+        if model in self.marked:
+            self.marked.remove(model)
+        else:
+            self.marked = [*self.marked, model][-2:]
+        self._show()
+
+    def action_difference(self) -> None:
+        """Compare the marked models; with fewer than two of them, the row under the cursor with the other or the
+        baseline."""
+        from arena_tui.screens.difference_screen import DifferenceScreen
+
+        row = self.query_one(BoardTable).row
+        if self.board is None or row is None:
+            return
+        pair = list(self.marked)
+        for model in (row.row.model, self.board.options.baseline):
+            if len(pair) < 2 and model not in pair:
+                pair.append(model)
+        if len(pair) < 2:
+            self.arena.tell("This is the baseline itself: mark two models (space), or go to another one.")
+            return
+        self.app.push_screen(DifferenceScreen(self.board, pair[0], pair[1], provisional=self._is_provisional))
+
+    def action_audit(self) -> None:
+        from arena_tui.screens.audit_screen import AuditScreen
+
+        if self.session.is_open:
+            self.app.push_screen(AuditScreen(self.choices))
+
+    def action_notes(self) -> None:
+        from arena_tui.screens.details import DetailsScreen
+
+        text = "\n\n".join(f"! {warning}" for warning in self._warnings()) or "Nothing: no caution about these numbers."
+        self.app.push_screen(DetailsScreen("Before believing the numbers", (), text))
+
+    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
+        from arena_tui.screens.model_screen import ModelScreen
+
+        row = message.row
+        if not isinstance(row, BoardRow) or self.board is None:
+            return
+        if row.is_baseline and not row.row.games:
+            self.arena.tell("The baseline has no games of its own: every model's page is about its games against it.")
+            return
+        self.app.push_screen(ModelScreen(row.row.model, self.choices))
+
+    def on_virtual_list_highlighted(self, message: VirtualList.Highlighted) -> None:
+        self._show_row(message.row)
+
+    # -- painting
+
+    def on_board_table_laid(self) -> None:
+        axis = self.query_one(BoardTable).axis()
+        self.query_one("#axis", TextLines).show(*([axis] if axis.plain else []))
+
+    def _group_picked(self, picked: Picked | None) -> None:
+        if picked is not None:
+            self.choose(msgspec.structs.replace(self.choices, group=picked.group))
+
+    def _show(self) -> None:
+        """Paint the board as it is now: rows, axis, the row under the cursor, cautions."""
+        table, board = self.query_one(BoardTable), self.board
+        if board is None:
+            table.show([], [], "", self.sort, self.reverse)
+        else:
+            rows = board.leaderboard.rows
+            shown = board_rows(
+                rows,
+                board.options.baseline,
+                board.ranges,
+                self.marked,
+                sort=self.sort,
+                reverse=self.reverse,
+                name=self._wanted_name,
+            )
+            table.explain(f'no model has "{one_line(self._wanted_name.strip())}" in its name; x shows all')
+            table.show(shown, rows, board.options.baseline, self.sort, self.reverse)
+        self._show_row(table.row)
+        self._show_cautions()
+        if self.is_current:
+            self.paint(self.session.state)
+
+    def _headline(self, judged: int, total: int) -> Text:
+        ink = inks(self.app)
+        goes_on = self.session.status in ("running", "paused", "stopping", "following")
+        if goes_on and judged < total:
+            share = f"{judged:,} of {total:,} judgments so far"
+            return Text.assemble(("PROVISIONAL", ink.warning), f"  {share}")
+        if judged < total:
+            return Text.assemble(
+                ("INCOMPLETE", ink.warning), f"  {judged:,} of {total:,} judgments are there: 1, then s, makes the rest"
+            )
+        if self._is_rating and self.board is None:
+            return Text("reading the judgments ...", ink.muted)
+        return Text(f"{judged:,} judgments" if judged else "", ink.muted)
+
+    def _described(self) -> Text:
+        """What is rated and how; what is not as usual stands out."""
+        ink, choices, session = inks(self.app), self.choices, self.session
+        phrases = choices.phrases()
+        soft = self.board.leaderboard.soft if self.board else UNSET
+        if choices.soft and not isinstance(soft, UnsetType) and soft.width is not None:
+            phrases.append(f"intervals {soft.width:.2f} times as wide")
+        if self.sort != "rank" or self.reverse:
+            phrases.append(f"by {self.sort}{', reversed' if self.reverse else ''}")
+        if self._wanted_name.strip():
+            phrases.append(f'"{one_line(self._wanted_name.strip())}"')
+        line = Text(" · ", ink.muted).join(Text(phrase, ink.accent) for phrase in phrases)
+        if choices.judge or session.is_open:
+            judges = [choices.judge] if choices.judge else session.config.judge.model
+            line.append(" · " if phrases else "", ink.muted)
+            line.append(f"judge {', '.join(map(one_line, judges))}", ink.accent if choices.judge else ink.muted)
+        if self._is_rating and self.board is not None:
+            line.append(" · rating ...", ink.muted)
+        return line
+
+    def _show_row(self, row: BoardRow | None) -> None:
+        """All numbers of the row under the cursor, for there may not be room for them in the table."""
+        ink = inks(self.app)
+        line = Text()
+        if row is not None:
+            number = row.row
+            line.append(one_line(number.model), ink.strong)
+            if row.is_baseline:
+                line.append("  the baseline: 50 by definition", ink.muted)
+            else:
+                line.append(f"  {number.score:.2f} [{number.lower:.2f}, {number.upper:.2f}]")
+                for name, value in (("by label", number.label_score), ("own style", number.same_style)):
+                    if isinstance(value, float):
+                        line.append(f"  {name} {value:.2f}", ink.accent)
+                line.append(f"  {number.questions} questions, {number.games} games", ink.muted)
+        self.query_one("#about-row", TextLines).show(line)
+
+    def _show_cautions(self) -> None:
+        """As many lines as there is room for under the rows, at least one; `n` has the rest."""
+        ink, width = inks(self.app), max(20, self.size.width - 2)
+        warnings = [" ".join(printable(warning).split()) for warning in self._warnings()]
+        wrapped = [
+            textwrap.wrap(f"! {text}", width, subsequent_indent="  ", break_on_hyphens=False) for text in warnings
+        ]
+        lines = [line for caution in wrapped for line in caution]
+        table = self.query_one(BoardTable)
+        room = max(1, self.size.height - _OTHER_LINES - min(len(table.rows), self.size.height // 2) - 1)
+        if len(lines) > room:
+            several = "cautions" if len(warnings) > 1 else "caution"
+            lines = [*lines[: room - 1], f"! {len(warnings)} {several} about these numbers: n shows all in full"]
+        self.query_one("#cautions", TextLines).show(*(Text(line, ink.warning) for line in lines))
+        fixed = _OTHER_LINES + len(lines) + self.query_one("#search", Input).has_class("wanted")
+        table.styles.height = max(3, min(len(table.rows) + 1, self.size.height - fixed))
+
+    def _warnings(self) -> list[str]:
+        return self.board.leaderboard.warnings if self.board else [self._problem] if self._problem else []

@@ -89,15 +89,19 @@ def make_bench(folder: Path, *, judged: bool = True) -> Path:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, mode: str, size: tuple[int, int] = (120, 40), reviewer: str = "anna"
+    folder: Path,
+    mode: str,
+    size: tuple[int, int] = (120, 40),
+    reviewer: str = "anna",
+    ready: Callable[[ArenaApp], bool] = lambda app: getattr(app.screen, "is_read", False),
 ) -> AsyncIterator[tuple[ArenaApp, Pilot[None]]]:
-    """The app on a bench in `folder`, when it has read the judgments."""
+    """The app on a bench in `folder`, when it has read the judgments (or is otherwise `ready`)."""
     session = ArenaSession(Invocation(folder / "config.toml"))
     session.reviewer = reviewer
     app = ArenaApp(session, mode)
     try:
         async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: getattr(app.screen, "is_read", False))
+            await until(pilot, lambda: ready(app))
             await settle(pilot)
             yield app, pilot
     finally:

@@ -1,4 +1,4 @@
-"""The leaderboard in the terminal UI: the demo runs by itself and ends in it; its choices change what is rated."""
+"""The leaderboard in the terminal UI: the demo ends in it, its choices change what is rated, and everything opens."""
 
 from __future__ import annotations
 
@@ -6,23 +6,38 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from textual.widgets import Static
+from judged_bench import QUESTIONS, judgment, make_bench, opened, painted, settle, until, write
+from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
+from arena_tui.screens.audit_screen import AuditScreen
+from arena_tui.screens.difference_screen import DifferenceScreen
 from arena_tui.screens.leaderboard_screen import LeaderboardScreen
+from arena_tui.screens.model_screen import ModelScreen
+from arena_tui.screens.viewer_screen import ViewerScreen
 from arena_tui.session import ArenaSession
+from arena_tui.widgets.board_table import BoardTable
 
 
-def shown(app: ArenaApp, what: str) -> str:
-    return str(app.screen.query_one(what, Static).render())
+def shown(app: ArenaApp) -> list[str]:
+    """The models on the board, from the top."""
+    return [row.row.model for row in app.screen.query_one(BoardTable).rows]
 
 
-async def until(pilot, condition, what: str) -> None:  # type: ignore[no-untyped-def]
-    async with asyncio.timeout(60):
-        while not condition():
-            await pilot.pause(0.05)
-    assert condition(), what
+async def rated(pilot: Pilot[None]) -> LeaderboardScreen:
+    """The screen, when it has rated what it was asked to."""
+    screen = pilot.app.screen
+    assert isinstance(screen, LeaderboardScreen)
+    await until(pilot, lambda: screen.board is not None)
+    await settle(pilot)
+    return screen
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await settle(pilot)
 
 
 @pytest.mark.parametrize("size", [(60, 20), (120, 40)])
@@ -31,25 +46,217 @@ async def test_the_demo_starts_by_itself_and_ends_in_its_leaderboard(tmp_path: P
     app = ArenaApp(session)
     try:
         async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: isinstance(app.screen, LeaderboardScreen), "the run ends in the leaderboard")
-            await until(pilot, lambda: "sim-strong" in shown(app, "#board"), "it rates the models")
-            board = shown(app, "#board").partition("#")[2]  # below the headline
-            assert board.index("sim-strong") < board.index("sim-baseline") < board.index("sim-tiny")
-            assert "PROVISIONAL" not in shown(app, "#state")
-            await pilot.press("g")
-            await until(pilot, lambda: "category: coding" in shown(app, "#board"), "groups are shown")
-            await pilot.press("i")
-            await until(pilot, lambda: "CI by battle" in shown(app, "#board"), "the interval is another")
+            async with asyncio.timeout(60):
+                while not isinstance(app.screen, LeaderboardScreen):
+                    await pilot.pause(0.05)
+            await rated(pilot)
+            await until(pilot, lambda: "PROVISIONAL" not in painted(app))
+            assert shown(app)[0] == "sim-strong"
+            assert shown(app)[-1] == "sim-tiny"
+            assert shown(app).index("sim-strong") < shown(app).index("sim-baseline")
     finally:
         await session.close()
 
 
-async def test_a_bench_without_judgments_says_what_to_do_instead_of_failing(tmp_path: Path):
-    session = ArenaSession(Invocation(data=tmp_path / "data", demo=True))
-    app = ArenaApp(session, first_mode="leaderboard")
-    try:
-        async with app.run_test(size=(80, 24)) as pilot:
-            await until(pilot, lambda: "rate" in shown(app, "#board") or "sim-" in shown(app, "#board"), "it is told")
-            await until(pilot, lambda: "sim-strong" in shown(app, "#board"), "and fills as soon as there is something")
-    finally:
-        await session.close()
+async def test_a_bench_without_judgments_says_so_and_fills_as_soon_as_there_are_some(tmp_path: Path):
+    bench = make_bench(tmp_path, judged=False)
+    async with at_board(tmp_path) as (app, pilot):
+        await until(pilot, lambda: "nothing to rate yet" in painted(app))
+        write(bench / "model_judgment" / "the-judge" / "good-model.jsonl", *map(good, QUESTIONS))
+        await press(pilot, "r")
+        await rated(pilot)
+        assert "good-model" in shown(app)
+
+
+async def test_the_row_that_was_chosen_stays_chosen_when_numbers_move(tmp_path: Path):
+    bench = make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        screen = await rated(pilot)
+        assert shown(app) == ["good-model", "base", "bad-model"]
+        await press(pilot, "end")
+        better = [{**judgment("good-model", key), "model": "bad-model"} for key in QUESTIONS]
+        for record in better:
+            record["games"] = judgment("bad-model", record["question_id"])["games"]
+            for game, label in zip(record["games"], ("B>>A", "A>>B"), strict=True):
+                game["score"] = label
+        write(bench / "model_judgment" / "the-judge" / "bad-model.jsonl", *better)
+        before = screen.board
+        await press(pilot, "r")
+        await until(pilot, lambda: screen.board is not before)
+        await settle(pilot)
+        assert shown(app)[0] == "bad-model"
+        row = app.screen.query_one(BoardTable).row
+        assert row is not None
+        assert row.row.model == "bad-model"
+
+
+async def test_nothing_is_rated_twice(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (_, pilot):
+        screen = await rated(pilot)
+        before = screen.board
+        await press(pilot, "r")
+        assert screen.board is before
+        await press(pilot, "w")
+        assert screen.board is not before
+        await press(pilot, "w")
+        assert screen.board is before
+
+
+async def test_a_key_changes_the_interval_the_weight_and_the_games(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        screen = await rated(pilot)
+        for key, words in zip("iiwf", ("clustered errors", "CI by battle", "count 1", "first games only"), strict=True):
+            await press(pilot, key)
+            assert words in painted(app)
+        assert screen.board is not None
+        options = screen.board.options
+        assert (options.ci, options.weight, options.first_game_only) == ("battle", 1, True)
+        await press(pilot, "x")
+        assert screen.board.options.ci == "question"
+
+
+async def test_options_are_changed_in_a_dialog_as_well(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        screen = await rated(pilot)
+        await press(pilot, "o", "down", "down", "right")
+        assert "clustered errors" in painted(app)
+        await press(pilot, "left", "escape")
+        assert screen.choices.ci == "question"
+
+
+async def test_only_the_questions_of_a_category_count_when_it_is_picked(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        screen = await rated(pilot)
+        await press(pilot, "c", "down", "enter")
+        assert "category poetry" in painted(app)
+        assert screen.board is not None
+        assert {row.model: row.questions for row in screen.board.leaderboard.rows}["good-model"] == 1
+        assert not any("not in the question set" in text for text in screen.board.leaderboard.warnings)
+
+
+async def test_style_control_rates_with_the_answers_of_the_bench(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "y")
+        await until(pilot, lambda: "length and markdown controlled" in painted(app))
+        await until(pilot, lambda: "own style" in painted(app))
+
+
+async def test_rows_are_sorted_by_any_column_and_found_by_name(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "s")
+        assert shown(app) == ["bad-model", "base", "good-model"]
+        await press(pilot, "S")
+        assert shown(app) == ["good-model", "base", "bad-model"]
+        await press(pilot, "slash", *"good", "enter")
+        assert shown(app) == ["good-model"]
+        await press(pilot, "x")
+        assert len(shown(app)) == 3
+
+
+async def test_two_marked_models_are_compared_paired_by_question(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "space", "end", "space", "d")
+        assert isinstance(app.screen, DifferenceScreen)
+        await until(pilot, lambda: "p-value" in painted(app))
+        page = painted(app)
+        assert "good-model" in page
+        assert "bad-model" in page
+        assert "95% CI [" in page
+        assert "3 that both were judged on" in page
+        difference = page.partition("difference")[2].split()[0]
+        await press(pilot, "x")
+        await until(pilot, lambda: difference not in painted(app))
+        assert painted(app).partition("difference")[2].split()[0] == difference.replace("+", "-")
+        await press(pilot, "escape")
+        assert isinstance(app.screen, LeaderboardScreen)
+
+
+async def test_without_marks_a_model_is_compared_with_the_baseline(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "d")
+        await until(pilot, lambda: "p-value" in painted(app))
+        assert "better" in painted(app) or "told apart" in painted(app)
+        assert isinstance(app.screen, DifferenceScreen)
+        assert app.screen.pair == ("good-model", "base")
+
+
+async def test_a_models_page_opens_and_its_hardest_loss_opens_in_the_viewer(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path, size=(120, 40)) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "end", "enter")
+        screen = app.screen
+        assert isinstance(screen, ModelScreen)
+        await until(pilot, lambda: "Hardest losses" in painted(app))
+        page = painted(app)
+        assert "science" in page
+        assert "poetry" in page
+        assert "3 questions: + 0 won" in page
+        losses = app.screen.query_one("#losses").rows  # type: ignore[attr-defined]
+        assert [row.row.question_id for row in losses] == ["q1", "q2", "q3"]  # from the clearest one
+        await press(pilot, "enter")
+        assert isinstance(app.screen, ViewerScreen)
+        assert app.screen.row.row.question_id == "q1"
+        await press(pilot, "n", "escape")
+        assert app.screen is screen
+        assert screen.query_one("#losses").row.row.question_id == "q2"  # type: ignore[attr-defined]
+
+
+async def test_the_losses_of_one_category_are_listed_alone(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path, size=(120, 40)) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "end", "enter")
+        await until(pilot, lambda: "Hardest losses" in painted(app))
+        await press(pilot, "shift+tab")
+        groups = app.screen.query_one("#groups")
+        names = [row.name for row in groups.rows]  # type: ignore[attr-defined]
+        await press(pilot, *["down"] * names.index("poetry"), "enter")
+        losses = app.screen.query_one("#losses").rows  # type: ignore[attr-defined]
+        assert [row.row.question_id for row in losses] == ["q2"]
+        await press(pilot, "escape")
+        assert len(app.screen.query_one("#losses").rows) == 3  # type: ignore[attr-defined]
+
+
+async def test_the_judges_page_tells_in_words_whether_to_trust_it(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "a")
+        screen = app.screen
+        assert isinstance(screen, AuditScreen)
+        await until(pilot, lambda: screen.report is not None)
+        await settle(pilot)
+        assert "trust:" in painted(app)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, LeaderboardScreen)
+
+
+async def test_cautions_are_shown_and_open_in_full(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path) as (app, pilot):
+        await rated(pilot)
+        assert "! Only 3 questions" in painted(app)
+        await press(pilot, "n")
+        assert "Before believing the numbers" in painted(app)
+        assert "below 30 the intervals are too narrow" in painted(app)
+
+
+def at_board(folder: Path, size: tuple[int, int] = (80, 24)):  # type: ignore[no-untyped-def]
+    return opened(folder, "leaderboard", size, ready=lambda app: app.session.plan is not None)
+
+
+def good(question_id: str) -> dict[str, object]:
+    return judgment("good-model", question_id)

@@ -1,0 +1,178 @@
+"""A model's page: how it does by category, how often places decide, and its hardest losses, each of which opens."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from arena_tui.board.choices import BoardChoices
+from arena_tui.safe_text import one_line, printable, shorten
+from arena_tui.screens.library_screen import LibraryScreen
+from arena_tui.theme import inks
+from arena_tui.widgets.text_lines import TextLines
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.errors import ArenaError
+
+if TYPE_CHECKING:
+    from arena_tui.board.model_page import ModelPage, Which
+
+_LISTED = {"losses": "Hardest losses", "flips": "Flips: the winner changed with the places"}
+
+
+class ModelScreen(LibraryScreen):
+    """The model on the judgments that `choices` name; what comes in while it is open is counted."""
+
+    MODE = "leaderboard"
+    HELP = (
+        "One model against the baseline. A question is won when both of its games together are; a flip is a question "
+        "whose two games name opposite winners, so that the place decided. Enter on a category lists its judgments "
+        "alone (and all of them again), Enter on a judgment opens it."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "Next list"),
+        Binding("shift+tab", "app.focus_previous", "List before", show=False),
+        Binding("f", "other", "Flips", tooltip="List the flips, or the losses again"),
+        Binding("escape,backspace", "leave", "Leaderboard"),
+    ]
+    DEFAULT_CSS = """
+    ModelScreen #groups { height: auto; }
+    ModelScreen #told { padding: 0 1; }
+    """
+
+    def __init__(self, model: str, choices: BoardChoices) -> None:
+        super().__init__()
+        self.model = model
+        self.page: ModelPage | None = None
+        self.listed: Which = "losses"
+        self.group: str | None = None  # whose judgments alone are listed
+        self._choices = choices
+
+    def compose_body(self) -> ComposeResult:
+        from arena_tui.widgets.group_table import GroupTable
+        from arena_tui.widgets.loss_list import LossList
+
+        yield TextLines(id="about")
+        yield GroupTable()
+        yield TextLines(id="told")
+        yield LossList()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#losses").focus()
+        self._show()
+
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self._show()
+
+    def show_library(self) -> None:
+        """There are other judgments than before: work out the page anew, and list them."""
+        self.attempt(self._work_out(), group="page")
+
+    def action_leave(self) -> None:
+        if self.group is not None:
+            self.group = None
+            self._show()
+        else:
+            self.dismiss()
+
+    def action_other(self) -> None:
+        self.listed = "flips" if self.listed == "losses" else "losses"
+        self._show()
+
+    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
+        from arena_tui.screens.viewer_screen import ViewerScreen
+
+        if message.virtual_list.id == "groups":
+            name = message.row.name
+            self.group = None if self.group == name else name
+            self._show()
+            return
+        losses = message.virtual_list
+        self.app.push_screen(ViewerScreen(list(losses.rows), message.index, lambda row: losses.move_to_key(row.key)))
+
+    async def _work_out(self) -> None:
+        from arena_tui.board.model_page import model_page
+
+        session, choices = self.session, self._choices
+        try:
+            judged = await session.judged((choices.judge,) if choices.judge else None)
+            self.page = await asyncio.to_thread(model_page, judged, self.model, choices, session.config.judge.baselines)
+        except ArenaError as error:
+            self.page = None
+            self.query_one("#about", TextLines).show(Text(" ".join(printable(str(error)).split())))
+            return
+        self._show()
+
+    def _show(self) -> None:
+        from arena_tui.board.model_page import judgments_of
+        from arena_tui.widgets.group_table import GroupTable
+        from arena_tui.widgets.loss_list import LossList
+
+        page, session = self.page, self.session
+        if page is None:
+            self.query_one("#about", TextLines).show(Text(f"{one_line(self.model)}: reading ...", inks(self.app).muted))
+            return
+        self.query_one("#about", TextLines).show(*self._about(page))
+        groups = self.query_one(GroupTable)
+        groups.display = bool(page.groups)
+        groups.styles.height = 1 + min(len(page.groups), max(2, self.size.height // 4))
+        groups.show(page.groups)
+        judges = (self._choices.judge,) if self._choices.judge else tuple(session.config.judge.model)
+        rows = judgments_of(self.library.entries, page, judges, self.listed, self._questions(page))
+        several = len({entry.row.judge for entry in rows}) > 1
+        empty = "none" if self.is_read else "reading ..."
+        self.query_one(LossList).show(rows, self.library.marks, several_judges=several, empty=empty)
+        self.query_one("#told", TextLines).show(Text(), self._told(len(rows)))
+
+    def _questions(self, page: ModelPage) -> set[str] | None:
+        """The questions of the groups whose judgments are wanted; None for all."""
+        from engine.ratings.leaderboard import UNNAMED_GROUP
+
+        chosen = self._choices.group
+        wanted = [(chosen.kind, chosen.name)] if chosen else []
+        if self.group is not None and page.kind is not None:
+            wanted.append((page.kind, self.group))
+        if not wanted:
+            return None
+        return {
+            key
+            for key, (_, question) in self.library.questions.items()
+            if all((getattr(question, kind) or UNNAMED_GROUP) == name for kind, name in wanted)
+        }
+
+    def _about(self, page: ModelPage) -> list[Text]:
+        ink, row, stats = inks(self.app), page.whole.row, page.whole.stats
+        room = max(12, (self.size.width - 36) // 2)
+        first = Text.assemble(
+            (shorten(one_line(page.model), room), ink.strong),
+            (" against ", ink.muted),
+            shorten(one_line(", ".join(page.baselines)), room),
+        )
+        if row is None or stats is None:
+            return [first.append("   no game has a verdict", ink.warning)]
+        first.append(f"   {row.score:.2f}", ink.strong).append(f" [{row.lower:.2f}, {row.upper:.2f}]")
+        second = Text(f"{row.questions} questions: ", ink.muted)
+        second.append(f"+ {stats.question_wins} won", ink.good).append(f"  = {stats.question_ties} tied  ")
+        second.append(f"- {stats.question_losses} lost", ink.bad)
+        second.append(f"   {stats.flips} flips ({100 * stats.flips / max(1, row.questions):.0f}%)")
+        if row.unparsed:
+            second.append(f"   {row.unparsed} unparsed", ink.warning)
+        third = Text(f"games: {stats.wins} won, {stats.ties} tied, {stats.losses} lost", ink.muted)
+        third.append(f"; clearly {stats.strong_wins} to {stats.strong_losses}", ink.muted)
+        if stats.game_1 is not None and stats.game_2 is not None:
+            third.append(f"; {stats.game_1:.1f} as B, {stats.game_2:.1f} as A", ink.muted)
+        if row.avg_tokens is not None:
+            third.append(f"; {row.avg_tokens} tokens", ink.muted)
+        return [first, second, third]
+
+    def _told(self, count: int) -> Text:
+        ink = inks(self.app)
+        line = Text.assemble((_LISTED[self.listed], ink.strong + ink.accent), (f"  {count}", ink.muted))
+        if self.group is not None:
+            line.append(" · ", ink.muted).append(f"only {one_line(self.group)}", ink.accent)
+        return line
