@@ -15,7 +15,7 @@ import click
 from arena_tui import console
 from arena_tui.invocation import Invocation
 from engine import __version__
-from engine.errors import ArenaError
+from engine.errors import ArenaError, StorageError
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -376,6 +376,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         console.say("interrupted")
         return console.INTERRUPTED
+    except MemoryError:
+        hint = "free some, then run the same command again: what was saved is kept"
+        return console.complain(StorageError("there is not enough memory", hint))
     except BrokenPipeError:  # the reader of stdout has gone (`| head`): that is no failure of ours
         sys.stderr.close()
         return console.DONE

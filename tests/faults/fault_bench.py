@@ -77,8 +77,8 @@ def answers(bench: Path, model: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def judgments(bench: Path, model: str) -> dict[str, dict[str, Any]]:
-    rows = lines(bench / "model_judgment" / "judge" / f"{model}.jsonl")
+def judgments(bench: Path, model: str, judge: str = "judge") -> dict[str, dict[str, Any]]:
+    rows = lines(bench / "model_judgment" / judge / f"{model}.jsonl")
     found = {row["question_id"]: row for row in rows}
     assert len(found) == len(rows), "a judgment stands twice"
     return found
