@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from engine.bench.digest import text_digest
-from engine.bench.jsonl import LINE, scan
+from engine.bench.jsonl import LINE, scan_blocks
 from engine.bench.problems import Loaded, ProblemLog
 from engine.bench.schema import ANSWER
 
@@ -42,20 +42,21 @@ def load_answers(path: Path) -> Loaded[dict[str, StoredAnswer]]:
     there has none. Raises BenchError if it cannot be read.
     """
     log = ProblemLog(path)
-    frame = _select(scan(path, ANSWER, log), log)
-    rows = frame.select("id", "turns", "tokens", "settings", "finish_reason").iter_rows()
-    found = {
-        question_id: StoredAnswer(question_id, tuple(turns), tokens, settings, finish_reason)
-        for question_id, turns, tokens, settings, finish_reason in rows
-    }
+    found: dict[str, StoredAnswer] = {}
+    for frame in scan_blocks(path, ANSWER, log):
+        rows = _select(frame, log).select("id", "turns", "tokens", "settings", "finish_reason").iter_rows()
+        for question_id, turns, tokens, settings, finish_reason in rows:
+            found[question_id] = StoredAnswer(question_id, tuple(turns), tokens, settings, finish_reason)
     return Loaded(found, log.result())
 
 
 def load_token_lengths(path: Path) -> Loaded[dict[str, int | None]]:
     """Only the `token_len` of what `load_answers` would load: what a leaderboard needs of the answers."""
     log = ProblemLog(path)
-    frame = _select(scan(path, ANSWER, log), log)
-    return Loaded(dict(frame.select("id", "tokens").iter_rows()), log.result())
+    found: dict[str, int | None] = {}
+    for frame in scan_blocks(path, ANSWER, log):
+        found.update(_select(frame, log).select("id", "tokens").iter_rows())
+    return Loaded(found, log.result())
 
 
 def _select(frame: pl.DataFrame, log: ProblemLog) -> pl.DataFrame:

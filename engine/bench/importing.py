@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.bench.answers import load_answers
+from engine.bench.answers import load_token_lengths
 from engine.bench.appender import storage_error, sync_folder
 from engine.bench.judgments import load_judgments
 from engine.bench.layout import BenchPaths
@@ -92,7 +92,7 @@ def _read(source: Source) -> ImportedFile:
         questions = load_questions(source.file)
         return ImportedFile(source, frozenset(question.id for question in questions.items), questions.problems)
     if source.kind == "answers":
-        answers = load_answers(source.file)
+        answers = load_token_lengths(source.file)
         return ImportedFile(source, frozenset(answers.items), answers.problems)
     judgments = load_judgments(source.file, prompts=False)
     return ImportedFile(source, frozenset(judgments.items), judgments.problems)

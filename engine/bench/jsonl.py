@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from engine.bench.lines import BLOCK_BYTES, blocks, has_lone_surrogate, numbered
+from engine.bench.lines import BLOCK_BYTES, blocks, has_lone_surrogate, numbered, placed_blocks
 from engine.bench.problems import ProblemLog
 from engine.bench.schema import Schema
 
+_LINE_END = re.compile(rb"\n")
 LINE = "line"  # the column with the number of the line, counting from 1
 
 
+LINE_START = "start"  # the column with the place of the line in the file, in bytes
+
+
 def scan(path: Path, schema: Schema, log: ProblemLog, block_bytes: int = BLOCK_BYTES) -> pl.DataFrame:
-    """One row for each JSON object of the file: the columns of `schema`, and `line`.
+    """The whole file as one frame, see `scan_blocks`; for files that fit into memory with ease."""
+    frames = list(scan_blocks(path, schema, log, block_bytes))
+    return pl.concat(frames) if frames else pl.DataFrame(schema={**schema, LINE: pl.Int64})
+
+
+def scan_blocks(path: Path, schema: Schema, log: ProblemLog, block_bytes: int = BLOCK_BYTES) -> Iterator[pl.DataFrame]:
+    """One row for each JSON object of the file: the columns of `schema`, and `line`; some megabytes a frame.
 
     A value of another type than the schema's is null (the caller tells which rows lack what it needs); a line that is
     no JSON object goes to `log`, and so does a torn last line. A file that is not there has no rows. Raises BenchError
     if it cannot be read.
     """
-    frames = [_read_block(first, block, schema, log) for first, block in blocks(path, log, block_bytes)]
-    return pl.concat(frames) if frames else pl.DataFrame(schema={**schema, LINE: pl.Int64})
+    for first, block in blocks(path, log, block_bytes):
+        yield _read_block(first, block, schema, log)
+
+
+def scan_placed(path: Path, schema: Schema, log: ProblemLog) -> Iterator[pl.DataFrame]:
+    """As `scan_blocks`, with `start` as well: where the line begins, so that its record can be read again."""
+    for first, at, block in placed_blocks(path, log):
+        frame = _read_block(first, block, schema, log)
+        starts = [at, *(at + match.end() for match in _LINE_END.finditer(block))]
+        yield frame.with_columns(pl.Series(LINE_START, [starts[line - first] for line in frame[LINE]], dtype=pl.Int64))
 
 
 def _read_block(first: int, block: bytes, schema: Schema, log: ProblemLog) -> pl.DataFrame:

@@ -8,12 +8,15 @@ from typing import Any
 
 import msgspec
 
-from engine.bench.jsonl import LINE, scan
+from engine.bench.jsonl import LINE, LINE_START, scan_placed
 from engine.bench.problems import Loaded, ProblemLog
-from engine.bench.schema import JUDGMENT, JUDGMENT_WITH_PROMPTS
+from engine.bench.prompts import StoredPrompts
+from engine.bench.schema import JUDGMENT
 from engine.judging.labels import normalise_label
 from engine.judging.probabilities import Probabilities, read_probabilities
 from engine.records import Label
+
+_WANTED = (LINE, LINE_START, "question_id", "uid", "model", "judge", "games", "baseline", "settings", "inputs")
 
 ANSWER_START = "<|The Start of Assistant {}'s Answer|>"  # how every fork's prompt template frames the two answers
 ANSWER_END = "<|The End of Assistant {}'s Answer|>"
@@ -24,8 +27,9 @@ class StoredJudgment(msgspec.Struct, frozen=True):
 
     In game 1 the baseline is A, in game 2 the model is. A label is None without a verdict; a game that was not played
     is False in `played`. `baseline`, `settings` and `inputs` are None where the file does not tell them (generation 1
-    of other programs tells none). `prompts` holds what the judge was shown in each game that was played, only where
-    `inputs` is None. `probabilities` has one entry per game where the judge told any in one of them, and is else empty.
+    of other programs tells none). `prompts` are what the judge was shown in each game that was played, only where
+    `inputs` is None; they are read when they are looked at. `probabilities` has one entry per game where the judge told
+    any in one of them, and is else empty.
     """
 
     question_id: str
@@ -36,7 +40,7 @@ class StoredJudgment(msgspec.Struct, frozen=True):
     baseline: str | None = None
     settings: str | None = None
     inputs: str | None = None
-    prompts: tuple[str | None, ...] = ()
+    prompts: Sequence[str | None] = ()
     probabilities: tuple[Probabilities | None, ...] = ()
 
 
@@ -60,15 +64,11 @@ def against(judgments: Iterable[StoredJudgment], baseline: str | None) -> dict[s
 
 
 def load_all_judgments(path: Path, *, prompts: bool = True) -> Loaded[list[StoredJudgment]]:
-    """Every judgment of a file in its order, whatever its baseline; otherwise as `load_judgments`."""
+    """The last judgment of each question and baseline that it names, in the order of the file. See `load_judgments`."""
     log = ProblemLog(path)
-    frame = scan(path, JUDGMENT, log)
-    if prompts and frame["inputs"].null_count():
-        log = ProblemLog(path)
-        frame = scan(path, JUDGMENT_WITH_PROMPTS, log)
-    found: list[StoredJudgment] = []
-    wanted = (LINE, "question_id", "uid", "model", "judge", "games", "baseline", "settings", "inputs")
-    for line, question_id, uid, model, judge, games, named, settings, inputs in frame.select(wanted).iter_rows():
+    found: dict[tuple[str, str | None], StoredJudgment] = {}
+    rows = (row for frame in scan_placed(path, JUDGMENT, log) for row in frame.select(_WANTED).iter_rows())
+    for line, start, question_id, uid, model, judge, games, named, settings, inputs in rows:
         key = question_id or uid
         if not key:
             log.add(line, "no question_id (or uid) in it")
@@ -76,21 +76,20 @@ def load_all_judgments(path: Path, *, prompts: bool = True) -> Loaded[list[Store
         if not games:
             log.add(line, f"no games in the judgment of {key}; it counts as missing")
             continue
-        found.append(
-            StoredJudgment(
-                key,
-                model,
-                judge,
-                labels=tuple(_label(game, line, log) for game in games),
-                played=tuple(game is not None for game in games),
-                baseline=named,
-                settings=settings,
-                inputs=inputs,
-                prompts=tuple(map(_prompt, games)) if prompts and inputs is None else (),
-                probabilities=_probabilities(games, line, log),
-            )
+        found.pop((key, named), None)  # so that the order is that of the last of each
+        found[key, named] = StoredJudgment(
+            key,
+            model,
+            judge,
+            labels=tuple(_label(game, line, log) for game in games),
+            played=tuple(game is not None for game in games),
+            baseline=named,
+            settings=settings,
+            inputs=inputs,
+            prompts=StoredPrompts(path, start, key) if prompts and inputs is None else (),
+            probabilities=_probabilities(games, line, log),
         )
-    return Loaded(found, log.result())
+    return Loaded(list(found.values()), log.result())
 
 
 def is_current(
@@ -111,7 +110,8 @@ def is_current(
         return False
     if stored.inputs is not None:
         return stored.inputs == inputs
-    shown = [(at, prompt) for at, prompt in enumerate(stored.prompts) if prompt]
+    prompts = stored.prompts.read() if isinstance(stored.prompts, StoredPrompts) else stored.prompts
+    shown = [(at, prompt) for at, prompt in enumerate(prompts) if prompt]
     return bool(shown) and all(
         _shows(prompt, question_turns, baseline_turns, model_turns)
         if at % 2 == 0
@@ -133,16 +133,6 @@ def _shows(prompt: str, question: Sequence[str], answer_a: Sequence[str], answer
         f"{ANSWER_START.format(side)}\n{answer}\n{ANSWER_END.format(side)}" in prompt
         for side, (answer,) in (("A", answer_a), ("B", answer_b))
     )
-
-
-def _prompt(game: dict[str, Any] | None) -> str | None:
-    """What the judge was shown: the user's prompt (generation 1) or all messages (generation 2)."""
-    if game is None:
-        return None
-    if game["user_prompt"] is not None:
-        return str(game["user_prompt"])
-    messages = (message["content"] for message in game["prompt"] or () if message is not None)
-    return "\n".join(content for content in messages if content) or None
 
 
 def _label(game: dict[str, Any] | None, line: int, log: ProblemLog) -> Label | None:

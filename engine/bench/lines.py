@@ -16,7 +16,7 @@ import msgspec
 from engine.bench.problems import ProblemLog
 from engine.errors import BenchError
 
-BLOCK_BYTES = 64 << 20
+BLOCK_BYTES = 8 << 20
 
 _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -24,7 +24,12 @@ _LONE_SURROGATE = re.compile(
 
 
 def blocks(path: Path, log: ProblemLog, size: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Yield (number of the first line, whole lines each ending in "\\n"), about `size` bytes at a time.
+    """Yield (number of the first line, whole lines), see `placed_blocks`."""
+    return ((number, block) for number, _, block in placed_blocks(path, log, size))
+
+
+def placed_blocks(path: Path, log: ProblemLog, size: int = BLOCK_BYTES) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (number of the first line, its place in the file, whole lines each ending in "\\n") by about `size` bytes.
 
     A byte order mark is left out. A last line without its "\\n" is yielded if it is a whole JSON object (a file written
     by hand), else it was torn by a crash: it is left out and told. A file that is not there has no lines. Raises
@@ -36,14 +41,15 @@ def blocks(path: Path, log: ProblemLog, size: int = BLOCK_BYTES) -> Iterator[tup
             if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
                 log.add(None, "the file is UTF-16; save it as UTF-8")
                 return
-            stream.seek(len(BOM_UTF8) if start == BOM_UTF8 else 0)
+            at = stream.seek(len(BOM_UTF8) if start == BOM_UTF8 else 0)
             number, rest = 1, b""
             while chunk := stream.read(size):
                 whole, newline, tail = chunk.rpartition(b"\n")
                 if newline:
                     block = rest + whole + newline
-                    yield number, block
+                    yield number, at, block
                     number += block.count(b"\n")
+                    at += len(block)
                     rest = tail
                 else:
                     rest += chunk
@@ -51,15 +57,9 @@ def blocks(path: Path, log: ProblemLog, size: int = BLOCK_BYTES) -> Iterator[tup
         return
     except OSError as error:
         raise BenchError(f"{path}: cannot be read: {error.strerror}", "check that it is a file you may read") from error
-    yield from _last_line(number, rest, log)
-
-
-def _last_line(number: int, rest: bytes, log: ProblemLog) -> Iterator[tuple[int, bytes]]:
-    if not rest.strip(b" \t\r"):
-        return
     if is_object(rest):
-        yield number, rest + b"\n"
-    else:
+        yield number, at, rest + b"\n"
+    elif rest.strip(b" \t\r"):
         log.add(number, f"the last line is cut off after {len(rest)} bytes and left out")
 
 

@@ -9,7 +9,7 @@ from statistics import median
 
 import polars as pl
 
-from engine.bench.jsonl import scan
+from engine.bench.jsonl import scan_blocks
 from engine.bench.problems import ProblemLog
 from engine.bench.schema import Schema
 
@@ -70,8 +70,9 @@ def calls_per_second(finished: Sequence[tuple[float, int]]) -> float | None:
 def _pace(files: Iterable[Path], schema: Schema, parts: str) -> float | None:
     finished: list[tuple[float, int]] = []
     for file in files:
-        frame = scan(file, schema, ProblemLog(file))  # the command that asks has told the problems of its files
-        for settings, tstamp, made in frame.select("settings", "tstamp", parts).iter_rows():
-            if settings and tstamp and made:
-                finished.append((tstamp, sum((part or {}).get("asks") or 1 for part in made)))
+        # The command that asks has told the problems of its files.
+        for frame in scan_blocks(file, schema, ProblemLog(file)):
+            for settings, tstamp, made in frame.select("settings", "tstamp", parts).iter_rows():
+                if settings and tstamp and made:
+                    finished.append((tstamp, sum((part or {}).get("asks") or 1 for part in made)))
     return calls_per_second(finished)

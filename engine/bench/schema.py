@@ -67,18 +67,3 @@ JUDGMENT: Schema = {
     "settings": pl.String,
     "inputs": pl.String,
 }
-
-# With what the judge was shown; bulky, and needed only to tell whether a judgment without `inputs` is of today's texts.
-JUDGMENT_WITH_PROMPTS: Schema = {
-    **JUDGMENT,
-    "games": pl.List(
-        pl.Struct(
-            {
-                "score": pl.String,
-                "probabilities": _PROBABILITIES,
-                "user_prompt": pl.String,  # generation 1
-                "prompt": pl.List(pl.Struct({"content": pl.String})),  # generation 2: the messages
-            }
-        )
-    ),
-}

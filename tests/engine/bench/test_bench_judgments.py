@@ -187,7 +187,7 @@ def test_prompts_are_kept_only_where_nothing_else_tells(bench, write_lines):
         generation_1("own", "A=B", "A=B", inputs="digest"),
     )
     found = load_judgments(path).items
-    assert (found["foreign"].prompts, found["own"].prompts) == (("p1", "p2"), ())
+    assert (tuple(found["foreign"].prompts), tuple(found["own"].prompts)) == (("p1", "p2"), ())
     assert load_judgments(path, prompts=False).items["foreign"].prompts == ()
 
 
