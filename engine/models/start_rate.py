@@ -24,35 +24,39 @@ class StartRate:
         self.set_rate(rate)
 
     def set_rate(self, rate: float | None) -> None:
-        """Change the bound for the calls to come."""
+        """Change the bound, also for a call that waits already."""
         if rate is None:
             self._throttler = None
-            return
-        starts = max(1, int(rate * WINDOW))
-        self._throttler = Throttler(rate_limit=starts, period=starts / rate)
+        else:
+            starts = max(1, int(rate * WINDOW))
+            self._throttler = Throttler(rate_limit=starts, period=starts / rate)
+        self._wake()
 
     async def wait(self) -> bool:
         """Wait until a call may start. False when `interrupt` was called meanwhile: it must not."""
         if self._throttler is None:
             return not self._interrupted
         async with self._turn:
-            throttler = self._throttler
-            if throttler is None or self._interrupted:
-                return not self._interrupted
-            self._waiting = asyncio.ensure_future(throttler.acquire())  # type: ignore[no-untyped-call]
-            try:
-                await self._waiting
-            except asyncio.CancelledError:
-                if self._interrupted and not _being_cancelled():
-                    return False
-                raise
-            finally:
-                self._waiting = None
-        return True
+            while self._throttler is not None and not self._interrupted:
+                self._waiting = asyncio.ensure_future(self._throttler.acquire())  # type: ignore[no-untyped-call]
+                try:
+                    await self._waiting
+                except asyncio.CancelledError:
+                    if _being_cancelled():
+                        raise
+                else:
+                    break
+                finally:
+                    self._waiting = None
+        return not self._interrupted
 
     def interrupt(self) -> None:
         """Let nobody wait any longer, now or later."""
         self._interrupted = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let the call that waits look again at what holds."""
         if self._waiting is not None:
             self._waiting.cancel()
 

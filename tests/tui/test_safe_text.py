@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -95,8 +96,16 @@ def test_a_long_text_is_cut_at_its_end_and_says_so():
 
 def test_a_megabyte_on_one_line_takes_no_time():
     hostile = "\x1b[31m\u202e[" * 150_000
-    began = time.perf_counter()
-    brief(hostile, 80)
-    assert time.perf_counter() - began < 0.01
-    readable(hostile)
-    assert time.perf_counter() - began < 2.0
+    whole = _fastest(lambda: readable(hostile))
+    assert _fastest(lambda: brief(hostile, 80)) < whole / 10  # only what fits into 80 columns is looked at
+
+
+def _fastest(action: Callable[[], object]) -> float:
+    """Seconds of the fastest of five runs: a busy machine slows some of them, hardly all."""
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        action()
+        return time.perf_counter() - began
+
+    return min(seconds() for _ in range(5))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Self
 
@@ -146,15 +145,13 @@ async def test_ten_thousand_rows_are_there_at_once_and_cost_no_more_than_what_is
     app = ListApp()
     many = rows(10_000)
     async with app.run_test(size=(80, 40)) as pilot:
-        began = time.perf_counter()
         app.list.set_rows(many)
         app.lines()
-        assert time.perf_counter() - began < 0.1  # 20 ms on a quiet machine
-        assert app.rendered < 200
-        began = time.perf_counter()
+        assert 0 < app.rendered < 200
+        app.rendered = 0
         app.list.action_move_to_end(-1)
         app.lines()
-        assert time.perf_counter() - began < 0.1
+        assert 0 < app.rendered < 200
         await pilot.pause()
         assert app.lines()[-1].startswith("❯ row-9999")
 

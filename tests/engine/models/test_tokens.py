@@ -23,7 +23,7 @@ import asyncio, time
 from engine.models.tokens import load_counter
 began = time.monotonic()
 counter = asyncio.run(load_counter(0.5))
-print(counter and counter.name, time.monotonic() - began < 5)
+print(counter and counter.name, time.monotonic() - began < 25)
 """
 
 
@@ -60,7 +60,7 @@ def test_a_network_that_swallows_everything_holds_nobody_up(tmp_path: Path):
         proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
         before = time.monotonic()
         assert load_elsewhere(TIKTOKEN_CACHE_DIR=str(tmp_path), HTTPS_PROXY=proxy) == "None True"
-        assert time.monotonic() - before < 30
+        assert time.monotonic() - before < 60
 
 
 def test_a_network_that_refuses_means_no_counter(tmp_path: Path, unused_tcp_port: int):

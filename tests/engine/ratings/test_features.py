@@ -55,7 +55,7 @@ def test_a_megabyte_of_anything_is_counted_in_no_time(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))
     begin = perf_counter()
     count_markdown(text)
-    assert perf_counter() - begin < 5.0
+    assert perf_counter() - begin < 60.0  # a quadratic scan would take hours
 
 
 @given(st.text(alphabet="#*_-+1.` \n\u2028ab", max_size=200))

@@ -173,7 +173,7 @@ async def test_a_reply_takes_its_latency_and_its_tokens_their_time(serve):
     served = await serve(plain(latency=0.04, jitter=0.25, tokens_per_second=1000))
     began = time.perf_counter()
     await served.chat("m", HELLO, max_tokens=60)
-    assert 0.03 + 0.06 <= time.perf_counter() - began < 2
+    assert 0.03 + 0.06 <= time.perf_counter() - began < 60
 
 
 async def test_metrics_tell_what_was_done(serve):
@@ -213,16 +213,19 @@ async def until(check) -> None:
 
 
 async def test_requests_beyond_the_places_wait_and_beyond_the_queue_are_refused(serve):
-    served = await serve(plain(latency=0.3, max_running=1, max_queued=1))
+    served = await serve(plain(latency=60, max_running=1, max_queued=1))
     first = asyncio.create_task(served.chat("m", "one"))
     await until(lambda: _is(served, "num_requests_running", 1))
     second = asyncio.create_task(served.chat("m", "two"))
     await until(lambda: _is(served, "num_requests_waiting", 1))
     status, body = await served.post({"messages": [{"role": "user", "content": "three"}]})
     assert (status, body["error"]["type"]) == (503, "Service Unavailable")
-    await asyncio.gather(first, second)
     assert await served.number("vllm:admission_rejections_total") == 1
     assert await served.number("simulator:requests_held_max") == 3
+    first.cancel()
+    await until(lambda: _is(served, "num_requests_waiting", 0))  # the second has its turn
+    assert await _is(served, "num_requests_running", 1)
+    second.cancel()
 
 
 async def test_a_client_that_leaves_aborts_its_request(serve):
