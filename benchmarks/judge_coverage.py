@@ -1,19 +1,11 @@
-"""Whether the intervals of style control and of the audit hold what they promise, on simulated benches.
-
-    python benchmarks/judge_coverage.py [--benches 2000]
+"""Simulations of style control and of the audit, for `interval_coverage.py`.
 
 The games of a question are correlated with each other (a Gaussian copula), while every single game follows the model
-that is fitted, so the truth is known. Prints how often 95 % intervals hold it:
-
-    style control   win rates at equal style, and weights of length and bold; also as if games were independent
-    position        flips, and the points of the first place
-    agreement       kappa of two judges
-    people          scores corrected by 30, 60 and 120 labels, against labels alone and against the judge alone
+that is fitted, so the truth is known.
 """
 
 from __future__ import annotations
 
-import argparse
 from statistics import NormalDist
 
 import numpy as np
@@ -32,27 +24,31 @@ STRENGTHS = np.array([0.0, 0.0, 1.0, -1.0])
 TASTES = np.array([1.5, 8.0])  # log odds for the raw covariates of length and bold
 ALIKE = 0.6  # correlation of the two games of a question
 _LONG_RUN = 200_000
+_FOR_COMPARISON = 5
 
 Held = dict[str, list[bool]]
 
 
-def style_coverage(benches: int, questions: int, seed: int = 1) -> Held:
-    """Coverage of what style control gives."""
+def style_coverage(benches: int, questions: int, seed: int = 1, rounds: int = 500) -> Held:
+    """Coverage of what style control gives; of the first few benches also as if games were independent."""
     rng = np.random.default_rng(seed)
     held: Held = {}
     truth = 1.0 / (1.0 + np.exp(-STRENGTHS[1:]))
     for bench in range(benches):
         battles, style = _styled_bench(questions, rng)
-        split = _as_if_independent(battles, style)
-        for kind, (games, counts) in {"by question": (battles, style), "by game": split}.items():
-            options = RatingOptions(baseline="base", rounds=400, seed=bench)
+        kinds = {"": (battles, style)}
+        if bench < _FOR_COMPARISON:
+            kinds["by game"] = _as_if_independent(battles, style)
+        for kind, (games, counts) in kinds.items():
+            mark, suffix = ("- ", f", {kind}") if kind else ("", "")
+            options = RatingOptions(baseline="base", rounds=rounds, seed=bench)
             control = rate_with_style(games, options, ("length", "markdown"), counts).style
             assert control is not None
             for lower, upper, true in zip(control.lower[1:], control.upper[1:], truth, strict=True):
-                held.setdefault(f"win rate at equal style, {kind}", []).append(bool(lower <= true <= upper))
+                held.setdefault(f"{mark}win rate at equal style{suffix}", []).append(bool(lower <= true <= upper))
             for covariate, true in zip(control.covariates, TASTES, strict=True):
                 inside = covariate.lower <= true * covariate.deviation <= covariate.upper
-                held.setdefault(f"weight of {covariate.name}, {kind}", []).append(inside)
+                held.setdefault(f"{mark}weight of {covariate.name}{suffix}", []).append(inside)
     return held
 
 
@@ -98,7 +94,7 @@ def audit_coverage(benches: int, questions: int, seed: int = 2) -> Held:
     for bench in range(benches):
         drawn = rng.integers(0, _LONG_RUN, questions)
         battles = _battles_of(universe[drawn])
-        resampler = QuestionResampler(questions, 400, bench)
+        resampler = QuestionResampler(questions, 1000, bench)
         report = position_report(battles.where(battles.judge == 0), resampler, lambda *_: False)
         (pair,) = judge_agreements(battles, resampler)
         assert report is not None
@@ -188,25 +184,3 @@ def _people_and_judge(questions: int, rng: np.random.Generator) -> np.ndarray:
 def _cdf(values: np.ndarray) -> np.ndarray:
     grid = np.linspace(-6.0, 6.0, 4001)
     return np.interp(values, grid, [NormalDist().cdf(point) for point in grid])
-
-
-def _show(title: str, held: Held) -> None:
-    print(f"\n{title}")
-    for kind, hits in held.items():
-        print(f"  {kind:<45} {100 * np.mean(hits):6.2f} %   ({len(hits)} intervals)")
-
-
-def main() -> None:
-    """Print every table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--benches", type=int, default=2000)
-    benches = parser.parse_args().benches
-    _show("style control, 200 questions", style_coverage(benches, 200))
-    _show("position and agreement, 100 questions", audit_coverage(benches, 100))
-    for labels in (30, 60, 120):
-        held, width = people_coverage(benches, 500, labels)
-        _show(f"people, {labels} labels on 500 questions (interval {width:.2f} of that of labels alone)", held)
-
-
-if __name__ == "__main__":
-    main()

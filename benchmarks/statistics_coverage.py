@@ -6,7 +6,6 @@ A universe holds many questions; a bench draws some of them. The two games of a 
 model, and all models share how hard it is at all, so games are correlated and so are models. Since the universe is
 known, so is the true score, and intervals can be checked. Prints one table for each promise:
 
-    coverage of 95 % intervals   clustered, paired, and by rows as arena tools do
     confidence sequences         how many ever miss the truth in 30 to 1,000 questions
     power                        how often the planned number of questions finds the difference
     gate                         how often a model passes that is worse by just the margin, and one that is as good
@@ -25,9 +24,6 @@ import numpy as np
 from engine.bench.battles_file import load_battles
 from engine.ratings import confidence_sequence as sequence
 from engine.ratings.battles import Battles
-from engine.ratings.compare import compare
-from engine.ratings.estimate import RatingOptions, rate_battles
-from engine.ratings.leaderboard import BenchFacts
 from engine.ratings.non_inferiority import difference
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.power import questions_needed
@@ -97,29 +93,6 @@ class Universe:
             points=self.points[drawn].ravel(),
             strong=self.strong[drawn].ravel(),
         )
-
-
-def interval_coverage(
-    strengths: Sequence[float], questions: int, benches: int, rounds: int = 300, seed: int = 1
-) -> dict[str, float]:
-    """How often 95 % intervals hold the truth, over all models (or pairs of models) of all benches."""
-    rng = np.random.default_rng(seed)
-    universe = Universe.of_strengths(strengths, rng)
-    truth = {BASELINE: 0.5, **{f"model {index}": score for index, score in enumerate(universe.truth)}}
-    held: dict[str, list[bool]] = {}
-    for bench in range(benches):
-        battles = universe.bench(questions, rng)
-        options = RatingOptions(baseline=BASELINE, rounds=rounds, seed=bench, weight=WEIGHT)
-        for pair in compare(battles, options, BenchFacts(name="")).pairs:
-            true = 100.0 * (truth[pair.model_a] - truth[pair.model_b])
-            kind = "score" if BASELINE in (pair.model_a, pair.model_b) else "paired"
-            held.setdefault(f"{kind}, bootstrap", []).append(pair.lower <= true <= pair.upper)
-            held.setdefault(f"{kind}, sandwich", []).append(abs(pair.difference - true) <= 1.96 * pair.std_error)
-        rows = rate_battles(battles, RatingOptions(baseline=BASELINE, rounds=rounds, seed=bench, ci="battle"))
-        for name, lower, upper in zip(rows.models, rows.lower, rows.upper, strict=True):
-            if name != BASELINE:
-                held.setdefault("score, rows", []).append(bool(lower <= truth[name] <= upper))
-    return {kind: float(np.mean(hits)) for kind, hits in sorted(held.items())}
 
 
 def sequence_errors(strengths: tuple[float, float], benches: int, seed: int = 2) -> dict[str, float]:
@@ -255,12 +228,7 @@ def main() -> None:
     parser.add_argument("--battles", type=Path, help="a published arena_hard_battles.jsonl")
     options = parser.parse_args()
 
-    print(f"coverage of 95 % intervals, {options.benches} benches (three models: 9 and 50 and 69 percent)")
-    for questions in (100, 300):
-        for kind, share in interval_coverage((-1.3, 0.0, 0.5), questions, options.benches).items():
-            print(f"  {questions} questions  {kind:20} {share:6.1%}")
-
-    print(f"\nconfidence sequences that ever miss the truth in 30 to {HORIZON} questions, {options.benches} of them")
+    print(f"confidence sequences that ever miss the truth in 30 to {HORIZON} questions, {options.benches} of them")
     print("  true score   missed   without imagined questions   true difference   missed")
     for strengths in ((0.0, 0.0), (0.5, 0.2), (1.0, 1.2), (1.8, 0.5), (-1.8, 1.8), (2.5, 2.2)):
         row = sequence_errors(strengths, options.benches)

@@ -102,11 +102,13 @@ def corrected_score(
         people, people_weight: [Q] weighted points that people gave, and their weight; weight 0: not labelled.
         judge, judge_weight: [Q] the same of the judge, on all Q questions.
 
-    Scores are ratios of sums, so the variance is that of their linearisation. NaN with fewer than two labels.
+    Scores are ratios of sums, so the variance is that of their linearisation; over the labelled questions it is the
+    jackknife's, with a degree of freedom less for the weight that was tuned on them. On 30 labels both matter. NaN with
+    fewer than three labels.
     """
     labelled = people_weight > 0
     count, size = int(labelled.sum()), len(judge)
-    if count < 2:
+    if count < 3:
         return np.nan, np.nan, 0.0
     theirs = people[labelled].sum() / people_weight[labelled].sum()
     on_labelled = judge[labelled].sum() / judge_weight[labelled].sum()
@@ -117,7 +119,9 @@ def corrected_score(
     common = float(np.cov(person, machine[labelled])[0, 1])
     weight = min(1.0, max(0.0, common / spread)) if spread > 0 else 0.0
     pull = weight * (1.0 - count / size)
-    variance = float((person - pull * machine[labelled]).var(ddof=1)) / count
+    left_out = (1.0 - 1.0 / count) / (1.0 - people_weight[labelled] / people_weight[labelled].sum())
+    apart = person * left_out - pull * machine[labelled]
+    variance = float(apart.var(ddof=2 if pull > 0.0 else 1)) / count
     if size - count > 1:
         variance += pull**2 * float(machine[~labelled].var(ddof=1)) / (size - count)
     return float(theirs - weight * (on_labelled - on_all)), float(np.sqrt(variance)), weight

@@ -23,14 +23,6 @@ def coverage() -> ModuleType:
     return module
 
 
-def test_clustered_and_paired_intervals_hold_the_truth_and_those_by_rows_do_not(coverage: ModuleType) -> None:
-    held = coverage.interval_coverage((-1.0, 0.0, 0.5), questions=150, benches=120, rounds=200)
-    rows = held.pop("score, rows")
-    assert rows < 0.8
-    assert len(held) == 4
-    assert all(0.91 < share < 0.98 for share in held.values()), held
-
-
 @pytest.mark.parametrize("strengths", [(0.0, 0.0), (1.0, 1.2), (2.2, 1.0)])
 def test_confidence_sequences_seldom_ever_miss_the_truth(coverage: ModuleType, strengths: tuple[float, float]) -> None:
     missed = coverage.sequence_errors(strengths, benches=500)
