@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from arena_tui.console import printable
+from arena_tui.server_words import ServerLines, busy_servers, stage_words
 from arena_tui.speeds import SpeedGauge
 from arena_tui.stop_output import is_decided, standing_words, verdict_words
-from engine.events import Event, Notice, RecordFailed, StandingChanged, StopRuleSet
+from engine.events import Event, Notice, RecordFailed, ServerChanged, StandingChanged, StopRuleSet
 from engine.work.progress import Pace, RunState, TaskState
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ def open_display(stream: TextIO) -> Display:
 
 
 class _Notices:
-    """Which events become a line: every notice, each model's verdict, and the first few failures of each kind.
+    """Which events become a line: every notice, what servers do, verdicts, the first failures of each kind.
 
     Of failures that say the same of one model, the first stands for all.
     """
 
     def __init__(self) -> None:
+        self._servers = ServerLines()
         self._failures: dict[str, set[tuple[str, str]]] = {}
         self._decided: set[str] = set()
         self._opponent = ""
@@ -50,6 +52,8 @@ class _Notices:
     def line(self, event: Event) -> str | None:
         if isinstance(event, Notice):
             return printable(event.text if event.level == "info" else f"{event.level}: {event.text}")
+        if isinstance(event, ServerChanged):
+            return self._servers.line(event)
         if isinstance(event, RecordFailed):
             shown = self._failures.setdefault(event.kind, set())
             if len(shown) < SHOWN_FAILURES and (event.task.model, event.message) not in shown:
@@ -137,9 +141,10 @@ def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
             Text(_counts(task), no_wrap=True),
         )
     table.columns[0].max_width = 30
-    return (
-        Group(table, Text(summary_line(state, speed), overflow="ellipsis", no_wrap=True)) if rows else Text("planning")
-    )
+    servers = [Text(f"server {printable(name)}: {stage_words(server)}") for name, server in busy_servers(state)]
+    if not rows:
+        return Group(*servers) if servers else Text("planning")
+    return Group(table, *servers, Text(summary_line(state, speed), overflow="ellipsis", no_wrap=True))
 
 
 def _counts(task: TaskState) -> str:

@@ -12,7 +12,18 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from engine.events import CallEnded, CallRetried, Event, Notice, RecordFailed, RunEnded, StageStarted, TaskKey
+from arena_tui.server_words import ServerLines
+from engine.events import (
+    CallEnded,
+    CallRetried,
+    Event,
+    Notice,
+    RecordFailed,
+    RunEnded,
+    ServerChanged,
+    StageStarted,
+    TaskKey,
+)
 from engine.work.progress import EndpointKey
 
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -44,6 +55,7 @@ class RunWatch:
         self._retries: dict[tuple[str, str, str], LogEntry] = {}
         self._seconds: dict[EndpointKey, deque[float]] = {}
         self._next = 0
+        self._servers = ServerLines()
 
     def __call__(self, event: Event) -> None:
         kind = type(event)
@@ -55,6 +67,9 @@ class RunWatch:
             self._keep_failure(event)  # type: ignore[arg-type]
         elif kind is Notice:
             self.note(event.level, event.text, event.at)  # type: ignore[union-attr]
+        elif kind is ServerChanged:
+            if line := self._servers.line(event):  # type: ignore[arg-type]
+                self.note("info", line, event.at)  # type: ignore[union-attr]
         elif kind is StageStarted:
             self.note("info", f"{event.stage} begin", event.at)  # type: ignore[union-attr]
         elif kind is RunEnded:

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.records import Label, Usage
 
+ServerStatus: TypeAlias = Literal["waiting", "starting", "ready", "down", "stopping", "stopped", "failed"]
 Stage: TypeAlias = Literal["answers", "judgments"]
 Verdict: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"]
 
@@ -149,6 +150,30 @@ class TaskStopped(msgspec.Struct, frozen=True):
     task: TaskKey
 
 
+class ServerChanged(msgspec.Struct, frozen=True):
+    """Something about a server that arena-tui runs itself.
+
+    Attributes:
+        server: its name: the entry of the config, with a number where there are replicas.
+        models: the entries that it serves.
+        status: "waiting" for its turn or for memory, "starting", "ready", "down" (it died and is started again),
+            "stopping", "stopped", or "failed" for good.
+        stage: of a start, in words; `share` (0..1) is how much of it is done, where that is known.
+        detail: why, where something went wrong.
+        devices: the GPUs it may use, as text; empty where there are none.
+    """
+
+    server: str
+    models: tuple[str, ...]
+    status: ServerStatus
+    at: float
+    stage: str = ""
+    share: float | None = None
+    address: str = ""
+    detail: str = ""
+    devices: str = ""
+
+
 class Notice(msgspec.Struct, frozen=True):
     """Something a user should know. `level` is info, warning or error."""
 
@@ -176,6 +201,7 @@ Event: TypeAlias = (
     | StopRuleSet
     | StandingChanged
     | TaskStopped
+    | ServerChanged
     | Notice
     | RunEnded
 )

@@ -12,8 +12,11 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
+
+import aiohttp
 
 from engine.bench import Bench
 from engine.bench.lock import BenchLock
@@ -24,17 +27,22 @@ from engine.events import Event, Notice, RunEnded, TaskPlanned
 from engine.models.client import ModelClient
 from engine.models.session import open_session
 from engine.models.tokens import load_counter
+from engine.serving.fleet import Fleet
+from engine.serving.places import Places
+from engine.serving.prepare import server_plan
+from engine.serving.server import VllmServer
 from engine.work.demand import Everything
 from engine.work.early_stop import EarlyStop
 from engine.work.pipeline import Pipeline
 from engine.work.progress import RunState, reduce
-from engine.work.reach import Listening
+from engine.work.reach import Listening, endpoints_of
 from engine.work.recorder import Recorder
 from engine.work.scheduler import Gate
 from engine.work.survey import Scope, Survey, survey
 from engine.work.workforce import Tools, Workforce
 
 Listener = Callable[[Event], None]
+SERVER_GRACE_SECONDS = 30.0  # how long a server may take to end: a start that is broken off takes 6 to 15
 GRACE_SECONDS = 10.0  # how long calls in flight may go on after a stop
 
 
@@ -52,6 +60,7 @@ class Run:
         scope: Scope | None = None,
         *,
         grace: float = GRACE_SECONDS,
+        server_grace: float = SERVER_GRACE_SECONDS,
     ) -> None:
         self.config = config
         self.scope = scope or Scope()
@@ -59,11 +68,13 @@ class Run:
         self.bench = Bench.open(config.data, config.bench)
         self.gate = Gate()
         self._grace = grace
+        self._server_grace = server_grace
         self._listeners: list[Listener] = []
         self._main: asyncio.Task[None] | None = None
         self._early: EarlyStop | None = None
         self._pipeline: Pipeline | None = None
         self._force: Workforce | None = None
+        self._fleet: Fleet | None = None
         self._parts_before = False
         self._recorder: Recorder | None = None
 
@@ -71,6 +82,11 @@ class Run:
     def clients(self) -> Mapping[str, ModelClient]:
         """The clients of the models that are called, or were."""
         return self._force.clients if self._force is not None else MappingProxyType({})
+
+    @property
+    def servers(self) -> Sequence[VllmServer]:
+        """The servers that this run starts itself."""
+        return tuple(self._fleet.servers.values()) if self._fleet is not None else ()
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with every event from now on."""
@@ -92,12 +108,19 @@ class Run:
             self._pipeline.stop()
         if self._force is not None:
             self._force.stop()
+        if self._fleet is not None:
+            self._fleet.stop()
         if self._main is not None:
-            asyncio.get_running_loop().call_later(self._grace, self.abort)
+            asyncio.get_running_loop().call_later(self._grace, self._break_off)
 
     def abort(self) -> None:
         """Stop at once; what is in flight is lost, what is finished is kept."""
         self.gate.close()
+        if self._fleet is not None:
+            self._fleet.stop(at_once=True)
+        self._break_off()
+
+    def _break_off(self) -> None:
         if self._main is not None and not self._main.done():
             self._main.cancel()
 
@@ -116,6 +139,9 @@ class Run:
                     if not self.gate.closed:
                         self._main.cancel()
                         raise
+                finally:
+                    if self._fleet is not None:
+                        await self._fleet.close()
             if writer.failure is not None:  # a stop was under way when the disk gave out
                 raise writer.failure
             if not self.gate.closed:
@@ -152,8 +178,8 @@ class Run:
             elif counter_coming:
                 counter_coming.cancel()
             tools = Tools(session, recorder, counter, self.gate, self._emit, writer.flush, demand.permits)
-            places = Listening(self.config, session, self._emit)
             self._pipeline = pipeline
+            places = await self._places(session, pipeline)
             self._force = Workforce(self.config, plan, pipeline, places, tools)
             if early is not None:
                 self._early, early.changed = early, pipeline.look_again
@@ -190,6 +216,29 @@ class Run:
             self._early.expire()
         if self._force is not None:
             self._force.stop()
+
+    async def _places(self, session: aiohttp.ClientSession, pipeline: Pipeline) -> Places:
+        """Where the models can be called: at servers that others started, and at those of our own."""
+        listening = Listening(self.config, session, self._emit)
+        names = list(dict.fromkeys((*pipeline.answers, *pipeline.games)))
+        servers = await asyncio.to_thread(server_plan, self.config, names, list(pipeline.games))
+        if not servers.servers:
+            return listening
+        for judge in pipeline.games:
+            if servers.of(judge) and not servers.side_by_side:
+                pipeline.judge_waits(judge)
+        self._fleet = Fleet(
+            self.config,
+            servers,
+            names,
+            listening,
+            endpoints=partial(endpoints_of, self.config),
+            logs=self.bench.paths.logs,
+            tell=self._emit,
+            grace=self._server_grace,
+        )
+        await self._fleet.open()
+        return self._fleet
 
     async def _survey(self) -> Survey:
         found = await asyncio.to_thread(survey, self.config, self.bench, self.scope)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
 import msgspec
 from rich.text import Text
 
@@ -15,7 +18,11 @@ from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.work.progress import EndpointKey, EndpointState, RunState
 
+if TYPE_CHECKING:
+    from engine.models.client import EndpointStatus
+
 _IN_USE, _SET_ASIDE, _GIVEN_UP = "", "set aside", "given up"
+_SERVER_HEALTH = {"ready": _IN_USE, "failed": _GIVEN_UP}
 
 
 class EndpointRow(msgspec.Struct, frozen=True):
@@ -64,10 +71,36 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
                     status.given_up if status else "",
                 )
             )
+    known = {row.key for row in rows}
+    rows += [row for row in _server_rows(session, state, gauge, statuses) if row.key not in known]
     return sorted(rows, key=lambda row: (not row.traffic.in_flight, not row.traffic.calls))
 
 
 _NO_TRAFFIC = EndpointState()
+
+
+def _server_rows(
+    session: ArenaSession,
+    state: RunState,
+    gauge: SpeedGauge | None,
+    statuses: Mapping[EndpointKey, EndpointStatus],
+) -> Iterator[EndpointRow]:
+    """The models at the servers that the run starts itself."""
+    for server in state.servers.values():
+        for name in server.models:
+            key = name, server.address
+            status = statuses.get(key)
+            parallel = session.config.models[name].parallel
+            yield EndpointRow(
+                key,
+                state.endpoints.get(key, _NO_TRAFFIC),
+                status.limit if status else parallel,
+                parallel,
+                gauge.endpoint(key) if gauge else Speed(),
+                session.watch.latency(*key),
+                health=_SERVER_HEALTH.get(server.status, server.status),
+                why=server.detail,
+            )
 
 
 class EndpointTable(VirtualList[EndpointRow]):

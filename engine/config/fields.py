@@ -46,6 +46,12 @@ def _distinct(names: list[str]) -> list[str]:
     return names
 
 
+def _distinct_numbers(numbers: list[int]) -> list[int]:
+    if len(set(numbers)) < len(numbers):
+        raise ValueError("must not hold one number twice")
+    return numbers
+
+
 def _plain_name(name: str) -> str:
     if not name or name != name.strip() or not name.isprintable():
         raise ValueError("must be a name: not empty, without control characters or spaces around it")
@@ -169,6 +175,10 @@ TokenLimit = Annotated[int, Field(ge=1, le=10_000_000)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 PerSecond = Annotated[float, Field(gt=0, le=1_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+Parallel = Annotated[int, Field(ge=1, le=1024)]
+MemoryShare = Annotated[float, Field(gt=0, le=1)]
+GpuList = Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1), AfterValidator(_distinct_numbers)]
 
 FolderName = Annotated[str, AfterValidator(_folder_name)]
 DataFolder = Annotated[Path, Field(strict=False), AfterValidator(_data_folder)]

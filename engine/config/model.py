@@ -133,6 +133,12 @@ class VllmConfig(_Table):
 
     command: fields.Command = Field(default_factory=lambda: ["vllm"])
     """The program and its first arguments; it may live in another environment or a container."""
+    gpus: fields.GpuList | None = None
+    """The GPUs that servers may be started on; None means all that nvidia-smi tells."""
+    start_timeout: fields.Seconds = 1800.0
+    """Seconds after which a start that is not through counts as failed."""
+    restarts: Annotated[int, Field(ge=0, le=100)] = 3
+    """How often a server that died is started again within one run."""
 
 
 class EndpointConfig(_Table):
@@ -156,7 +162,18 @@ class ServeConfig(_Table):
     args: fields.ServeArguments = Field(default_factory=list)
     """Arguments of `vllm serve` behind the model's name."""
     env: dict[str, SecretStr] = Field(default_factory=dict)
-    """Variables for the server's environment, such as CUDA_VISIBLE_DEVICES."""
+    """Variables for the server's environment, such as HF_HUB_OFFLINE."""
+    gpus: fields.GpuList | None = None
+    """The GPUs for this model; None means any. Several replicas share them out."""
+    tensor_parallel: fields.Parallel | None = None
+    """GPUs that one copy of the model is split over; None means as `args` say, else what `gpus` give."""
+    data_parallel: fields.Parallel | None = None
+    """Copies of the model behind one port; None means as `args` say, else one."""
+    replicas: fields.Parallel = 1
+    """Servers of this model, each on its own GPUs and port; calls go to all of them."""
+    memory: fields.MemoryShare | None = None
+    """The share of a GPU's memory that a server takes; None means as `args` say, else vLLM's own 0.92. Two servers run
+    beside each other on a GPU if their shares are at most 1 together."""
 
 
 class ModelConfig(_Drawing):

@@ -28,6 +28,7 @@ from engine.records import Completion
 __all__ = ["Endpoint", "EndpointStatus", "ModelClient"]
 
 LONGEST_MESSAGE = 500  # characters kept of what failed calls say
+LOST = DOWN | {FailureKind.ABORTED}  # what calls end in whose server dies
 CANCELLED = "cancelled"  # the `error` of a call that we gave up ourselves
 
 
@@ -150,6 +151,25 @@ class ModelClient:
         """Change how many calls may start per second at each endpoint; None is no bound."""
         self._pool.set_rate(rate)
 
+    def hold(self, endpoint: str) -> None:
+        """Make no calls at that address until `resume`: it is known to be down, and to come back."""
+        for lane in self._lanes_at(endpoint):
+            self._pool.hold(lane)
+
+    def resume(self, endpoint: str) -> None:
+        """The endpoint at that address is back."""
+        for lane in self._lanes_at(endpoint):
+            self._pool.resume(lane)
+
+    def give_up(self, endpoint: str, why: CallFailed) -> None:
+        """Make no calls at that address ever again; where there is no other, those that wait fail for `why`."""
+        why.endpoint = endpoint
+        for lane in self._lanes_at(endpoint):
+            self._pool.give_up(lane, why)
+
+    def _lanes_at(self, endpoint: str) -> list[Lane[_Target]]:
+        return [lane for lane in self._pool.lanes if lane.place.address == endpoint]
+
     def close(self) -> None:
         """Start nothing more. Calls in flight go on; those that wait or back off raise PoolClosed at once."""
         self._pool.close()
@@ -181,7 +201,8 @@ class ModelClient:
                 elif failure.kind is FailureKind.UNAUTHORIZED and self._pool.is_alive:
                     pause = 0.0  # that endpoint is given up, another one may take us
                 else:
-                    charged += not (trial and failure.kind in DOWN and self._pool.is_alive)
+                    known = (trial and failure.kind in DOWN) or (lane.health.held and failure.kind in LOST)
+                    charged += not (known and self._pool.is_alive)
                     if should_retry(failure.kind, charged, self._attempts):
                         pause = delay(max(charged, 1), fault.retry_after, self._chance)
                 failure.attempts = tried

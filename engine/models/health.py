@@ -50,6 +50,7 @@ class Health:
         "_was_silent",
         "ceiling",
         "given_up",
+        "held",
         "limit",
         "ready_at",
         "set_aside",
@@ -63,6 +64,7 @@ class Health:
         self.set_aside = False
         self.set_aside_at = -math.inf
         self.given_up: CallFailed | None = None  # why, when nothing is sent there any more
+        self.held = False  # known to be down, and to come back: whoever knows that will say when
         self._patience = patience
         self._clean = 0
         self._cut_at = -math.inf
@@ -94,13 +96,13 @@ class Health:
 
     def allowance(self, now: float) -> int:
         """How many calls may be in flight at `now`."""
-        if self.given_up is not None or now < self.ready_at:
+        if self.given_up is not None or self.held or now < self.ready_at:
             return 0
         return self._trials(now) if self.set_aside else self.limit
 
     def wakes_at(self, now: float) -> float:
         """When `allowance` grows by time alone; infinite if it does not."""
-        if self.given_up is not None:
+        if self.given_up is not None or self.held:
             return math.inf
         if now < self.ready_at:
             return self.ready_at
@@ -133,6 +135,8 @@ class Health:
 
     def failed(self, failure: CallFailed, started: float, now: float, retry_after: float | None = None) -> None:
         """A call that went out at `started` failed at `now`."""
+        if self.held:
+            return  # no news
         if failure.kind is FailureKind.UNAUTHORIZED:
             self.given_up = failure
             return
@@ -148,6 +152,13 @@ class Health:
             self._count_against(failure, started, now)
         elif failure.kind is not FailureKind.ABORTED:  # a server that is stopping says that
             self._is_back()
+
+    def resumed(self) -> None:
+        """It is up again, as if nothing had been."""
+        self.held = False
+        self.ready_at = -math.inf
+        self.limit = self.ceiling
+        self._is_back()
 
     def _is_back(self) -> None:
         self._failures = 0

@@ -139,6 +139,23 @@ class EndpointPool(Generic[PlaceT]):
         if not self.is_alive:
             self._refuse_all()
 
+    def hold(self, lane: Lane[PlaceT]) -> None:
+        """Give out no slots there until `resume`: whoever keeps the server knows that it is down, and will be back."""
+        lane.health.held = True
+
+    def resume(self, lane: Lane[PlaceT]) -> None:
+        """The endpoint is back."""
+        lane.health.resumed()
+        self._hand_out()
+
+    def give_up(self, lane: Lane[PlaceT], why: CallFailed) -> None:
+        """Never give out slots there again."""
+        lane.health.given_up = why
+        if not self.is_alive:
+            self._refuse_all()
+        else:
+            self._hand_out()
+
     async def pause(self, seconds: float) -> None:
         """Sleep, holding no slot. Raises PoolClosed as soon as the pool is closed."""
         if self.closed:

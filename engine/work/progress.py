@@ -21,6 +21,8 @@ from engine.events import (
     RecordFailed,
     RecordSaved,
     RunEnded,
+    ServerChanged,
+    ServerStatus,
     Stage,
     StageEnded,
     StageStarted,
@@ -84,6 +86,24 @@ class EndpointState(msgspec.Struct, frozen=True):
     seconds: float = 0.0
 
 
+class ServerState(msgspec.Struct, frozen=True):
+    """A server that the run starts and ends itself; see `ServerChanged`. `since` is when it got this status.
+
+    `started_in` is how many seconds its last start took, `starts` how often it was started.
+    """
+
+    models: tuple[str, ...]
+    status: ServerStatus
+    since: float
+    stage: str = ""
+    share: float | None = None
+    address: str = ""
+    detail: str = ""
+    devices: str = ""
+    starts: int = 0
+    started_in: float | None = None
+
+
 EndpointKey: TypeAlias = tuple[str, str]  # model entry, base URL
 
 
@@ -99,6 +119,7 @@ class RunState(msgspec.Struct, frozen=True):
     ended_at: float = 0.0
     tasks: Mapping[TaskKey, TaskState] = MappingProxyType({})
     endpoints: Mapping[EndpointKey, EndpointState] = MappingProxyType({})
+    servers: Mapping[str, ServerState] = MappingProxyType({})
     notices: tuple[Notice, ...] = ()
     stop_rule: str = ""  # as in `--until`; empty where every question is asked
     opponent: str = ""  # whom the verdicts are against
@@ -195,10 +216,35 @@ def reduce(state: RunState, event: Event) -> RunState:
             )
         case StageEnded():
             return _replace(state, stages=tuple(stage for stage in state.stages if stage != event.stage))
+        case ServerChanged(server=name):
+            return _replace(
+                state, servers=MappingProxyType({**state.servers, name: _server(state.servers.get(name), event)})
+            )
         case Notice():
             return _replace(state, notices=(*state.notices, event)[-KEPT_NOTICES:])
         case RunEnded():
             return _replace(state, phase=event.outcome, stages=(), ended_at=event.at)
+
+
+def _server(before: ServerState | None, event: ServerChanged) -> ServerState:
+    same = before is not None and before.status == event.status
+    since = before.since if before is not None and same else event.at
+    starts = (before.starts if before else 0) + (event.status == "starting" and not same)
+    took = before.started_in if before else None
+    if event.status == "ready" and before is not None and before.status == "starting":
+        took = event.at - before.since
+    return ServerState(
+        event.models,
+        event.status,
+        since,
+        event.stage,
+        event.share,
+        event.address or (before.address if before else ""),
+        event.detail,
+        event.devices,
+        starts,
+        took,
+    )
 
 
 def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Literal
@@ -15,6 +15,7 @@ from engine.config.model import Config
 from engine.events import Notice
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
+from engine.serving.places import Place
 
 TRIES = 3
 PAUSE_SECONDS = 1.0  # a server that was started a moment ago may listen a moment later
@@ -65,11 +66,11 @@ class Listening:
         self._tell = tell
 
     @asynccontextmanager
-    async def at(self, name: str, *, is_last_try: bool) -> AsyncIterator[Sequence[Endpoint]]:
+    async def at(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[Place]:
         """The endpoints of `name` that serve it. What is wrong with others is told."""
         if not self._config.models[name].endpoints:
             self._notice("error", f"{name}: there is work for it, but its entry in the config has no endpoint")
-            yield ()
+            yield Place()
             return
         endpoints, unfit = await reachable(self._session, self._config, name)
         for report in unfit:
@@ -80,7 +81,7 @@ class Listening:
                 self._notice("error", what)
             else:
                 self._notice("warning", f"{what} It is looked for again when the answers are made.")
-        yield endpoints
+        yield Place(endpoints)
 
     def _notice(self, level: Literal["warning", "error"], text: str) -> None:
         self._tell(Notice(level, text, time.time()))

@@ -58,7 +58,8 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
                 ConfigProblem(
                     f"models.{name}",
                     "has neither answers on disk nor an endpoint",
-                    f'add endpoints = [{{ base_url = "http://localhost:8000/v1" }}] to [models."{name}"]',
+                    f'add endpoints = [{{ base_url = "http://localhost:8000/v1" }}] to [models."{name}"], '
+                    f'or a table [models."{name}".serve] to have vLLM started for it',
                 )
             )
 
@@ -83,8 +84,8 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
 
 
 def has_endpoint(config: Config, name: str) -> bool:
-    """Whether a server is named for the model. (One that this program would have to start first is none.)"""
-    return name in config.models and bool(config.models[name].endpoints)
+    """Whether there is a server to ask for the model, or one can be started."""
+    return name in config.models and config.models[name].can_be_called
 
 
 def _judge_warnings(config: Config, judges: Sequence[str], judged: Sequence[str]) -> list[str]:

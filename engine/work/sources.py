@@ -63,6 +63,11 @@ class UnitQueue(Generic[UnitT]):
     def __len__(self) -> int:
         return len(self._heap)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no unit left, and none will come."""
+        return self._stopped or (self._finished and not self._heap)
+
     def put(self, units: Iterable[UnitT]) -> None:
         """Add units."""
         for unit in units:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import aiohttp
 
 from engine.config.model import Config
 from engine.errors import CallFailed
 from engine.events import Event, Stage, StageEnded, StageStarted, TaskKey
-from engine.models.client import Endpoint, ModelClient
+from engine.models.client import ModelClient
 from engine.models.tokens import TokenCounter
+from engine.serving.places import Place, Places
 from engine.work.ask_game import GameAsker
 from engine.work.jobs import Unit
 from engine.work.pipeline import Pipeline
@@ -27,13 +28,6 @@ from engine.work.sources import UnitQueue
 from engine.work.survey import Survey
 
 UnitT = TypeVar("UnitT", bound=Unit)
-
-
-class Places(Protocol):
-    """Where models can be called, for as long as they are needed."""
-
-    def at(self, name: str, *, is_last_try: bool) -> AbstractAsyncContextManager[Sequence[Endpoint]]:
-        """The endpoints that serve the model; none after telling why. More may be known at another try."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +82,15 @@ class Workforce:
         """All that one model has to do. A judge that is not there yet may be once the answers are made."""
         while True:
             may_wait = name not in self._pipeline.answers and not self._answers_over.is_set()
-            async with self._places.at(name, is_last_try=not may_wait) as endpoints:
-                if endpoints:
-                    await self._work(name, self._client(name, endpoints))
+            needed = partial(self._has_work, name)
+            async with self._places.at(name, is_last_try=not may_wait, needed=needed) as place:
+                if place.endpoints:
+                    await self._work(name, self._client(name, place))
                     return
+            if not needed():  # what it was to judge has never been made
+                for stage in self._stages_of(name):
+                    self._lane_over(stage)
+                return
             if self._tools.gate.closed:
                 return
             if not may_wait:
@@ -146,14 +145,19 @@ class Workforce:
         if stage == "answers":
             self._answers_over.set()
 
+    def _stages_of(self, name: str) -> list[Stage]:
+        stages: list[Stage] = []
+        if name in self._pipeline.answers:
+            stages.append("answers")
+        if name in self._pipeline.games:
+            stages.append("judgments")
+        return stages
+
     def _give_up(self, name: str) -> None:
         """A model cannot be called: whoever waits for what it would have made goes on without."""
-        if name in self._pipeline.answers:
-            self._withdraw(name, "answers")
-            self._lane_over("answers")
-        if name in self._pipeline.games:
-            self._withdraw(name, "judgments")
-            self._lane_over("judgments")
+        for stage in self._stages_of(name):
+            self._withdraw(name, stage)
+            self._lane_over(stage)
 
     def _withdraw(self, name: str, stage: Stage) -> None:
         self.unreachable = True
@@ -162,11 +166,15 @@ class Workforce:
         else:
             self._pipeline.withdraw_judge(name)
 
-    def _client(self, name: str, endpoints: Sequence[Endpoint]) -> ModelClient:
+    def _has_work(self, name: str) -> bool:
+        queues = (self._pipeline.answers.get(name), self._pipeline.games.get(name))
+        return any(queue is not None and not queue.is_over for queue in queues)
+
+    def _client(self, name: str, place: Place) -> ModelClient:
         entry = self._config.models[name]
         self.clients[name] = ModelClient(
             name,
-            endpoints,
+            place.endpoints,
             parallel=entry.parallel,
             rate=entry.rate,
             timeout=entry.timeout,
@@ -177,4 +185,6 @@ class Workforce:
             emit=self._tools.emit,
             permits=self._tools.permits,
         )
+        for keeper in place.keepers:
+            keeper.attach(self.clients[name])
         return self.clients[name]

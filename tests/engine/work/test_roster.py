@@ -87,6 +87,6 @@ def test_the_config_knows_a_family_better_than_the_name():
     assert family(config(ALL | {"Llama-like": {"endpoints": HERE, "family": "Own"}}), "Llama-like") == "own"
 
 
-def test_a_model_that_would_have_to_be_served_first_counts_as_having_no_endpoint():
-    roster = draw_roster(config(ALL | {"served": {"serve": {}}}), (), {})
-    assert [problem.key for problem in roster.problems] == ["models.served"]
+def test_a_model_that_a_server_is_started_for_needs_no_endpoint():
+    roster = draw_roster(config(ALL | {"served": {"serve": {}}, "nowhere": {}}), (), {})
+    assert [problem.key for problem in roster.problems] == ["models.nowhere"]

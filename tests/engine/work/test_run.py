@@ -255,7 +255,7 @@ async def test_a_torn_line_of_a_crash_is_cut_off_told_and_made_again(at_desk):
 async def test_a_judge_without_an_endpoint_is_told_when_there_is_work_for_it(at_desk):
     async with at_desk() as desk:
         document = desk.config().model_dump(mode="json", exclude_unset=True)
-        document["models"]["judge"] = {"serve": {"args": []}}
+        document["models"]["judge"] = {}
         run = Run(parse_config(document, None, {}))
         await run.execute()
         assert run.state.phase == "failed"

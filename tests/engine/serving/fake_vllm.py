@@ -1,0 +1,211 @@
+"""A stand-in for `vllm`, as real processes: `fake_vllm.py serve MODEL --port N ...` behaves as VLLM does, in no time.
+
+It has a parent that serves HTTP and an engine beside it in the same process group; it tells its stages; while it starts
+it loses SIGTERM and takes SIGINT; when its parent is killed the engine lives on; when the engine is killed it says so
+and exits with 0. `fake.json` in the model's folder says what else it does:
+
+  stage_seconds   between the lines of a start
+  fail            lines that it writes in place of the later stages, then it exits with `code` (1)
+  fail_starts     how many starts fail so (all)
+  no_template     every chat call is refused as by a model without a chat template
+  dies_after      calls, after which the engine is killed as by the system (once: `deaths` counts them)
+  latency         seconds of a call
+  stubborn        neither signal ends it
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+LONGEST_LIFE = 120.0  # seconds: whatever a test forgets ends by itself
+
+STAGES = (
+    "INFO 11-23 18:19:49 [api_utils.py:286] non-default args: {'model': 'x', 'api_key': ['***']}",
+    "INFO 11-23 18:19:50 [model.py:733] Resolved architecture: LlamaForCausalLM",
+    "INFO 11-23 18:19:50 [model.py:2152] Using max model len 8192",
+    "(EngineCore pid=7) INFO 11-23 18:19:52 [core.py:134] Initializing a V1 LLM engine (v0.32.0) with config: ...",
+    "(Worker pid=8) INFO 11-23 18:19:53 [cpu_model_runner.py:68] Starting to load model x...",
+    "\rLoading safetensors checkpoint shards:   0% Completed | 0/2 [00:00<?, ?it/s]",
+    "\rLoading safetensors checkpoint shards:  50% Completed | 1/2 [00:00<00:00, 4.3it/s]",
+    "\rLoading safetensors checkpoint shards: 100% Completed | 2/2 [00:00<00:00, 4.3it/s]",
+    "(Worker pid=8) INFO 11-23 18:19:54 [default_loader.py:502] Loading weights took 0.10 seconds",
+    "(Worker pid=8) INFO 11-23 18:19:54 [cpu_model_runner.py:87] Warming up model for the compilation...",
+    "(EngineCore pid=7) INFO 11-23 18:19:55 [kv_cache_utils.py:2328] CPU KV cache size: 32,768 tokens, Maximum ...",
+    "(EngineCore pid=7) INFO 11-23 18:19:56 [core.py:403] init engine (profile, create kv cache) took 1.86 s",
+    "INFO 11-23 18:19:57 [entry.py:140] Starting vLLM server on http://127.0.0.1",
+)
+EARLY = 3  # stages before the engine runs
+
+
+class Fake:
+    """One start of the program."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.model = arguments[0]
+        self.port = int(value_of(arguments, "--port"))
+        self.names = names_of(arguments)
+        self.key = os.environ.get("VLLM_API_KEY")
+        folder = Path(self.model)
+        self.behaviour = json.loads((folder / "fake.json").read_text()) if (folder / "fake.json").exists() else {}
+        self.starts = folder / "starts"
+        with self.starts.open("a") as stream:
+            stream.write(f"{os.getpid()} {' '.join(arguments)}\n")
+        self.ready = False
+        self.calls = 0
+        self.engine: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        signal.signal(signal.SIGTERM, self.on_term)
+        signal.signal(signal.SIGINT, self.on_int)
+        say("(APIServer pid=1) version 0.32.0")
+        failing = len(self.starts.read_text().splitlines()) <= self.behaviour.get("fail_starts", 999)
+        for number, line in enumerate(STAGES):
+            time.sleep(self.behaviour.get("stage_seconds", 0.02))
+            if number == EARLY:
+                if self.behaviour.get("fail") and failing:
+                    say(*self.behaviour["fail"])
+                    return self.behaviour.get("code", 1)
+                self.engine = subprocess.Popen([sys.executable, "-S", __file__, "engine"], stdin=subprocess.DEVNULL)
+            say(line)
+        server = ThreadingHTTPServer(("127.0.0.1", self.port), self.handler())
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.ready = True
+        say("INFO:     Application startup complete.")
+        assert self.engine is not None
+        started = time.monotonic()
+        while self.engine.poll() is None and time.monotonic() - started < LONGEST_LIFE:
+            time.sleep(0.02)
+        say("(APIServer pid=1) ERROR 11-23 18:20:00 [async_llm.py:1] EngineDeadError: EngineCore encountered an issue.")
+        server.shutdown()
+        return 0
+
+    def on_term(self, *_: object) -> None:
+        if self.ready and not self.behaviour.get("stubborn"):
+            self.end(0)
+
+    def on_int(self, *_: object) -> None:
+        if not self.behaviour.get("stubborn"):
+            self.end(130)
+
+    def end(self, code: int) -> None:
+        if self.engine is not None:
+            self.engine.terminate()
+        os._exit(code)
+
+    def die_if_due(self) -> None:
+        self.calls += 1
+        deaths = Path(self.model) / "deaths"
+        if self.calls == self.behaviour.get("dies_after") and self.engine is not None:
+            died = int(deaths.read_text()) if deaths.exists() else 0
+            if died < self.behaviour.get("deaths", 1):
+                deaths.write_text(str(died + 1))
+                self.engine.kill()
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def reply(self, status: int, body: object) -> None:
+                told = b"" if body is None else json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(told)))
+                self.end_headers()
+                self.wfile.write(told)
+
+            def refused(self) -> bool:
+                if fake.key and self.headers.get("Authorization") != f"Bearer {fake.key}":
+                    self.reply(401, {"error": "Unauthorized"})
+                    return True
+                return False
+
+            def do_GET(self) -> None:
+                if self.path == "/health":
+                    self.reply(200, None)
+                elif self.path == "/version":
+                    self.reply(200, {"version": "0.32.0"})
+                elif self.path == "/v1/models" and not self.refused():
+                    entry = {"root": fake.model, "max_model_len": 8192, "object": "model"}
+                    self.reply(200, {"data": [entry | {"id": name} for name in fake.names]})
+                else:
+                    self.reply(404, {"detail": "Not Found"})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.refused():
+                    return
+                if fake.behaviour.get("no_template"):
+                    message = "As of transformers v4.44, default chat template is no longer allowed, so you must ..."
+                    self.reply(400, {"error": {"message": message, "type": "BadRequestError", "code": 400}})
+                    return
+                time.sleep(fake.behaviour.get("latency", 0.0))
+                if body["max_tokens"] > 1:
+                    fake.die_if_due()
+                if fake.engine is None or fake.engine.poll() is not None:
+                    self.reply(500, {"error": {"message": "EngineCore encountered an issue.", "code": 500}})
+                    return
+                judged = "Assistant A" in body["messages"][-1]["content"]
+                content = "My final verdict is: [[A>B]]" if judged else f"An answer of {body['model']}."
+                choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+                usage = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
+                self.reply(
+                    200,
+                    {
+                        "id": "x",
+                        "object": "chat.completion",
+                        "choices": [choice],
+                        "usage": usage,
+                        "model": body["model"],
+                        "system_fingerprint": "vllm-0.32.0-fake",
+                    },
+                )
+
+        return Handler
+
+
+def engine() -> int:
+    """Does nothing, for as long as it is left alone."""
+    time.sleep(LONGEST_LIFE)
+    return 0
+
+
+def value_of(arguments: list[str], flag: str) -> str:
+    return arguments[arguments.index(flag) + 1]
+
+
+def names_of(arguments: list[str]) -> list[str]:
+    names = []
+    for argument in arguments[arguments.index("--served-model-name") + 1 :]:
+        if argument.startswith("--"):
+            break
+        names.append(argument)
+    return names
+
+
+def say(*lines: str) -> None:
+    for line in lines:
+        sys.stdout.write(line if line.startswith("\r") else f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "engine":
+        sys.exit(engine())
+    if "--no-such-flag" in sys.argv:
+        say("usage: vllm serve [model_tag] [options]", "vllm: error: unrecognized arguments: --no-such-flag")
+        sys.exit(2)
+    sys.exit(Fake(sys.argv[2:]).run())

@@ -1,0 +1,267 @@
+"""Whole runs whose models arena-tui serves itself, with a fake `vllm` of real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from yard import QUESTIONS, Yard, carried_out, live_members, parent_of, until
+
+from engine.errors import ConfigError
+from engine.events import CallEnded, CallStarted, ServerChanged
+from engine.run import Run
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    return Yard(tmp_path)
+
+
+def notices(run: Run) -> str:
+    return "\n".join(notice.text for notice in run.state.notices)
+
+
+async def test_every_model_is_served_once_and_the_judge_after_them_where_there_is_room_for_one(yard):
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    run = Run(yard.config(models))
+    heard = await carried_out(run)
+    assert run.state.phase == "done", notices(run)
+    ready = [event.server for event in heard if isinstance(event, ServerChanged) and event.status == "ready"]
+    assert ready == ["base", "good", "judge"]
+    running: set[str] = set()
+    for event in heard:
+        if isinstance(event, ServerChanged):
+            (running.add if event.status == "starting" else running.discard if event.status == "stopped" else id)(
+                event.server
+            )
+            assert len(running) <= 1, "one at a time, where each takes all the room"
+    assert [len(yard.starts(name)) for name in models] == [1, 1, 1]
+    assert len(yard.lines("model_judgment/judge/good.jsonl")) == QUESTIONS
+    assert not yard.left()
+    assert {server.status for server in run.state.servers.values()} == {"stopped"}
+    assert all(server.started_in for server in run.state.servers.values())
+
+
+async def test_the_judge_judges_beside_the_others_where_both_fit(yard):
+    models = {name: yard.model(name, latency=0.3) for name in ("judge", "base", "good")}
+    for entry in models.values():
+        entry["serve"]["memory"] = 0.5
+    models["good"]["parallel"] = 1
+    run = Run(yard.config(models))
+    heard = await carried_out(run)
+    assert run.state.phase == "done", notices(run)
+    last_answer = max(n for n, event in enumerate(heard) if isinstance(event, CallEnded) and event.model == "good")
+    first_verdict = min(n for n, event in enumerate(heard) if isinstance(event, CallStarted) and event.model == "judge")
+    assert first_verdict < last_answer
+    assert not yard.left()
+
+
+async def test_entries_that_differ_in_how_they_are_asked_share_one_server(yard):
+    base = yard.model("base")
+    models = {"base": base, "polite": base | {"system_prompt": "Be polite."}, "judge": yard.model("judge")}
+    run = Run(yard.config(models))
+    await carried_out(run)
+    assert run.state.phase == "done", notices(run)
+    assert len(yard.starts("base")) == 1
+    assert len(yard.lines("model_judgment/judge/polite.jsonl")) == QUESTIONS
+
+
+async def test_replicas_share_the_calls(yard):
+    models = {name: yard.model(name, latency=0.05) for name in ("judge", "base", "good")}
+    models["good"]["serve"]["replicas"] = 2
+    run = Run(yard.config(models))
+    await carried_out(run)
+    assert run.state.phase == "done", notices(run)
+    calls = [traffic.calls for (model, _), traffic in run.state.endpoints.items() if model == "good"]
+    assert len(calls) == 2
+    assert min(calls) > 0
+    assert not yard.left()
+
+
+async def test_the_key_is_in_no_command_line_and_no_file(yard):
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    models["good"]["serve"]["env"] = {"MY_TOKEN": "very-secret-token"}
+    heard: list[str] = []
+    run = Run(yard.config(models))
+    run.listen(lambda event: heard.append(repr(event)))
+    await carried_out(run)
+    keys = {endpoint.api_key for server in run.servers for endpoint in [server.endpoint]}
+    (key,) = keys
+    assert len(key) > 20
+    told = "\n".join([*heard, *(file.read_text() for file in yard.folder.rglob("*") if file.is_file())])
+    assert key not in told
+    assert "--api-key" not in told
+    assert "very-secret-token" not in told.replace('"MY_TOKEN"', "")
+
+
+async def test_an_engine_that_is_killed_in_the_middle_costs_a_restart_and_no_call(yard):
+    models = {name: yard.model(name) for name in ("judge", "base")} | {"good": yard.model("good", dies_after=2)}
+    run = Run(yard.config(models))
+    await carried_out(run)
+    assert run.state.phase == "done", notices(run)
+    assert "its server died and is started again" in notices(run)
+    assert len(yard.starts("good")) == 2
+    assert len(yard.lines("model_answer/good.jsonl")) == QUESTIONS
+    assert not (yard.bench / "errors.jsonl").exists()
+    assert not yard.left()
+
+
+async def test_a_server_that_dies_again_and_again_is_given_up_and_the_others_go_on(yard):
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    models["bad"] = yard.model("bad", dies_after=1, deaths=99)
+    run = Run(yard.config(models, restarts=1))
+    await carried_out(run)
+    assert run.state.phase == "failed"
+    assert "died 2 times" in notices(run)
+    assert run.state.servers["bad"].status in ("failed", "stopped")
+    assert len(yard.starts("bad")) == 2
+    assert len(yard.lines("model_judgment/judge/good.jsonl")) == QUESTIONS
+    assert not yard.left()
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            ["(Worker pid=8) ERROR [x.py:1] SafetensorError: Error while deserializing header: incomplete metadata"],
+            "the weights cannot be read",
+        ),
+        (
+            [
+                "ValueError: User-specified max_model_len (20000) is greater than the derived max_model_len "
+                "(max_position_embeddings=8192.0 or model_max_length=None)"
+            ],
+            "--max-model-len 20000 is more than the 8192",
+        ),
+        (["(EngineCore pid=7) ERROR [core.py:1] KeyError: 'lm_head.weight'"], "KeyError: 'lm_head.weight'"),
+    ],
+)
+async def test_a_model_that_cannot_be_served_is_told_by_its_cause_and_the_others_go_on(yard, lines, told):
+    useless = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    models["bad"] = yard.model("bad", fail=[*lines, useless])
+    run = Run(yard.config(models))
+    await carried_out(run)
+    assert run.state.phase == "failed"
+    (line,) = [text for text in notices(run).splitlines() if text.startswith("bad: ")]
+    assert told in line
+    assert "logs/bad.log" in line
+    assert "Engine core" not in line
+    assert len(yard.lines("model_judgment/judge/good.jsonl")) == QUESTIONS
+
+
+async def test_memory_that_is_not_free_yet_is_tried_for_again(yard):
+    free = "ValueError: Free memory on device cuda:0 (3.1/22.05 GiB) on startup is less than desired GPU memory ..."
+    models = {name: yard.model(name) for name in ("judge", "base")}
+    models["good"] = yard.model("good", fail=[free], fail_starts=1)
+    run = Run(yard.config(models))
+    await carried_out(run)
+    assert run.state.phase == "done", notices(run)
+    assert "only 3.1 of 22.05 GiB are free on cuda:0; it is tried again" in notices(run)
+
+
+async def test_a_model_without_a_chat_template_is_found_before_the_first_question(yard):
+    models = {name: yard.model(name) for name in ("judge", "base")} | {"good": yard.model("good", no_template=True)}
+    run = Run(yard.config(models))
+    await carried_out(run)
+    assert "good: the model has no chat template" in notices(run)
+    assert not any(model == "good" for model, _ in run.state.endpoints)
+    assert not yard.left()
+
+
+async def test_a_flag_that_vllm_does_not_know_is_named(yard):
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    models["good"]["serve"]["args"] = ["--no-such-flag"]
+    run = Run(yard.config(models))
+    await carried_out(run)
+    assert "good: this vLLM does not know --no-such-flag" in notices(run)
+
+
+async def test_a_path_where_nothing_is_and_a_missing_vllm_are_told_before_any_start(yard):
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    models["good"]["model"] = str(yard.folder / "nowhere")
+    with pytest.raises(ConfigError, match=r"models\.good\.model: there is no .*nowhere"):
+        await Run(yard.config(models)).execute()
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    run = Run(yard.config(models, command=["no-such-vllm"]))
+    await carried_out(run)
+    assert "'no-such-vllm' is not there" in notices(run)
+    assert "[vllm] command" in notices(run)
+
+
+async def test_a_port_of_the_config_that_is_taken_is_told_and_a_right_server_there_is_used(yard):
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    other = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = other.sockets[0].getsockname()[1]
+    models["good"]["endpoints"] = [{"base_url": f"http://127.0.0.1:{port}/v1"}]
+    run = Run(yard.config(models))
+    async with other:
+        await carried_out(run)
+    assert f"good: port {port} is taken by another program" in notices(run)
+    assert not yard.starts("good")
+    first = await asyncio.create_subprocess_exec(
+        *(*run.config.vllm.command, "serve", models["good"]["model"], "--port", str(port)),
+        *("--served-model-name", models["good"]["model"]),
+        stdout=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    await until(lambda: yard.starts("good"))
+    again = Run(yard.config(models))
+    try:
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                break
+            except OSError:
+                await asyncio.sleep(0.05)
+        await carried_out(again)
+        assert again.state.phase == "done", notices(again)
+        assert "that server is used and left alone" in notices(again)
+        assert len(yard.starts("good")) == 1
+        assert first.returncode is None, "it was left alone"
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        await first.wait()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("stage", ["starting", "ready"])
+async def test_a_stop_ends_the_server_whatever_it_is_doing(yard, stage, at_once):
+    models = {name: yard.model(name, latency=1.0, stage_seconds=0.1) for name in ("judge", "base", "good")}
+    run = Run(yard.config(models), grace=0.5)
+    ending = asyncio.create_task(carried_out(run))
+    await until(lambda: any(server.status == stage for server in run.state.servers.values()))
+    await until(lambda: yard.starts("base"))
+    run.stop()
+    if at_once:
+        run.abort()
+    await ending
+    assert run.state.phase == "interrupted"
+    assert not yard.left()
+    assert not yard.starts("judge")
+
+
+async def test_a_server_that_no_signal_ends_is_killed_after_a_while(yard):
+    models = {name: yard.model(name, stubborn=True) for name in ("judge", "base", "good")}
+    run = Run(yard.config(models), server_grace=0.5)
+    await carried_out(run)
+    assert run.state.phase == "done", notices(run)
+    assert not yard.left()
+
+
+async def test_a_warden_that_is_killed_leaves_no_server_behind_and_the_run_goes_on(yard):
+    models = {name: yard.model(name) for name in ("judge", "base")} | {"good": yard.model("good", latency=0.3)}
+    run = Run(yard.config(models))
+    ending = asyncio.create_task(carried_out(run))
+    await until(lambda: (s := run.state.servers.get("good")) and s.status == "ready")
+    (server,) = yard.pids("good")
+    warden = parent_of(server)
+    os.kill(warden, signal.SIGKILL)
+    await ending
+    assert run.state.phase == "done", notices(run)
+    assert not live_members([server])
+    assert len(yard.starts("good")) == 2
