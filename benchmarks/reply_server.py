@@ -1,13 +1,14 @@
 """The quickest possible judge: answers every POST with one fixed verdict after a fixed latency. Prints its port.
 
 It counts how many requests it holds at once: `GET /stats` gives, as JSON, the seconds spent at each number in flight.
-Usage: python reply_server.py LATENCY_SECONDS
+Usage: python reply_server.py LATENCY_SECONDS [SHARE_OF_CALLS_THAT_FAIL]
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 
@@ -30,11 +31,12 @@ REPLY = json.dumps(
         "usage": {"prompt_tokens": 900, "total_tokens": 910, "completion_tokens": 10},
     }
 ).encode()
+TROUBLE = json.dumps({"error": {"message": "made to fail", "code": 500}}).encode()
 MODELS = json.dumps({"object": "list", "data": [{"id": "judge", "object": "model", "max_model_len": 32768}]}).encode()
 
 
-def _response(body: bytes) -> bytes:
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+def _response(body: bytes, status: str = "200 OK") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -55,6 +57,7 @@ class Occupancy:
 
 class Server(asyncio.Protocol):
     latency = 0.0
+    faults = 0.0
     occupancy = Occupancy()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -83,12 +86,14 @@ class Server(asyncio.Protocol):
 
     def answer(self) -> None:
         self.occupancy.change(-1)
-        self.transport.write(_response(REPLY))
+        failed = self.faults and random.random() < self.faults
+        self.transport.write(_response(TROUBLE, "500 Internal Server Error") if failed else _response(REPLY))
 
 
 async def main() -> None:
     Server.latency = float(sys.argv[1])
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
+    Server.faults = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # until the parent closes the pipe
 

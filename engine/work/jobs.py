@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from engine.config.sampling import Sampling
 from engine.events import TaskKey
 from engine.records import AnswerPart, AnswerRecord, GamePart, JudgmentRecord, Question, Usage
@@ -62,6 +64,10 @@ class AnswerJob:
             usage=sum((part.usage for part in parts), Usage()),
         )
 
+    def shed(self) -> None:
+        """Forget the thoughts, which the record holds by now: a long run would keep them all in memory."""
+        self.parts = {index: replace(part, reasoning=None) for index, part in self.parts.items()}
+
 
 @dataclass(slots=True)
 class JudgeJob:
@@ -110,6 +116,13 @@ class JudgeJob:
             settings=self.settings,
             inputs=self.inputs,
         )
+
+    def shed(self) -> None:
+        """Forget the texts, which the record holds by now: a long run would keep them all in memory."""
+        self.parts = {
+            number: replace(part, game=replace(part.game, user_prompt="", judgment="", reasoning=None))
+            for number, part in self.parts.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Recorder:
         record = job.record(uuid4().hex[:22], self._now())
         saved = RecordSaved(job.task, job.question.id, truncated=record.finish_reason == "length")
         self._writer.append(self._paths.answers(job.task.model), record, saved)
+        job.shed()
 
     def keep_game(self, job: JudgeJob, part: GamePart) -> None:
         """Keep a game of `job`, with its label or without one so far."""
@@ -57,6 +58,7 @@ class Recorder:
             conflicts=sum(game is not None and game.unparsed == "conflict" for game in record.games),
         )
         self._writer.append(self._paths.judgments(job.task.judge, job.task.model), record, saved)
+        job.shed()
 
     def fail(self, unit: Unit, error: CallFailed) -> None:
         """Put a call that failed for good in errors.jsonl; its record counts as failed once."""
