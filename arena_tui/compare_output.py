@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from arena_tui.json_text import json_text
-from arena_tui.leaderboard_output.columns import soft_phrase
+from arena_tui.leaderboard_output.columns import further_baselines, soft_phrase
 from arena_tui.safe_text import one_line, shorten
 from arena_tui.text_table import Column, column_width, rendered, table_width
 from engine.ratings.compare import ALPHA, Comparison, PairComparison
@@ -41,6 +41,7 @@ def _headline(result: Comparison) -> str:
     if result.judges:
         phrases.append(f"judge{'s' if len(result.judges) > 1 else ''} {', '.join(map(one_line, result.judges))}")
     phrases.append(f"scores against {one_line(result.baseline)}")
+    phrases += further_baselines(result.baselines)
     phrases.append(f"paired by question, 95% CI from {result.rounds} rounds")
     if isinstance(result.soft, SoftReport):
         phrases.append(soft_phrase(result.soft))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from arena_tui.json_text import json_text
-from arena_tui.leaderboard_output.columns import soft_phrase
+from arena_tui.leaderboard_output.columns import further_baselines, soft_phrase
 from arena_tui.safe_text import one_line
 from arena_tui.text_table import Column, rendered
 from engine.ratings.power import Design, Need, StudyPlan
@@ -33,6 +33,7 @@ def _headline(plan: StudyPlan) -> str:
         f"{100 * plan.power:g}% power, two-sided test at {100 * plan.alpha:g}%",
         f"pilot {one_line(plan.bench)}: {plan.pilot_questions} questions, {plan.pilot_models} models",
         f"baseline {one_line(plan.baseline)}",
+        *further_baselines(plan.baselines),
     ]
     if plan.judges:
         phrases.append(f"judge{'s' if len(plan.judges) > 1 else ''} {', '.join(map(one_line, plan.judges))}")

@@ -107,8 +107,7 @@ def headline(board: Leaderboard) -> list[str]:
     if names:
         phrases.append(f"judge{'s' if len(board.judges) > 1 else ''} {names}")
     phrases.append(f"baseline {one_line(board.baseline)}")
-    if not isinstance(board.baselines, UnsetType):
-        phrases.append(f"games against {', '.join(map(one_line, board.baselines[1:]))} too")
+    phrases += further_baselines(board.baselines)
     if board.ci == "sandwich":
         phrases.append("95% CI from errors clustered by question (sandwich)")
     else:
@@ -122,6 +121,13 @@ def headline(board: Leaderboard) -> list[str]:
     if isinstance(board.soft, SoftReport):
         phrases.append(soft_phrase(board.soft))
     return phrases
+
+
+def further_baselines(baselines: Sequence[str] | UnsetType) -> list[str]:
+    """Against whom games count as well, as a short phrase; nothing where there is one baseline."""
+    if isinstance(baselines, UnsetType):
+        return []
+    return [f"games against {', '.join(map(one_line, baselines[1:]))} too"]
 
 
 def soft_phrase(soft: SoftReport) -> str:

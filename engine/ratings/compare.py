@@ -74,7 +74,7 @@ class Separable(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """The whole result, models and pairs by falling score (two models in the order they were named).
 
-    `soft` is present when expected outcomes were asked for.
+    `soft` is present when expected outcomes were asked for, `baselines` when games against several count.
     """
 
     bench: str
@@ -88,6 +88,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     separable: Separable
     warnings: list[str]
     soft: SoftReport | UnsetType = UNSET
+    baselines: list[str] | UnsetType = UNSET
 
 
 class ComparedBench(Protocol):
@@ -97,6 +98,8 @@ class ComparedBench(Protocol):
     def name(self) -> str: ...
     @property
     def judges(self) -> tuple[str, ...]: ...
+    @property
+    def baselines(self) -> tuple[str, ...]: ...
 
 
 def compare(
@@ -141,6 +144,7 @@ def compare(
         ),
         warnings=_cautions(ratings, chosen, pairs),
         soft=_soft_report(ratings, options, found),
+        baselines=list(facts.baselines) if len(facts.baselines) > 1 else UNSET,
     )
 
 

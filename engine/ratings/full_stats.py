@@ -17,8 +17,9 @@ class ModelStats(msgspec.Struct, frozen=True):
         wins, ties, losses: games by verdict; they add up to the row's `games`.
         strong_wins, strong_losses: how many of the wins and losses were strong verdicts.
         unweighted: percent of the points when every verdict counts once.
-        game_1, game_2: percent of the weighted points in first games (the model is B) and second games (it is A); a
-            gap between them is the judge's preference for a position. None where the games are not told apart.
+        game_1, game_2: percent of the weighted points in games where the model is B (against one baseline: the first of
+            each pair) and where it is A; a gap between them is the judge's preference for a position. None where the
+            games are not told apart.
         question_wins, question_ties, question_losses: questions by the balance of all their weighted points.
         flips: questions on which the two games of one judge name opposite winners (one position won both).
         std_error: standard error of the score in points, from the bootstrap.
@@ -47,6 +48,8 @@ def model_stats(ratings: Ratings, model: int, options: RatingOptions) -> ModelSt
     """The details of one rated model (an index into `ratings.models`)."""
     games = ratings.battles.where(games_of(ratings.battles, model) & ratings.battles.labelled)
     points = np.where(games.model_b == model, games.points, 1.0 - games.points)
+    stands_first = (games.game == 2) == (games.model_b == model)
+    told = games.game > 0
     weight = games.weights(options.weight)
     balance = np.bincount(games.question, weights=weight * (points - 0.5))[np.unique(games.question)]
     rounds = ratings.resampled[:, model]
@@ -58,8 +61,8 @@ def model_stats(ratings: Ratings, model: int, options: RatingOptions) -> ModelSt
         strong_wins=round(float(games.strong[points == 1.0].sum())),
         strong_losses=round(float(games.strong[points == 0.0].sum())),
         unweighted=100.0 * float(points.mean()),
-        game_1=_share(points, weight, games.game == 1),
-        game_2=_share(points, weight, games.game == 2),
+        game_1=_share(points, weight, told & ~stands_first),
+        game_2=_share(points, weight, told & stands_first),
         question_wins=int(np.count_nonzero(balance > 0)),
         question_ties=int(np.count_nonzero(balance == 0)),
         question_losses=int(np.count_nonzero(balance < 0)),

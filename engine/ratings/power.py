@@ -85,6 +85,7 @@ class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
     plans: list[DifferencePlan]
     warnings: list[str]
     soft: SoftReport | UnsetType = UNSET
+    baselines: list[str] | UnsetType = UNSET
 
 
 def plan_study(
@@ -131,6 +132,7 @@ def plan_study(
         ],
         warnings=_cautions(pilot_questions, models),
         soft=_soft_report(battles, options, spreads) if options.soft else UNSET,
+        baselines=list(facts.baselines) if len(facts.baselines) > 1 else UNSET,
     )
 
 

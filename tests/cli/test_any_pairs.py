@@ -77,6 +77,27 @@ def test_of_a_file_only_games_with_one_of_the_baselines_count(
     assert games == {"ash": 360, "cedar": 360, "birch": 240, "dogwood": 240}
     table = arena(capsys, "leaderboard", "--battles", everything, "--baseline", "ash,cedar")[1]
     assert "games against cedar too" in table.replace("\n", " ")
+    for command in (("compare", "birch", "dogwood"), ("plan",)):
+        arguments = (*command, "--battles", everything, "--baseline", "ash,cedar")
+        assert "games against cedar too" in arena(capsys, *arguments)[1].replace("\n", " ")
+        assert json.loads(arena(capsys, *arguments, "--format", "json")[1])["baselines"] == ["ash", "cedar"]
+
+
+def test_what_a_place_is_worth_is_told_by_where_the_model_stood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A judge that always prefers the first place: model_a in the first row of a pair, model_b in the second."""
+    rows = [
+        {"question_id": f"q{number}", "model_a": a, "model_b": b, "winner": winner}
+        for number in range(30)
+        for a, b in (("ash", "birch"), ("birch", "cedar"), ("ash", "cedar"))
+        for winner in ("model_a", "model_b")
+    ]
+    file = tmp_path / "battles.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    out = arena(capsys, "leaderboard", "--battles", file, "--baseline", "ash", "--full-stats", "--format", "json")[1]
+    stats = {row["model"]: row["stats"] for row in json.loads(out)["rows"]}
+    assert {(each["game_1"], each["game_2"]) for each in stats.values()} == {(0.0, 100.0)}
 
 
 def test_parts_that_never_met_are_an_error_that_names_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
