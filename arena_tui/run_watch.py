@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from arena_tui.server_words import ServerLines
+from arena_tui.stop_output import verdict_words
 from engine.events import (
     CallEnded,
     CallRetried,
@@ -22,6 +23,8 @@ from engine.events import (
     RunEnded,
     ServerChanged,
     StageStarted,
+    StandingChanged,
+    StopRuleSet,
     TaskKey,
 )
 from engine.work.progress import EndpointKey
@@ -56,6 +59,8 @@ class RunWatch:
         self._seconds: dict[EndpointKey, deque[float]] = {}
         self._next = 0
         self._servers = ServerLines()
+        self._opponent = ""
+        self._decided: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         kind = type(event)
@@ -70,6 +75,10 @@ class RunWatch:
         elif kind is ServerChanged:
             if line := self._servers.line(event):  # type: ignore[arg-type]
                 self.note("info", line, event.at)  # type: ignore[union-attr]
+        elif kind is StandingChanged:
+            self._tell_verdict(event)  # type: ignore[arg-type]
+        elif kind is StopRuleSet:
+            self._opponent = event.opponent  # type: ignore[union-attr]
         elif kind is StageStarted:
             self.note("info", f"{event.stage} begin", event.at)  # type: ignore[union-attr]
         elif kind is RunEnded:
@@ -113,6 +122,12 @@ class RunWatch:
         self.version += 1
         text = f"{event.model}: tried again after {event.error} at {event.endpoint}: {event.message}"
         self._retries[key] = LogEntry(number, self._now(), "warning", text, kind=event.error, count=count)
+
+    def _tell_verdict(self, event: StandingChanged) -> None:
+        """Once for each model, as soon as there is one."""
+        if event.standing.verdict != "undecided" and event.model not in self._decided:
+            self._decided.add(event.model)
+            self.note("info", verdict_words(event.model, event.standing, self._opponent))
 
     def _keep_failure(self, event: RecordFailed) -> None:
         text = f"{event.task.model}, question {event.question_id}: {event.kind}: {event.message}"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from engine.results import JudgedBench
     from engine.review.library import Library
     from engine.run import Run
+    from engine.work.stop_forecast import StopForecast
     from engine.work.survey import Scope, Survey
 
 Status: TypeAlias = Literal["opening", "idle", "running", "paused", "stopping", "following"]
@@ -44,6 +45,7 @@ class ArenaSession:
         self.plan: Survey | None = None
         self.run: Run | None = None
         self.estimate: Estimate | None = None  # of `plan`
+        self.forecast: StopForecast | None = None  # of `plan`, where its scope has a stop rule
         self.watch = RunWatch()
         self.servers = ServerWatch()
         self.gpus = GpuWatch()
@@ -134,14 +136,18 @@ class ArenaSession:
     async def survey(self, scope: Scope | None = None) -> Survey:
         """Read the bench and plan what `scope` (which becomes the session's) still needs. Raises ArenaError."""
         from arena_tui.estimate import estimate
+        from engine.work.stop_forecast import stop_forecast
         from engine.work.survey import survey
 
         if scope is not None:
             self._scope = scope
         follower = await asyncio.to_thread(_follower, self.bench) if self.writer else None
-        plan = await asyncio.to_thread(survey, self.config, self.bench, self.scope)
-        self.estimate = await asyncio.to_thread(estimate, self.config, self.bench, plan)
-        self.plan = plan  # with its state, for a screen may be painted at every await
+        wanted = self.scope
+        plan = await asyncio.to_thread(survey, self.config, self.bench, wanted)
+        forecast = stop_forecast(wanted.until, plan) if wanted.until else None
+        told = await asyncio.to_thread(estimate, self.config, self.bench, plan)
+        # All at once, and with the state: a screen may be painted at every await.
+        self.plan, self.forecast, self.estimate = plan, forecast, told
         if not self.is_running:
             self._state = _planned(plan)
             self.run = None

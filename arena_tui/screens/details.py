@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arena_tui.safe_text import one_line, readable
+from arena_tui.stop_output import verdict_words
 from arena_tui.widgets.key_bar import KeyBar
 from engine.errors import ArenaError, FailureKind
 from engine.events import TaskKey
@@ -97,6 +98,9 @@ def show_task(app: ArenaApp, row: TaskRow) -> None:
         facts.append(("no verdict", f"{task.unparsed} games, {task.conflicts} of them with conflicting labels"))
     if task.weighed:
         facts.append(("so far", f"{100 * task.won / task.weighed:.1f} % of its games won (provisional, no interval)"))
+    state = app.session.state
+    if standing := state.standings.get(row.key.model):
+        facts.append((f"--until {state.stop_rule}", verdict_words(row.key.model, standing, state.opponent)))
     if task.stale:
         facts.append(("other settings", f"{task.stale} of those that were there; the plan (s) can make them again"))
     app.push_screen(DetailsScreen(f"{row.key.stage} of {row.key.model}", facts))

@@ -25,11 +25,19 @@ from engine.errors import ArenaError
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
-    from engine.work.survey import Scope
+    from engine.work.stop_forecast import StopForecast
+    from engine.work.survey import Scope, Survey
 
-Choice: TypeAlias = Literal["start", "stages", "limit", "stale", "unparsed"]
+Choice: TypeAlias = Literal["start", "stages", "limit", "until", "stale", "unparsed"]
 _ValueT = TypeVar("_ValueT")
 LIMITS: tuple[int | None, ...] = (None, 10, 50, 100, 250, 500)  # questions, the first ones of the seeded order
+UNTIL = {  # stop rules as `run --until` has them
+    "": "no: ask every question",
+    "decided": "when better or worse is decided",
+    "decided,ci:5": "when decided, or known to ±5 points",
+    "ci:5": "when known to ±5 points",
+    "ci:2.5": "when known to ±2.5 points",
+}
 _STAGES = ((True, True), (True, False), (False, True))  # answers, judgments
 
 
@@ -113,7 +121,7 @@ class PlanScreen(ModalScreen[None]):
         tasks = (*plan.answers, *plan.judgments)
         to_make = sum(task.total - task.cached for task in tasks)
         text = Text(f"\n{to_make} records are to be made, {sum(task.cached for task in tasks)} are there already.\n")
-        text.append(f"That takes {plan.calls} calls", Style(bold=True))
+        text.append(f"That takes {_calls(plan, self._session.forecast)}", Style(bold=True))
         prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
         text.append(f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens")
         if estimate is not None and plan.calls:
@@ -129,6 +137,8 @@ class PlanScreen(ModalScreen[None]):
         yield _Line("start", "Start", "s")
         yield _Line("stages", "Stages", _stages(scope))
         yield _Line("limit", "Questions", f"the first {scope.limit}" if scope.limit else "all")
+        rule = str(scope.until or "")
+        yield _Line("until", "Stop asking for a model", UNTIL.get(rule, rule))
         yield _Line("stale", "Made with other settings", _refreshed(scope, "stale", stale))
         yield _Line("unparsed", "Judgments without verdict", _refreshed(scope, "unparsed", unparsed))
 
@@ -137,6 +147,16 @@ class PlanScreen(ModalScreen[None]):
             return Text("Start now", inks(self.app).accent)
         muted = inks(self.app).muted
         return Text.assemble(line.name.ljust(28), ("‹ ", muted), line.value, (" ›", muted))
+
+
+def _calls(plan: Survey, forecast: StopForecast | None) -> str:
+    if forecast is None:
+        return f"{plan.calls} calls"
+    spread = f"{forecast.fewest} to {forecast.most}" if forecast.fewest < forecast.most else str(forecast.most)
+    there = f" ({len(forecast.settled)} models are decided already)" if forecast.settled else ""
+    return (
+        f"{spread} calls{there}, not {forecast.whole}" if forecast.fewest < forecast.whole else f"{spread} calls{there}"
+    )
 
 
 def _stages(scope: Scope) -> str:
@@ -154,6 +174,11 @@ def _changed(scope: Scope, choice: Choice, step: int) -> Scope:
         return replace(scope, answers=answers, judgments=judgments)
     if choice == "limit":
         return replace(scope, limit=_next(LIMITS, scope.limit, step))
+    if choice == "until":
+        from engine.ratings.stop_rule import parse_stop_rule
+
+        rule = _next(tuple(UNTIL), str(scope.until or ""), step)
+        return replace(scope, until=parse_stop_rule(rule) if rule else None)
     return replace(scope, refresh=scope.refresh ^ {choice})  # type: ignore[arg-type]  # the two that are left
 
 

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from arena_tui.progress_display import clock
 from arena_tui.safe_text import printable
 from arena_tui.session import ArenaSession
+from arena_tui.stop_output import standing_words
 from arena_tui.theme import Inks
 from arena_tui.widgets.bars import bar, short_number
 from arena_tui.widgets.virtual_list import segments
@@ -86,13 +87,15 @@ def about(estimate: Estimate) -> str:
 
 def _progress(state: RunState, speed: Pace | None, width: int, ink: Inks) -> Text:
     tasks = [task for key, task in state.tasks.items() if key.stage in state.stages] or list(state.tasks.values())
-    total = sum(task.total for task in tasks)
+    total = sum(task.expected for task in tasks)
     there = min(total, sum(task.cached + task.done for task in tasks))
     line = Text.assemble((f"{state.doing} {there}/{total} ", ink.strong))
     if width >= 100:
         line.append_text(bar(there / total if total else 0.0, _BAR, ink)).append(" ")
     if total:
         line.append(f"{there / total:.0%}")
+    if told := standing_words(state):
+        line.append(f" · {told}", ink.accent)
     if speed is not None:
         line.append(
             f" · {short_number(speed.calls_per_second)} calls/s · {short_number(speed.tokens_per_second)} tok/s"
@@ -125,7 +128,12 @@ def _ended(state: RunState, ink: Inks) -> Text:
     word = {"done": "Done", "failed": "Ended, not all of it", "interrupted": "Stopped"}.get(state.phase, state.phase)
     seconds = max(0.0, state.ended_at - state.started_at) if state.started_at else 0.0
     made, cached = (sum(getattr(t, name) for t in state.tasks.values()) for name in ("done", "cached"))
-    line = Text.assemble((f"{word}: ", ink.strong), f"{made} records made in {clock(seconds)}, {cached} were there")
+    told = standing_words(state)
+    line = Text.assemble(
+        (f"{word}: ", ink.strong),
+        (f"{told}, " if told else "", ink.accent),
+        f"{made} records made in {clock(seconds)}, {cached} were there",
+    )
     line.append(f", {state.calls} calls, {short_number(state.completion_tokens)} tokens generated")
     if state.failed:
         line.append(f", {state.failed} failed", ink.bad)

@@ -39,10 +39,19 @@ class TaskRow(msgspec.Struct, frozen=True):
     planned: Planned = Planned()
     active: bool = False
     judged_by: str = ""  # the judge, where there are several
+    verdict: str = ""  # what ended the task before its last question
 
     @property
     def done(self) -> int:
-        return min(self.task.total, self.task.cached + self.task.done)
+        return min(self.task.expected, self.task.cached + self.task.done)
+
+
+_SHORT_VERDICTS = {"better": "above", "worse": "below", "precise": "known", "budget": "open", "stopped": "ended"}
+
+
+def _verdict(state: RunState, key: TaskKey, task: TaskState) -> str:
+    standing = state.standings.get(key.model)
+    return (standing.verdict if standing and standing.verdict != "undecided" else "stopped") if task.stopped else ""
 
 
 def plan_rows(state: RunState, plan: Survey) -> list[TaskRow]:
@@ -63,7 +72,8 @@ def task_rows(state: RunState, gauge: SpeedGauge) -> list[TaskRow]:
     for key, task in state.tasks.items():
         active = key.stage in state.stages
         speed = gauge.task(key) if active else Speed()
-        rows.append(TaskRow(key, task, speed, active=active, judged_by=key.judge if several else ""))
+        judged_by, verdict = key.judge if several else "", _verdict(state, key, task)
+        rows.append(TaskRow(key, task, speed, active=active, judged_by=judged_by, verdict=verdict))
     return sorted(rows, key=lambda row: not row.active)
 
 
@@ -106,7 +116,7 @@ class TaskTable(VirtualList[TaskRow]):
             _STAGE,
             _MODEL,
             Column("", self._bar, width=14, need=1),
-            Column("done", lambda row, _: f"{row.done}/{row.task.total}", width=9, right=True, need=9),
+            Column("done", lambda row, _: f"{row.done}/{row.task.expected}", width=9, right=True, need=9),
             Column("%", lambda row, _: percent(_share(row)), width=4, right=True, need=2),
             Column("cached", lambda row, _: str(row.task.cached), width=6, right=True, need=5),
             Column("failed", self._failed, width=6, right=True, need=8),
@@ -169,7 +179,7 @@ def _tokens(planned: Planned, sign: str, tokens: int) -> str:
 
 
 def _share(row: TaskRow) -> float:
-    return row.done / row.task.total if row.task.total else 1.0
+    return row.done / row.task.expected if row.task.expected else 1.0
 
 
 def _speed(row: TaskRow, per_second: float) -> str:
@@ -177,6 +187,8 @@ def _speed(row: TaskRow, per_second: float) -> str:
 
 
 def _eta(row: TaskRow, width: int) -> str:
+    if row.verdict:
+        return row.verdict if len(row.verdict) <= width else _SHORT_VERDICTS[row.verdict]
     if not row.active:
         return "" if row.task.left else "done"
     if not row.task.left:

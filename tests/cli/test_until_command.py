@@ -1,0 +1,98 @@
+"""`run --until` as a program: what it says before, while and after, and that kills do not change what it decides."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from arena_program import records
+
+MODELS = ("sim-strong", "sim-tiny")
+QUESTIONS = 300
+
+
+def write_bench(folder: Path, url: str) -> Path:
+    """A folder with a config for the simulated models at `url` and a bench of its own."""
+    bench = folder / "data" / "small"
+    bench.mkdir(parents=True)
+    lines = [{"question_id": f"q{n}", "turns": [{"content": f"What is {n} + {n}?"}]} for n in range(QUESTIONS)]
+    (bench / "question.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    names = ("sim-baseline", *MODELS, "sim-judge")
+    tables = "".join(f'[models."{name}"]\nparallel = 4\nendpoints = [{{ base_url = "{url}" }}]\n' for name in names)
+    config = folder / "config.toml"
+    config.write_text(f'bench = "small"\n[judge]\nmodel = "sim-judge"\nbaseline = "sim-baseline"\n{tables}', "utf-8")
+    return config
+
+
+def verdicts(stdout: str) -> list[tuple[str, str, int]]:
+    return [(m["model"], m["verdict"], m["decided_after"]) for m in json.loads(stdout)["until"]["models"]]
+
+
+def test_it_says_what_it_can_spare_then_what_is_decided_and_stores_it(tmp_path, arena, simulator):
+    config = write_bench(tmp_path, simulator("--latency", "0"))
+    plan = arena("-c", config, "run", "--until", "decided", "--dry-run")
+    assert plan.returncode == 0, plan.stderr
+    assert (
+        "--until decided: a model is stopped when it is known to be better or worse than sim-baseline." in plan.stdout
+    )
+    assert "That takes 210 to 2100 calls instead of 2100" in plan.stdout
+    done = arena("-c", config, "run", "--until", "decided", "--json")
+    assert done.returncode == 0, done.stderr
+    board = json.loads(done.stdout)
+    assert {"bench", "judges", "baseline", "ci", "rounds", "seed", "weight", "rows", "warnings"} <= set(board)
+    assert (board["until"]["rule"], board["until"]["opponent"]) == ("decided", "sim-baseline")
+    assert [(model, verdict) for model, verdict, _ in verdicts(done.stdout)] == [
+        ("sim-strong", "better"),
+        ("sim-tiny", "worse"),
+    ]
+    assert any("stopped early by --until decided" in warning for warning in board["warnings"])
+    assert "decided: sim-strong is better than sim-baseline after" in done.stderr
+    bench = tmp_path / "data" / "small"
+    assert len(records(bench / "model_answer" / "sim-strong.jsonl")) < 60
+    assert len(records(bench / "model_judgment" / "sim-judge" / "sim-strong.jsonl")) < 60
+    again = arena("-c", config, "run", "--until", "decided")
+    assert "done: 0 calls" in again.stderr
+    assert "any-time 95% limits" in again.stdout
+    settled = arena("-c", config, "run", "--until", "decided", "--dry-run")
+    assert "already settled: sim-strong is better than sim-baseline" in settled.stdout
+
+
+def test_kills_do_not_change_what_is_decided(tmp_path, arena, start, simulator):
+    url = simulator("--latency", "0.05")
+    calm, rough = write_bench(tmp_path / "calm", url), write_bench(tmp_path / "rough", url)
+    undisturbed = arena("-c", calm, "run", "--until", "decided", "--json")
+    moments = random.Random(6)
+    killed = 0
+    for _ in range(6):
+        process = start("-c", rough, "run", "--until", "decided", "--json")
+        try:
+            process.communicate(timeout=moments.uniform(0.8, 2.5))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            killed += 1
+    last = arena("-c", rough, "run", "--until", "decided", "--json")
+    assert last.returncode == 0, last.stderr
+    assert killed, "every run ended before it was killed"
+    assert verdicts(last.stdout) == verdicts(undisturbed.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--until", "decide"], "'decide' is no condition"),
+        (["--until", "decided:nobody"], "no such model is judged"),
+        (["--until", "decided", "--stage", "answers"], "nothing is judged in this run"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_a_usage_error(tmp_path, arena, arguments, told):
+    config = write_bench(tmp_path, "http://127.0.0.1:9/v1")
+    for more in ([], ["--dry-run"]):
+        done = arena("-c", config, "run", *arguments, *more)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
