@@ -143,6 +143,16 @@ class ArenaApp(App[None]):
         await self.session.finished()
         self.exit()
 
+    def _fatal_error(self) -> None:
+        """As Textual's, but without the values of variables, where keys may be, and safe for the terminal."""
+        from rich.segment import Segment, Segments
+        from rich.traceback import Traceback
+
+        shown = self.console.render(Traceback(show_locals=False, width=None), self.console.options)
+        plain = (Segment(printable(part.text), part.style) for part in shown if part.control is None)
+        self._exit_renderables.append(Segments(plain))
+        self._close_messages_no_wait()
+
     def _open(self) -> None:
         from arena_tui.screens.opening import open_session
 

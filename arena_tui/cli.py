@@ -6,6 +6,7 @@ config or data, 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -382,8 +383,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of stdout has gone (`| head`): that is no failure of ours
         sys.stderr.close()
         return console.DONE
+    except Exception:
+        return console.confess()
 
 
 def entry() -> None:
-    """The console script."""
+    """The console script. What it writes is for nobody else to write to, whatever the umask allows."""
+    os.umask(os.umask(0o077) | 0o022)
     sys.exit(main())

@@ -27,6 +27,15 @@ def complain(error: ArenaError) -> int:
     return error.exit_code
 
 
+def confess() -> int:
+    """Tell an error that is our own; called while it is handled. Its text may be a model's, so it is made harmless."""
+    import traceback
+
+    say(traceback.format_exc())
+    say("arena-tui: this is a fault of the program; what it had saved is intact. Please report the lines above.")
+    return FAILED
+
+
 def stdout_width() -> int:
     """Columns that a table on stdout may take."""
     return get_terminal_size((120, 40)).columns

@@ -259,7 +259,7 @@ class ModelClient:
                     retry_after = response.headers.get("Retry-After")
                 reply = await read_body(response, longest_pause=self._idle_timeout)
             seconds = self._now() - started
-            completion = read_reply(status, reply, seconds)
+            completion = read_reply(status, target.endpoint.redact_body(reply), seconds)
             self._context.verify(completion, len(payload), max_tokens)
         except CallFailed as told:
             failure = told

@@ -22,7 +22,12 @@ def failure_of(error: BaseException, seconds: float) -> CallFailed:
                 f"no complete reply within {seconds:.0f} s",
                 hint="raise `timeout` of this model, or lower `parallel` or max_tokens",
             )
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+        case aiohttp.ClientConnectorCertificateError():
+            return _connection(
+                f"TLS: this machine does not trust the server's certificate ({_words(error.certificate_error)})",
+                "name the file of the authority that signed it (or the certificate itself) in SSL_CERT_FILE",
+            )
+        case aiohttp.ClientConnectorSSLError():
             return _connection(
                 f"TLS: {_words(error)}", "check that base_url says http or https rightly, and the certificate"
             )

@@ -127,7 +127,7 @@ class _Asker:
                 timeout=aiohttp.ClientTimeout(total=min(limit, self._time_limit)),
                 allow_redirects=False,
             ) as response:
-                reply = await read_body(response, LARGEST_LIST)
+                reply = self._endpoint.redact_body(await read_body(response, LARGEST_LIST))
         except FAULTS as error:
             raise failure_of(error, time.monotonic() - started) from None
         if response.status != 200:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import quote
 
 from yarl import URL
@@ -72,9 +74,24 @@ class Endpoint:
 
     def redact(self, text: str) -> str:
         """`text` without this endpoint's secrets, for whatever a server or a library says in its errors."""
-        url = URL(self.base_url)
-        secrets = [(self.api_key or "").strip(), url.password or "", url.raw_password or "", *url.query.values()]
-        for secret in sorted(filter(None, secrets), key=len, reverse=True):
-            if len(secret) >= LEAST_SECRET:
-                text = text.replace(secret, KEY_SHOWN_AS).replace(quote(secret, safe=""), KEY_SHOWN_AS)
+        for secret in _secrets(self.base_url, self.api_key):
+            text = text.replace(secret, KEY_SHOWN_AS)
         return text
+
+    def redact_body(self, body: bytes) -> bytes:
+        """What a server sent, likewise: some echo the request, headers and all, and a reply ends up in files."""
+        for secret in _secrets(self.base_url, self.api_key):
+            body = body.replace(secret.encode(), KEY_SHOWN_AS.encode())
+        return body
+
+
+@lru_cache(maxsize=256)
+def _secrets(base_url: str, api_key: str | None) -> tuple[str, ...]:
+    """What must never be shown, as it is and as it stands in a URL or in a header; the longest first."""
+    url = URL(base_url)
+    plain = {(api_key or "").strip(), url.password or "", url.raw_password or "", *url.query.values()}
+    known = {secret for secret in plain if len(secret) >= LEAST_SECRET}
+    if url.user is not None:
+        known.add(base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode())
+    written = known | {quote(secret, safe="") for secret in known} | {json.dumps(secret)[1:-1] for secret in known}
+    return tuple(sorted(written, key=len, reverse=True))

@@ -1,0 +1,73 @@
+"""A model server that gives away what it was sent: it echoes the headers of every request in its replies and errors."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class EchoingServer(ThreadingHTTPServer):
+    """Answers as any model it is asked for. `asked` is set with the first chat call, which waits until `go_on` is."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: EchoingServer
+
+    def log_message(self, *arguments: object) -> None:
+        """Print nothing."""
+
+    def do_GET(self) -> None:
+        names = ("base", "m", "refused", "judge")
+        self._reply(200, {"data": [{"id": name} for name in names]} if self.path == "/v1/models" else {})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.set()
+        self.server.go_on.wait(60)
+        echo = f"I was sent {dict(self.headers)}"
+        if body.get("model") == "refused":
+            self._reply(401, {"error": {"message": f"{'x' * 960} invalid key. {echo}"}})
+            return
+        text = f"{echo} My final verdict is [[A>B]]" if body.get("model") == "judge" else echo
+        message = {"role": "assistant", "content": text, "reasoning_content": echo}
+        self._reply(200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+
+    def _reply(self, status: int, value: object) -> None:
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@contextmanager
+def echoing_server(certificate: Path | None = None) -> Iterator[tuple[EchoingServer, str]]:
+    """The server and its base URL; with a certificate (its key in the same file) it speaks TLS."""
+    server = EchoingServer()
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    scheme = "http" if certificate is None else "https"
+    try:
+        yield server, f"{scheme}://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.go_on.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
