@@ -35,7 +35,10 @@ class ArenaApp(App[None]):
     ALLOW_SELECT = False
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(mode.key, f"show_mode('{mode.name}')", mode.title, show=False) for mode in MODES),
+        *(
+            Binding(mode.key, f"show_mode('{mode.name}')", mode.title, show=False, tooltip=f"Go to {mode.title}")
+            for mode in MODES
+        ),
         Binding("question_mark", "help", "Help"),
         Binding("ctrl+t", "next_theme", "Next theme", show=False),
         Binding("q", "quit", "Quit"),

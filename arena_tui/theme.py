@@ -151,7 +151,10 @@ class ControlsOff(LineFilter):
     def apply(self, segments: list[Segment], background: TextualColor) -> list[Segment]:
         if all(is_harmless(segment.text) for segment in segments):
             return segments
-        return [Segment(printable(text).expandtabs(1), style, control) for text, style, control in segments]
+        return [
+            Segment(printable(text).replace("\n", " ").expandtabs(1), style, control)
+            for text, style, control in segments
+        ]
 
 
 _DEFAULT_COLORS = Style.from_color(Color.parse("default"), Color.parse("default"))

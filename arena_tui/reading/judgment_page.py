@@ -58,7 +58,7 @@ def judgment_page(comparison: Comparison, layout: Layout) -> Page:
     bands = [*_notice(comparison, layout), *_question(comparison, layout)]
     names = [one_line(comparison.baseline) or "the baseline", one_line(comparison.model)]
     answers = [comparison.baseline_answer, comparison.answer]
-    places = ["game 1 A, game 2 B", "game 1 B, game 2 A"]
+    places = ["game 1 A, 2 B", "game 1 B, 2 A"]
     titles = [f"{name}{_size(answer)} · {place}" for name, answer, place in zip(names, answers, places, strict=True)]
     bands += _answers(titles, answers, layout)
     bands += _games(comparison, layout)

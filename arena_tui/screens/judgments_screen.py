@@ -81,9 +81,8 @@ class JudgmentsScreen(LibraryScreen):
         rows = select(
             library.entries, self.wanted, library.marks, order=self.order, holds_text=library.texts.search(self._text)
         )
-        several = len({entry.row.judge for entry in library.entries}) > 1
         judgments = self.query_one(JudgmentList)
-        judgments.show(rows, library.marks, several_judges=several, empty=self._why_empty())
+        judgments.show(rows, library.entries, library.marks, empty=self._why_empty())
         self.query_one("#listed", TextLines).show(self._summary(len(rows)))
         if not self.focused:
             judgments.focus()

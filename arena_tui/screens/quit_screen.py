@@ -16,10 +16,10 @@ from engine.run import GRACE_SECONDS
 
 _TEXT = f"""A run is going on.
 
-  y   stop it and quit
-      Calls in flight may finish (at most {GRACE_SECONDS:.0f} s, q again: at once).
-      All that is finished is saved; the next start goes on from there.
-  n   let it go on"""
+  y  stop it and quit: what is finished is saved,
+     and the next start goes on from there
+     (calls in flight get {GRACE_SECONDS:.0f} s; q again: none)
+  n  let it go on"""
 
 
 class QuitScreen(ModalScreen[bool]):

@@ -9,10 +9,10 @@ from arena_tui.reviewing import Reviewing
 from arena_tui.safe_text import brief, one_line
 from arena_tui.theme import Inks
 from engine.review.agreement import Agreement
-from engine.review.comparison import Comparison
 from engine.review.outcomes import Outcome
 
 WINNERS: dict[Outcome, str] = {"win": "model", "tie": "neither", "loss": "baseline"}
+_ROOM_FOR_WORDS = 76  # columns; on fewer, a label stands for itself
 _FEWEST_FOR_KAPPA = 5  # pairs; of fewer it says nothing
 
 
@@ -44,7 +44,7 @@ def agreement_line(reviewing: Reviewing, ink: Inks, width: int) -> Text:
     line.append(_share(told), ink.accent).append(_kappa(told), ink.accent)
     same_order = reviewing.agreement_on_labels()
     if width >= 120 and same_order is not None:
-        line.append(f"  same order only {_share(same_order)}", ink.muted)
+        line.append(f"  in the same game alone {_share(same_order)}", ink.muted)
     return line
 
 
@@ -73,7 +73,7 @@ def ending_words(reviewing: Reviewing) -> str:
     )
 
 
-def revealed_line(reviewing: Reviewing, comparison: Comparison, ink: Inks) -> Text:
+def revealed_line(reviewing: Reviewing, ink: Inks, width: int) -> Text:
     """What was said, and what the judge says to it."""
     said, entry = reviewing.label, reviewing.entry
     if said is None:
@@ -84,7 +84,8 @@ def revealed_line(reviewing: Reviewing, comparison: Comparison, ink: Inks) -> Te
         agrees = said.outcome == judged
         line.append("you agree   " if agrees else "you disagree   ", ink.good if agrees else ink.warning)
     line.append("you: ", ink.muted)
-    line.append("skipped" if said.label is None else label_words(said.label, said.game), ink.strong)
+    words = label_words(said.label, said.game) if width >= _ROOM_FOR_WORDS else said.label
+    line.append(words if said.label is not None and words else "skipped", ink.strong)
     if entry is not None:
         winner = WINNERS[judged] if judged is not None else "no verdict"
         labels = " ".join(label or "none" for label in entry.row.labels)

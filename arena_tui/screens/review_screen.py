@@ -56,10 +56,10 @@ class ReviewScreen(LibraryScreen):
         Binding("enter", "go_on", "Next"),
         Binding("s", "skip", "Skip", tooltip="Set this pair aside without a label"),
         Binding("n", "note", "Note", tooltip="Write a note to this pair"),
-        Binding("u", "undo", "Undo", tooltip="Take back the last vote or skip, also of an earlier session"),
-        Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show the texts as they were written"),
+        Binding("u", "undo", "Undo", tooltip="Take back the last vote, also of another session"),
+        Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show texts as written"),
         Binding("o", "thinking", "Reasoning", show=False, tooltip="Show or hide the reasoning, after the vote"),
-        Binding("r", "reveal", "Reveal", tooltip="Whether names and verdict are shown after each vote"),
+        Binding("r", "reveal", "Reveal", tooltip="Show names and verdict after each vote, or not"),
         Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
         Binding("left", "step(-1)", "Pair before", show=False),
         Binding("right", "step(1)", "Pair after", show=False),
@@ -284,9 +284,8 @@ class ReviewScreen(LibraryScreen):
         self.query_one("#about", TextLines).show(
             progress_line(reviewing, self._taken_back, ink), agreement_line(reviewing, ink, self.size.width)
         )
-        comparison = self._leaf.comparison if self._leaf is not None else None
-        if reviewing.label is not None and comparison is not None:
-            line = revealed_line(reviewing, comparison, ink)
+        if reviewing.label is not None and self._leaf is not None:
+            line = revealed_line(reviewing, ink, self.size.width)
         else:
             line = waiting_line(reviewing, self._reveals, ink)
         note = note_line(reviewing, self._note, ink)

@@ -37,10 +37,10 @@ class ViewerScreen(ArenaScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "back", "List", tooltip="Back to the list, or from the prompt to the judgment"),
+        Binding("escape,backspace", "back", "List", tooltip="Back to the list, or from prompt to judgment"),
         Binding("n,right", "step(1)", "Next"),
         Binding("p,left", "step(-1)", "Prev", tooltip="Previous"),
-        Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show the texts as they were written"),
+        Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show texts as written"),
         Binding("i", "prompt", "Prompt", tooltip="What the judge was sent, word for word"),
         Binding("t", "thinking", "Think", tooltip="Show or hide the reasoning"),
         Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),

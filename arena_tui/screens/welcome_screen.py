@@ -19,13 +19,14 @@ from engine.errors import ArenaError
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
 
-_INTRODUCTION = """Is this checkpoint better than the last one, by how much, and can I trust that?
-
-arena-tui asks models the questions of a bench, has a judge compare each answer with a baseline's, and rates them with \
-honest intervals.
-
-There is no config.toml in this folder yet. The demo shows the whole job with simulated models on this machine and \
-writes only to data/demo. Benches and configs of arena-hard are brought in with: arena-tui import FOLDER"""
+_INTRODUCTION = (
+    "Is this checkpoint better than the last one, by how much, and can I trust that?",
+    "arena-tui asks models the questions of a bench, has a judge compare each answer with a baseline's, and rates them "
+    "with honest intervals.",
+    "There is no config.toml in this folder yet. The demo shows the whole job with simulated models on this machine "
+    "and writes only to data/demo. Benches and configs of arena-hard are brought in with: arena-tui import FOLDER",
+)
+_LOW = 24  # lines; on fewer, the middle of the introduction makes room for the choices
 
 
 class _Choice(NamedTuple):
@@ -53,7 +54,8 @@ class WelcomeScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text("Welcome to arena-tui", style="bold"))
-            yield Static(Text(f"\n{_INTRODUCTION}\n"))
+            told = _INTRODUCTION if self.app.size.height >= _LOW else (_INTRODUCTION[0], _INTRODUCTION[-1])
+            yield Static(Text("\n" + "\n\n".join(told) + "\n"))
             yield VirtualList[_Choice](_line, id="choices")
         yield KeyBar()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Collection, Sequence
+from typing import ClassVar, TypeAlias
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -19,28 +19,28 @@ _LEAST_NAME, _MOST_NAME = 8, 20  # columns
 OUTCOME_MARKS = {"win": "+", "tie": "=", "loss": "-", None: "?"}
 
 
+_Cell: TypeAlias = Callable[[Listed, int], Text]
+
+
 class JudgmentList(VirtualList[Listed]):
     """Rows of `Listed`; `marks` tells what is known of them beside the judgments."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Open")]
 
     def __init__(self) -> None:
-        self._widths = _LEAST_NAME, 0  # of the names of models, and of judges where there are several
-        self._columns = self._make_columns()
+        self._all: Sequence[Listed] = ()  # what the columns are made for
+        self._columns = _columns_for((), self._outcome, self._flags)
         super().__init__(self._judgment, key=lambda row: row.key, header=self._titles, id="judgments")
         self.marks = Marks()
 
-    def show(self, rows: Sequence[Listed], marks: Marks, *, several_judges: bool, empty: str) -> None:
-        """Show `rows`, or why there are none; the cursor stays with its judgment."""
+    def show(self, rows: Sequence[Listed], of: Sequence[Listed], marks: Marks, *, empty: str) -> None:
+        """Show `rows` (of all that there are), or why there are none; the cursor stays with its judgment."""
+        if of is not self._all:
+            self._all = of
+            self._columns = _columns_for(of, self._outcome, self._flags)
+            self.repaint()
         if empty != self.empty:
             self.empty = empty
-            self.repaint()
-        widths = _name_width({row.row.model for row in rows}), 0
-        if several_judges:
-            widths = widths[0], _name_width({row.row.judge for row in rows})
-        if rows and widths != self._widths:
-            self._widths = widths
-            self._columns = self._make_columns()
             self.repaint()
         if marks != self.marks:
             self.marks = marks
@@ -52,24 +52,6 @@ class JudgmentList(VirtualList[Listed]):
 
     def _titles(self, width: int) -> Text:
         return self._columns.header(width)
-
-    def _make_columns(self) -> Columns[Listed]:
-        models, judges = self._widths
-        columns: list[Column[Listed]] = [
-            Column("model", lambda row, _: one_line(row.row.model), width=models, middle=True, need=9),
-            Column("#", lambda row, _: str(row.number or "-"), width=4, right=True, need=4),
-            Column("game 1", lambda row, _: _label(row, 0), width=6, need=8),
-            Column("game 2", lambda row, _: _label(row, 1), width=6, need=7),
-            Column("result", self._outcome, width=6, need=6),
-            Column("marks", self._flags, width=10, need=5),
-            Column("category", lambda row, _: one_line(row.category), width=14, need=1),
-            Column("question", lambda row, width: brief(row.question, width), width=None, least=12, need=3),
-        ]
-        if judges:
-            columns.insert(
-                1, Column("judge", lambda row, _: one_line(row.row.judge), width=judges, middle=True, need=2)
-            )
-        return Columns(columns)
 
     def _outcome(self, row: Listed, width: int) -> Text:
         ink = inks(self.app)
@@ -85,6 +67,26 @@ def counted(judgments: int, of: int | None = None) -> str:
     """ "1 judgment", "3 of 10 judgments"."""
     words = "judgment" if (judgments if of is None else of) == 1 else "judgments"
     return f"{judgments:,} {words}" if of is None else f"{judgments:,} of {of:,} {words}"
+
+
+def _columns_for(rows: Sequence[Listed], outcome: _Cell, flags: _Cell) -> Columns[Listed]:
+    """Columns as wide as the names in them, without those that say the same of all rows."""
+    models, judges = {row.row.model for row in rows}, {row.row.judge for row in rows}
+    columns: list[Column[Listed]] = [
+        Column("model", lambda row, _: one_line(row.row.model), width=_name_width(models), middle=True, need=9),
+        Column("#", lambda row, _: str(row.number or "-"), width=4, right=True, need=4),
+        Column("game 1", lambda row, _: _label(row, 0), width=6, need=8),
+        Column("game 2", lambda row, _: _label(row, 1), width=6, need=7),
+        Column("result", outcome, width=6, need=6),
+        Column("marks", flags, width=10, need=5),
+    ]
+    if len(judges) > 1:
+        width = _name_width(judges)
+        columns.insert(1, Column("judge", lambda row, _: one_line(row.row.judge), width=width, middle=True, need=4))
+    if len({row.category for row in rows}) > 1:
+        columns.append(Column("category", lambda row, _: one_line(row.category), width=14, need=1))
+    columns.append(Column("question", lambda row, width: brief(row.question, width), width=None, least=12, need=3))
+    return Columns(columns)
 
 
 def _name_width(names: Collection[str]) -> int:

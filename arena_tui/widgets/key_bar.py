@@ -10,8 +10,10 @@ from textual import events
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input
 
 _GAP = 2
+_TYPING = (("⏎", "Done", "enter"), ("esc", "Leave", "escape"))  # all other keys go into the field
 _HELP = "?", "Help", "question_mark"
 
 
@@ -33,6 +35,7 @@ class KeyBar(Widget):
         """`help` False leaves `?` out, for a screen where it is typed into a field."""
         super().__init__()
         self._ends_with = [_HELP] if help else []
+        self._is_typed_into = False
         self._keys: tuple[tuple[str, str, str], ...] = ()  # as shown, what it does, as Textual calls it
 
     def on_mount(self) -> None:
@@ -56,26 +59,28 @@ class KeyBar(Widget):
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
         shown: dict[str, tuple[str, str, str]] = {}
+        self._is_typed_into = isinstance(screen.focused, Input)
         for active in screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.action not in shown:
                 shown[binding.action] = self.app.get_key_display(binding), binding.description, binding.key
-        keys = tuple(shown.values())
+        keys = _TYPING if self._is_typed_into else tuple(shown.values())
         if keys != self._keys:
             self._keys = keys
             self.refresh()
 
     def _fitting(self) -> list[tuple[str, str, str]]:
         """The keys from the left as far as there is room, then `?` as the last of all."""
+        ends_with = [] if self._is_typed_into else self._ends_with
         keys = [key for key in self._keys if key[2] != _HELP[2]]
-        room = self.size.width - 1 - sum(map(_width, self._ends_with)) + (_GAP if self._ends_with else 0)
+        room = self.size.width - 1 - sum(map(_width, ends_with)) + (_GAP if ends_with else 0)
         fitting = []
         for key in keys:
             room -= _width(key)
             if room < 0:
                 break
             fitting.append(key)
-        return [*fitting, *self._ends_with]
+        return [*fitting, *ends_with]
 
 
 def _width(key: tuple[str, str, str]) -> int:

@@ -107,7 +107,7 @@ async def test_one_judgment_shows_question_answers_and_both_games(bench: Path, t
         everything = whole_page(app)
         for part in ("Why is the sky blue?", "answer of base", "A good answer", "```python", "[[B>>A]]", "[[A>B]]"):
             assert part in everything
-        assert "game 1 A, game 2 B" in everything
+        assert "game 1 A, 2 B" in everything
         assert "model much better" in everything
         assert "win" in painted(app)
         is_side_by_side = any("plain." in line and "## Well" in line for line in everything.splitlines())
