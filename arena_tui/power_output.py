@@ -69,6 +69,8 @@ def _notes(plan: StudyPlan) -> str:
         lines.append(
             f"On the same questions the standard error of a difference is {plan.pairing:.2f} of that on other ones."
         )
+    if abs(plan.games_each - 2.0) > 0.01:
+        lines.append(f"A model has {plan.games_each:.1f} games on a question, as in the pilot.")
     if plan.pace.judge_calls:
         answers = f" and {plan.pace.answers:.1f} answers" if plan.pace.answers else ""
         lines.append(f"Measured on this bench: {plan.pace.judge_calls:.1f} judge calls{answers} per second.")

@@ -23,12 +23,12 @@ from engine.ratings.battles import Battles
 from engine.ratings.cautions import FEW_QUESTIONS
 from engine.ratings.compare import ComparedBench
 from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS, boundary
+from engine.ratings.counts import games_of
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.paired import PairedRatings
 from engine.ratings.soft import SoftReport, soft_report
 
 ALPHA = 0.05
-GAMES = 2
 
 Design: TypeAlias = Literal["baseline", "paired", "unpaired"]
 """A model against the baseline; two models on the same questions; two models on different ones."""
@@ -70,7 +70,10 @@ class DifferencePlan(msgspec.Struct, frozen=True):
 
 
 class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole result. `pairing` is the paired standard error over the unpaired one, on average (None: no pairs)."""
+    """The whole result. `pairing` is the paired standard error over the unpaired one, on average (None: no pairs).
+
+    `games_each` is how many games a model has on a question of the pilot: 2 for each judge and baseline.
+    """
 
     bench: str
     judges: list[str]
@@ -81,6 +84,7 @@ class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
     pilot_questions: int
     pilot_models: int
     pairing: float | None
+    games_each: float
     pace: Pace
     plans: list[DifferencePlan]
     warnings: list[str]
@@ -107,6 +111,7 @@ def plan_study(
         raise RatingError(f"No plan for a power of {power:g}", "It is a probability: at least 0.5 and below 1.")
     pace = pace or Pace()
     spreads, pilot_questions, models = _spreads(battles, options)
+    games_each = _games_each(battles, options)
     pairing = (
         math.sqrt(float(np.mean(np.square(spreads["paired"])) / np.mean(np.square(spreads["unpaired"]))))
         if spreads["paired"]
@@ -122,11 +127,16 @@ def plan_study(
         pilot_questions=pilot_questions,
         pilot_models=models,
         pairing=pairing,
+        games_each=games_each,
         pace=pace,
         plans=[
             DifferencePlan(
                 difference,
-                [_need(design, spread, difference, power, pace) for design, spread in spreads.items() if spread],
+                [
+                    _need(design, spread, difference, power, games_each, pace)
+                    for design, spread in spreads.items()
+                    if spread
+                ],
             )
             for difference in differences
         ],
@@ -195,11 +205,24 @@ def _soft_report(battles: Battles, options: RatingOptions, spreads: dict[Design,
     return soft_report(battles, float(np.mean(ratios)) if ratios else None)
 
 
-def _need(design: Design, spreads: Sequence[float], difference: float, power: float, pace: Pace) -> Need:
+def _games_each(battles: Battles, options: RatingOptions) -> float:
+    """Games that a model has on a question, those without a verdict included, on average over the models."""
+    used = battles.first_games() if options.first_game_only else battles
+    counts = []
+    for model, name in enumerate(used.models):
+        mine = games_of(used, model)
+        if name != options.baseline and mine.any():
+            counts.append(np.count_nonzero(mine) / len(np.unique(used.question[mine])))
+    return float(np.mean(counts))
+
+
+def _need(
+    design: Design, spreads: Sequence[float], difference: float, power: float, games_each: float, pace: Pace
+) -> Need:
     average = math.sqrt(float(np.mean(np.square(spreads))))
     questions = questions_needed(average, difference, power)
     models = 1 if design == "baseline" else 2
-    judge_calls, answers = models * GAMES * questions, models * questions
+    judge_calls, answers = math.ceil(models * games_each * questions - 1e-9), models * questions
     seconds = None
     if pace.judge_calls:
         seconds = judge_calls / pace.judge_calls + (answers / pace.answers if pace.answers else 0.0)

@@ -157,6 +157,7 @@ def study(**changes: object) -> StudyPlan:
         pilot_questions=500,
         pilot_models=8,
         pairing=0.81,
+        games_each=2.0,
         pace=Pace(30.0, 10.0),
         plans=[DifferencePlan(5.0, needs)],
         warnings=[],

@@ -74,6 +74,25 @@ def test_calls_and_time_follow_from_the_questions() -> None:
     assert by_design(plan_study(pilot(), OPTIONS, FACTS, [10.0]))["paired"].seconds is None
 
 
+def test_a_second_judge_or_baseline_takes_its_calls_too() -> None:
+    single, judges, baselines = (BattleBuilder() for _ in range(3))
+    rng = np.random.default_rng(2)
+    for question in range(60):
+        for model in ("m0", "m1"):
+            for game in (1, 2):
+                won = float(rng.random() < 0.5)
+                single.add(f"q{question}", "base", model, won, game=game, judge="one")
+                for judge in ("one", "other"):
+                    judges.add(f"q{question}", "base", model, won, game=game, judge=judge)
+                for baseline in ("base", "second"):
+                    baselines.add(f"q{question}", baseline, model, won, game=game)
+        baselines.add(f"q{question}", "base", "second", float(question % 2), game=1)
+    plans = [plan_study(each.build(), OPTIONS, FACTS, [10.0]) for each in (single, judges, baselines)]
+    assert [plan.games_each for plan in plans] == [2.0, 4.0, pytest.approx((4 + 4 + 5) / 3)]
+    need = by_design(plans[1])["paired"]
+    assert need.judge_calls == 2 * 4 * need.questions
+
+
 def test_one_model_plans_against_the_baseline_only() -> None:
     plan = plan_study(pilot(models=1, questions=20), OPTIONS, FACTS, [10.0])
     assert set(by_design(plan)) == {"baseline"}
