@@ -46,7 +46,7 @@ class TaskRow(msgspec.Struct, frozen=True):
         return min(self.task.expected, self.task.cached + self.task.done)
 
 
-_SHORT_VERDICTS = {"better": "above", "worse": "below", "precise": "known", "budget": "open", "stopped": "ended"}
+_SHORT_VERDICTS = {"precise": "known", "stopped": "ended"}
 
 
 def _verdict(state: RunState, key: TaskKey, task: TaskState) -> str:
@@ -123,7 +123,7 @@ class TaskTable(VirtualList[TaskRow]):
             Column("retry", lambda row, _: str(row.task.retries), width=5, right=True, need=4),
             Column("calls/s", lambda row, _: _speed(row, row.speed.calls), width=7, right=True, need=6),
             Column("tok/s", lambda row, _: _speed(row, row.speed.tokens), width=5, right=True, need=3),
-            Column("ETA", _eta, width=7, narrow=5, right=True, need=7),
+            Column("ETA", _eta, width=7, narrow=6, right=True, need=7),
         ]
 
     def _bar(self, row: TaskRow, width: int) -> Text:
@@ -188,7 +188,7 @@ def _speed(row: TaskRow, per_second: float) -> str:
 
 def _eta(row: TaskRow, width: int) -> str:
     if row.verdict:
-        return row.verdict if len(row.verdict) <= width else _SHORT_VERDICTS[row.verdict]
+        return row.verdict if len(row.verdict) <= width else _SHORT_VERDICTS.get(row.verdict, row.verdict)
     if not row.active:
         return "" if row.task.left else "done"
     if not row.task.left:
