@@ -14,7 +14,6 @@ from arena_tui.gpu_watch import GpuWatch
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from arena_tui.judged_cache import JudgedCache
 from arena_tui.run_watch import RunWatch
-from arena_tui.server_watch import ServerWatch
 from engine.errors import ArenaError, BenchLocked, UsageProblem
 from engine.events import Event, RunEnded, TaskPlanned
 from engine.work.progress import RunState, reduce
@@ -47,7 +46,6 @@ class ArenaSession:
         self.estimate: Estimate | None = None  # of `plan`
         self.forecast: StopForecast | None = None  # of `plan`, where its scope has a stop rule
         self.watch = RunWatch()
-        self.servers = ServerWatch()
         self.gpus = GpuWatch()
         self.writer: BenchLocked | None = None  # who holds the bench, while that is another process
         self.reviewer: str | None = None  # whose labels the review makes; None: the user of this machine
@@ -287,12 +285,10 @@ class ArenaSession:
         self.watch(event)
 
     def _look_around(self) -> None:
-        """See how servers and GPUs are while something goes on."""
-        self.servers.start(self.config)
+        """See how GPUs are while something goes on."""
         self.gpus.start()
 
     def _look_away(self) -> None:
-        self.servers.stop()
         self.gpus.stop()
 
     def _start_again(self) -> None:

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from engine.records import Label, Usage
+from engine.telemetry import VllmMetrics
 
 ServerStatus: TypeAlias = Literal["waiting", "starting", "ready", "down", "stopping", "stopped", "failed"]
 Stage: TypeAlias = Literal["answers", "judgments"]
@@ -174,6 +175,14 @@ class ServerChanged(msgspec.Struct, frozen=True):
     devices: str = ""
 
 
+class ServerSeen(msgspec.Struct, frozen=True):
+    """What the server of a model said of itself; None when it says nothing any more."""
+
+    model: str
+    endpoint: str
+    numbers: VllmMetrics | None
+
+
 class Notice(msgspec.Struct, frozen=True):
     """Something a user should know. `level` is info, warning or error."""
 
@@ -202,6 +211,7 @@ Event: TypeAlias = (
     | StandingChanged
     | TaskStopped
     | ServerChanged
+    | ServerSeen
     | Notice
     | RunEnded
 )

@@ -9,13 +9,13 @@ import msgspec
 from rich.text import Text
 
 from arena_tui.safe_text import one_line
-from arena_tui.server_watch import ServerNumbers
 from arena_tui.session import ArenaSession
 from arena_tui.speeds import Speed, SpeedGauge
 from arena_tui.theme import inks
 from arena_tui.widgets.bars import percent, short_number, short_seconds
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import VirtualList
+from engine.telemetry import ServerNumbers
 from engine.work.progress import EndpointKey, EndpointState, RunState
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
     for name, entry in session.config.models.items():
         for endpoint in endpoints_of(session.config, name):
             key = name, endpoint.address
-            server = session.servers.numbers.get(key)
+            server = state.server_numbers.get(key)
             latency = session.watch.latency(*key) or (server.latency() if server else None)
             status = statuses.get(key)
             health = _IN_USE if status is None else _GIVEN_UP if status.given_up else status.set_aside * _SET_ASIDE

@@ -59,6 +59,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     top_logprobs: int = 0
     masked: bool = False
     counts_tokens: bool = False  # its usage counts exactly what max_tokens bounds, and it may cut a reply before that
+    tells_its_queue: bool = False  # in vLLM's `/metrics`
 
     def can(self, verdict: str) -> bool:
         """Whether verdicts of this kind ("text", "constrained", "soft") can be asked for."""
@@ -70,7 +71,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 _OWN_SERVER = Provider(takes=_ALL, neutral=_NEUTRAL, takes_template_arguments=True, counts_tokens=True, top_logprobs=20)
 
 PROVIDERS: Mapping[ProviderName, Provider] = {
-    "vllm": replace(_OWN_SERVER, constraint="choice", masked=True),
+    "vllm": replace(_OWN_SERVER, constraint="choice", masked=True, tells_its_queue=True),
     "sglang": replace(_OWN_SERVER, constraint="regex", masked=True),
     "llama.cpp": replace(_OWN_SERVER, constraint="grammar", renamed={"repetition_penalty": "repeat_penalty"}),
     "openai": Provider(

@@ -12,13 +12,14 @@ import aiohttp
 import msgspec
 
 from engine.errors import CallFailed, FailureKind, NeverAsked
-from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice, TaskKey
+from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice, ServerSeen, TaskKey
 from engine.models.body import read_body
 from engine.models.connection import FAULTS, failure_of, is_stale
 from engine.models.context import ContextGuard
 from engine.models.endpoint import Endpoint
 from engine.models.health import DOWN, Patience
 from engine.models.limits import EndpointPool, Lane, PoolClosed
+from engine.models.metrics import fetch_metrics
 from engine.models.reply import read_reply
 from engine.models.retry import delay, parse_retry_after, should_retry
 from engine.models.session import CONNECT_TIMEOUT, proxy_for
@@ -41,6 +42,17 @@ class EndpointStatus(msgspec.Struct, frozen=True):
     parallel: int
     set_aside: bool
     given_up: str = ""  # why nothing is sent there any more
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Seconds between two questions to a server: while its limit may rise, when it does not, and if it is silent."""
+
+    rising: float = 0.5
+    steady: float = 2.0
+    silent: float = 15.0
+
+
+PACE = Pace()
 
 
 class _Target:
@@ -108,6 +120,7 @@ class ModelClient:
             rate=rate,
             patience=patience,
             name_of=lambda target: target.address,
+            starts_low=True,
         )
         self._session = session
         contexts = [each.context for each in endpoints if each.context is not None]
@@ -173,6 +186,26 @@ class ModelClient:
     def close(self) -> None:
         """Start nothing more. Calls in flight go on; those that wait or back off raise PoolClosed at once."""
         self._pool.close()
+
+    async def watch(self, served_name: str, pace: Pace = PACE) -> None:
+        """Ask the servers how they are, for as long as this is awaited: no more calls go out than keep them busy.
+
+        What they say is emitted as ServerSeen. For servers with vLLM's `/metrics`; others are asked now and then.
+        """
+        await asyncio.gather(*(self._watch(lane, served_name, pace) for lane in self._pool.lanes))
+
+    async def _watch(self, lane: Lane[_Target], served_name: str, pace: Pace) -> None:
+        target, before = lane.place, None
+        while lane.health.given_up is None:
+            told = await fetch_metrics(self._session, target.endpoint, served_name)
+            if told is not None:
+                was_full = before is not None and told.preemptions > before.preemptions
+                self._pool.server_told(lane, told.running, told.waiting, was_full=was_full)
+            if told is not None or before is not None:
+                self._emit(ServerSeen(self.name, target.address, told))
+            before = told
+            rises = lane.health.limit < lane.health.ceiling
+            await asyncio.sleep(pace.silent if told is None else pace.rising if rises else pace.steady)
 
     async def complete(self, body: dict[str, Any], task: TaskKey | None = None, prefix: str = "") -> Completion:
         """The reply to one chat request (a JSON body of `chat/completions`, not streamed), made for `task`.

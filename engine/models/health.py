@@ -5,6 +5,9 @@ Three things are kept apart:
 - an endpoint that is *overloaded* (429, 503, time-outs) gets fewer calls at once: half as many, at most once per round
   trip, and one more after each window of good replies while the limit was in use (additive increase, multiplicative
   decrease; Chiu and Jain, 1989); when it refuses all of them and names a time, nothing goes out before;
+- an endpoint whose own *queue* is known (vLLM takes every call and lets it wait) gets no more calls than keep it busy:
+  it is started with few, and with twice as many each time that nothing waits there, or one more once it has been full;
+  what waits there in vain is taken off the limit, and so is some when it has to work on calls twice;
 - an endpoint that is *down* (no connection, 5xx, time-outs, without a good reply between) is set aside and tried with
   one call, after rests that grow; while that one is out without failing, twice as many may follow each second, so that
   a server that is back does not write one long text while all others wait; when it lasts too long it is given up;
@@ -24,6 +27,8 @@ DOWN = frozenset({FailureKind.CONNECTION, FailureKind.TIMEOUT, FailureKind.SERVE
 DOWN_AT_ONCE = 8  # failures in a row: one call in five failing by chance does not get there
 DOWN_AFTER = 3  # failures in a row, when they are also spread over DOWN_SECONDS
 DOWN_SECONDS = 2.0
+FEW = 4  # calls: with so few an endpoint is started, and so few may wait there however little is running
+START_SHARE = 4  # it is started with this part of the calls that were asked for
 TRIAL_STEP = 1.0  # seconds: a refused or broken connection tells sooner
 
 
@@ -40,12 +45,16 @@ class Health:
 
     __slots__ = (
         "_clean",
+        "_crowded",
         "_cut_at",
+        "_doubling",
         "_failing_since",
         "_failures",
         "_patience",
+        "_queues",
         "_refused",
         "_rests",
+        "_starts_low",
         "_trial_at",
         "_was_silent",
         "ceiling",
@@ -67,6 +76,10 @@ class Health:
         self.held = False  # known to be down, and to come back: whoever knows that will say when
         self._patience = patience
         self._clean = 0
+        self._crowded = 0  # times in a row that too many calls waited at the server
+        self._doubling = False  # never was too much so far
+        self._starts_low = False
+        self._queues = False  # when last asked, the server let calls wait
         self._cut_at = -math.inf
         self._refused = 0
         self._failures = 0
@@ -74,6 +87,11 @@ class Health:
         self._rests = 0
         self._trial_at = math.inf
         self._was_silent = False
+
+    def start_low(self) -> None:
+        """Begin with a part of what was asked for: what it bears is found out quickly, and nothing is overrun."""
+        self.limit = min(self.ceiling, max(FEW, self.ceiling // START_SHARE))
+        self._starts_low = self._doubling = True
 
     def set_ceiling(self, ceiling: int) -> None:
         """Change the most calls at once; raising it takes effect at once, whatever was learned before."""
@@ -88,7 +106,7 @@ class Health:
     @property
     def works(self) -> bool:
         """Whether calls that belong there should go there."""
-        return self.given_up is None and not self.set_aside
+        return self.given_up is None and not self.set_aside and not self.held
 
     def failing_for(self, now: float) -> float:
         """Seconds since the first of the latest failures in a row; 0 if there is none."""
@@ -127,11 +145,32 @@ class Health:
         self._refused = 0
         if self._failures:
             self._is_back()
-        if self.limit < self.ceiling and in_flight >= self.limit:
+        if self.limit < self.ceiling and in_flight >= self.limit and not self._queues:
             self._clean += 1
-            if self._clean >= self.limit:
+            if self._clean >= self.limit or self._doubling:
                 self.limit += 1
                 self._clean = 0
+
+    def server_told(self, running: int, waiting: int, *, was_full: bool, in_flight: int) -> None:
+        """The server works on `running` calls and lets `waiting` ones wait, while `in_flight` of ours are out.
+
+        `was_full` says that since it last told it had to put calls back for want of memory, and will do them again.
+        As many may wait as run: they keep it busy between two of its answers, and cost nothing but their own time.
+        """
+        self._queues = waiting > 0
+        waiting_in_vain = waiting - max(FEW, running)
+        if was_full or waiting_in_vain > 0:
+            self._doubling = False
+            self._clean = 0
+            self._crowded += 1
+            if was_full and in_flight <= self.limit:
+                self.limit = max(1, in_flight * 3 // 4)
+            elif waiting_in_vain > 0 and self._crowded > 1:  # not only a burst
+                self.limit = max(1, min(self.limit, in_flight - waiting_in_vain))
+            return
+        self._crowded = 0
+        if waiting == 0 and in_flight >= self.limit:
+            self.limit = min(self.ceiling, self.limit * 2 if self._doubling else self.limit + 1)
 
     def failed(self, failure: CallFailed, started: float, now: float, retry_after: float | None = None) -> None:
         """A call that went out at `started` failed at `now`."""
@@ -142,6 +181,7 @@ class Health:
             return
         if (failure.kind in OVERLOADED or failure.status == 503) and started > self._cut_at:
             self.limit = max(1, self.limit // 2)
+            self._doubling = False
             self._cut_at = now
             self._clean = 0
         if retry_after is not None:
@@ -158,6 +198,8 @@ class Health:
         self.held = False
         self.ready_at = -math.inf
         self.limit = self.ceiling
+        if self._starts_low:
+            self.start_low()
         self._is_back()
 
     def _is_back(self) -> None:

@@ -53,8 +53,12 @@ class EndpointPool(Generic[PlaceT]):
         rate: float | None = None,
         patience: Patience | None = None,
         name_of: Callable[[PlaceT], str] = str,
+        starts_low: bool = False,
     ) -> None:
         self.lanes = tuple(Lane(place, parallel, rate, patience or Patience()) for place in places)
+        if starts_low:
+            for lane in self.lanes:
+                lane.health.start_low()
         self.closed = False
         self._loop = asyncio.get_running_loop()
         self._homes = Homes(self.lanes, lambda lane: name_of(lane.place))
@@ -155,6 +159,11 @@ class EndpointPool(Generic[PlaceT]):
             self._refuse_all()
         else:
             self._hand_out()
+
+    def server_told(self, lane: Lane[PlaceT], running: int, waiting: int, *, was_full: bool) -> None:
+        """What the server of `lane` says of itself: see `Health.server_told`."""
+        lane.health.server_told(running, waiting, was_full=was_full, in_flight=lane.in_flight)
+        self._hand_out()
 
     async def pause(self, seconds: float) -> None:
         """Sleep, holding no slot. Raises PoolClosed as soon as the pool is closed."""

@@ -22,6 +22,7 @@ from engine.events import (
     RecordSaved,
     RunEnded,
     ServerChanged,
+    ServerSeen,
     ServerStatus,
     Stage,
     StageEnded,
@@ -33,6 +34,7 @@ from engine.events import (
     TaskPlanned,
     TaskStopped,
 )
+from engine.telemetry import ServerNumbers, VllmMetrics
 
 Phase: TypeAlias = Literal["planning", "running", "done", "failed", "interrupted"]
 KEPT_NOTICES = 200
@@ -120,6 +122,7 @@ class RunState(msgspec.Struct, frozen=True):
     tasks: Mapping[TaskKey, TaskState] = MappingProxyType({})
     endpoints: Mapping[EndpointKey, EndpointState] = MappingProxyType({})
     servers: Mapping[str, ServerState] = MappingProxyType({})
+    server_numbers: Mapping[EndpointKey, ServerNumbers] = MappingProxyType({})  # of those that tell any
     notices: tuple[Notice, ...] = ()
     stop_rule: str = ""  # as in `--until`; empty where every question is asked
     opponent: str = ""  # whom the verdicts are against
@@ -207,6 +210,8 @@ def reduce(state: RunState, event: Event) -> RunState:
             return _replace(state, standings=MappingProxyType({**state.standings, model: event.standing}))
         case TaskStopped(task=key):
             return _with_task(state, key, _replace(state.tasks.get(key, _NO_TASK), stopped=True))
+        case ServerSeen(model, url, numbers):
+            return _replace(state, server_numbers=_numbers_seen(state.server_numbers, (model, url), numbers))
         case StopRuleSet(rule, opponent):
             return _replace(state, stop_rule=rule, opponent=opponent)
         case StageStarted():
@@ -245,6 +250,16 @@ def _server(before: ServerState | None, event: ServerChanged) -> ServerState:
         starts,
         took,
     )
+
+
+def _numbers_seen(
+    known: Mapping[EndpointKey, ServerNumbers], key: EndpointKey, told: VllmMetrics | None
+) -> Mapping[EndpointKey, ServerNumbers]:
+    seen = dict(known)
+    before = seen.pop(key, None)
+    if told is not None:
+        seen[key] = ServerNumbers(told, before.first if before else told)
+    return MappingProxyType(seen)
 
 
 def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:

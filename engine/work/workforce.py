@@ -109,12 +109,15 @@ class Workforce:
             player = JudgePlayer(asker, self._plan.judging[name].prompt, self._tools.recorder)
             lanes.append(self._lane("judgments", games, client, player.play))
         running = [asyncio.create_task(lane) for lane in lanes]
+        watching = []
+        if self._config.provider(name).tells_its_queue:
+            watching.append(asyncio.create_task(client.watch(self._config.served_name(name))))
         try:
             await asyncio.gather(*running)
         finally:
-            for task in running:
+            for task in (*running, *watching):
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*running, *watching, return_exceptions=True)
 
     async def _lane(
         self,

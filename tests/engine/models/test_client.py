@@ -278,7 +278,7 @@ async def test_many_idle_connections_that_the_server_dropped_are_no_sign_of_an_o
                 await read_request(reader)
                 return
 
-    client = caller(await serve_raw(connected), attempts=1, patience=Patience(first_rest=3600))
+    client = caller(await serve_raw(connected), parallel=80, attempts=1, patience=Patience(first_rest=3600))
     async with asyncio.timeout(10):  # set aside, it would rest for an hour
         for _ in range(2):
             await asyncio.gather(*(client.complete(BODY) for _ in range(20)))

@@ -14,6 +14,7 @@ from engine.events import (
     RecordFailed,
     RecordSaved,
     RunEnded,
+    ServerSeen,
     StageStarted,
     Standing,
     StandingChanged,
@@ -23,6 +24,7 @@ from engine.events import (
     TaskStopped,
 )
 from engine.records import LABELS, Usage
+from engine.telemetry import VllmMetrics
 from engine.work.progress import KEPT_NOTICES, RunState, pace, reduce
 
 JUDGING = TaskKey("judgments", "small", "judge")
@@ -174,3 +176,12 @@ def test_counters_never_fall_whatever_happens(events):
             assert 0 <= later.won <= later.weighed
         assert after.calls >= state.calls
         state = after
+
+
+def test_what_a_server_says_is_kept_with_what_it_said_first_until_it_falls_silent():
+    state = RunState()
+    for prompt_tokens in (100, 250):
+        state = reduce(state, ServerSeen("m", "http://h/v1", VllmMetrics(prompt_tokens=prompt_tokens)))
+    numbers = state.server_numbers["m", "http://h/v1"]
+    assert (numbers.first.prompt_tokens, numbers.now.prompt_tokens) == (100, 250)
+    assert reduce(state, ServerSeen("m", "http://h/v1", None)).server_numbers == {}
