@@ -86,7 +86,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A model's answer to one question, one line of `model_answer/<model>.jsonl`.
 
     `usage` is summed over all calls, `finish_reason` is "length" if any of them was cut, `reasoning` joins what
-    was thought. `settings` and `tstamp` are absent in records that other programs wrote.
+    was thought. `inputs` is the digest of the question's text. It, `settings` and `tstamp` are absent in records that
+    other programs wrote.
     """
 
     question_id: str
@@ -99,6 +100,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     finish_reason: str | None = None
     reasoning: str | None = None
     usage: Usage | None = None
+    inputs: str | None = None
 
 
 class Game(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -151,6 +153,7 @@ class AnswerPart(msgspec.Struct, frozen=True, tag="answer"):
     token_counter: str | None
     reasoning: str | None
     usage: Usage
+    inputs: str | None = None  # digest of the question's text
 
 
 class GamePart(msgspec.Struct, frozen=True, tag="game"):

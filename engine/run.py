@@ -20,6 +20,7 @@ import aiohttp
 
 from engine.bench import Bench
 from engine.bench.lock import BenchLock
+from engine.bench.other_writers import OtherChange
 from engine.bench.recover import recover
 from engine.bench.writer import BenchWriter
 from engine.config.model import Config
@@ -131,7 +132,7 @@ class Run:
                 self._notice("warning", str(cut))
             if self.bench.paths.journal.exists():
                 self.bench.compact_journal()  # so that interrupted runs do not let it grow
-            async with BenchWriter(self.bench.paths, on_saved=self._on_saved) as writer:
+            async with BenchWriter(self.bench.paths, self._on_saved, self._on_change) as writer:
                 self._main = asyncio.create_task(self._work(writer))
                 try:
                     await self._main
@@ -255,6 +256,9 @@ class Run:
         for event in announcements:
             if event is not None:
                 self._emit(event)  # type: ignore[arg-type]
+
+    def _on_change(self, change: OtherChange) -> None:
+        self._notice("warning", str(change))
 
     def _notice(self, level: str, text: str) -> None:
         self._emit(Notice(level, text, time.time()))  # type: ignore[arg-type]

@@ -19,8 +19,8 @@ ERROR_ANSWER = "$ERROR$"  # what the original stores in place of an answer that 
 class StoredAnswer(msgspec.Struct, frozen=True):
     """A model's answer to one question: the turns of its first choice, never empty.
 
-    `token_len` is summed over the turns, None if the file does not tell it. `settings` is None in records of other
-    programs.
+    `token_len` is summed over the turns, None if the file does not tell it. `settings` and `inputs` (the digest of
+    the question that was answered) are None in records of other programs.
     """
 
     question_id: str
@@ -28,6 +28,7 @@ class StoredAnswer(msgspec.Struct, frozen=True):
     token_len: int | None = None
     settings: str | None = None
     finish_reason: str | None = None
+    inputs: str | None = None
 
     @property
     def digest(self) -> str:
@@ -44,9 +45,9 @@ def load_answers(path: Path) -> Loaded[dict[str, StoredAnswer]]:
     log = ProblemLog(path)
     found: dict[str, StoredAnswer] = {}
     for frame in scan_blocks(path, ANSWER, log):
-        rows = _select(frame, log).select("id", "turns", "tokens", "settings", "finish_reason").iter_rows()
-        for question_id, turns, tokens, settings, finish_reason in rows:
-            found[question_id] = StoredAnswer(question_id, tuple(turns), tokens, settings, finish_reason)
+        rows = _select(frame, log).select("id", "turns", "tokens", "settings", "finish_reason", "inputs").iter_rows()
+        for question_id, turns, *more in rows:
+            found[question_id] = StoredAnswer(question_id, tuple(turns), *more)
     return Loaded(found, log.result())
 
 
@@ -69,6 +70,7 @@ def _select(frame: pl.DataFrame, log: ProblemLog) -> pl.DataFrame:
         LINE,
         "settings",
         "finish_reason",
+        "inputs",
         id=pl.coalesce("question_id", "uid"),
         turns=pl.coalesce(first_choice.list.eval(turn.field("content")), answered),
         tokens=pl.when(lengths.list.eval(pl.element().is_null()).list.any())

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.bench.other_writers import OtherChange, OtherWriters
 from engine.errors import StorageError
 
 MOST_OPEN = 32  # descriptors kept; the sockets of a run need the others
@@ -24,10 +25,11 @@ _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class Written(msgspec.Struct, frozen=True):
-    """How many lines of each file are on disk for good, and why the rest is not."""
+    """How many lines of each file are on disk for good, why the rest is not, and what others did to the files."""
 
     lines: Mapping[Path, int]
     error: StorageError | None = None
+    changes: Sequence[OtherChange] = ()
 
 
 class Appender:
@@ -36,19 +38,30 @@ class Appender:
     def __init__(self) -> None:
         self._open: OrderedDict[Path, _OpenFile] = OrderedDict()
         self._mutex = threading.Lock()
+        self._others = OtherWriters()
 
     def write(self, batch: Mapping[Path, Sequence[bytes]]) -> Written:
         """Append each file's lines (each ending in "\\n") and sync. Stops at the first file that fails."""
         done: dict[Path, int] = {}
+        changes: list[OtherChange] = []
         with self._mutex:
             for path, lines in batch.items():
+                if change := self._others.look(path):
+                    changes.append(change)
                 try:
-                    done[path], failure = self._file(path).append(lines)
+                    file = self._file(path)
+                    done[path], failure = file.append(lines)
+                    self._others.remember(path, os.fstat(file.descriptor))
                 except OSError as error:
                     failure = error
                 if failure is not None:
-                    return Written(done, storage_error(path, failure))
-        return Written(done)
+                    return Written(done, storage_error(path, failure), changes)
+        return Written(done, changes=changes)
+
+    def changes_by_others(self) -> list[OtherChange]:
+        """What others did to the files since our last write to each, as far as it was not told yet."""
+        with self._mutex:
+            return self._others.look_at_all()
 
     def close(self) -> None:
         with self._mutex:

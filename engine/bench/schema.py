@@ -49,6 +49,7 @@ ANSWER: Schema = {
     # this program's own
     "settings": pl.String,
     "finish_reason": pl.String,
+    "inputs": pl.String,
 }
 
 _PROBABILITIES = pl.Struct(dict.fromkeys(LABELS, pl.Float64))  # this program's own

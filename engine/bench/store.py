@@ -129,7 +129,11 @@ class _Wholeness:
             if part.model not in self._answers:
                 self._answers[part.model] = self._bench.answers(part.model).items
             record = self._answers[part.model].get(part.question_id)
-            return record is not None and record.settings in (None, part.settings)
+            return (
+                record is not None
+                and record.settings in (None, part.settings)
+                and (record.inputs == part.inputs or None in (record.inputs, part.inputs))
+            )
         key = part.judge, part.model
         if key not in self._judgments:
             # By the texts that were compared: a question has a record for each baseline.

@@ -15,11 +15,13 @@ import msgspec
 from engine.bench.appender import Appender, Written
 from engine.bench.codec import encode_line
 from engine.bench.layout import BenchPaths
+from engine.bench.other_writers import OtherChange
 
 BATCH_SECONDS = 0.05
 BATCH_BYTES = 1 << 20
 
 OnSaved = Callable[[Sequence[object]], None]
+OnChange = Callable[[OtherChange], None]
 
 
 class BenchWriter:
@@ -33,14 +35,17 @@ class BenchWriter:
     leaves everything that was announced, and at most one torn line at the end of a file. Leaving the context writes
     what is still put aside, even while being cancelled.
 
+    `on_change` is told what others do to the files meanwhile, see `engine.bench.other_writers`.
+
     Once a write failed, `append`, `flush` and leaving raise its StorageError. So they do with an exception of
     `on_saved`. What was put aside before is still written, as far as it can be.
     """
 
-    def __init__(self, paths: BenchPaths, on_saved: OnSaved | None = None) -> None:
+    def __init__(self, paths: BenchPaths, on_saved: OnSaved | None = None, on_change: OnChange | None = None) -> None:
         self.paths = paths
         self.failure: Exception | None = None
         self._on_saved = on_saved
+        self._on_change = on_change
         self._appender = Appender()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bench-writer")
         self._filling = _Batch()
@@ -81,6 +86,7 @@ class BenchWriter:
         self._at_once.set()
         try:
             await asyncio.shield(self._task)
+            self._tell(self._appender.changes_by_others())
         except asyncio.CancelledError:  # a second one while leaving, or the loop is being torn down with all its tasks
             self._write_now()
             self._task.cancel()
@@ -121,6 +127,7 @@ class BenchWriter:
         try:
             written = batch.outcome.result()  # waits for the thread
             self.failure = self.failure or written.error
+            self._tell(written.changes)
             tokens = batch.tokens(written)
             if tokens and self._on_saved is not None:
                 self._on_saved(tokens)
@@ -135,6 +142,11 @@ class BenchWriter:
             self._settle(self._writing)
         if self._filling.lines:
             self._settle(self._hand_over())
+
+    def _tell(self, changes: Sequence[OtherChange]) -> None:
+        if self._on_change is not None:
+            for change in changes:
+                self._on_change(change)
 
     def _raise_failure(self) -> None:
         if self.failure is not None:

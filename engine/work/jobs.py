@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from engine.bench.digest import text_digest
 from engine.config.sampling import Sampling
 from engine.events import TaskKey
 from engine.records import AnswerPart, AnswerRecord, GamePart, JudgmentRecord, Question, Usage
@@ -62,6 +63,7 @@ class AnswerJob:
             finish_reason="length" if any(part.finish_reason == "length" for part in parts) else parts[0].finish_reason,
             reasoning="\n\n".join(thoughts) or None,
             usage=sum((part.usage for part in parts), Usage()),
+            inputs=text_digest(self.question.turns),
         )
 
     def shed(self) -> None:

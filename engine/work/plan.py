@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 
 from engine.bench.answers import StoredAnswer
-from engine.bench.digest import inputs_digest
+from engine.bench.digest import inputs_digest, text_digest
 from engine.bench.judgments import StoredJudgment, is_current
 from engine.config.model import Config
 from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
@@ -24,6 +24,7 @@ from engine.judging.games import game_messages
 from engine.judging.prompts import JudgePrompt, render
 from engine.records import AnswerPart, GamePart, Label, Question, VerdictMode
 from engine.work.ask_game import gives_up
+from engine.work.changed_questions import is_edited
 from engine.work.jobs import AnswerJob, Job, JudgeJob
 
 Refresh: TypeAlias = Literal["stale", "unparsed"]
@@ -90,13 +91,19 @@ def plan_answers(
             )
         sampling, settings = by_category[question.category]
         answer = stored.get(question.id)
-        is_stale = answer is not None and answer.settings not in (None, settings)
+        has_other_settings = answer is not None and answer.settings not in (None, settings)
+        is_stale = answer is not None and (has_other_settings or is_edited(answer, question))
         if answer is not None and not (is_stale and "stale" in refresh):
             cached += 1
-            if is_stale:
+            if has_other_settings:
                 found[answer.settings or ""] += 1
             continue
-        kept = {part.choice.index: part for part in unfinished.get(question.id, ()) if part.settings == settings}
+        asked = text_digest(question.turns)
+        kept = {
+            part.choice.index: part
+            for part in unfinished.get(question.id, ())
+            if part.settings == settings and part.inputs in (None, asked)
+        }
         jobs.append(AnswerJob(task, question, sampling, settings, parts=kept))
     return TaskPlan(
         task,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.bench.digest import text_digest
 from engine.config.model import Config
 from engine.config.requests import Requests
 from engine.config.sampling import Sampling
@@ -45,6 +46,7 @@ class AnswerPlayer:
                 token_counter=self._counter.name if self._counter else "server",
                 reasoning=joined(part.reasoning if part else None, completion.reasoning),
                 usage=(part.usage if part else Usage()) + completion.usage,
+                inputs=text_digest(job.question.turns),
             )
             self._recorder.keep_answer(job, part)
 

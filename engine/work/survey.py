@@ -15,6 +15,7 @@ from engine.judging.prompts import JudgePrompt, judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.ratings.stop_rule import StopRule
 from engine.records import AnswerPart, GamePart, Question
+from engine.work.changed_questions import changed_questions
 from engine.work.order import DEFAULT_SEED, seeded_order
 from engine.work.plan import JudgeTask, JudgmentPlanner, Refresh, TaskPlan, plan_answers, plan_judgments
 from engine.work.roster import Roster, draw_roster, has_endpoint
@@ -57,6 +58,7 @@ class _Reader:
 
     bench: Bench
     warnings: list[str] = field(default_factory=list)
+    questions: dict[str, Question] = field(default_factory=dict)
     _answers: dict[str, dict[str, StoredAnswer]] = field(default_factory=dict)
     _judgments: dict[tuple[str, str], list[StoredJudgment]] = field(default_factory=dict)
 
@@ -121,6 +123,11 @@ def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
         *_unsent(config, roster, scope),
         *reader.warnings,
         *_gaps(roster, questions, reader, awaited),
+        *(
+            note
+            for model in dict.fromkeys((*roster.baselines, *roster.answering, *roster.judged))
+            for note in changed_questions(model, reader.answers(model), reader.questions, awaited.get(model, ()))
+        ),
     )
     return Survey(roster, questions, answer_plans, judge_plans, judging, settings, warnings)
 
@@ -144,6 +151,7 @@ def _questions(bench: Bench, scope: Scope, reader: _Reader) -> list[Question]:
         raise BenchError(
             f"{bench.paths.questions}: there is no question in it", "a question set needs at least one line"
         )
+    reader.questions = {question.id: question for question in loaded.items}
     return seeded_order(loaded.items, scope.seed)[: scope.limit]
 
 
