@@ -2,8 +2,11 @@
 
     python benchmarks/viewer_cost.py [--keys 40]
 
+Each figure that the project holds itself to has it beside it ("asked").
+
 - library: in this process, a bench of 20 models x 500 questions (some 160 MB of judgments, in the page cache): the list
   from nothing, again when nothing has changed, after 500 more; filters; the first search and later ones.
+- filter: the program itself in a pty of 120x40 on the same bench, from the key that closes the filter to the new count.
 - keys: the program itself in a pty of 120x40 on answers of 20 kB each, from writing a key to the first text of the next
   judgment on the terminal: when neighbours had time to be made ready, and when the key is held down.
 """
@@ -34,6 +37,7 @@ from engine.review.listing import JudgmentFilter
 from engine.review.listing import select as select_judgments
 
 SIZE = (40, 120)  # lines, columns
+LISTED_ASKED, KEY_ASKED = 200, 100  # milliseconds
 LABELS = ("A>>B", "A>B", "A=B", "B>A", "B>>A", None)
 WORDS = [
     "море",
@@ -64,6 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tell_library(Path(folder))
+        tell_filter(Path(folder), options.keys // 4)
     with tempfile.TemporaryDirectory() as folder:
         tell_keys(Path(folder), options.keys)
 
@@ -73,7 +78,7 @@ def tell_library(folder: Path) -> None:
     size = sum(file.stat().st_size for file in bench.paths.judgments_dir.rglob("*.jsonl"))
     print(f"10,000 judgments, {size / 1e6:.0f} MB")
     Library(bench, "base").refresh()  # imports, and the page cache
-    timed("list, from nothing", lambda: Library(bench, "base").refresh(), 5)
+    listing = timed("list, from nothing", lambda: Library(bench, "base").refresh(), 5)
     library = Library(bench, "base")
     library.refresh()
     timed("list, nothing new", library.refresh, 5)
@@ -83,7 +88,8 @@ def tell_library(folder: Path) -> None:
         "one model": JudgmentFilter(models=frozenset({"model-7"})),
         "label and flips": JudgmentFilter(labels=frozenset({"A>B"}), flags=frozenset({"flip"})),
     }.items():
-        timed(f"filter: {name}", lambda wanted=wanted: select_judgments(entries, wanted, marks), 5)
+        filtering = timed(f"filter: {name}", lambda wanted=wanted: select_judgments(entries, wanted, marks), 5)
+    print(f"  {'listed and filtered':36}{listing + filtering:8.1f} ms   asked: under {LISTED_ASKED}")
     timed("search: reading all texts, once", library.texts.refresh, 1)
     for text in ("море", "therefore marker-0017", "nothing-has-this"):
         timed(
@@ -92,6 +98,24 @@ def tell_library(folder: Path) -> None:
             5,
         )
     timed("open one", lambda: library.open(random.choice(entries)), 50)
+
+
+def tell_filter(folder: Path, times: int) -> None:
+    took = []
+    with Program(folder) as program:
+        program.wait_for("Run]")
+        program.press("3")
+        program.wait_for("10,000 of 10,000 judgments")
+        for _ in range(times):
+            program.press("f")
+            program.wait_for("Show only")
+            program.press(" ")
+            program.wait_for("[x]")
+            took.append(program.time_key("q", " of 10,000 judgments"))
+            program.press("x")
+            program.wait_for("10,000 of 10,000 judgments")
+    print(f"\nkey to the filtered list on the terminal, {times} times (ms)")
+    print(f"  median {statistics.median(took):.0f}, longest {max(took):.0f}   asked: under {LISTED_ASKED}")
 
 
 def tell_keys(folder: Path, keys: int) -> None:
@@ -112,7 +136,7 @@ def tell_keys(folder: Path, keys: int) -> None:
         ordered = sorted(times)
         print(
             f"{name:20}median {statistics.median(ordered):5.0f}   p95 {ordered[int(len(ordered) * 0.95) - 1]:5.0f}"
-            f"   longest {ordered[-1]:5.0f}"
+            f"   longest {ordered[-1]:5.0f}   asked: under {KEY_ASKED}"
         )
 
 
@@ -176,14 +200,17 @@ class Program:
                 time.sleep(min(seconds, 0.05))
 
 
-def timed(name: str, work: Callable[[], Any], rounds: int) -> None:
+def timed(name: str, work: Callable[[], Any], rounds: int) -> float:
+    """Tell the median of `rounds`, in milliseconds, and give it."""
     times, cpu = [], []
     for _ in range(rounds):
         began, cpu_began = time.perf_counter(), time.process_time()
         work()
         times.append(1000 * (time.perf_counter() - began))
         cpu.append(1000 * (time.process_time() - cpu_began))
-    print(f"  {name:36}{statistics.median(times):8.1f} ms   (best {min(times):.1f}, CPU {statistics.median(cpu):.1f})")
+    median = statistics.median(times)
+    print(f"  {name:36}{median:8.1f} ms   (best {min(times):.1f}, CPU {statistics.median(cpu):.1f})")
+    return median
 
 
 def write_bench(folder: Path, *, models: int, questions: int, answer_bytes: int) -> Bench:

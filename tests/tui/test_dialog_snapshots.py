@@ -17,6 +17,7 @@ from arena_tui.screens.problem_screen import ProblemScreen
 from arena_tui.screens.quit_screen import QuitScreen
 from arena_tui.screens.welcome_screen import WelcomeScreen
 from arena_tui.session import ArenaSession
+from arena_tui.theme import THEMES
 from engine.errors import ArenaError
 
 SIZES = [(60, 20), (80, 24), (120, 34)]
@@ -29,7 +30,7 @@ OVER_A_SCREEN = {
     "help-review": ("review", ("question_mark",)),
     "copy": ("judgments", ("enter", "y")),
     "copied": ("judgments", ("enter", "y", "q")),
-    "palette": ("review", ("ctrl+p",)),
+    "palette": ("review", ("ctrl+p", *"theme:")),
     "search": ("judgments", ("slash", *"moon")),
     "note": ("review", ("a", "n", *"why")),
     "reviewed": ("review", ("s", "s", "s", "s", "s", "s")),
@@ -131,7 +132,7 @@ def reading(*keys: str) -> Callable[[Pilot[None]], object]:
             await pilot.press(key)
             await settle(pilot)
         if isinstance(pilot.app.screen, CommandPalette):
-            await until(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count > 5)
+            await until(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count == len(THEMES))
         for box in pilot.app.screen.query(Input):
             box.cursor_blink = False
         await settle(pilot)
