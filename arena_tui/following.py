@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 
 from engine.bench import Bench
 from engine.bench.lock import writer_of
+from engine.clock import steady_now
 from engine.events import Event, RecordFailed, RecordSaved, Stage, StageEnded, StageStarted, TaskKey
 from engine.judging.labels import normalise_label
 from engine.records import Failure
@@ -81,10 +81,10 @@ class Follower:
         """What was saved, between the beginning and the end of its stage where they are seen."""
         if stage not in self._left:
             self._left[stage] = sum(task.total - task.cached for task in _tasks(plan) if task.task.stage == stage)
-            yield StageStarted(stage, time.time())
+            yield StageStarted(stage, steady_now())
         yield from saved
         if self._left[stage] > 0 >= self._left[stage] - len(saved):
-            yield StageEnded(stage, time.time())
+            yield StageEnded(stage, steady_now())
         self._left[stage] -= len(saved)
 
     def _new_lines(self, path: Path) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from arena_tui.gpu_watch import GpuWatch
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from arena_tui.judged_cache import JudgedCache
 from arena_tui.run_watch import RunWatch
+from engine.clock import steady_now
 from engine.errors import ArenaError, BenchLocked, UsageProblem
 from engine.events import Event, RunEnded, TaskPlanned
 from engine.work.progress import RunState, reduce
@@ -360,6 +361,5 @@ def _defect(error: Exception) -> ArenaError:
 
 
 def _failed(state: RunState) -> RunState:
-    import time
 
-    return reduce(state, RunEnded("failed", time.time()))
+    return reduce(state, RunEnded("failed", steady_now()))

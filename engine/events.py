@@ -43,7 +43,7 @@ class StageStarted(msgspec.Struct, frozen=True):
     """Work on a stage begins; the other one may be going on."""
 
     stage: Stage
-    at: float  # unix seconds
+    at: float  # unix seconds of `engine.clock`, which durations are told from
 
 
 class StageEnded(msgspec.Struct, frozen=True):

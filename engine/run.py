@@ -23,6 +23,7 @@ from engine.bench.lock import BenchLock
 from engine.bench.other_writers import OtherChange
 from engine.bench.recover import recover
 from engine.bench.writer import BenchWriter
+from engine.clock import steady_now
 from engine.config.model import Config
 from engine.events import Event, Notice, RunEnded, TaskPlanned
 from engine.models.client import ModelClient
@@ -147,7 +148,7 @@ class Run:
                 raise writer.failure
             if not self.gate.closed:
                 self._close_journal()
-        self._emit(RunEnded(self._outcome(), time.time()))
+        self._emit(RunEnded(self._outcome(), steady_now()))
         return self.state
 
     def _close_journal(self) -> None:

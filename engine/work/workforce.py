@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TypeVar
 
 import aiohttp
 
+from engine.clock import steady_now
 from engine.config.model import Config
 from engine.errors import CallFailed
 from engine.events import Event, Stage, StageEnded, StageStarted, TaskKey
@@ -131,7 +131,7 @@ class Workforce:
 
         if await units.more() and stage not in self._begun:
             self._begun.add(stage)
-            self._tools.emit(StageStarted(stage, time.time()))
+            self._tools.emit(StageStarted(stage, steady_now()))
         lane = Lane(units, client, play, fail, self._tools.gate)
         await lane.run()
         await self._tools.flush()  # what judges wait for is told, and a disk that gave out ends the run here
@@ -144,7 +144,7 @@ class Workforce:
         if self._lanes[stage]:
             return
         if stage in self._begun:
-            self._tools.emit(StageEnded(stage, time.time()))
+            self._tools.emit(StageEnded(stage, steady_now()))
         if stage == "answers":
             self._answers_over.set()
 
