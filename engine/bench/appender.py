@@ -21,7 +21,13 @@ from engine.errors import StorageError
 
 MOST_OPEN = 32  # descriptors kept; the sockets of a run need the others
 
-_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+class Disk:
+    """The system calls by which lines come to a disk: those that fail when it is full, worn out or gone."""
+
+    write = staticmethod(os.write)
+    sync = staticmethod(getattr(os, "fdatasync", os.fsync))  # macOS has no fdatasync
+    truncate = staticmethod(os.ftruncate)
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -35,7 +41,8 @@ class Written(msgspec.Struct, frozen=True):
 class Appender:
     """Keeps files open for appending. May be called from several threads; writes go one after another."""
 
-    def __init__(self) -> None:
+    def __init__(self, disk: Disk | None = None) -> None:
+        self._disk = disk or Disk()
         self._open: OrderedDict[Path, _OpenFile] = OrderedDict()
         self._mutex = threading.Lock()
         self._others = OtherWriters()
@@ -73,14 +80,15 @@ class Appender:
         if file is not None and not file.is_at(path):
             file.close()
             file = None
-        self._open[path] = file = file or _OpenFile(path)
+        self._open[path] = file = file or _OpenFile(path, self._disk)
         if len(self._open) > MOST_OPEN:
             self._open.popitem(last=False)[1].close()
         return file
 
 
 class _OpenFile:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self._disk = disk
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
         self.descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -105,16 +113,16 @@ class _OpenFile:
         written, failure = 0, None
         while written < len(data) and failure is None:
             try:
-                written += os.write(self.descriptor, data[written:])
+                written += self._disk.write(self.descriptor, data[written:])
             except OSError as error:
                 failure = error
         ends = list(accumulate(map(len, lines), initial=len(seam)))
         whole = sum(end <= written for end in ends[1:])
         if failure is not None and written > ends[whole] and os.fstat(self.descriptor).st_size == start + written:
-            os.ftruncate(self.descriptor, start + ends[whole])
+            self._disk.truncate(self.descriptor, start + ends[whole])
         self._size = os.fstat(self.descriptor).st_size
         try:
-            _sync(self.descriptor)
+            self._disk.sync(self.descriptor)
         except OSError as error:
             if error.errno != errno.EINVAL:  # which only says that this kind of file cannot be synced
                 return 0, failure or error

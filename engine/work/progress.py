@@ -266,14 +266,14 @@ def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:
     if (usage := event.usage) is None:
         return _replace(
             endpoint,
-            in_flight=endpoint.in_flight - 1,
+            in_flight=max(0, endpoint.in_flight - 1),
             calls=endpoint.calls + 1,
             errors=endpoint.errors + 1,
             seconds=endpoint.seconds + event.seconds,
         )
     return _replace(
         endpoint,
-        in_flight=endpoint.in_flight - 1,
+        in_flight=max(0, endpoint.in_flight - 1),
         calls=endpoint.calls + 1,
         prompt_tokens=endpoint.prompt_tokens + usage.prompt_tokens,
         completion_tokens=endpoint.completion_tokens + usage.completion_tokens,
