@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-_FEWEST_COLUMNS_A_TICK, _MOST_TICKS = 4, 9
+_FEWEST_COLUMNS_A_TICK, _MOST_TICKS = 4, 7
 _STEPS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 500.0)
 
 

@@ -133,20 +133,18 @@ class ArenaSession:
     # -- planning
 
     async def survey(self, scope: Scope | None = None) -> Survey:
-        """Read the bench and plan what `scope` (which becomes the session's) still needs. Raises ArenaError."""
+        """Read the bench and plan what `scope` still needs. Raises ArenaError; if not, the scope is the session's."""
         from arena_tui.estimate import estimate
         from engine.work.stop_forecast import stop_forecast
         from engine.work.survey import survey
 
-        if scope is not None:
-            self._scope = scope
+        wanted = self.scope if scope is None else scope
         follower = await asyncio.to_thread(_follower, self.bench) if self.writer else None
-        wanted = self.scope
         plan = await asyncio.to_thread(survey, self.config, self.bench, wanted)
-        forecast = stop_forecast(wanted.until, plan) if wanted.until else None
+        forecast = await asyncio.to_thread(stop_forecast, wanted.until, plan) if wanted.until else None
         told = await asyncio.to_thread(estimate, self.config, self.bench, plan)
         # All at once, and with the state: a screen may be painted at every await.
-        self.plan, self.forecast, self.estimate = plan, forecast, told
+        self._scope, self.plan, self.forecast, self.estimate = wanted, plan, forecast, told
         if not self.is_running:
             self._state = _planned(plan)
             self.run = None

@@ -18,6 +18,7 @@ from textual.widgets import Input
 from arena_tui.board.choices import BoardChoices, Choice
 from arena_tui.safe_text import one_line, printable
 from arena_tui.screens.base import ArenaScreen
+from arena_tui.stop_output import standing_words, verdict_words
 from arena_tui.theme import inks
 from arena_tui.widgets.board_table import SORT_KEYS, BoardRow, BoardTable, SortKey, board_rows
 from arena_tui.widgets.text_lines import TextLines
@@ -112,7 +113,7 @@ class LeaderboardScreen(ArenaScreen):
         judged = sum(task.done + task.cached for key, task in state.tasks.items() if key.stage == "judgments")
         total = sum(task.total for key, task in state.tasks.items() if key.stage == "judgments")
         self._is_provisional = judged < total
-        self.query_one("#state", TextLines).show(self._headline(judged, total), self._described())
+        self.query_one("#state", TextLines).show(self._headline(state, judged, total), self._described())
         moment = (judged, state.phase)
         if self.session.is_open and moment != self._rated_moment:
             due = self._rated_at + max(_SECONDS_BETWEEN_RATINGS, self._seconds / _SHARE_OF_TIME)
@@ -306,6 +307,7 @@ class LeaderboardScreen(ArenaScreen):
                 sort=self.sort,
                 reverse=self.reverse,
                 name=self._wanted_name,
+                standings=self.session.state.standings,
             )
             table.explain(f'no model has "{one_line(self._wanted_name.strip())}" in its name; x shows all')
             table.show(shown, rows, board.options.baseline, self.sort, self.reverse)
@@ -314,12 +316,15 @@ class LeaderboardScreen(ArenaScreen):
         if self.is_current:
             self.paint(self.session.state)
 
-    def _headline(self, judged: int, total: int) -> Text:
+    def _headline(self, state: RunState, judged: int, total: int) -> Text:
         ink = inks(self.app)
         goes_on = self.session.status in ("running", "paused", "stopping", "following")
         if goes_on and judged < total:
             share = f"{judged:,} of {total:,} judgments so far"
             return Text.assemble(("PROVISIONAL", ink.warning), f"  {share}")
+        if state.stop_rule:
+            share = f"on {judged:,} of {total:,} judgments, by the stop rule {one_line(state.stop_rule)}"
+            return Text.assemble((standing_words(state), ink.accent), f" {share}")
         if judged < total:
             return Text.assemble(
                 ("INCOMPLETE", ink.warning), f"  {judged:,} of {total:,} judgments are there: 1, then s, makes the rest"
@@ -362,6 +367,9 @@ class LeaderboardScreen(ArenaScreen):
                 for name, value in (("by label", number.label_score), ("own style", number.same_style)):
                     if isinstance(value, float):
                         line.append(f"  {name} {value:.2f}", ink.accent)
+                if row.standing is not None:
+                    told = verdict_words("", row.standing, self.session.state.opponent).partition(":")[0]
+                    line.append(f" {told}", ink.accent)
                 line.append(f"  {number.questions} questions, {number.games} games", ink.muted)
         self.query_one("#about-row", TextLines).show(line)
 

@@ -159,7 +159,8 @@ class ModelScreen(LibraryScreen):
         second = Text(f"{row.questions} questions: ", ink.muted)
         second.append(f"+ {stats.question_wins} won", ink.good).append(f"  = {stats.question_ties} tied  ")
         second.append(f"- {stats.question_losses} lost", ink.bad)
-        second.append(f"   {stats.flips} flips ({100 * stats.flips / max(1, row.questions):.0f}%)")
+        share = f"({100 * stats.flips / max(1, row.questions):.0f}%)"
+        second.append(f"   {stats.flips} flip{'' if stats.flips == 1 else 's'} {share}")
         if row.unparsed:
             second.append(f"   {row.unparsed} unparsed", ink.warning)
         third = Text(f"games: {stats.wins} won, {stats.ties} tied, {stats.losses} lost", ink.muted)

@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from arena_tui.safe_text import printable
+from arena_tui.safe_text import clip, one_line, printable
 from arena_tui.session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.bars import short_number
@@ -25,6 +25,7 @@ from engine.errors import ArenaError
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
+    from arena_tui.screens.stop_rule_screen import TypedRule
     from engine.work.stop_forecast import StopForecast
     from engine.work.survey import Scope, Survey
 
@@ -32,12 +33,14 @@ Choice: TypeAlias = Literal["start", "stages", "limit", "until", "stale", "unpar
 _ValueT = TypeVar("_ValueT")
 LIMITS: tuple[int | None, ...] = (None, 10, 50, 100, 250, 500)  # questions, the first ones of the seeded order
 UNTIL = {  # stop rules as `run --until` has them
-    "": "no: ask every question",
+    "": "no, every question",
     "decided": "when better or worse is decided",
     "decided,ci:5": "when decided, or known to ±5 points",
     "ci:5": "when known to ±5 points",
     "ci:2.5": "when known to ±2.5 points",
 }
+_MOST_WARNINGS, _NAME_COLUMNS = 4, 26
+_TYPED = "  Enter types"
 _STAGES = ((True, True), (True, False), (False, True))  # answers, judgments
 
 
@@ -60,6 +63,7 @@ class PlanScreen(ModalScreen[None]):
     def __init__(self, session: ArenaSession) -> None:
         super().__init__()
         self._session = session
+        self._problem = ""  # why what was asked for last cannot be planned
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -78,6 +82,10 @@ class PlanScreen(ModalScreen[None]):
     def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
         if message.row.choice == "start":
             self.action_start()
+        elif message.row.choice == "until":
+            from arena_tui.screens.stop_rule_screen import StopRuleScreen
+
+            self.app.push_screen(StopRuleScreen(self._session.scope.until), self._rule_typed)
         else:
             self.action_change(1)
 
@@ -95,21 +103,30 @@ class PlanScreen(ModalScreen[None]):
             scope = _changed(self._session.scope, line.choice, step)
             self.run_worker(self._plan(scope), exclusive=True, exit_on_error=False)
 
+    def _rule_typed(self, typed: TypedRule | None) -> None:
+        if typed is not None:
+            scope = replace(self._session.scope, until=typed.rule)
+            self.run_worker(self._plan(scope), exclusive=True, exit_on_error=False)
+
     async def _plan(self, scope: Scope) -> None:
         self.query_one("#told", Static).update(Text("planning ..."))
         try:
             await self._session.survey(scope)
+            self._problem = ""
         except ArenaError as error:
-            cast("ArenaApp", self.app).tell(error)
+            self._problem = f"{error.title}. {error.hint}".strip(". ")
         self._show()
 
     def _show(self) -> None:
         self.query_one("#told", Static).update(self._told())
         self.query_one("#choices", VirtualList).set_rows(list(self._lines()))
         plan = self._session.plan
-        warnings = [f"! {warning}" for warning in plan.warnings[:4]] if plan else []
-        if plan and len(plan.warnings) > len(warnings):
-            warnings.append(f"! and {len(plan.warnings) - len(warnings)} more, which the log tells when the run begins")
+        warnings = [f"! {self._problem}"] if self._problem else []
+        warnings += [f"! {warning}" for warning in plan.warnings[:_MOST_WARNINGS]] if plan else []
+        if plan and len(plan.warnings) > _MOST_WARNINGS:
+            warnings.append(
+                f"! and {len(plan.warnings) - _MOST_WARNINGS} more, which the log tells when the run begins"
+            )
         cautions = self.query_one("#cautions", Static)
         cautions.update(Text(printable("\n".join(warnings)), inks(self.app).warning))
         cautions.display = bool(warnings)
@@ -126,6 +143,8 @@ class PlanScreen(ModalScreen[None]):
         text.append(f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens")
         if estimate is not None and plan.calls:
             text.append(f", {about(estimate)}")
+        if (forecast := self._session.forecast) is not None:
+            text.append(f".\nA model is stopped when {printable(forecast.rule.in_words(forecast.opponent))}")
         if pending := sum(task.pending for task in tasks):
             text.append(f".\n{pending} judgments wait for answers; their tokens are not counted yet")
         return text.append(".\n")
@@ -138,15 +157,18 @@ class PlanScreen(ModalScreen[None]):
         yield _Line("stages", "Stages", _stages(scope))
         yield _Line("limit", "Questions", f"the first {scope.limit}" if scope.limit else "all")
         rule = str(scope.until or "")
-        yield _Line("until", "Stop asking for a model", UNTIL.get(rule, rule))
+        yield _Line("until", "Stop asking for a model", UNTIL.get(rule, one_line(rule)))
         yield _Line("stale", "Made with other settings", _refreshed(scope, "stale", stale))
         yield _Line("unparsed", "Judgments without verdict", _refreshed(scope, "unparsed", unparsed))
 
     def _line(self, line: _Line, width: int) -> Text:
         if line.choice == "start":
             return Text("Start now", inks(self.app).accent)
-        muted = inks(self.app).muted
-        return Text.assemble(line.name.ljust(28), ("‹ ", muted), line.value, (" ›", muted))
+        muted, room = inks(self.app).muted, width - _NAME_COLUMNS - 4
+        value = clip(line.value, max(1, room))
+        has_room = line.choice == "until" and len(value) + len(_TYPED) <= room
+        end = f" ›{_TYPED if has_room else ''}"
+        return Text.assemble(line.name.ljust(_NAME_COLUMNS), ("‹ ", muted), value, (end, muted))
 
 
 def _calls(plan: Survey, forecast: StopForecast | None) -> str:

@@ -73,6 +73,7 @@ class RunScreen(ArenaScreen):
         else:
             self._planned = None
             tasks.show_progress(task_rows(state, gauge or self._gauge))
+        tasks.styles.height = min(len(tasks.rows) + 1, max(4, self.size.height * 2 // 5))
         endpoints = endpoint_rows(session, state, gauge)
         table = self.query_one(EndpointTable)
         table.styles.height = min(max(len(endpoints), _LEAST_ROWS), _MOST_ROWS, max(2, self.size.height // 5)) + 1

@@ -15,6 +15,7 @@ from arena_tui.safe_text import one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import GUTTER, VirtualList
+from engine.events import Standing
 from engine.ratings.leaderboard import Row
 
 SortKey: TypeAlias = Literal["rank", "model", "interval", "tokens", "questions", "unparsed", "missing"]
@@ -39,6 +40,7 @@ class BoardRow(msgspec.Struct, frozen=True):
     is_baseline: bool = False
     ranks: tuple[int, int] | None = None
     mark: str = ""
+    standing: Standing | None = None  # by the stop rule of the run that goes on
 
 
 def board_rows(
@@ -50,6 +52,7 @@ def board_rows(
     sort: SortKey,
     reverse: bool,
     name: str,
+    standings: Mapping[str, Standing],
 ) -> list[BoardRow]:
     """The rows whose model has `name` in it, in the order that `sort` asks for."""
     wanted = name.strip().casefold()
@@ -59,6 +62,7 @@ def board_rows(
             row.model == baseline,
             ranges.get(row.model),
             "AB"[marked.index(row.model)] if row.model in marked else "",
+            standings.get(row.model),
         )
         for row in rows
         if wanted in row.model.casefold()
@@ -79,7 +83,8 @@ class BoardTable(VirtualList[BoardRow]):
         self._sorted: tuple[SortKey, bool] = ("rank", False)
         self._strokes = terminal_strokes()
         self._forest: Column[BoardRow] = Column("", self._bar, width=None, least=15, most=_WIDEST_BAR, need=8)
-        self._columns = self._make_columns(14)
+        self._layout_of: tuple[object, ...] = ()
+        self._columns = self._make_columns(14, stops=False)
         super().__init__(
             self._row,
             key=lambda row: row.row.model,
@@ -95,9 +100,12 @@ class BoardTable(VirtualList[BoardRow]):
             limits = [limit for row in every for limit in (row.lower, row.upper)]
             scale = min(middle, *limits), max(middle, *limits), middle
             longest = min(_LONGEST_NAME, max(text_width(one_line(row.model)) for row in every))
-            if (scale, (sort, reverse), longest) != (self._scale_of, self._sorted, self._longest):
+            stops = any(row.standing is not None for row in rows)
+            layout = scale, (sort, reverse), longest, stops
+            if layout != self._layout_of:
+                self._layout_of = layout
                 self._scale_of, self._sorted = scale, (sort, reverse)
-                self._columns = self._make_columns(longest)
+                self._columns = self._make_columns(longest, stops)
                 self.repaint()
         self.set_rows(rows)
         self.post_message(self.Laid())
@@ -135,9 +143,9 @@ class BoardTable(VirtualList[BoardRow]):
         plain = header.plain
         return Text(plain[:at] + self._scale(columns).numbers() + plain[at + columns :], no_wrap=True)
 
-    def _make_columns(self, longest: int) -> Columns[BoardRow]:
-        self._longest = longest
+    def _make_columns(self, longest: int, stops: bool) -> Columns[BoardRow]:
         least = max(12, min(longest, 14))
+        verdict: Column[BoardRow] = Column("verdict", self._verdict, width=8, narrow=7, need=9)
         return Columns(
             [
                 Column("", self._mark, width=1, need=10),
@@ -157,6 +165,7 @@ class BoardTable(VirtualList[BoardRow]):
                 Column("score", lambda row, _: f"{row.row.score:.1f}", width=5, right=True, need=10),
                 Column(self._title("interval", "95% CI"), _limits, width=13, right=True, need=1),
                 self._forest,
+                *([verdict] if stops else []),
                 Column(
                     self._title("tokens", "tokens"),
                     lambda row, _: _tokens(row),
@@ -216,6 +225,14 @@ class BoardTable(VirtualList[BoardRow]):
         text = Text(line)
         text.stylize(style, scale.place(row.row.lower), scale.place(row.row.upper) + 1)
         return text
+
+    def _verdict(self, row: BoardRow, width: int) -> Text:
+        """What the stop rule came to: these limits may be looked at all the time, those that are drawn may not."""
+        if row.standing is None:
+            return Text()
+        ink, words = inks(self.app), {"undecided": "open", "budget": "open"}
+        style = {"better": ink.good, "worse": ink.bad}.get(row.standing.verdict, ink.muted)
+        return Text(words.get(row.standing.verdict, row.standing.verdict), style)
 
     def _unparsed(self, row: BoardRow, width: int) -> Text:
         return Text(_count(row, row.row.unparsed), inks(self.app).warning if row.row.unparsed else "")

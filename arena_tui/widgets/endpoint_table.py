@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
-from arena_tui.safe_text import one_line
+from arena_tui.safe_text import clip, one_line
+from arena_tui.server_words import stage_words
 from arena_tui.session import ArenaSession
 from arena_tui.speeds import Speed, SpeedGauge
 from arena_tui.theme import inks
@@ -98,7 +99,7 @@ def _server_rows(
                 parallel,
                 gauge.endpoint(key) if gauge else Speed(),
                 session.watch.latency(*key),
-                health=_SERVER_HEALTH.get(server.status, server.status),
+                health=_SERVER_HEALTH.get(server.status, stage_words(server)),
                 why=server.detail,
             )
 
@@ -143,7 +144,7 @@ class EndpointTable(VirtualList[EndpointRow]):
                 ),
                 Column("calls/s", lambda row, _: _speed(row.speed.calls), width=7, right=True, need=3),
                 Column("tok/s", lambda row, _: _speed(row.speed.tokens), width=5, right=True, need=2),
-                Column("state", self._health, width=9, need=8),
+                Column("state", self._health, width=20, narrow=9, need=8),
             ]
         )
         super().__init__(
@@ -158,7 +159,7 @@ class EndpointTable(VirtualList[EndpointRow]):
     def _health(self, row: EndpointRow, width: int) -> Text:
         ink = inks(self.app)
         if row.health:
-            return Text(row.health, ink.bad if row.health == _GIVEN_UP else ink.warning)
+            return Text(clip(row.health, width), ink.bad if row.health == _GIVEN_UP else ink.warning)
         if row.traffic.in_flight and row.limit < row.parallel:
             return Text("throttled", ink.warning)  # it answered that it had enough
         return Text("busy" if row.traffic.in_flight else "", ink.muted)

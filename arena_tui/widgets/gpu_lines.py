@@ -11,7 +11,8 @@ from arena_tui.safe_text import clip, one_line
 from arena_tui.theme import inks
 from arena_tui.widgets.bars import bar
 
-_BAR = 12
+_BAR, _SHORT_BAR = 12, 8
+_WIDE, _NARROW = 96, 72  # columns: from the one on with names, below the other without bars
 _MOST = 8
 
 
@@ -38,10 +39,15 @@ class GpuLines(Widget):
             return Strip.blank(self.size.width, self.rich_style)
         gpu, ink, width = self._gpus[y], inks(self.app), self.size.width
         used = _share(gpu.used, gpu.total)
-        segments = [Segment(f"GPU {gpu.index} {clip(one_line(gpu.name), 22)}  ", ink.muted)]
-        for name, share, told in (("", _share(gpu.busy, 100.0), _busy(gpu)), ("memory ", used, _memory(gpu))):
-            segments += [Segment(name), *bar(share or 0.0, _BAR, ink).render(self.app.console, end="")]
-            segments.append(Segment(f" {told}   "))
+        name = f" {clip(one_line(gpu.name), 22)}" if width >= _WIDE else ""
+        columns = _BAR if width >= _WIDE else _SHORT_BAR if width >= _NARROW else 0
+        gap = " " * (3 if width >= _NARROW else 2)
+        segments = [Segment(f"GPU {gpu.index}{name}  ", ink.muted)]
+        for title, share, told in (("", _share(gpu.busy, 100.0), _busy(gpu)), ("memory ", used, _memory(gpu))):
+            segments.append(Segment(title))
+            if columns:
+                segments += [*bar(share or 0.0, columns, ink).render(self.app.console, end=""), Segment(" ")]
+            segments.append(Segment(told + gap))
         if gpu.watts is not None and gpu.celsius is not None:
             segments.append(Segment(f"{gpu.watts:.0f} W  {gpu.celsius:.0f} °C", ink.muted))
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)

@@ -63,7 +63,7 @@ class GroupTable(VirtualList[GroupRow]):
                 Column("score", lambda row, _: _score(row), width=5, right=True, need=9),
                 Column("95% CI", lambda row, _: _limits(row), width=13, right=True, need=1),
                 self._forest,
-                Column("quest.", lambda row, _: str(row.questions), width=6, right=True, need=3),
+                Column("judged", lambda row, _: _judged(row), width=6, right=True, need=3),
                 Column("won", lambda row, _: _stat(row, "question_wins"), width=4, right=True, need=8),
                 Column("tied", lambda row, _: _stat(row, "question_ties"), width=4, right=True, need=7),
                 Column("lost", lambda row, _: _stat(row, "question_losses"), width=4, right=True, need=8),
@@ -94,6 +94,10 @@ class GroupTable(VirtualList[GroupRow]):
 
 def _scale(columns: int) -> Scale:
     return Scale(0.0, 100.0, columns, 50.0)
+
+
+def _judged(row: GroupRow) -> str:
+    return str(row.row.questions) if row.row else "0"
 
 
 def _score(row: GroupRow) -> str:

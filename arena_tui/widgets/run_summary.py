@@ -11,7 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from arena_tui.progress_display import clock
-from arena_tui.safe_text import printable
+from arena_tui.safe_text import one_line, printable
+from arena_tui.server_words import busy_servers, stage_words
 from arena_tui.session import ArenaSession
 from arena_tui.stop_output import standing_words
 from arena_tui.theme import Inks
@@ -110,6 +111,8 @@ def _doing(session: ArenaSession, state: RunState, ink: Inks) -> Text:
     line = Text.assemble((counts, ink.muted), (f" · {retries} tried again" if retries else "", ink.muted))
     if state.failed:
         line.append(f" · {state.failed} failed", ink.bad)
+    for name, server in busy_servers(state):
+        line.append(f" · {one_line(name)}: {stage_words(server)}", ink.accent)
     if session.status == "paused":
         line.append(" · PAUSED: nothing new is started; p goes on", ink.warning)
     elif session.status == "stopping":
@@ -131,12 +134,11 @@ def _ended(state: RunState, ink: Inks) -> Text:
     told = standing_words(state)
     line = Text.assemble(
         (f"{word}: ", ink.strong),
+        (f"{state.failed} failed, " if state.failed else "", ink.bad),
         (f"{told}, " if told else "", ink.accent),
         f"{made} records made in {clock(seconds)}, {cached} were there",
     )
-    line.append(f", {state.calls} calls, {short_number(state.completion_tokens)} tokens generated")
-    if state.failed:
-        line.append(f", {state.failed} failed", ink.bad)
+    line.append(f", {state.calls} calls, {short_number(state.completion_tokens)} tokens")
     return line
 
 
