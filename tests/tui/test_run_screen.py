@@ -206,7 +206,10 @@ async def test_the_details_of_a_task_open_from_its_row(tmp_path: Path):
     async with opened(tmp_path) as (app, pilot):
         await press(pilot, "s", "s")
         await ended(app, pilot)
-        await press(pilot, "end", "enter")
+        await until(pilot, lambda: "Done:" in painted(app))
+        rows = app.screen.query_one("#tasks").rows  # type: ignore[attr-defined]
+        judged = next(i for i, row in enumerate(rows) if row.key.judge)
+        await press(pilot, "home", *["down"] * judged, "enter")
         assert isinstance(app.screen, DetailsScreen)
         assert "judged against" in painted(app)
         assert "of its games won" in painted(app)
