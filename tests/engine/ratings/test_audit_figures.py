@@ -157,3 +157,15 @@ def test_repeats_are_the_same_only_if_all_of_them_are() -> None:
     assert (report.games, report.times, report.unparsed) == (4, 2, 1)
     assert report.same_label.value == 25.0
     assert report.same_winner.value == 50.0
+
+
+def test_a_small_share_has_limits_that_lean_upwards_and_one_question_has_none() -> None:
+    resampler = QuestionResampler(100, 50, 1)
+    share = resampler.share(np.array([3.0] * 4 + [0.0] * 96), np.full(100, 3.0))
+    assert share.value == pytest.approx(4.0)
+    assert share.lower is not None
+    assert share.upper is not None
+    assert 0.0 < share.lower < 4.0 < share.upper
+    assert share.upper - 4.0 > 4.0 - share.lower
+    one = resampler.share(np.array([1.0] + [0.0] * 99), np.array([2.0] + [0.0] * 99))
+    assert (one.value, one.lower, one.upper, one.questions) == (50.0, None, None, 1)
