@@ -174,6 +174,9 @@ class Run:
             early = EarlyStop(self.scope.until, plan, self._emit) if self.scope.until else None
             demand = early or Everything()
             pipeline = Pipeline(plan, self._emit, demand)
+            if early is not None:
+                self._early, early.changed = early, pipeline.look_again
+                stack.enter_context(self._deadline(began))
             counter = None
             if counter_coming and pipeline.answers:
                 counter = await counter_coming
@@ -183,9 +186,6 @@ class Run:
             self._pipeline = pipeline
             places = await self._places(session, pipeline)
             self._force = Workforce(self.config, plan, pipeline, places, tools)
-            if early is not None:
-                self._early, early.changed = early, pipeline.look_again
-                stack.enter_context(self._deadline(began))
             if self.gate.closed:
                 pipeline.stop()
             # The plan lives as long as the work: the garbage collector need not look through its thousands of texts
@@ -222,12 +222,12 @@ class Run:
     async def _places(self, session: aiohttp.ClientSession, pipeline: Pipeline) -> Places:
         """Where the models can be called: at servers that others started, and at those of our own."""
         listening = Listening(self.config, session, self._emit)
-        names = list(dict.fromkeys((*pipeline.answers, *pipeline.games)))
+        names = [name for name in dict.fromkeys((*pipeline.answers, *pipeline.games)) if pipeline.has_work(name)]
         servers = await asyncio.to_thread(server_plan, self.config, names, list(pipeline.games))
         if not servers.servers:
             return listening
-        for judge in pipeline.games:
-            if servers.of(judge) and not servers.side_by_side:
+        if not servers.all_at_once:  # then no server may wait for what comes of another's
+            for judge in pipeline.games:
                 pipeline.judge_waits(judge)
         self._fleet = Fleet(
             self.config,

@@ -43,6 +43,11 @@ class ServerPlan:
     servers: Sequence[PlannedServer] = ()
     side_by_side: bool = True
 
+    @property
+    def all_at_once(self) -> bool:
+        """Whether there is room for all of them together, so that none waits for another to end."""
+        return all(self.may_start(server, ()) for server in self.servers)
+
     def of(self, entry: str) -> list[PlannedServer]:
         """The servers of an entry of the config: its replicas."""
         return [server for server in self.servers if entry in server.spec.entries]

@@ -88,6 +88,11 @@ class Pipeline:
         """The judge can only be called once all answers are made."""
         self._demand.judge_waits(judge)
 
+    def has_work(self, name: str) -> bool:
+        """Whether a model has units left that are wanted, or may get some."""
+        queues = (self.answers.get(name), self.games.get(name))
+        return any(queue is not None and not queue.is_over() for queue in queues)
+
     def look_again(self) -> None:
         """The demand may say something else than before."""
         self._set_bounds()

@@ -63,10 +63,9 @@ class UnitQueue(Generic[UnitT]):
     def __len__(self) -> int:
         return len(self._heap)
 
-    @property
     def is_over(self) -> bool:
-        """Whether there is no unit left, and none will come."""
-        return self._stopped or (self._finished and not self._heap)
+        """Whether there is no unit left that is wanted, and none will come."""
+        return self._stopped or (not self._has_next() and self._finished and not self._heap)
 
     def put(self, units: Iterable[UnitT]) -> None:
         """Add units."""

@@ -82,12 +82,13 @@ class Workforce:
         """All that one model has to do. A judge that is not there yet may be once the answers are made."""
         while True:
             may_wait = name not in self._pipeline.answers and not self._answers_over.is_set()
-            needed = partial(self._has_work, name)
-            async with self._places.at(name, is_last_try=not may_wait, needed=needed) as place:
-                if place.endpoints:
-                    await self._work(name, self._client(name, place))
-                    return
-            if not needed():  # what it was to judge has never been made
+            needed = partial(self._pipeline.has_work, name)
+            if needed():
+                async with self._places.at(name, is_last_try=not may_wait, needed=needed) as place:
+                    if place.endpoints:
+                        await self._work(name, self._client(name, place))
+                        return
+            if not needed():  # what it was to judge has never been made, or nobody wants it
                 for stage in self._stages_of(name):
                     self._lane_over(stage)
                 return
@@ -168,10 +169,6 @@ class Workforce:
             self._pipeline.withdraw_model(name)
         else:
             self._pipeline.withdraw_judge(name)
-
-    def _has_work(self, name: str) -> bool:
-        queues = (self._pipeline.answers.get(name), self._pipeline.games.get(name))
-        return any(queue is not None and not queue.is_over for queue in queues)
 
     def _client(self, name: str, place: Place) -> ModelClient:
         entry = self._config.models[name]

@@ -10,6 +10,7 @@ and exits with 0. `fake.json` in the model's folder says what else it does:
   no_template     every chat call is refused as by a model without a chat template
   dies_after      calls, after which the engine is killed as by the system (once: `deaths` counts them)
   latency         seconds of a call
+  prefers         whose answer wins, when it judges (else that of place A)
   stubborn        neither signal ends it
 """
 
@@ -110,6 +111,13 @@ class Fake:
                 deaths.write_text(str(died + 1))
                 self.engine.kill()
 
+    def verdict(self, prompt: str) -> str:
+        """A wins, unless the answer of the one that it `prefers` is B's."""
+        answer_b = prompt.rpartition("Assistant B's Answer|>\n")[0].rpartition("Start of")[2] or prompt
+        return "My final verdict is: " + (
+            "[[B>A]]" if self.behaviour.get("prefers", "nobody") in answer_b else "[[A>B]]"
+        )
+
     def handler(self) -> type[BaseHTTPRequestHandler]:
         fake = self
 
@@ -159,7 +167,7 @@ class Fake:
                     self.reply(500, {"error": {"message": "EngineCore encountered an issue.", "code": 500}})
                     return
                 judged = "Assistant A" in body["messages"][-1]["content"]
-                content = "My final verdict is: [[A>B]]" if judged else f"An answer of {body['model']}."
+                content = fake.verdict(body["messages"][-1]["content"]) if judged else f"An answer of {body['model']}."
                 choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
                 usage = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
                 self.reply(

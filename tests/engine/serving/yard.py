@@ -21,11 +21,11 @@ QUESTIONS = 4
 class Yard:
     """A bench of a few questions, and folders of fake models beside it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, questions: int = QUESTIONS) -> None:
         self.folder = folder
         self.bench = folder / "data" / "small"
         self.bench.mkdir(parents=True)
-        lines = [{"question_id": f"q{n}", "turns": [{"content": f"What is {n}?"}]} for n in range(QUESTIONS)]
+        lines = [{"question_id": f"q{n}", "turns": [{"content": f"What is {n}?"}]} for n in range(questions)]
         (self.bench / "question.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     def model(self, name: str, **behaviour: Any) -> dict[str, Any]:
