@@ -34,7 +34,8 @@ def import_command(invocation: Invocation, source: Path, name: str | None, outpu
 
 
 def _holds_yaml(source: Path) -> bool:
-    files = [source] if source.is_file() else [*source.iterdir()]
+    """A clone of the original has its config files in `config/`."""
+    files = [source] if source.is_file() else [*source.iterdir(), *(source / "config").glob("*")]
     return any(file.suffix in (".yaml", ".yml") for file in files)
 
 
@@ -42,7 +43,8 @@ def _holds_bench(source: Path) -> bool:
     if source.is_file():
         return source.suffix == ".jsonl"
     marks = ("question.jsonl", "model_answer", "model_judgment")
-    return any((folder / mark).exists() for folder in (source, *source.iterdir()) for mark in marks)
+    folders = (source, *source.iterdir(), *(source / "data").glob("*"))
+    return any((folder / mark).exists() for folder in folders for mark in marks)
 
 
 def _data_folder(invocation: Invocation) -> Path:

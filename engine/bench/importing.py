@@ -22,6 +22,7 @@ from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
 from engine.bench.problems import Problem
 from engine.bench.questions import load_questions
+from engine.bench.settings import load_settings, register_settings
 from engine.bench.sources import BenchSource, Source, find_sources
 from engine.errors import BenchError
 
@@ -84,6 +85,8 @@ def _import(found: BenchSource, root: Path) -> ImportedBench:
     with BenchLock(BenchPaths(root)):
         _refuse_conflicts(found.sources, root)
         imported = tuple([msgspec.structs.replace(file, copied=_copy(file.source, root)) for file in files])
+        if found.settings is not None:  # added to what is known already: the digests name their own contents
+            register_settings(BenchPaths(root).settings, load_settings(found.settings))
     return ImportedBench(root, imported, found.left_out, tuple(_notes(imported, root)))
 
 

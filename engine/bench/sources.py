@@ -33,11 +33,15 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class BenchSource(msgspec.Struct, frozen=True):
-    """All files for one bench. `left_out` are entries of its folder that have no place in a bench."""
+    """All files for one bench. `left_out` are entries of its folder that have no place in a bench.
+
+    `settings` is the file that says what the settings digests in the records stand for, where there is one.
+    """
 
     name: str
     sources: tuple[Source, ...]
     left_out: tuple[Path, ...] = ()
+    settings: Path | None = None
 
 
 def find_sources(src: Path, name: str | None = None) -> list[BenchSource]:
@@ -79,9 +83,10 @@ def _folder(folder: Path, name: str) -> BenchSource:
         for file in sorted(folder.glob(pattern))
         if file.is_file() and all(_leads_somewhere(part) for part in file.relative_to(folder).parts)
     ]
-    taken = {source.file for source in sources}
+    settings = BenchPaths(folder).settings
+    taken = {settings, *(source.file for source in sources)}
     left_out = (file for file in sorted(folder.rglob("*.jsonl")) if file not in taken)
-    return BenchSource(name, tuple(sources), tuple(left_out))
+    return BenchSource(name, tuple(sources), tuple(left_out), settings if settings.is_file() else None)
 
 
 def _leads_somewhere(part: str) -> bool:

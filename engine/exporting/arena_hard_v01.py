@@ -23,6 +23,7 @@ def export_arena_hard_v01(selection: Selection, output: Output, lengths: Lengths
     for model in selection.models:
         records = (_answer(model, *found, lengths) for found in selection.answers(model))
         output.lines(places.answers(model), records)
+    output.lines(places.settings, selection.settings())
     for judge in selection.judges:
         for model in selection.judged_models(judge):
             output.lines(places.judgments(judge, model), _judgments(selection, judge, model))

@@ -73,6 +73,10 @@ class Selection:
         """One answer."""
         return self._places.read(model, question_id)
 
+    def settings(self) -> Iterator[RawRecord]:
+        """What the settings digests in the records stand for, as lines of `settings.jsonl`."""
+        return ({"settings": digest, **known} for digest, known in self.bench.settings().items())
+
     def judged_models(self, judge: str) -> list[str]:
         """Those of `models` that `judge` compared with the baseline."""
         return [name for name in self.bench.judged_models(judge) if name in self.models and name != self.baseline]

@@ -63,6 +63,7 @@ def test_a_bench_that_went_out_and_came_back_prints_the_same_leaderboard(home, a
     back = arena("--data", tmp_path / "data", "leaderboard", "--format", "json", cwd=home)
     first, second = json.loads(own.stdout), json.loads(back.stdout)
     assert first["rows"] == second["rows"]
+    assert first["evidence"] == second["evidence"]
     assert second["warnings"] == []
 
 

@@ -279,3 +279,18 @@ def test_a_closed_pipe_is_no_error(demo, tmp_path):
     command = f"{' '.join(ARENA)} -c {config_for(data)} leaderboard --format json | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in done.stderr
+
+
+def test_a_whole_clone_of_the_original_comes_in_at_once_its_config_and_its_benches(arena, tmp_path):
+    clone = tmp_path / "clone"
+    (clone / "config").mkdir(parents=True)
+    for name, text in YAML_FILES.items():
+        (clone / "config" / name).write_text(text, "utf-8")
+    bench = clone / "data" / "arena-hard-v0.1"
+    bench.mkdir(parents=True)
+    (bench / "question.jsonl").write_text('{"question_id": "q", "turns": [{"content": "why?"}]}\n', "utf-8")
+    done = arena("import", clone, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "config.toml").exists()
+    assert (tmp_path / "data" / "arena-hard-v0.1" / "question.jsonl").exists()
+    assert "1 questions" in done.stdout

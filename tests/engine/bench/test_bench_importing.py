@@ -191,3 +191,17 @@ def test_the_published_folders_come_in_whole(shared_data, data):
     assert [bench.root.name for bench in report.benches] == ["arena-hard-ru", "arena-hard-v0.1", "arena-hard-v2.0"]
     assert [str(problem).rpartition(": ")[2] for problem in report.problems] == ["2 of 750 questions have no answer"]
     assert sum(len(file.question_ids) for bench in report.benches for file in bench.files) == 9860
+
+
+def test_what_settings_digests_stand_for_comes_along_and_is_added_to_what_is_known(source, data, write_lines):
+    write_lines(source / "settings.jsonl", {"settings": "aa", "max_tokens": 1}, {"settings": "bb", "max_tokens": 2})
+    here = BenchPaths(data / "arena-hard-xx").settings
+    write_lines(here, {"settings": "bb", "max_tokens": 2}, {"settings": "cc", "max_tokens": 3})
+    report = import_bench(source, data)
+    import_bench(source, data)
+    assert [line.partition(b'"max_tokens"')[0] for line in here.read_bytes().split(b"\n")[:-1]] == [
+        b'{"settings": "bb", ',
+        b'{"settings": "cc", ',
+        b'{"settings":"aa",',
+    ]
+    assert source / "settings.jsonl" not in report.benches[0].left_out
