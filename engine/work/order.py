@@ -24,15 +24,22 @@ def seeded_order(questions: Iterable[Question], seed: int = DEFAULT_SEED) -> lis
     return sorted(questions, key=rank)
 
 
-def question_major(questions: Sequence[Question], models: Sequence[str]) -> Callable[[GameUnit], tuple[int, int, int]]:
+def question_major(
+    questions: Sequence[Question], models: Sequence[str], baselines: Sequence[str] = ()
+) -> Callable[[GameUnit], tuple[int, ...]]:
     """Where a judge call stands: games of one question next to each other, in the order of `questions`; first every
-    game 1, whose prompts share the question and the baseline's answer as their prefix (a server's prefix cache then
-    computes it once), then every game 2. Within these the models go in the order of `models`.
+    game 1, whose prompts share the question and a baseline's answer as their prefix (a server's prefix cache then
+    computes it once), then every game 2.
+
+    Within these, games with the same answer in front go together, baselines and models in the order of theirs.
     """
     question_rank = {question.id: rank for rank, question in enumerate(questions)}
     model_rank = {model: rank for rank, model in enumerate(models)}
+    baseline_rank = {baseline: rank for rank, baseline in enumerate(baselines)}
 
-    def place(unit: GameUnit) -> tuple[int, int, int]:
-        return question_rank[unit.job.question.id], unit.number, model_rank[unit.job.task.model]
+    def place(unit: GameUnit) -> tuple[int, ...]:
+        sides = baseline_rank.get(unit.job.baseline, 0), model_rank[unit.job.task.model]
+        in_front, behind = sides if unit.number == 1 else sides[::-1]
+        return question_rank[unit.job.question.id], unit.number, in_front, behind
 
     return place

@@ -55,7 +55,8 @@ class Pipeline:
         self._unborn: Counter[str] = Counter()  # games of each judge that wait for an answer
         self._refused: set[Side] = set()
         self.answers = {task.task.model: self._answer_queue(task) for task in plan.answers if task.jobs}
-        order = question_major(plan.questions, list(dict.fromkeys(task.task.model for task in plan.judgments)))
+        judged = list(dict.fromkeys(task.task.model for task in plan.judgments))
+        order = question_major(plan.questions, judged, plan.roster.baselines)
         self.games: dict[str, UnitQueue[GameUnit]] = {
             task.task.judge: UnitQueue(order=order, wanted=demand.wants)
             for task in plan.judgments

@@ -128,3 +128,52 @@ def test_a_model_that_won_everything_is_told_to_have_no_finite_strength(
     assert (top["model"], top["score"], top["elo"]) == ("birch", 100.0, None)
     assert 85.0 < top["lower"] < 100.0
     assert any("No finite strength fits who won every chain of games" in text for text in found["warnings"])
+
+
+def test_a_generation_2_bench_with_a_baseline_for_each_category_is_rated_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every model meets both baselines, though never on the same questions: that connects the baselines too."""
+    folder = tmp_path / "data" / "second"
+    (folder / "model_judgment" / "judge").mkdir(parents=True)
+    baselines = {"hard_prompt": "o3", "creative_writing": "gemini"}
+    questions = [
+        {"uid": f"{category}-{number}", "prompt": "?", "category": category}
+        for category in baselines
+        for number in range(40)
+    ]
+    (folder / "question.jsonl").write_text("".join(json.dumps(each) + "\n" for each in questions), "utf-8")
+    rng = random.Random(3)
+    for model, share in (("good", 0.6), ("poor", 0.3)):
+        records = [
+            {
+                "uid": each["uid"],
+                "category": each["category"],
+                "judge": "judge",
+                "model": model,
+                "baseline": baselines[each["category"]],
+                "games": [
+                    {"score": score, "judgment": {"answer": score}, "prompt": []}
+                    for score in (("B>A", "A>B") if rng.random() < share else ("A>B", "B>A"))
+                ],
+            }
+            for each in questions
+        ]
+        file = folder / "model_judgment" / "judge" / f"{model}.jsonl"
+        file.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    config = tmp_path / "config.toml"
+    config.write_text(
+        'bench = "second"\n[judge]\nmodel = "judge"\nbaseline = ["o3", "gemini"]\n'
+        '[models.judge]\nendpoints = [{ base_url = "http://localhost:1/v1" }]\n',
+        "utf-8",
+    )
+    code, out, _ = arena(capsys, "-c", config, "leaderboard", "--format", "json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["baselines"] == ["o3", "gemini"]
+    assert {row["model"]: row["games"] for row in found["rows"]} == {"good": 160, "poor": 160, "o3": 160, "gemini": 160}
+    rows = {row["model"]: row for row in found["rows"]}
+    assert rows["good"]["score"] > rows["poor"]["score"]
+    assert rows["gemini"]["lower"] < 50.0 < rows["gemini"]["upper"]
+    single = json.loads(arena(capsys, "-c", config, "leaderboard", "--baseline", "gemini", "--format", "json")[1])
+    assert {row["model"]: row["games"] for row in single["rows"]} == {"good": 80, "poor": 80, "gemini": 0}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.ratings.battles import BattleBuilder, battles_from_judgments, common_opponent, points_of_model
+from engine.ratings.battles import BattleBuilder, battles_from_judgments, common_opponent, points_of_model, pooled
 from engine.ratings.repeated_rows import games_of_rows, strong_weight
 from engine.records import LABELS, Label
 
@@ -115,3 +115,26 @@ def test_the_weight_of_a_file_is_told_from_the_rows_of_its_comparisons(
     comparisons: list[list[float]], weight: int | None
 ) -> None:
     assert strong_weight(comparisons) == weight
+
+
+def test_pooled_games_keep_their_names_and_what_their_judge_told() -> None:
+    odds = [0.1, 0.2, 0.3, 0.2, 0.2]
+    first, second = BattleBuilder(), BattleBuilder()
+    first.add("q2", "base", "zebra", 1.0, strong=1.0, game=1, judge="two")
+    second.add("q1", "other", "ant", 0.0, game=2, judge="one", odds=odds)
+    second.add("q2", "other", "zebra", math.nan, game=1, judge="one")
+    parts = [first.build(), second.build()]
+    battles = pooled(parts)
+    assert (battles.questions, battles.judges) == (("q1", "q2"), ("one", "two"))
+    assert battles.models == ("ant", "base", "other", "zebra")
+    named = [
+        (battles.questions[q], battles.models[a], battles.models[b], battles.judges[j])
+        for q, a, b, j in zip(battles.question, battles.model_a, battles.model_b, battles.judge, strict=True)
+    ]
+    assert named == [("q2", "base", "zebra", "two"), ("q1", "other", "ant", "one"), ("q2", "other", "zebra", "one")]
+    assert battles.points[:2].tolist() == [1.0, 0.0]
+    assert (battles.strong.tolist(), battles.game.tolist()) == ([1.0, 0.0, 0.0], [1, 2, 1])
+    assert battles.odds is not None
+    assert battles.odds[1].tolist() == odds
+    assert math.isnan(battles.odds[0][0])
+    assert pooled(parts[:1]) is parts[0]

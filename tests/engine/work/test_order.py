@@ -15,8 +15,8 @@ def question(name: str) -> Question:
     return Question(name, (f"What is {name}?",))
 
 
-def job(name: str, model: str) -> JudgeJob:
-    return JudgeJob(TaskKey("judgments", model, "judge"), question(name), "base", ("a",), ("b",), "s", "i", asks=3)
+def job(name: str, model: str, baseline: str = "base") -> JudgeJob:
+    return JudgeJob(TaskKey("judgments", model, "judge"), question(name), baseline, ("a",), ("b",), "s", "i", asks=3)
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), unique=True, max_size=30), st.integers(0, 99))
@@ -50,3 +50,10 @@ def test_games_of_one_question_are_neighbours_and_game_one_goes_first():
         ("q2", 2, "small"),
         ("q2", 2, "large"),
     ]
+
+
+def test_with_several_baselines_games_with_the_same_answer_in_front_go_together():
+    games = [unit for base in ("b1", "b2") for model in ("m1", "m2") for unit in job("q", model, base).units()]
+    units = sorted(games, key=question_major([question("q")], ["m1", "m2"], ["b1", "b2"]))
+    in_front = [unit.job.baseline if unit.number == 1 else unit.job.task.model for unit in units]
+    assert in_front == ["b1", "b1", "b2", "b2", "m1", "m1", "m2", "m2"]
