@@ -1,6 +1,6 @@
-"""Whether the statistics keep their promises, on simulated benches with correlated games and on published battles.
+"""Whether the statistics keep their promises, on simulated benches with correlated games.
 
-    python benchmarks/statistics_coverage.py [--benches 2000] [--shuffles 1000] [--battles FILE]
+    python benchmarks/statistics_coverage.py [--benches 2000]
 
 A universe holds many questions; a bench draws some of them. The two games of a question share how hard it is for a
 model, and all models share how hard it is at all, so games are correlated and so are models. Since the universe is
@@ -9,34 +9,28 @@ known, so is the true score, and intervals can be checked. Prints one table for 
     confidence sequences         how many ever miss the truth in 30 to 1,000 questions
     power                        how often the planned number of questions finds the difference
     gate                         how often a model passes that is worse by just the margin, and one that is as good
-    decisions                    on published battles in random order, with the decider that `run --until` uses
+
+What `run --until` decides is measured by `early_decisions.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from engine.bench.battles_file import load_battles
 from engine.ratings import confidence_sequence as sequence
 from engine.ratings.battles import Battles
 from engine.ratings.non_inferiority import difference
-from engine.ratings.outcomes import outcome_table
 from engine.ratings.power import questions_needed
-from engine.ratings.question_score import Outcome
-from engine.ratings.sequential import Decider
-from engine.ratings.stop_rule import StopRule
 
 UNIVERSE = 20_000
 BASELINE = "baseline"
 WEIGHT = 3
 HORIZON = 1000
 GATE_ALPHA = 0.025
-CLEARLY_APART = 18.0  # points from 50
 
 
 @dataclass(frozen=True)
@@ -171,50 +165,6 @@ def _gate_passes(universe: Universe, margin: float, questions: int, benches: int
     return passed / benches
 
 
-@dataclass(frozen=True)
-class Decisions:
-    """How the decider did on one model of published battles."""
-
-    model: str
-    score: float
-    median: float
-    ninetieth: float
-    wrong: int
-    undecided: int
-
-
-def decisions(path: Path, shuffles: int, seed: int = 4) -> Iterator[Decisions]:
-    """Every model of the file that is at least 18 points from 50, its questions in so many random orders."""
-    battles = load_battles(path).battles
-    baseline = battles.models[int(battles.model_a[0])]
-    table = outcome_table(battles, baseline, WEIGHT)
-    score = 100.0 * table.won.sum(axis=0) / table.total.sum(axis=0)
-    rng = np.random.default_rng(seed)
-    for column in np.flatnonzero(np.abs(score - 50.0) >= CLEARLY_APART):
-        model = table.models[table.pairs[column, 1]]
-        outcomes = list(map(Outcome, table.won[:, column].tolist(), table.total[:, column].tolist()))
-        ends = [_decide(model, baseline, outcomes, rng.permutation(len(outcomes)).tolist()) for _ in range(shuffles)]
-        right = "better" if score[column] > 50.0 else "worse"
-        taken = [questions for verdict, questions in ends if verdict != "undecided"]
-        yield Decisions(
-            model=model,
-            score=float(score[column]),
-            median=float(np.median(taken)),
-            ninetieth=float(np.percentile(taken, 90)),
-            wrong=sum(verdict not in (right, "undecided") for verdict, _ in ends),
-            undecided=len(ends) - len(taken),
-        )
-
-
-def _decide(model: str, baseline: str, outcomes: Sequence[Outcome], order: Sequence[int]) -> tuple[str, int]:
-    """The verdict and the questions that it took."""
-    decider = Decider(StopRule(decided=True), [model], baseline=baseline, order=map(str, order))
-    for count, question in enumerate(order, start=1):
-        if decider.observe_outcome(model, str(question), outcomes[question]):
-            return decider.verdict(model), count
-    return "undecided", len(order)
-
-
 def _moments(won: np.ndarray, total: np.ndarray) -> sequence.Moments:
     count = np.arange(1.0, won.shape[1] + 1.0)
     sums = (won, total, won * won, won * total, total * total)
@@ -224,8 +174,6 @@ def _moments(won: np.ndarray, total: np.ndarray) -> sequence.Moments:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--benches", type=int, default=2000)
-    parser.add_argument("--shuffles", type=int, default=1000)
-    parser.add_argument("--battles", type=Path, help="a published arena_hard_battles.jsonl")
     options = parser.parse_args()
 
     print(f"confidence sequences that ever miss the truth in 30 to {HORIZON} questions, {options.benches} of them")
@@ -255,14 +203,6 @@ def main() -> None:
             f"  {questions:4} questions, margin {row['margin']:4.1f}: {row['passed though worse']:.1%} pass;"
             f" just as good, margin {row['planned margin']:4.1f}: {row['power']:.1%} pass (80 % planned)"
         )
-
-    if options.battles:
-        print(f"\ndecided against the baseline on published battles, {options.shuffles} random orders")
-        for row in decisions(options.battles, options.shuffles):
-            print(
-                f"  {row.model:50} {row.score:5.1f}  median {row.median:3.0f}  p90 {row.ninetieth:3.0f}"
-                f"  wrong {row.wrong}  undecided {row.undecided}"
-            )
 
 
 if __name__ == "__main__":
