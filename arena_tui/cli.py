@@ -317,6 +317,26 @@ def export(invocation: Invocation, /, **options: Any) -> int:
 
 
 @cli.command()
+@click.argument("ids", nargs=-1, metavar="[RUN [RUN]]")
+@click.pass_obj
+def runs(invocation: Invocation, ids: tuple[str, ...]) -> int:
+    """The runs of a bench: with which servers, flags and sampling; of two, in what they differ."""
+    from arena_tui.commands.runs import runs_command
+
+    return runs_command(invocation, ids)
+
+
+@cli.command()
+@click.argument("model")
+@click.pass_obj
+def serve(invocation: Invocation, model: str) -> int:
+    """Start vLLM for MODEL of the config, and stay in the foreground until Ctrl-C."""
+    from arena_tui.commands.serve import serve_command
+
+    return serve_command(invocation, model)
+
+
+@cli.command()
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 picks a free one.")
 @click.option("--latency", type=click.FloatRange(min=0), default=0.05, help="Seconds until a reply.")

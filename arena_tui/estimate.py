@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from engine.bench import Bench
 from engine.bench.pace import answering_pace, judging_pace
+from engine.bench.runs import load_runs
 from engine.config.model import Config
 from engine.errors import BenchError
+from engine.serving.forecast import Turn, turns
+from engine.serving.prepare import server_plan
 from engine.work.survey import Survey
 
 ASSUMED_TOKENS_PER_SECOND = 30.0  # of one call while others run beside it: an 8B model on one GPU gives 20 to 50
@@ -36,17 +39,36 @@ class Estimate(msgspec.Struct, frozen=True):
 def estimate(config: Config, bench: Bench, plan: Survey) -> Estimate:
     """Estimate a plan. Reads times in the files of the bench, so call it in a thread.
 
-    The models of one stage work side by side, so a stage takes as long as its slowest one.
+    The models of one stage work side by side, so a stage takes as long as its slowest one; servers that have their
+    turns one after another take as long as all of them.
     """
-    answering = Counter({task.task.model: task.calls for task in plan.answers if task.calls})
+    answers, verdicts = _by_model(config, bench, plan)
+    seconds = _longest(answers.values()) + _longest(verdicts.values())
+    turns = server_turns(config, bench, plan)
+    measured = all(estimate.measured for estimate in (*answers.values(), *verdicts.values()))
+    return Estimate(max([seconds, *(turn.ends for turn in turns)]), measured and all(turn.measured for turn in turns))
+
+
+def server_turns(config: Config, bench: Bench, plan: Survey) -> list[Turn]:
+    """When each server that a run of the plan starts itself has its turn. Raises ConfigError; call it in a thread."""
+    answers, verdicts = _by_model(config, bench, plan)
+    servers = server_plan(config, list(dict.fromkeys((*answers, *verdicts))), list(verdicts))
+    if not servers.servers:
+        return []
+    works_for = Counter({name: found.seconds for name, found in answers.items()})
+    works_for.update({name: found.seconds for name, found in verdicts.items()})
+    return turns(servers, works_for, load_runs(bench.paths.runs), list(verdicts))
+
+
+def _by_model(config: Config, bench: Bench, plan: Survey) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """How long the calls of each answering model take, and those of each judge."""
     judging: Counter[str] = Counter()
     for task in plan.judgments:
         judging[task.task.judge] += task.calls
-    answers = [_answers(config, bench, model, calls) for model, calls in answering.items()]
-    verdicts = [_verdicts(config, bench, judge, calls) for judge, calls in judging.items() if calls]
-    return Estimate(
-        _longest(answers) + _longest(verdicts), all(estimate.measured for estimate in (*answers, *verdicts))
-    )
+    answers = {
+        task.task.model: _answers(config, bench, task.task.model, task.calls) for task in plan.answers if task.calls
+    }
+    return answers, {judge: _verdicts(config, bench, judge, calls) for judge, calls in judging.items() if calls}
 
 
 def _answers(config: Config, bench: Bench, model: str, calls: int) -> Estimate:
@@ -73,7 +95,7 @@ def _assumed(config: Config, model: str, calls: int, tokens: int) -> Estimate:
     return Estimate(max(seconds, calls / (entry.rate * places) if entry.rate else 0.0), False)
 
 
-def _longest(estimates: list[Estimate]) -> float:
+def _longest(estimates: Iterable[Estimate]) -> float:
     return max((estimate.seconds for estimate in estimates), default=0.0)
 
 

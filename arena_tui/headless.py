@@ -30,7 +30,7 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
 async def execute(run: Run) -> RunState:
     """Carry out `run`, showing its progress. The first Ctrl-C (or SIGTERM, SIGHUP) stops it, the second at once."""
     display = open_display(sys.stderr)
-    release = _on_signals(_Stopper(run))
+    release = on_signals(_Stopper(run))
     run.listen(display.notice)
     ticker = asyncio.create_task(_tick(lambda: display.show(run.state)))
     try:
@@ -55,7 +55,7 @@ class _Stopper:
         self._run.stop()
 
 
-def _on_signals(action: Callable[[], None]) -> Callable[[], None]:
+def on_signals(action: Callable[[], None]) -> Callable[[], None]:
     """Call `action` on the signals that end a program; returns what undoes it."""
     loop = asyncio.get_running_loop()
     signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

@@ -13,7 +13,7 @@ _TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u20
 _STEP = "  "
 
 
-def json_text(result: msgspec.Struct) -> str:
+def json_text(result: msgspec.Struct | dict[str, Any]) -> str:
     """A result as indented JSON, numbers rounded to 6 decimals. A list of numbers or single words takes one line.
 
     Characters that a terminal would obey but JSON leaves alone are written as escapes: the same text to any reader.

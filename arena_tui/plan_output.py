@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from arena_tui.console import printable
+from arena_tui.progress_display import clock
 from arena_tui.stop_output import verdict_words
 from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS
+from engine.serving.forecast import Turn
 from engine.work.early_stop import LEAST_AHEAD
 from engine.work.plan import TaskPlan
 from engine.work.stop_forecast import StopForecast
 from engine.work.survey import Survey
 
 
-def format_plan(found: Survey, forecast: StopForecast | None = None) -> str:
-    """One line per task with its records (in all, cached, stale, to make) and calls, then the sums, and what a stop
-    rule can spare of them.
+def format_plan(found: Survey, forecast: StopForecast | None = None, servers: Sequence[Turn] = ()) -> str:
+    """One line per task with its records (in all, cached, stale, to make) and calls, then the sums, what a stop rule
+    can spare of them, and which servers will be started when.
 
     Tokens are estimated: the prompts' from their length in characters, the replies' as the most they can be.
     """
@@ -30,7 +34,26 @@ def format_plan(found: Survey, forecast: StopForecast | None = None) -> str:
         lines.append(f"{pending} of the judgments wait for answers; their tokens are not counted yet")
     if forecast is not None:
         lines += ["", *map(printable, forecast_lines(forecast))]
+    if servers:
+        lines += ["", *map(printable, turn_lines(servers))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def turn_lines(servers: Sequence[Turn]) -> list[str]:
+    """The servers in the order in which they are started, with when, where and for how long."""
+    lines = []
+    for turn in sorted(servers, key=lambda turn: turn.begins):
+        spec, gpus = turn.server.spec, ",".join(map(str, turn.server.gpus))
+        serves = f" (for {', '.join(spec.entries)})" if len(spec.entries) > 1 else ""
+        where = f" on GPU {gpus}" if gpus else ""
+        basis = "as before" if turn.measured else "assumed"
+        lines.append(
+            f"at {clock(turn.begins)} vllm serve {spec.model}{where}{serves}: up in about {clock(turn.starts_in)} "
+            f"({basis}), needed for about {clock(turn.works_for)}"
+        )
+    starts = f"{len(servers)} server{'s are' if len(servers) > 1 else ' is'} started"
+    ends = max(turn.ends for turn in servers)
+    return [f"{starts}, all of it takes about {clock(ends)}:", *(f"  {line}" for line in lines)]
 
 
 def forecast_lines(forecast: StopForecast) -> list[str]:

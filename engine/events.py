@@ -72,6 +72,7 @@ class CallEnded(msgspec.Struct, frozen=True):
     usage: Usage | None = None
     error: str = ""
     task: TaskKey | None = None
+    fingerprint: str = ""  # by which the server names its own version and settings
 
 
 class CallRetried(msgspec.Struct, frozen=True):

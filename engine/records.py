@@ -66,6 +66,7 @@ class Completion(msgspec.Struct, frozen=True):
     usage: Usage = Usage()
     seconds: float = 0.0
     first_token: tuple[tuple[str, float], ...] = ()
+    fingerprint: str = ""  # by which the server names its own version and settings
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from engine.bench import Bench
 from engine.bench.lock import BenchLock
 from engine.bench.other_writers import OtherChange
 from engine.bench.recover import recover
+from engine.bench.runs import new_run_id, write_run
 from engine.bench.writer import BenchWriter
 from engine.clock import steady_now
 from engine.config.model import Config
@@ -39,6 +40,7 @@ from engine.work.pipeline import Pipeline
 from engine.work.progress import RunState, reduce
 from engine.work.reach import Listening, endpoints_of
 from engine.work.recorder import Recorder
+from engine.work.run_record import run_record
 from engine.work.scheduler import Gate
 from engine.work.survey import Scope, Survey, survey
 from engine.work.workforce import Tools, Workforce
@@ -67,6 +69,7 @@ class Run:
         self.config = config
         self.scope = scope or Scope()
         self.state = RunState()
+        self.id = new_run_id(time.time())
         self.bench = Bench.open(config.data, config.bench)
         self.gate = Gate()
         self._grace = grace
@@ -77,6 +80,7 @@ class Run:
         self._pipeline: Pipeline | None = None
         self._force: Workforce | None = None
         self._fleet: Fleet | None = None
+        self._plan: Survey | None = None
         self._parts_before = False
         self._recorder: Recorder | None = None
 
@@ -148,8 +152,15 @@ class Run:
                 raise writer.failure
             if not self.gate.closed:
                 self._close_journal()
-        self._emit(RunEnded(self._outcome(), steady_now()))
+            self._emit(RunEnded(self._outcome(), steady_now()))
+            self._keep_record()
         return self.state
+
+    def _keep_record(self) -> None:
+        """Write down what is known of this run so far, unless it found nobody to call."""
+        if self._plan is not None and self._force is not None and self._force.reports:
+            told = run_record(self.config, self.scope, self._plan, self._force.reports, self.servers, self.state)
+            write_run(self.bench.paths.runs / f"{self.id}.json", told)
 
     def _close_journal(self) -> None:
         """Drop the journal if every part in it has found its record, as after a run without trouble; else tidy it."""
@@ -170,7 +181,7 @@ class Run:
             session = await stack.enter_async_context(open_session())
             counter_coming = asyncio.create_task(load_counter()) if self.scope.answers else None
             began = asyncio.get_running_loop().time()
-            plan = await self._survey()
+            plan = self._plan = await self._survey()
             early = EarlyStop(self.scope.until, plan, self._emit) if self.scope.until else None
             demand = early or Everything()
             pipeline = Pipeline(plan, self._emit, demand)
@@ -182,7 +193,9 @@ class Run:
                 counter = await counter_coming
             elif counter_coming:
                 counter_coming.cancel()
-            tools = Tools(session, recorder, counter, self.gate, self._emit, writer.flush, demand.permits)
+            tools = Tools(
+                session, recorder, counter, self.gate, self._emit, writer.flush, self._keep_record, demand.permits
+            )
             self._pipeline = pipeline
             places = await self._places(session, pipeline)
             self._force = Workforce(self.config, plan, pipeline, places, tools)

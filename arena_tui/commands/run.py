@@ -9,6 +9,7 @@ import msgspec
 
 from arena_tui import console
 from arena_tui.commands.leaderboard import show, with_evidence
+from arena_tui.estimate import server_turns
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
 from arena_tui.plan_output import format_plan
@@ -108,7 +109,7 @@ def _show_plan(config: Config, scope: Scope) -> int:
     for line in (*found.warnings, *stale_notes(bench, found)):
         console.say(f"warning: {line}")
     forecast = stop_forecast(scope.until, found) if scope.until is not None else None
-    click.echo(format_plan(found, forecast), nl=False)
+    click.echo(format_plan(found, forecast, server_turns(config, bench, found)), nl=False)
     return console.DONE
 
 

@@ -107,7 +107,8 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Ca
         )
     failures: dict[str, str] = {}
     async with open_session() as session:
-        endpoints, unfit = await reachable(session, config, judge)
+        endpoints, reports = await reachable(session, config, judge)
+        unfit = [report for report in reports if not report.ok]
         if not endpoints:
             report = unfit[0]
             raise UsageProblem(f"{judge}: {report.url}: {report.error}", report.hint)

@@ -6,6 +6,7 @@ data/<bench>/model_judgment/<judge>/<model>.jsonl
 data/<bench>/errors.jsonl          failures, never mixed with answers or judgments
 data/<bench>/review/<reviewer>.jsonl
 data/<bench>/settings.jsonl        what the settings digests in the records stand for
+data/<bench>/runs/<id>.json        what is known of each run: versions, flags, sampling, counts
 data/<bench>/logs/<server>.log     what the servers wrote that a run started
 data/<bench>/journal.jsonl         finished parts of records that are not whole yet
 """
@@ -32,6 +33,7 @@ class BenchPaths:
         self.judgments_dir = root / "model_judgment"
         self.review_dir = root / "review"
         self.logs = root / "logs"
+        self.runs = root / "runs"
         self.errors = root / "errors.jsonl"
         self.journal = root / "journal.jsonl"
         self.settings = root / "settings.jsonl"

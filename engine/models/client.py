@@ -310,7 +310,9 @@ class ModelClient:
         else:
             self._pool.succeeded(lane)
             self._pool.release(lane)
-            self._emit(CallEnded(self.name, target.address, seconds, completion.usage, task=task))
+            self._emit(
+                CallEnded(self.name, target.address, seconds, completion.usage, "", task, completion.fingerprint)
+            )
             if target.down_since is not None:
                 self._tell_of(lane, "")
             return completion

@@ -19,6 +19,7 @@ from engine.records import Completion, Usage
 FINISHED = ("stop", "length")
 CUT_BY_SERVER = ("abort", "error", "repetition")
 NO_USAGE = Usage()
+LONGEST_FINGERPRINT = 80
 
 
 class _Message(msgspec.Struct):
@@ -38,6 +39,7 @@ class _Reply(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
+    system_fingerprint: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Reply)
@@ -68,7 +70,12 @@ def read_reply(status: int, body: bytes, seconds: float = 0.0) -> Completion:
     if not visible or visible.isspace():
         raise _no_text(message, reasoning, cut=unclosed or finish_reason == "length")
     first_token = _first_token(choice.logprobs) if choice.logprobs is not None else ()
-    return Completion(visible, finish_reason, reasoning, _usage(reply.usage), seconds, first_token)
+    return Completion(visible, finish_reason, reasoning, _usage(reply.usage), seconds, first_token, _fingerprint(reply))
+
+
+def _fingerprint(reply: _Reply) -> str:
+    told = reply.system_fingerprint
+    return readable(told)[:LONGEST_FINGERPRINT] if isinstance(told, str) else ""
 
 
 def _decode(body: bytes) -> _Reply:

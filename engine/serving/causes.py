@@ -49,9 +49,10 @@ _KNOWN: tuple[tuple[re.Pattern[str], _Tell], ...] = tuple(
             ),
         ),
         (
-            r"To serve at least one request with the model's max seq len \((\d+)\)",
+            r"To serve at least one request with the model's max seq len \((\d+)\)(?:.*model length is (\d+))?",
             lambda m: Cause(
-                f"the KV cache has no room for one request of {m[1]} tokens",
+                f"the KV cache has no room for one request of {m[1]} tokens"
+                + (f"; at most {m[2]} fit" if m[2] else ""),
                 "lower --max-model-len, or give the server more memory (`memory`, or more GPUs)",
             ),
         ),

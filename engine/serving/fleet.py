@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +18,7 @@ from engine.models.discover import probe
 from engine.models.endpoint import Endpoint
 from engine.models.session import open_session
 from engine.serving.layout import PlannedServer, ServerPlan
+from engine.serving.ledger import end_orphans
 from engine.serving.places import Place, Places
 from engine.serving.ports import local_port
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
@@ -26,7 +28,8 @@ class Fleet:
     """Places for models: those that the plan serves, and by `others` those of servers that run anyway.
 
     `open` it before use, and `close` it, which ends every server. A server that runs already at an endpoint of the
-    config, with the right model, is used and left alone.
+    config, with the right model, is used and left alone. The servers take `key`, by default one that is made for them;
+    an empty one stands for none.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Fleet:
         logs: Path,
         tell: Callable[[Event], None],
         grace: float,
+        key: str | None = None,
     ) -> None:
         self.servers: dict[PlannedServer, VllmServer] = {}
         self._config = config
@@ -47,7 +51,8 @@ class Fleet:
         self._others = others
         self._endpoints = endpoints
         self._tell = tell
-        key = secrets.token_urlsafe(24)
+        if key is None:
+            key = secrets.token_urlsafe(24)
         vllm = config.vllm
         self._settings = ServerSettings(vllm.command, key, logs, vllm.start_timeout, vllm.restarts, grace)
         self._needed_by = {server: set(server.spec.entries) & set(users) for server in plan.servers}
@@ -58,7 +63,9 @@ class Fleet:
         self._session: aiohttp.ClientSession
 
     async def open(self) -> None:
-        """Make the servers; none is started yet."""
+        """Make the servers; none is started yet. Those that an earlier run left behind are ended first."""
+        for name in await asyncio.to_thread(end_orphans, self._settings.logs):
+            self._notice("warning", f"{name}: a server that an earlier run had left behind was ended")
         self._session = await self._stack.enter_async_context(open_session())
         for planned in self._plan.servers:
             self._make(planned).told("waiting", "for its turn")
@@ -98,28 +105,33 @@ class Fleet:
                 yield place
             return
         try:
-            if running := await self._running_already(name):
-                yield Place(running)
+            if (running := await self._running_already(name)).endpoints:
+                yield running
                 return
             await self._turn_of(planned)
             if self._stopping or not needed():
                 yield Place()
                 return
             up = await self._all_up(planned)
-            yield Place([server.endpoint for server in up], up)
+            reports = [server.report for server in up if server.report is not None]
+            yield Place([server.endpoint for server in up], up, reports)
         finally:
             await self._no_longer(name, planned)
 
-    async def _running_already(self, name: str) -> list[Endpoint]:
+    async def _running_already(self, name: str) -> Place:
         """The endpoints of the config where somebody serves the model already."""
         endpoints = self._endpoints(name)
         reports = await asyncio.gather(
             *(probe(self._session, endpoint, self._config.served_name(name)) for endpoint in endpoints)
         )
-        found = [endpoint for endpoint, report in zip(endpoints, reports, strict=True) if report.ok]
+        found = [
+            replace(endpoint, context=report.max_model_len)
+            for endpoint, report in zip(endpoints, reports, strict=True)
+            if report.ok
+        ]
         for endpoint in found:
             self._notice("info", f"{name}: {endpoint.address} serves it already; that server is used and left alone")
-        return found
+        return Place(found, reports=[report for report in reports if report.ok])
 
     async def _turn_of(self, planned: Sequence[PlannedServer]) -> None:
         while not self._stopping and not all(self._plan.may_start(server, self._over) for server in planned):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from engine.models.client import ModelClient
+from engine.models.discover import EndpointReport
 from engine.models.endpoint import Endpoint
 
 
@@ -19,10 +20,20 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """Endpoints that serve a model; none where there are none, after it was told why."""
+    """Endpoints that serve a model, and what they say of themselves. None are where nobody serves it: that was told."""
 
     endpoints: Sequence[Endpoint] = ()
     keepers: Sequence[Keeper] = ()
+    reports: Sequence[EndpointReport] = ()
+
+
+class Nowhere:
+    """Has no place for anybody."""
+
+    @asynccontextmanager
+    async def at(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[Place]:
+        """None."""
+        yield Place()
 
 
 class Places(Protocol):

@@ -25,7 +25,8 @@ class ServerProcess:
         self.failure: str | None = None  # why it could not be started at all
         self.exit_code: int | None = None
         self.has_exited = asyncio.Event()
-        self._session: int | None = None
+        self.session: int | None = None  # of the server, also its process group
+        self.has_begun = asyncio.Event()  # or failed to
         self._is_empty = False
         self._process = process
         self._on_line = on_line
@@ -46,6 +47,11 @@ class ServerProcess:
         )
         return cls(process, on_line)
 
+    @property
+    def warden(self) -> int:
+        """The pid of the warden."""
+        return self._process.pid
+
     def order(self, what: Order) -> None:
         """Tell the warden what to do; nothing where it is gone."""
         assert self._process.stdin is not None
@@ -56,8 +62,8 @@ class ServerProcess:
         """Wait until no process of the server is left."""
         await asyncio.shield(self._readers)
         await self._process.wait()
-        if self._session is not None and not self._is_empty:  # the warden was killed: do its last duty
-            while left := warden.members(self._session):
+        if self.session is not None and not self._is_empty:  # the warden was killed: do its last duty
+            while left := warden.members(self.session):
                 for process in left:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.kill(process, signal.SIGKILL)
@@ -84,7 +90,8 @@ class ServerProcess:
         while line := await self._process.stderr.readline():
             word, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
             if word == "session":
-                self._session = int(rest)
+                self.session = int(rest)
+                self.has_begun.set()
             elif word == "failed":
                 self.failure = rest
             elif word == "exited":
@@ -92,4 +99,5 @@ class ServerProcess:
                 self.has_exited.set()
             elif word == "empty":
                 self._is_empty = True
+        self.has_begun.set()
         self.has_exited.set()

@@ -13,17 +13,21 @@ from typing import Any
 
 import aiohttp
 
+from engine.clock import steady_now
 from engine.errors import ArenaError, CallFailed, FailureKind
 from engine.events import Event, Notice, ServerChanged, ServerStatus
 from engine.models.client import ModelClient
+from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
 from engine.serving.causes import Cause, exit_cause
 from engine.serving.gpus import wait_for_memory
 from engine.serving.layout import PlannedServer
+from engine.serving.ledger import note
 from engine.serving.ports import is_free, pick_port
 from engine.serving.process import ServerProcess
 from engine.serving.ready import until_healthy, until_it_chats
 from engine.serving.server_log import ServerLog
+from engine.serving.specs import masked
 from engine.serving.startup import Startup, follow
 
 MEMORY_SECONDS = 60.0  # that are waited for the memory of the server before
@@ -70,6 +74,7 @@ class VllmServer:
         self.name = planned.name
         self.spec = planned.spec
         self.startup = Startup()
+        self.report: EndpointReport | None = None  # what it says of itself, once it is up
         self._planned = planned
         self._settings = settings
         self._session = session
@@ -89,7 +94,8 @@ class VllmServer:
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(f"http://127.0.0.1:{self._port}/v1", self._key)
+        context = self.report.max_model_len if self.report else None
+        return Endpoint(f"http://127.0.0.1:{self._port}/v1", self._key, context=context)
 
     @property
     def command(self) -> list[str]:
@@ -143,7 +149,7 @@ class VllmServer:
         gpus = ",".join(map(str, self._planned.gpus))
         address = self.endpoint.address
         self._tell(
-            ServerChanged(self.name, self.spec.entries, status, time.time(), stage, share, address, detail, gpus)
+            ServerChanged(self.name, self.spec.entries, status, steady_now(), stage, share, address, detail, gpus)
         )
 
     # -- its life
@@ -177,10 +183,12 @@ class VllmServer:
         if (cause := await self._before_start()) is not None or self._stopping.is_set():
             return cause
         self.startup = Startup()
-        self.log.begin(" ".join(self.command))
+        self.log.begin(" ".join(masked(self.command)))
         self.told("starting", self.startup.stage)
         process = await ServerProcess.start(self.command, self._environment(), self._settings.grace, self._on_line)
         self._process = process
+        await process.has_begun.wait()
+        noted = note(self._settings.logs, self.name, process.session, process.warden) if process.session else None
         if self._at_once:
             process.order("kill")
         serving = asyncio.create_task(self._serve(process))
@@ -195,6 +203,8 @@ class VllmServer:
                 self.told("stopping")
             await process.close()
             self._process = None
+            if noted is not None:
+                noted.unlink(missing_ok=True)
         return None if serving.cancelled() else serving.result()
 
     async def _serve(self, process: ServerProcess) -> Cause:
@@ -223,7 +233,9 @@ class VllmServer:
             async with asyncio.timeout(self._settings.start_timeout):
                 await until_healthy(self._session, self.endpoint)
                 self.told("starting", "asking for a first token")
-                return await until_it_chats(self._session, self.endpoint, self.spec.served_names[0])
+                cause = await until_it_chats(self._session, self.endpoint, self.spec.served_names[0])
+                self.report = await probe(self._session, self.endpoint, self.spec.served_names[0])
+                return cause
         except TimeoutError:
             return Cause(
                 f"it was not up after {self._settings.start_timeout:.0f} s, while {self.startup.stage}",
@@ -285,7 +297,7 @@ class VllmServer:
 
     def _environment(self) -> dict[str, str]:
         own = {"VLLM_NO_USAGE_STATS": "1"} | ({"HF_HUB_OFFLINE": "1"} if self.spec.is_folder else {})
-        set_for_it = {"VLLM_API_KEY": self._key}
+        set_for_it = {"VLLM_API_KEY": self._key} if self._key else {}
         if self._planned.gpus:
             # Numbered as nvidia-smi does, which is where the numbers come from.
             set_for_it["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"

@@ -14,6 +14,7 @@ from engine.config.model import Config, ServeConfig
 from engine.errors import ConfigProblem
 
 VLLM_SHARE = 0.92  # of a GPU's memory, where nobody says otherwise
+_SECRET_FLAG = re.compile(r"--\S*(token|key|secret|password)$", re.IGNORECASE)
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -126,6 +127,20 @@ def spec_problems(config: Config, specs: Sequence[ServerSpec], gpus: Sequence[in
                 )
             )
     return problems
+
+
+def masked(arguments: Sequence[str]) -> list[str]:
+    """Arguments as they may be shown and kept: without the values of flags that name a secret."""
+    shown: list[str] = []
+    hide = False
+    for argument in arguments:
+        flag, equals, _ = argument.partition("=")
+        is_secret = bool(_SECRET_FLAG.match(flag))
+        shown.append(
+            "***" if hide and not argument.startswith("-") else f"{flag}=***" if is_secret and equals else argument
+        )
+        hide = is_secret and not equals
+    return shown
 
 
 def _text(arguments: Sequence[str], *flags: str) -> str | None:

@@ -12,7 +12,7 @@ import msgspec
 
 LONGEST_LINE = 2000  # characters kept of one line
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PERCENT = re.compile(r"(\d{1,3})% Completed|: +(\d{1,3})%\|")
 
 FIRST_STAGE = "importing Python packages"

@@ -38,6 +38,7 @@ from engine.telemetry import ServerNumbers, VllmMetrics
 
 Phase: TypeAlias = Literal["planning", "running", "done", "failed", "interrupted"]
 KEPT_NOTICES = 200
+KEPT_FINGERPRINTS = 8  # of one endpoint: behind a gateway they may change with every call
 
 _replace = msgspec.structs.replace
 
@@ -86,6 +87,7 @@ class EndpointState(msgspec.Struct, frozen=True):
     completion_tokens: int = 0
     cached_tokens: int = 0
     seconds: float = 0.0
+    fingerprints: tuple[str, ...] = ()  # that the server gave itself in its replies, one for each change of it
 
 
 class ServerState(msgspec.Struct, frozen=True):
@@ -271,10 +273,14 @@ def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:
             errors=endpoint.errors + 1,
             seconds=endpoint.seconds + event.seconds,
         )
+    fingerprints = endpoint.fingerprints
+    if event.fingerprint and event.fingerprint not in fingerprints:
+        fingerprints = (*fingerprints, event.fingerprint)[-KEPT_FINGERPRINTS:]
     return _replace(
         endpoint,
         in_flight=max(0, endpoint.in_flight - 1),
         calls=endpoint.calls + 1,
+        fingerprints=fingerprints,
         prompt_tokens=endpoint.prompt_tokens + usage.prompt_tokens,
         completion_tokens=endpoint.completion_tokens + usage.completion_tokens,
         cached_tokens=endpoint.cached_tokens + usage.cached_tokens,

@@ -38,11 +38,11 @@ def endpoints_of(config: Config, name: str) -> list[Endpoint]:
 async def reachable(
     session: aiohttp.ClientSession, config: Config, name: str
 ) -> tuple[list[Endpoint], list[EndpointReport]]:
-    """The endpoints of `name` that serve it, and the reports of those that do not."""
+    """The endpoints of `name` that serve it, and the reports of all."""
     endpoints = endpoints_of(config, name)
     served_name = config.served_name(name)
     good: list[Endpoint] = []
-    bad: list[EndpointReport] = []
+    reports: list[EndpointReport] = []
     for attempt in range(TRIES):
         reports = await asyncio.gather(*(probe(session, endpoint, served_name) for endpoint in endpoints))
         good = [
@@ -50,11 +50,10 @@ async def reachable(
             for endpoint, report in zip(endpoints, reports, strict=True)
             if report.ok
         ]
-        bad = [report for report in reports if not report.ok]
         if good or attempt == TRIES - 1:
             break
         await asyncio.sleep(PAUSE_SECONDS)
-    return good, bad
+    return good, reports
 
 
 class Listening:
@@ -68,12 +67,17 @@ class Listening:
     @asynccontextmanager
     async def at(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[Place]:
         """The endpoints of `name` that serve it. What is wrong with others is told."""
+        if not needed():
+            yield Place()
+            return
         if not self._config.models[name].endpoints:
             self._notice("error", f"{name}: there is work for it, but its entry in the config has no endpoint")
             yield Place()
             return
-        endpoints, unfit = await reachable(self._session, self._config, name)
-        for report in unfit:
+        endpoints, reports = await reachable(self._session, self._config, name)
+        for report in reports:
+            if report.ok:
+                continue
             what = f"{name}: {report.url}: {report.error}. {report.hint}"
             if endpoints:
                 self._notice("warning", what)
@@ -81,7 +85,7 @@ class Listening:
                 self._notice("error", what)
             else:
                 self._notice("warning", f"{what} It is looked for again when the answers are made.")
-        yield Place(endpoints)
+        yield Place(endpoints, reports=[report for report in reports if report.ok])
 
     def _notice(self, level: Literal["warning", "error"], text: str) -> None:
         self._tell(Notice(level, text, time.time()))

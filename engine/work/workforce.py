@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -16,6 +16,7 @@ from engine.config.model import Config
 from engine.errors import CallFailed
 from engine.events import Event, Stage, StageEnded, StageStarted, TaskKey
 from engine.models.client import ModelClient
+from engine.models.discover import EndpointReport
 from engine.models.tokens import TokenCounter
 from engine.serving.places import Place, Places
 from engine.work.ask_game import GameAsker
@@ -41,16 +42,20 @@ class Tools:
     emit: Callable[[Event], None]
     flush: Callable[[], Awaitable[None]]
     """Waits until everything that was recorded is on disk and announced."""
+    found: Callable[[], None]
+    """Told whenever a model was found that can be called."""
     permits: Callable[[TaskKey | None], bool]
     """Asked right before a request goes out whether it still may."""
 
 
 class Workforce:
-    """Carries out a plan. `clients` are those of the models that were found, `unreachable` tells if one was not."""
+    """Carries out a plan. `clients` are those of the models that were found, `reports` what their servers say of
+    themselves, `unreachable` tells if one was not."""
 
     def __init__(self, config: Config, plan: Survey, pipeline: Pipeline, places: Places, tools: Tools) -> None:
         self.clients: dict[str, ModelClient] = {}
         self.unreachable = False
+        self.reports: dict[str, Sequence[EndpointReport]] = {}
         self._config = config
         self._plan = plan
         self._pipeline = pipeline
@@ -83,11 +88,12 @@ class Workforce:
         while True:
             may_wait = name not in self._pipeline.answers and not self._answers_over.is_set()
             needed = partial(self._pipeline.has_work, name)
-            if needed():
-                async with self._places.at(name, is_last_try=not may_wait, needed=needed) as place:
-                    if place.endpoints:
-                        await self._work(name, self._client(name, place))
-                        return
+            async with self._places.at(name, is_last_try=not may_wait, needed=needed) as place:
+                if place.endpoints:
+                    self.reports[name] = place.reports
+                    self._tools.found()
+                    await self._work(name, self._client(name, place))
+                    return
             if not needed():  # what it was to judge has never been made, or nobody wants it
                 for stage in self._stages_of(name):
                     self._lane_over(stage)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from yard import QUESTIONS, Yard, carried_out, live_members, parent_of, until
 
+from engine.bench.runs import load_runs
 from engine.errors import ConfigError
 from engine.events import CallEnded, CallStarted, ServerChanged
 from engine.run import Run
@@ -95,6 +96,29 @@ async def test_the_key_is_in_no_command_line_and_no_file(yard):
     assert key not in told
     assert "--api-key" not in told
     assert "very-secret-token" not in told.replace('"MY_TOKEN"', "")
+
+
+async def test_a_run_leaves_word_of_versions_flags_sampling_and_counts_without_a_secret(yard):
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    models["good"]["serve"] |= {"args": ["--hf-token", "hf_secret_token"], "env": {"MY_TOKEN": "very-secret-token"}}
+    run = Run(yard.config(models))
+    await carried_out(run)
+    (file,) = (yard.bench / "runs").iterdir()
+    (told,) = load_runs(yard.bench / "runs")
+    assert (file.stem, told["id"], told["outcome"]) == (run.id, run.id, "done")
+    (good,) = told["models"]["good"]
+    assert (good["vllm"], good["root"], good["max_model_len"]) == ("0.32.0", models["good"]["model"], 8192)
+    assert good["system_fingerprints"] == ["vllm-0.32.0-fake"]
+    assert (good["calls"], told["calls"]) == (QUESTIONS, 4 * QUESTIONS)
+    (server,) = [server for server in told["servers"] if server["name"] == "good"]
+    assert server["command"][-2:] == ["--hf-token", "***"]
+    assert (server["environment"], server["starts"]) == (["MY_TOKEN"], 1)
+    assert server["started_in"] > 0
+    digest = yard.lines("model_answer/good.jsonl")[0]["settings"]
+    assert told["settings"][digest]["temperature"] == 0.0
+    everything = "".join(each.read_text() for each in yard.bench.rglob("*") if each.is_file())
+    assert "hf_secret_token" not in everything
+    assert "very-secret-token" not in everything
 
 
 async def test_an_engine_that_is_killed_in_the_middle_costs_a_restart_and_no_call(yard):

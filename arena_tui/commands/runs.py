@@ -1,0 +1,117 @@
+"""`arena-tui runs`: what is known of the runs of a bench, and in what two of them differ."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from arena_tui.console import DONE, printable
+from arena_tui.invocation import Invocation
+from arena_tui.json_text import json_text
+from arena_tui.progress_display import clock
+from arena_tui.text_table import Column, rendered
+from engine.bench import Bench
+from engine.bench.runs import load_runs
+from engine.errors import UsageProblem
+
+# What two runs of the same thing differ in all the same.
+_OF_THE_MOMENT = ("id", "started", "ended", "outcome", "tasks", "calls", "prompt_tokens", "completion_tokens")
+
+
+def runs_command(invocation: Invocation, ids: tuple[str, ...]) -> int:
+    """List the runs; with one id show it whole, with two say in what they differ. Returns the exit code."""
+    config = invocation.config(keys=False)
+    runs = load_runs(Bench.open(config.data, config.bench).paths.runs)
+    if len(ids) > 2:
+        raise UsageProblem("two runs can be compared, not more", "name one or two ids")
+    chosen = [_find(runs, name) for name in ids]
+    if not chosen:
+        click.echo(_table(runs), nl=False)
+    elif len(chosen) == 1:
+        click.echo(json_text(chosen[0]), nl=False)
+    else:
+        lines = list(differences(*chosen)) or ["They were made with the same: versions, flags, sampling and config."]
+        click.echo("\n".join(map(printable, lines)))
+    return DONE
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """One line for each thing in which two runs were made differently."""
+    before, after = dict(_flat(_made_with(one))), dict(_flat(_made_with(other)))
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            yield f"{key}: {_said(before, key)} -> {_said(after, key)}"
+
+
+def _find(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    found = [run for run in runs if run["id"] == name] or [run for run in runs if run["id"].endswith(name)]
+    if len(found) != 1:
+        raise UsageProblem(
+            f"there is no run {name!r}" if not found else f"{len(found)} runs end in {name!r}",
+            "`arena-tui runs` lists them; the end of an id is enough",
+        )
+    return found[0]
+
+
+def _table(runs: list[dict[str, Any]]) -> str:
+    if not runs:
+        return "No run has left word of itself in this bench.\n"
+    rows = [
+        (
+            run["id"],
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(run.get("started") or 0)),
+            str(run.get("outcome")),
+            clock(max(0.0, (run.get("ended") or 0) - (run.get("started") or 0))) if run.get("ended") else "-",
+            str(run.get("calls")),
+            ", ".join(sorted(_versions(run))) or "-",
+        )
+        for run in runs
+    ]
+    titles = ("run", "started", "outcome", "took", "calls", "servers")
+    columns = [
+        Column(title, [printable(row[at]) for row in rows], right=title in ("took", "calls"))
+        for at, title in enumerate(titles)
+    ]
+    return rendered(columns) + "\n"
+
+
+def _versions(run: Mapping[str, Any]) -> set[str]:
+    endpoints = [endpoint for found in run.get("models", {}).values() for endpoint in found]
+    return {f"vLLM {endpoint['vllm']}" if endpoint.get("vllm") else "other" for endpoint in endpoints}
+
+
+def _made_with(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What shaped the results: neither times nor counts, nor a port that was picked."""
+    told = {key: value for key, value in run.items() if key not in _OF_THE_MOMENT}
+    told["models"] = {
+        name: [{k: v for k, v in endpoint.items() if k not in ("address", "calls", "errors")} for endpoint in found]
+        for name, found in run.get("models", {}).items()
+    }
+    told["servers"] = [
+        {"name": server["name"], "command": _without_port(server["command"]), "gpus": server["gpus"]}
+        for server in run.get("servers", ())
+    ]
+    return told
+
+
+def _without_port(command: list[str]) -> list[str]:
+    at = command.index("--port") if "--port" in command else None
+    return command if at is None else [*command[:at], *command[at + 2 :]]
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, part in value.items():
+            yield from _flat(part, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        for number, part in enumerate(value):
+            yield from _flat(part, f"{key}[{number}]")
+    else:
+        yield key, value
+
+
+def _said(told: Mapping[str, Any], key: str) -> str:
+    return "nothing" if key not in told else str(told[key])

@@ -1,0 +1,96 @@
+"""`arena-tui serve MODEL`: vLLM for one model of the config, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from difflib import get_close_matches
+
+import click
+
+from arena_tui import console
+from arena_tui.headless import on_signals, run_loop
+from arena_tui.invocation import Invocation
+from arena_tui.server_words import ServerLines
+from engine.bench.layout import BenchPaths
+from engine.config.model import Config
+from engine.errors import UsageProblem
+from engine.events import Event, Notice, ServerChanged
+from engine.run import SERVER_GRACE_SECONDS
+from engine.serving.fleet import Fleet
+from engine.serving.places import Nowhere
+from engine.serving.prepare import server_plan
+from engine.work.reach import endpoints_of
+
+
+def serve_command(invocation: Invocation, model: str) -> int:
+    """Serve until interrupted. The base URLs, one a line, are all that is on stdout. Returns the exit code."""
+    config = invocation.config()
+    if model not in config.models:
+        close = get_close_matches(model, list(config.models), n=1)
+        raise UsageProblem(
+            f"there is no model {model!r} in the config",
+            f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(config.models) or 'none'}",
+        )
+    if config.models[model].serve is None:
+        raise UsageProblem(
+            f"{model} has no [serve] table, so it is not served by arena-tui",
+            f'add a table [models."{model}".serve]; it may be empty',
+        )
+    return run_loop(_serve(config, model))
+
+
+async def _serve(config: Config, model: str) -> int:
+    lines = ServerLines()
+    ended = asyncio.Event()
+    failed = False
+
+    def tell(event: Event) -> None:
+        nonlocal failed
+        if isinstance(event, Notice):
+            console.say(event.text if event.level == "info" else f"{event.level}: {event.text}")
+        elif isinstance(event, ServerChanged):
+            if line := lines.line(event):
+                console.say(line)
+            if event.status == "failed":
+                failed = True
+                ended.set()
+
+    plan = await asyncio.to_thread(server_plan, config, [model], [])
+    fleet = Fleet(
+        config,
+        plan,
+        [model],
+        Nowhere(),
+        endpoints=lambda name: endpoints_of(config, name),
+        logs=BenchPaths(config.data / config.bench).logs,
+        tell=tell,
+        grace=SERVER_GRACE_SECONDS,
+        key=os.environ.get("VLLM_API_KEY", ""),
+    )
+
+    def stop() -> None:
+        if ended.is_set():
+            fleet.stop(at_once=True)
+            return
+        console.say("Stopping. Once more to stop at once.")
+        ended.set()
+        fleet.stop()
+
+    release = on_signals(stop)
+    started = False
+    try:
+        await fleet.open()
+        async with fleet.at(model, is_last_try=True, needed=lambda: True) as place:
+            for endpoint in place.endpoints:
+                click.echo(endpoint.base_url)
+            if place.endpoints and place.keepers:
+                console.say(f"{model} is served. Ctrl-C stops.")
+                await ended.wait()
+            started = bool(place.endpoints)
+    finally:
+        await fleet.close()
+        release()
+    if failed or not (started or ended.is_set()):
+        return console.FAILED
+    return console.DONE

@@ -1,0 +1,78 @@
+"""How long starts will take, and so a whole plan of servers: as earlier runs took, else by the size of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from engine.serving.layout import PlannedServer, ServerPlan
+from engine.serving.specs import ServerSpec
+
+ASSUMED_START = 60.0  # seconds without the weights: imports, profiling, CUDA graphs
+ASSUMED_LOADING = 1e9  # bytes per second from a local disk
+LOOKED_AT = 5  # latest starts of a model
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One server's turn, in seconds from the beginning. `measured`: its start rests on earlier runs of this bench."""
+
+    server: PlannedServer
+    begins: float
+    starts_in: float
+    works_for: float
+    measured: bool
+
+    @property
+    def ends(self) -> float:
+        return self.begins + self.starts_in + self.works_for
+
+
+def turns(
+    plan: ServerPlan, works_for: Mapping[str, float], runs: Sequence[Mapping[str, Any]], judging: Iterable[str]
+) -> list[Turn]:
+    """When each server has its turn. `works_for` tells the seconds of calls of each entry of the config."""
+    found: list[Turn] = []
+    judges = set(judging)
+    for server in plan.servers:
+        starts_in, measured = start_seconds(server.spec, runs)
+        earlier = [turn for turn in found if _excludes(turn.server, server)]
+        begins = max((turn.ends for turn in earlier), default=0.0)
+        work = max((works_for.get(entry, 0.0) for entry in server.spec.entries), default=0.0) / server.spec.replicas
+        found.append(Turn(server, begins, starts_in, work, measured))
+    if not plan.side_by_side:
+        return found
+    answered = max((turn.ends for turn in found if not judges & set(turn.server.spec.entries)), default=0.0)
+    return [  # whoever judges side by side is not done before the last answer is
+        Turn(turn.server, turn.begins, turn.starts_in, max(turn.works_for, answered - turn.starts_in), turn.measured)
+        if judges & set(turn.server.spec.entries)
+        else turn
+        for turn in found
+    ]
+
+
+def start_seconds(spec: ServerSpec, runs: Sequence[Mapping[str, Any]]) -> tuple[float, bool]:
+    """Seconds until a server of this model is up, and whether that was measured."""
+    took = [
+        float(server["started_in"])
+        for run in runs
+        for server in run.get("servers", ())
+        if server.get("model") == spec.model and isinstance(server.get("started_in"), int | float)
+    ][-LOOKED_AT:]
+    if took:
+        return median(took), True
+    return ASSUMED_START + _weights(spec) / ASSUMED_LOADING, False
+
+
+def _excludes(earlier: PlannedServer, server: PlannedServer) -> bool:
+    return bool(set(earlier.devices) & set(server.devices)) and earlier.share + server.share > 1.0 + 1e-9
+
+
+def _weights(spec: ServerSpec) -> int:
+    folder = Path(spec.model)
+    if not spec.is_folder or not folder.is_dir():
+        return 0
+    return sum(file.stat().st_size for file in folder.iterdir() if file.suffix in (".safetensors", ".bin", ".gguf"))

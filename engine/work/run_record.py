@@ -1,0 +1,107 @@
+"""What `runs/<id>.json` says of a run, put together from its config, its plan, its servers and its state. Pure."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from engine import __version__
+from engine.config.model import Config
+from engine.models.discover import EndpointReport
+from engine.serving.server import VllmServer
+from engine.serving.specs import masked
+from engine.work.progress import RunState
+from engine.work.survey import Scope, Survey
+
+
+def run_record(
+    config: Config,
+    scope: Scope,
+    plan: Survey,
+    reports: Mapping[str, Sequence[EndpointReport]],
+    servers: Iterable[VllmServer],
+    state: RunState,
+) -> dict[str, Any]:
+    """Plain JSON. `reports` are what the endpoints of each model said of themselves when it was found."""
+    return {
+        "started": state.started_at or None,
+        "ended": state.ended_at or None,
+        "outcome": state.phase,
+        "arena_tui": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "bench": config.bench,
+        "questions": len(plan.questions),
+        "scope": _scope(scope),
+        "config": _config(config),
+        "settings": dict(plan.settings),
+        "models": {
+            name: [_endpoint(config, name, report, state) for report in found] for name, found in reports.items()
+        },
+        "servers": [_server(server, state) for server in servers],
+        "tasks": [_task(key, task) for key, task in state.tasks.items()],
+        "calls": state.calls,
+        "prompt_tokens": state.prompt_tokens,
+        "completion_tokens": state.completion_tokens,
+    }
+
+
+def _config(config: Config) -> dict[str, Any]:
+    """The config as it was written, without keys and the values of variables that servers are given."""
+    told = config.model_dump(mode="json", exclude_unset=True)
+    for entry in told.get("models", {}).values():
+        for endpoint in entry.get("endpoints", ()):
+            endpoint.pop("api_key", None)
+        if serve := entry.get("serve"):
+            serve["env"] = sorted(serve.get("env", {}))
+            serve["args"] = masked(serve.get("args", ()))
+    return told
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    return {
+        "models": list(scope.models),
+        "limit": scope.limit,
+        "refresh": sorted(scope.refresh),
+        "seed": scope.seed,
+        "answers": scope.answers,
+        "judgments": scope.judgments,
+        "until": str(scope.until) if scope.until else None,
+    }
+
+
+def _endpoint(config: Config, name: str, report: EndpointReport, state: RunState) -> dict[str, Any]:
+    served = next((model for model in report.models if model.id == config.served_name(name)), None)
+    traffic = state.endpoints.get((name, report.url))
+    return {
+        "address": report.url,
+        "served_name": config.served_name(name),
+        "root": served.root if served else None,
+        "max_model_len": report.max_model_len,
+        "vllm": report.version,
+        "system_fingerprints": list(traffic.fingerprints) if traffic else [],
+        "calls": traffic.calls if traffic else 0,
+        "errors": traffic.errors if traffic else 0,
+    }
+
+
+def _server(server: VllmServer, state: RunState) -> dict[str, Any]:
+    told = state.servers.get(server.name)
+    return {
+        "name": server.name,
+        "models": list(server.spec.entries),
+        "model": server.spec.model,
+        "command": masked(server.command),
+        "environment": sorted(server.spec.environment),
+        "gpus": told.devices if told else "",
+        "starts": told.starts if told else 0,
+        "started_in": round(told.started_in, 2) if told and told.started_in is not None else None,
+        "kv_cache_tokens": server.startup.kv_cache_tokens,
+    }
+
+
+def _task(key: Any, task: Any) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(key), **msgspec.structs.asdict(task)}
