@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from arena_tui import console
+from arena_tui.cli_servers import serve, simulate, web
 from arena_tui.invocation import Invocation
 from engine import __version__
 from engine.errors import ArenaError, StorageError
@@ -327,48 +328,6 @@ def runs(invocation: Invocation, ids: tuple[str, ...]) -> int:
 
 
 @cli.command()
-@click.argument("model")
-@click.pass_obj
-def serve(invocation: Invocation, model: str) -> int:
-    """Start vLLM for MODEL of the config, and stay in the foreground until Ctrl-C."""
-    from arena_tui.commands.serve import serve_command
-
-    return serve_command(invocation, model)
-
-
-@cli.command()
-@click.option("--host", default="127.0.0.1")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 picks a free one.")
-@click.option("--latency", type=click.FloatRange(min=0), default=0.05, help="Seconds until a reply.")
-@click.option(
-    "--position-bias", type=click.FloatRange(-1, 1), default=0.1, help="Of the judge: above 0 it favours place A."
-)
-@click.option(
-    "--verbosity-taste",
-    type=click.FloatRange(-1, 1),
-    default=0.1,
-    help="Of the judge: above 0 it favours long answers.",
-)
-@click.option("--seed", type=int, default=0)
-def simulate(**options: Any) -> int:
-    """A simulated OpenAI-compatible server with models and a judge, to try a configuration without a GPU."""
-    from arena_tui.commands.simulate import simulate_command
-
-    return simulate_command(**options)
-
-
-@cli.command()
-@click.option("--host", default="127.0.0.1", help="Where to listen: only for this machine, or 0.0.0.0.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8090, help="0 picks a free one.")
-@click.pass_obj
-def web(invocation: Invocation, host: str, port: int) -> int:
-    """The UI in a browser, behind a link with a token (of your own with ARENA_TUI_WEB_TOKEN)."""
-    from arena_tui.commands.web import web_command
-
-    return web_command(invocation, host, port)
-
-
-@cli.command()
 @click.option("--repair", is_flag=True, help="Mend damaged files of the bench; each is kept as it was, beside it.")
 @click.option("--dry-run", is_flag=True, help="With --repair: only say what would be mended.")
 @click.pass_obj
@@ -383,6 +342,10 @@ def doctor(invocation: Invocation, repair: bool, dry_run: bool) -> int:
     from arena_tui.commands.doctor import doctor_command
 
     return doctor_command(invocation)
+
+
+for _command in (simulate, serve, web):
+    cli.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> int:
