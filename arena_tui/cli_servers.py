@@ -32,6 +32,9 @@ def serve(invocation: Invocation, model: str) -> int:
     default=0.1,
     help="Of the judge: above 0 it favours long answers.",
 )
+@click.option(
+    "--sharpness", type=click.FloatRange(0.01, 100), default=1.0, help="Of the judge: how sure it is of its verdicts."
+)
 @click.option("--seed", type=int, default=0)
 def simulate(**options: Any) -> int:
     """A simulated OpenAI-compatible server with models and a judge, to try a configuration without a GPU."""

@@ -39,6 +39,8 @@ async def examine(config: Config) -> AsyncIterator[Check]:
     yield Check("ok", "config", f"{config.file or 'the config'} is valid")
     for check in _bench_checks(config):
         yield check
+    for check in _verdict_checks(config):
+        yield check
     async with open_session() as session:
         for check in await _endpoint_checks(config, session):
             yield check
@@ -84,6 +86,20 @@ def _damage_checks(bench: Bench) -> Iterator[Check]:
         yield Check("note", "damage", f"{first}{more}", hint if repair.mendable else "save it anew as UTF-8")
 
 
+def _verdict_checks(config: Config) -> Iterator[Check]:
+    """A kind of verdict that a provider cannot give is an error of the config; here it is told how it is had."""
+    kind = config.judge.verdict
+    for judge in config.judge.model:
+        provider, name = config.provider(judge), config.provider_name(judge)
+        how = {
+            "text": f"a label is looked for by the rule {config.judge.labels!r}",
+            "constrained": f"a label and nothing else, bound by {name}'s {provider.constraint}",
+            "soft": f"probabilities of all labels, by {name}'s log-probabilities",
+        }[kind]
+        before = ", after a free text" if config.judge.mode.thinks_first else ""
+        yield Check("ok", f"verdicts of {judge}", f"{kind}: {how}{before}")
+
+
 async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> list[Check]:
     """All endpoints at once: a dead host takes seconds to tell."""
     probes = [
@@ -99,9 +115,20 @@ async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> li
             version = f"vLLM {report.version}, " if report.version else ""
             context = f", context {report.max_model_len} tokens" if report.max_model_len else ""
             checks.append(Check("ok", subject, f"{report.url}: {version}{report.seconds * 1000:.0f} ms{context}"))
+            if not report.version and config.provider_name(name) == "vllm" and not config.models[name].provider:
+                checks.append(_unsaid_provider(subject))
         else:
             checks.append(Check("problem", subject, f"{report.url}: {report.error}", report.hint))
     return checks
+
+
+def _unsaid_provider(subject: str) -> Check:
+    return Check(
+        "note",
+        subject,
+        "it does not say that it is vLLM, whose request fields it is sent",
+        'if it is another server, say which: provider = "sglang", "llama.cpp", "generic", ...; see the README',
+    )
 
 
 def _vllm_checks(config: Config) -> Iterator[Check]:

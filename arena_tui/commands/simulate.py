@@ -15,12 +15,14 @@ from engine.models.simulator import demo_cast, running_simulator
 
 
 def simulate_command(
-    host: str, port: int, latency: float, position_bias: float, verbosity_taste: float, seed: int
+    host: str, port: int, latency: float, position_bias: float, verbosity_taste: float, sharpness: float, seed: int
 ) -> int:
     """Serve until interrupted. The base URL is the only line on stdout."""
     cast = demo_cast()
     judges = tuple(
-        msgspec.structs.replace(judge, position_bias=position_bias, verbosity_taste=verbosity_taste)
+        msgspec.structs.replace(
+            judge, position_bias=position_bias, verbosity_taste=verbosity_taste, sharpness=sharpness
+        )
         for judge in cast.judges
     )
     return run_loop(_serve(msgspec.structs.replace(cast, judges=judges, latency=latency, seed=seed), host, port))

@@ -31,7 +31,8 @@ _ESCAPED = re.compile(r"\\(.)")
 def parse_metrics(text: str, model: str | None = None) -> VllmMetrics | None:
     """The numbers of `model` (None: of all models together) in Prometheus text; None when it holds none of vLLM's.
 
-    Lines that are not understood are passed over.
+    Lines that are not understood are passed over. vLLM counts all names of a model under the first of them: where there
+    is no series of `model`, all are meant.
     """
     totals: dict[str, float] = {}
     finished: dict[str, int] = {}
@@ -39,7 +40,10 @@ def parse_metrics(text: str, model: str | None = None) -> VllmMetrics | None:
     buckets: dict[str, dict[float, float]] = {}
     cache_tokens: float | None = None
     known = False
-    for name, labels, value in _samples(text):
+    samples = list(_samples(text))
+    if not any(labels.get("model_name") == model for _, labels, _ in samples):
+        model = None
+    for name, labels, value in samples:
         if model is not None and labels.get("model_name", model) != model:
             continue
         known = True

@@ -10,6 +10,11 @@ import msgspec
 from engine.errors import CallFailed, FailureKind
 
 LONGEST_TEXT = 1000  # characters kept of what a server says
+_OWN_FIELDS = (
+    "temperature", "top_p", "top_k", "min_p", "penalty", "seed", "max_tokens", "max_completion_tokens",
+    "structured_outputs", "response_format", "chat_template_kwargs", "logprobs",
+)  # fmt: skip
+_NOT_KNOWN = ("unrecognized", "unknown", "unsupported", "not supported", "unexpected", "extra", "not permitted")
 _TAG = re.compile(r"<[^<>]{0,500}>")
 
 
@@ -72,6 +77,8 @@ def _hint(status: int, told: str) -> str:
         return "check the api_key of this endpoint"
     if "context length" in low or "context window" in low or "max_model_len" in low:
         return "lower max_tokens, or serve the model with a larger --max-model-len"
+    if any(field in low for field in _OWN_FIELDS) and any(word in low for word in _NOT_KNOWN):
+        return 'say `provider` of this model in the config ("generic" sends the least), or `refuses` for single fields'
     if "chat template" in low:
         return "serve the model with --chat-template FILE"
     if status == 404 and "model" in low:

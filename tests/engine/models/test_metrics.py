@@ -50,6 +50,12 @@ def parsed(text: str, model: str | None = None) -> VllmMetrics:
     return metrics
 
 
+def test_a_model_that_goes_by_another_of_its_names_has_the_numbers_of_the_first():
+    text = 'vllm:num_requests_waiting{model_name="first"} 3\nvllm:num_requests_running{model_name="second"} 2\n'
+    assert parsed(text, "alias").waiting == 3
+    assert (parsed(text, "second").waiting, parsed(text, "second").running) == (0, 2)
+
+
 def test_the_numbers_of_one_model_are_summed_over_its_engines():
     metrics = parsed(TEXT, "tiny")
     assert (metrics.running, metrics.waiting, metrics.kv_cache_usage) == (7, 2, 0.5)

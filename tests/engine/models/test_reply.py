@@ -159,6 +159,8 @@ def test_the_servers_words_are_found_in_any_usual_shape(body: bytes):
 @pytest.mark.parametrize(
     ("status", "message", "hint"),
     [
+        (400, "Unrecognized request argument supplied: top_k", "provider"),
+        (422, "Extra inputs are not permitted: min_p", "refuses"),
         (400, "This model's maximum context length is 8192 tokens. However, your prompt", "--max-model-len"),
         (400, "default chat template is no longer allowed", "--chat-template"),
         (404, "The model `nope` does not exist.", "set `model`"),
