@@ -44,6 +44,7 @@ class Sample(NamedTuple):
     seconds: float
     memory: int  # bytes, resident
     in_flight: int
+    calls: int
 
 
 def main() -> None:
@@ -119,7 +120,7 @@ async def sample(run: Run, pause: float, samples: list[Sample], quiet: bool) -> 
     while True:
         await asyncio.sleep(pause)
         state = run.state
-        seen = Sample(time.monotonic() - began, memory_now(), state.in_flight)
+        seen = Sample(time.monotonic() - began, memory_now(), state.in_flight, state.calls)
         samples.append(seen)
         if not quiet:
             memory = seen.memory / 2**20
@@ -161,9 +162,10 @@ def report(
 
 
 def growth(samples: list[Sample], seconds: float) -> tuple[int, int]:
-    """Memory when the load had lasted a minute, and the most after that."""
-    warm_at = min(60.0, seconds / 10)
-    warm = [seen.memory for seen in samples if seen.seconds >= warm_at and seen.in_flight] or [samples[-1].memory]
+    """Memory when the load had lasted a minute and turned over twice, and the most after that."""
+    warm_at, turned_over = min(60.0, seconds / 10), 2 * max(seen.in_flight for seen in samples)
+    loaded = [seen for seen in samples if seen.in_flight and seen.calls >= turned_over] or samples[-1:]
+    warm = [seen.memory for seen in loaded if seen.seconds >= warm_at]
     return warm[0], max(warm)
 
 

@@ -87,6 +87,7 @@ class JudgeJob:
     parts: dict[int, GamePart] = field(default_factory=dict)
     given_up: set[int] = field(default_factory=set)  # games without a label that are not asked for again
     failed: bool = False
+    is_recorded: bool = False
 
     def units(self) -> list[GameUnit]:
         """The games that are not finished yet."""
@@ -95,7 +96,7 @@ class JudgeJob:
     def is_finished(self, number: int) -> bool:
         part = self.parts.get(number)
         if part is None:
-            return False
+            return self.is_recorded
         return part.game.score is not None or part.game.asks >= self.asks or number in self.given_up
 
     @property
@@ -120,11 +121,9 @@ class JudgeJob:
         )
 
     def shed(self) -> None:
-        """Forget the texts, which the record holds by now: a long run would keep them all in memory."""
-        self.parts = {
-            number: replace(part, game=replace(part.game, user_prompt="", judgment="", reasoning=None))
-            for number, part in self.parts.items()
-        }
+        """Forget the games, which the record holds by now: a long run would keep them all in memory."""
+        self.is_recorded = True
+        self.parts = {}
 
 
 @dataclass(frozen=True, slots=True)
