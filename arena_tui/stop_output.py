@@ -52,6 +52,15 @@ def standing_words(state: RunState) -> str:
     return f"{sum(map(is_decided, state.standings.values()))} of {len(state.standings)} models decided"
 
 
+def early_stop_cautions(state: RunState) -> list[str]:
+    """What to know of a leaderboard's intervals after a run whose rule stopped somebody."""
+    if not state.stop_rule:
+        return []
+    from engine.ratings.stop_report import stop_cautions, stop_report
+
+    return stop_cautions(stop_report(state.stop_rule, state.opponent, state.standings))
+
+
 def format_stop_report(report: StopReport) -> str:
     """The verdicts as a table that ends with a newline."""
     models: Sequence[ModelStanding] = report.models

@@ -18,7 +18,7 @@ from textual.widgets import Input
 from arena_tui.board.choices import BoardChoices, Choice
 from arena_tui.safe_text import one_line, printable
 from arena_tui.screens.base import ArenaScreen
-from arena_tui.stop_output import standing_words, verdict_words
+from arena_tui.stop_output import early_stop_cautions, standing_words, verdict_words
 from arena_tui.theme import inks
 from arena_tui.widgets.board_table import SORT_KEYS, BoardRow, BoardTable, SortKey, board_rows
 from arena_tui.widgets.text_lines import TextLines
@@ -391,4 +391,6 @@ class LeaderboardScreen(ArenaScreen):
         table.styles.height = max(3, min(len(table.rows) + 1, self.size.height - fixed))
 
     def _warnings(self) -> list[str]:
-        return self.board.leaderboard.warnings if self.board else [self._problem] if self._problem else []
+        if self.board is None:
+            return [self._problem] if self._problem else []
+        return [*self.board.leaderboard.warnings, *early_stop_cautions(self.session.state)]

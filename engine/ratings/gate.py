@@ -6,6 +6,7 @@ A gate that cannot know must not pass. What makes two results incomparable is a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -91,8 +92,10 @@ def gate(
     """Holds each of `models` (none named: all but the reference) against the reference.
 
     The reference is a model of `stored`, where that is given (by default the model of the same name), else one of `now`
-    (by default the baseline). All checks must pass, each at `options.alpha`: a gate that lets a worse model through has
-    erred on that model's check, so their number needs no correction.
+    (by default the baseline). A model whose stored judgments are still the same ones has not changed, and passes.
+
+    All checks must pass, each at `options.alpha`: a gate that lets a worse model through has erred on that model's
+    check, so their number needs no correction.
 
     Raises GateRefused with every reason, and UsageProblem for a model that is not there.
     """
@@ -166,11 +169,14 @@ def _chosen(now: Result, models: Sequence[str], reference: str | None, stored: R
 
 
 def _check(mine: Side, theirs: Side, questions: Sequence[str], options: GateOptions) -> GateCheck:
-    reference = None if theirs.is_baseline else _arrays(theirs, questions)
-    found = difference(*_arrays(mine, questions), reference, options.alpha)
+    points, reference = _arrays(mine, questions), None if theirs.is_baseline else _arrays(theirs, questions)
+    found = difference(*points, reference, options.alpha)
+    unchanged = reference is not None and mine.model == theirs.model and np.array_equal(points, reference)
+    if unchanged:  # these are the judgments that were stored, so there is nothing to be unsure of
+        found = replace(found, lower=0.0, upper=0.0)
     margin = options.margin / 100.0
     finding: Finding = "not shown"
-    if found.lower > -margin:
+    if unchanged or found.lower > -margin:
         finding = "not worse"
     elif found.upper < -margin:
         finding = "worse"

@@ -84,6 +84,13 @@ def test_a_stored_result_is_the_reference_of_the_same_name_or_of_the_one_that_is
         gate(result(new=model(0.5)), (), None, GateOptions(), stored)
 
 
+def test_a_model_whose_judgments_are_the_stored_ones_has_not_changed() -> None:
+    report = gate(result(m=model(0.7)), (), None, GateOptions(margin=0.0), result(m=model(0.7)))
+    assert (report.passed, report.checks[0].lower, report.checks[0].upper) == (True, 0.0, 0.0)
+    other = gate(result(n=model(0.7)), (), "m", GateOptions(margin=2.0), result(m=model(0.7)))
+    assert not other.passed, "another model with the same points is another model"
+
+
 def test_a_report_can_be_the_stored_result_of_the_next_gate() -> None:
     report = gate(result(old=model(0.6), new=model(0.6)), ["new"], "old", GateOptions(margin=5.0))
     stored = msgspec.json.decode(msgspec.json.encode(report), type=Result)
