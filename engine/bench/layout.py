@@ -39,6 +39,10 @@ class BenchPaths:
         self.settings = root / "settings.jsonl"
         self.lock = root / ".lock"
 
+    def ignores_case(self) -> bool:
+        """Whether the file system of the bench takes `A` and `a` for one name."""
+        return self.questions.with_name(self.questions.name.upper()).exists()
+
     def answers(self, model: str) -> Path:
         return self.answers_dir / (file_stem(model) + SUFFIX)
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from engine.bench import Bench
 from engine.bench.answers import StoredAnswer
 from engine.bench.judgments import StoredJudgment, against
+from engine.bench.look_alikes import look_alikes, same_on_disk
 from engine.config.model import Config
 from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest, unsent_fields
-from engine.errors import BenchError, ConfigError
+from engine.errors import BenchError, ConfigError, ConfigProblem
 from engine.judging.prompts import JudgePrompt, judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.ratings.stop_rule import StopRule
@@ -82,8 +83,9 @@ def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
     reader = _Reader(bench)
     on_disk = {name: len(reader.answers(name)) for name in bench.models_with_answers()}
     roster = draw_roster(config, scope.models, on_disk)
-    if roster.problems:
-        raise ConfigError(str(config.file or "config"), roster.problems)
+    names = {*config.models, *on_disk}
+    if problems := [*roster.problems, *_one_file_for_two(bench, names)]:
+        raise ConfigError(str(config.file or "config"), problems)
     questions = _questions(bench, scope, reader)
     parts = bench.journal()
     settings: dict[str, Mapping[str, object]] = {}
@@ -120,6 +122,10 @@ def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
                 judge_plans.append(_plan_judging(task, model, reader, questions, parts, scope, awaited))
     warnings = (
         *roster.warnings,
+        *(
+            f"{' and '.join(map(ascii, group))} look alike and are different models here: is one of them a misspelling?"
+            for group in look_alikes(names)
+        ),
         *_unsent(config, roster, scope),
         *reader.warnings,
         *_gaps(roster, questions, reader, awaited),
@@ -189,6 +195,17 @@ def _unsent(config: Config, roster: Roster, scope: Scope) -> list[str]:
         f"{name}: {', '.join(fields)} of [{table}] is not sent: {config.provider_name(name)} does not take it"
         for name, table, fields in told
         if fields
+    ]
+
+
+def _one_file_for_two(bench: Bench, names: Collection[str]) -> list[ConfigProblem]:
+    """Names that would share a file where the file system does not tell upper from lower case."""
+    if not bench.paths.ignores_case():
+        return []
+    hint = "rename one of them: this file system does not tell upper from lower case"
+    return [
+        ConfigProblem("models", f"{' and '.join(map(repr, group))} would share one file", hint)
+        for group in same_on_disk(names)
     ]
 
 

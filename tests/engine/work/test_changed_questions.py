@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from desk import QUESTIONS
 
+from engine.errors import ConfigError
 from engine.events import RecordSaved
 from engine.results import judged_bench
 from engine.run import Run
@@ -91,3 +92,20 @@ async def test_a_file_that_is_edited_during_a_run_is_noticed_and_the_next_run_ma
             "by-hand",
             *(f"q{number}" for number in range(QUESTIONS)),
         }
+
+
+async def test_names_that_look_alike_are_told_and_are_no_hindrance(at_desk):
+    async with at_desk() as desk:
+        desk.write("model_answer/pооr.jsonl", [])  # with Cyrillic letters
+        found = survey(desk.config(), desk.bench_files(), Scope())
+        (told,) = [text for text in found.warnings if "look alike" in text]
+        assert told.startswith(r"'poor' and 'p\u043e\u043er' look alike")
+
+
+async def test_names_that_would_share_a_file_are_refused_where_the_disk_does_not_tell_case(at_desk):
+    async with at_desk() as desk:
+        desk.write("model_answer/Poor.jsonl", [])
+        survey(desk.config(), desk.bench_files(), Scope())
+        desk.write("QUESTION.JSONL", [])  # as if it were question.jsonl
+        with pytest.raises(ConfigError, match="'Poor' and 'poor' would share one file"):
+            survey(desk.config(), desk.bench_files(), Scope())
