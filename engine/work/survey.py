@@ -112,7 +112,7 @@ def survey(config: Config, bench: Bench, scope: Scope) -> Survey:
             settings=settings_digest(shaped),
             asks=config.judge.retries + mode.thinks_first,
             labels=config.judge.labels,
-            max_tokens=1 if mode.kind == "soft" else judge_sampling(config, judge).max_tokens,
+            max_tokens=1 if mode.kind == "soft" and not mode.thinks_first else judge_sampling(config, judge).max_tokens,
             mode=mode,
         )
         settings[judging[judge].settings] = shaped
