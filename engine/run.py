@@ -231,6 +231,8 @@ class Run:
             self._early.expire()
         if self._force is not None:
             self._force.stop()
+        if self._fleet is not None:
+            self._fleet.stop()
 
     async def _places(self, session: aiohttp.ClientSession, pipeline: Pipeline) -> Places:
         """Where the models can be called: at servers that others started, and at those of our own."""

@@ -65,6 +65,7 @@ class EarlyStop:
         self._tasks = [task.task for task in (*found.answers, *found.judgments) if task.jobs or task.awaited]
         self._stopped: set[TaskKey] = set()
         self._answers_first = False
+        self._lost = False
         self._over = False
         self._exhausted = False
         emit(StopRuleSet(str(rule), rule.opponent or roster.baseline))
@@ -126,9 +127,8 @@ class EarlyStop:
         self.changed()
 
     def judge_lost(self, judge: str) -> None:
-        """Without a judge nothing will be decided: begin nothing more for it."""
-        self._over = True
-        self._stop_settled()
+        """Without a judge nothing will be decided: begin nothing more for it. What is left stays to be done."""
+        self._lost = self._over = True
         self.changed()
 
     def expire(self) -> None:
@@ -180,7 +180,7 @@ class EarlyStop:
             self._emit(StandingChanged(model, self.decider.standing(model)))
 
     def _stop_settled(self) -> None:
-        for task in self._tasks:
+        for task in () if self._lost else self._tasks:
             if task not in self._stopped and not self._serves(task):
                 self._stopped.add(task)
                 self._emit(TaskStopped(task))

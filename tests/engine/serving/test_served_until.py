@@ -61,3 +61,13 @@ async def test_models_that_take_turns_do_not_wait_for_a_judge_who_waits_for_them
         assert len(yard.lines("model_answer/base.jsonl")) == QUESTIONS
         assert run.state.standings["good"].questions >= 30
         assert not yard.left()
+
+
+async def test_time_that_is_up_while_a_server_starts_breaks_its_start_off(yard):
+    models = {"judge": yard.model("judge"), "base": yard.model("base", stage_seconds=20.0), "good": yard.model("good")}
+    run = Run(yard.config(models), Scope(until=parse_stop_rule("minutes:0.03")))
+    await carried_out(run, seconds=45)
+    assert run.state.phase == "done", run.state.notices
+    assert run.state.standings["good"].verdict == "budget"
+    assert yard.starts("judge") == []
+    assert not yard.left()

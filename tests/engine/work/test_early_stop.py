@@ -182,6 +182,7 @@ def test_a_question_waits_for_all_judges_and_a_judge_that_is_lost_ends_the_work(
     assert desk.standings()["m"].questions == 0
     desk.stop.judge_lost("two")
     assert not desk.wants(answers("base"))
+    assert desk.stopped() == [], "what is left is still to be done"
     desk.stop.end()
     assert desk.standings()["m"].verdict == "undecided", "no budget was used up"
 
