@@ -14,10 +14,11 @@ import msgspec
 from engine.bench import Bench
 from engine.bench.repair import examine_bench
 from engine.config.model import Config
-from engine.errors import ArenaError
+from engine.errors import ArenaError, ConfigError
 from engine.models.discover import probe
 from engine.models.session import open_session
 from engine.models.tokens import load_counter
+from engine.serving.prepare import server_plan
 from engine.work.reach import endpoints_of
 from engine.work.survey import Scope, survey
 
@@ -44,7 +45,7 @@ async def examine(config: Config) -> AsyncIterator[Check]:
     async with open_session() as session:
         for check in await _endpoint_checks(config, session):
             yield check
-    for check in (*_vllm_checks(config), *_gpu_checks()):
+    for check in (*_vllm_checks(config), *_gpu_checks(), *_server_checks(config)):
         yield check
     counter = await load_counter()
     if counter is not None:
@@ -145,6 +146,20 @@ def _vllm_checks(config: Config) -> Iterator[Check]:
         )
     else:
         yield Check("note", "vLLM", "not on the PATH; not needed while every model has an endpoint")
+
+
+def _server_checks(config: Config) -> Iterator[Check]:
+    """What is served by arena-tui itself, and what could never be on this machine."""
+    served = [name for name, entry in config.models.items() if entry.serve is not None]
+    try:
+        plan = server_plan(config, served, config.judge.model)
+    except ConfigError as error:
+        for wrong in error.problems:
+            yield Check("problem", wrong.key, wrong.message, wrong.hint)
+        return
+    for server in plan.servers:
+        gpus = f" on GPU {','.join(map(str, server.gpus))}" if server.gpus else ""
+        yield Check("ok", f"server of {server.name}", f"vllm serve {server.spec.model}{gpus}")
 
 
 def _gpu_checks() -> Iterator[Check]:

@@ -9,7 +9,6 @@ import msgspec
 from rich.text import Text
 
 from arena_tui.safe_text import clip, one_line
-from arena_tui.server_words import stage_words
 from arena_tui.session import ArenaSession
 from arena_tui.speeds import Speed, SpeedGauge
 from arena_tui.theme import inks
@@ -99,7 +98,8 @@ def _server_rows(
                 parallel,
                 gauge.endpoint(key) if gauge else Speed(),
                 session.watch.latency(*key),
-                health=_SERVER_HEALTH.get(server.status, stage_words(server)),
+                state.server_numbers.get(key),
+                _SERVER_HEALTH.get(server.status, server.status),
                 why=server.detail,
             )
 

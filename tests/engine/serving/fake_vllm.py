@@ -59,6 +59,7 @@ class Fake:
         self.starts = folder / "starts"
         with self.starts.open("a") as stream:
             stream.write(f"{os.getpid()} {' '.join(arguments)}\n")
+        (folder / "gpus").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
         self.ready = False
         self.calls = 0
         self.engine: subprocess.Popen[bytes] | None = None

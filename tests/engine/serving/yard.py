@@ -54,6 +54,10 @@ class Yard:
     def pids(self, name: str) -> list[int]:
         return [int(line.split()[0]) for line in self.starts(name)]
 
+    def seen(self, name: str) -> str:
+        """The GPUs that the last server of a model could see."""
+        return (self.folder / "models" / name / "gpus").read_text()
+
     def left(self) -> list[int]:
         """Live processes of any server that was ever started here."""
         groups = {pid for folder in (self.folder / "models").iterdir() for pid in self.pids(folder.name)}
