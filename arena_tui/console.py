@@ -6,6 +6,7 @@ stdout is results and nothing else; commands write those with `click.echo`.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from shutil import get_terminal_size
 
 from arena_tui.safe_text import printable as printable
@@ -15,8 +16,9 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def say(text: str) -> None:
-    """A line for the user on stderr."""
-    print(printable(text), file=sys.stderr, flush=True)
+    """A line for the user on stderr, if anybody is left to read it: a terminal that was lost must end no run."""
+    with suppress(OSError):
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def complain(error: ArenaError) -> int:

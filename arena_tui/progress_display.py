@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from arena_tui.console import printable
@@ -31,10 +32,37 @@ class Display(Protocol):
 
 
 def open_display(stream: TextIO) -> Display:
-    """The live table if `stream` is a terminal that can move its cursor, else plain lines."""
+    """The live table if `stream` is a terminal that can move its cursor, else plain lines.
+
+    Once `stream` takes nothing more (the terminal was lost, the disk of a log is full), nothing more is shown.
+    """
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        return LiveDisplay(stream)
-    return PlainDisplay(stream)
+        return _WhileHeard(LiveDisplay(stream))
+    return _WhileHeard(PlainDisplay(stream))
+
+
+class _WhileHeard:
+    """A display that falls silent at the first error of its stream, whatever the run goes on to do."""
+
+    def __init__(self, display: Display) -> None:
+        self._display: Display | None = display
+
+    def show(self, state: RunState) -> None:
+        self._tell(lambda display: display.show(state))
+
+    def notice(self, event: Event) -> None:
+        self._tell(lambda display: display.notice(event))
+
+    def close(self, state: RunState) -> None:
+        self._tell(lambda display: display.close(state))
+
+    def _tell(self, tell: Callable[[Display], None]) -> None:
+        if self._display is None:
+            return
+        try:
+            tell(self._display)
+        except OSError:
+            self._display = None
 
 
 class _Notices:
@@ -58,9 +86,9 @@ class _Notices:
             shown = self._failures.setdefault(event.kind, set())
             if len(shown) < SHOWN_FAILURES and (event.task.model, event.message) not in shown:
                 shown.add((event.task.model, event.message))
-                more = "further ones" if len(shown) == SHOWN_FAILURES else "others that say the same"
+                more = " (further ones are only counted)" if len(shown) == SHOWN_FAILURES else ""
                 who = f"{event.task.model}, question {event.question_id}"
-                return printable(f"failed: {who}: {event.kind}: {event.message} ({more} are only counted)")
+                return printable(f"failed: {who}: {event.kind}: {event.message}{more}")
         if isinstance(event, StopRuleSet):
             self._opponent = event.opponent
         if isinstance(event, StandingChanged) and is_decided(event.standing) and event.model not in self._decided:
