@@ -17,6 +17,7 @@ from engine.answer_style import read_style
 from engine.bench import Bench, battles_file
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Rater
+from engine.ratings.soft import unused_odds
 from engine.ratings.style import rate_with_style
 from engine.results import JudgedBench, rate
 
@@ -45,6 +46,8 @@ def leaderboard_command(
     if save_bootstrap is not None:
         rounds = battles_file.save_bootstrap(save_bootstrap, ratings.models, ratings.resampled)
         console.say(f"{rounds} bootstrap rounds saved in {save_bootstrap}")
+    if hint := unused_odds(ratings.battles, soft=options.soft):
+        console.say(f"note: {hint}")
     show(with_evidence(board, source.judged, options) if form == "json" else board, form)
     return console.DONE
 

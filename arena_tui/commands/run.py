@@ -19,6 +19,7 @@ from engine.config.model import Config
 from engine.errors import BenchError, RatingError
 from engine.events import TaskKey
 from engine.ratings.leaderboard import LeaderboardOptions
+from engine.ratings.soft import unused_odds
 from engine.ratings.stop_report import stop_cautions, stop_report
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.results import judged_bench, rate
@@ -98,6 +99,8 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
         warnings = [*board.warnings, *stop_cautions(stopped)]
         board = msgspec.structs.replace(board, until=stopped, warnings=warnings)
     show(board, "json" if as_json else "table")
+    if hint := unused_odds(judged.battles, soft=options.soft):
+        console.say(f"note: arena-tui leaderboard: {hint}")
     if stopped is not None and not as_json:
         click.echo("\n" + format_stop_report(stopped), nl=False)
     return True

@@ -46,6 +46,8 @@ def win_rates(table: OutcomeTable) -> FloatArray:
     finite, limit = _reach(table, won[None], total[None])
     _require_comparable(table, limit[0])
     theta = newton_fit(table.pairs, won[None], total[None], finite, table.baseline, np.zeros(len(table.models)))[0]
+    if np.isnan(theta).any():
+        raise RatingError("No strengths can be fitted to the battles", "Leave out the models with the fewest games.")
     return np.where(finite[0], _sigmoid(theta), limit[0])
 
 

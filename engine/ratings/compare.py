@@ -247,6 +247,8 @@ def _cautions(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairCompa
         warnings.append(
             f"Below {FEW_QUESTIONS} questions in common limits are too narrow and p-values too small: {listed(few)}."
         )
+    if not ratings.table.against_baseline_only:
+        return warnings  # strengths come from all games together, whatever the pair has in common
     most = int(ratings.table.questions_of_models().max())
     partial = [
         f"{pair.model_a} and {pair.model_b} ({pair.questions} of {most})" for pair in pairs if pair.questions < most

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.errors import RatingError
 from engine.ratings.battles import BoolArray, FloatArray, IntArray
 
 _MAX_ITERATIONS = 100
@@ -30,9 +29,8 @@ def newton_fit(
         start: [M] strengths to set out from.
 
     Returns:
-        [R, M] strengths in logits relative to the baseline; the likelihood is concave, so they are the maximum.
-
-    Raises RatingError should the steps not come to an end.
+        [R, M] strengths in logits relative to the baseline; the likelihood is concave, so they are the maximum. NaN for
+        a resample on which the steps come to no end.
     """
     rounds, models = finite.shape
     opponent, model = pairs.T
@@ -60,9 +58,8 @@ def newton_fit(
         working, gradient, rate = working[unfinished], gradient[unfinished], rate[unfinished]
         curvature = (total[working] * rate * (1.0 - rate)) @ crossed
         theta[working] += _step(curvature.reshape(-1, models, models), gradient, free[working])
-    raise RatingError(
-        "The strengths of the models cannot be fitted", "Leave out models with few games; please report the battles."
-    )
+    theta[working] = np.nan
+    return theta
 
 
 def _step(curvature: FloatArray, gradient: FloatArray, free: BoolArray) -> FloatArray:

@@ -66,6 +66,14 @@ def has_odds(battles: Battles) -> np.typing.NDArray[np.bool_]:
     return told
 
 
+def unused_odds(battles: Battles, *, soft: bool) -> str:
+    """A hint for who rates by label though most verdicts come with probabilities; empty where there is none to give."""
+    told = int(np.count_nonzero(has_odds(battles)))
+    if soft or 2 * told <= np.count_nonzero(battles.labelled):
+        return ""
+    return f"{told} verdicts come with the judge's probabilities: --soft rates by what they expect"
+
+
 def relative_width(soft: tuple[FloatArray, FloatArray], by_label: tuple[FloatArray, FloatArray]) -> float | None:
     """Mean ratio of the widths of intervals, given as (lower, upper) of shape [M] each; None without any to compare."""
     widths, others = soft[1] - soft[0], by_label[1] - by_label[0]

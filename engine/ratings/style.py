@@ -118,8 +118,8 @@ def rate_with_style(battles: Battles, options: RatingOptions, words: Collection[
     chosen = [column for word in STYLE_WORDS if word in words for column in _OF_WORD[word]]
     if options.ci != "question":
         raise RatingError(
-            "Style control resamples whole questions only",
-            "Leave --ci battle out: its intervals are too narrow anyway.",
+            f"Style control has no intervals of the kind {options.ci}",
+            "It resamples whole questions: leave --ci out.",
         )
     used = battles.first_games() if options.first_game_only else battles
     require_rateable(used, options)

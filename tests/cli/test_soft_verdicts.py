@@ -60,8 +60,11 @@ def arena(capsys: pytest.CaptureFixture[str], config: Path, *arguments: str) -> 
 def test_the_leaderboard_by_expected_outcomes_is_another_and_narrower(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hard = json.loads(arena(capsys, config, "leaderboard", "--format", "json")[1])
-    code, out, _ = arena(capsys, config, "leaderboard", "--format", "json", "--soft")
+    _, out, told_by_label = arena(capsys, config, "leaderboard", "--format", "json")
+    hard = json.loads(out)
+    code, out, told = arena(capsys, config, "leaderboard", "--format", "json", "--soft")
+    assert "320 verdicts come with the judge's probabilities: --soft" in told_by_label
+    assert "--soft" not in told
     soft = json.loads(out)
     assert code == 0
     assert "soft" not in hard
