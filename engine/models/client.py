@@ -231,8 +231,8 @@ class ModelClient:
                 pause: float | None = None  # None: for good
                 if fault.stale and not resent:
                     resent, pause = True, 0.0
-                elif failure.kind is FailureKind.UNAUTHORIZED and self._pool.is_alive:
-                    pause = 0.0  # that endpoint is given up, another one may take us
+                elif lane.health.given_up is not None and self._pool.is_alive:
+                    pause = 0.0  # another endpoint may take us
                 else:
                     known = (trial and failure.kind in DOWN) or (lane.health.held and failure.kind in LOST)
                     charged += not (known and self._pool.is_alive)

@@ -11,7 +11,8 @@ Three things are kept apart:
 - an endpoint that is *down* (no connection, 5xx, time-outs, without a good reply between) is set aside and tried with
   one call, after rests that grow; while that one is out without failing, twice as many may follow each second, so that
   a server that is back does not write one long text while all others wait; when it lasts too long it is given up;
-- an endpoint that *refuses us* (401, 403) is given up at once.
+- an endpoint that *refuses us* (401, 403) is given up at once if it never took a call of ours, else when it goes on:
+  gateways refuse single requests so, for what is in them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ DOWN_AFTER = 3  # failures in a row, when they are also spread over DOWN_SECONDS
 DOWN_SECONDS = 2.0
 FEW = 4  # calls: with so few an endpoint is started, and so few may wait there however little is running
 START_SHARE = 4  # it is started with this part of the calls that were asked for
+REFUSED_FOR_GOOD = 3  # refusals in a row by an endpoint that took calls before
 TRIAL_STEP = 1.0  # seconds: a refused or broken connection tells sooner
 
 
@@ -52,9 +54,11 @@ class Health:
         "_failures",
         "_patience",
         "_queues",
+        "_refusals",
         "_refused",
         "_rests",
         "_starts_low",
+        "_took_us",
         "_trial_at",
         "_was_silent",
         "ceiling",
@@ -82,6 +86,8 @@ class Health:
         self._queues = False  # when last asked, the server let calls wait
         self._cut_at = -math.inf
         self._refused = 0
+        self._took_us = False
+        self._refusals = 0
         self._failures = 0
         self._failing_since = math.inf
         self._rests = 0
@@ -142,6 +148,8 @@ class Health:
 
     def succeeded(self, in_flight: int) -> None:
         """A good reply came while `in_flight` calls (it included) were out."""
+        self._took_us = True
+        self._refusals = 0
         self._refused = 0
         if self._failures:
             self._is_back()
@@ -177,7 +185,9 @@ class Health:
         if self.held:
             return  # no news
         if failure.kind is FailureKind.UNAUTHORIZED:
-            self.given_up = failure
+            self._refusals += 1
+            if not self._took_us or self._refusals >= REFUSED_FOR_GOOD:
+                self.given_up = failure
             return
         if (failure.kind in OVERLOADED or failure.status == 503) and started > self._cut_at:
             self.limit = max(1, self.limit // 2)

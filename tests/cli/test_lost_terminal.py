@@ -31,7 +31,7 @@ def answers_in(bench: Path) -> int:
 def test_a_run_that_loses_its_terminal_stops_in_order_and_the_next_one_goes_on(
     tmp_path, arena, simulator, starter, terminal: str
 ):
-    config = write_bench(tmp_path, simulator("--latency", "0.2"), starter)
+    config = write_bench(tmp_path, simulator("--latency", "0.1"), starter)
     bench = tmp_path / "data" / "small"
     ours, its = os.openpty()
     process = subprocess.Popen(

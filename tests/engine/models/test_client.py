@@ -152,6 +152,16 @@ async def test_a_wrong_key_is_tried_once_and_then_never_again(serve: Serve, call
     assert "check the api_key of this endpoint" in told.text
 
 
+async def test_a_single_call_that_is_refused_fails_alone_where_others_were_taken(serve: Serve, caller: Caller):
+    handler, seen = replies(200, 403, 200)
+    client = caller(await serve(handler), parallel=1)
+    await client.complete(BODY)
+    failure = await failure_of(client.complete(BODY))
+    assert (failure.status, failure.attempts) == (403, 1)
+    await client.complete(BODY)
+    assert len(seen) == 3
+
+
 async def test_a_wrong_key_at_one_endpoint_costs_no_call_while_there_is_another(serve: Serve, caller: Caller):
     locked, _ = replies(401)
     open_to_all, seen = replies(200)

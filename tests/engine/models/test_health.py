@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.health import DOWN_AT_ONCE, Health, Patience
+from engine.models.health import DOWN_AT_ONCE, REFUSED_FOR_GOOD, Health, Patience
 
 REFUSED = CallFailed(FailureKind.CONNECTION, "connection refused")
 TOO_MANY = CallFailed(FailureKind.RATE_LIMITED, "HTTP 429", status=429)
@@ -165,6 +165,19 @@ def test_one_that_stays_down_is_given_up_with_the_reason(health: Health):
 def test_one_that_refuses_our_key_is_given_up_at_once(health: Health):
     refusal = CallFailed(FailureKind.UNAUTHORIZED, "HTTP 401", status=401)
     health.failed(refusal, started=0.0, now=0.0)
+    assert health.given_up is refusal
+
+
+def test_one_that_took_calls_before_is_given_up_when_it_goes_on_refusing_them(health: Health):
+    refusal = CallFailed(FailureKind.UNAUTHORIZED, "HTTP 403", status=403)
+    health.succeeded(in_flight=1)
+    for _ in range(50):
+        health.failed(refusal, started=0.0, now=0.0)
+        health.failed(refusal, started=0.0, now=0.0)
+        assert health.given_up is None
+        health.succeeded(in_flight=1)
+    for _ in range(REFUSED_FOR_GOOD):
+        health.failed(refusal, started=0.0, now=0.0)
     assert health.given_up is refusal
 
 
