@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -80,12 +80,27 @@ class ArenaScreen(Screen[None]):
 
     def attempt(self, work: Coroutine[Any, Any, object], *, group: str = "default") -> Worker[None]:
         """Do `work` in the background, one of a `group` at a time; an error becomes a notice."""
-        return self.run_worker(self._attempted(work), group=group, exclusive=True, exit_on_error=False)
+        attempt = Attempt(work, self.arena.tell)
+        return self.run_worker(attempt, group=group, exclusive=True, exit_on_error=False)
 
-    async def _attempted(self, work: Coroutine[Any, Any, object]) -> None:
+
+class Attempt:
+    """Awaits `work` once; an error is told. Work that is called off before it begins is put away quietly."""
+
+    def __init__(self, work: Coroutine[Any, Any, object], tell: Callable[[ArenaError], object]) -> None:
+        self._work = work
+        self._tell = tell
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._do().__await__()
+
+    def __del__(self) -> None:
+        self._work.close()
+
+    async def _do(self) -> None:
         try:
-            await work
+            await self._work
         except ArenaError as error:
-            self.arena.tell(error)
+            self._tell(error)
         except Exception as error:  # a defect of one screen must not end a run that has hours behind it
-            self.arena.tell(ArenaError(f"a defect of arena-tui: {error!r}", "the run is not touched by this"))
+            self._tell(ArenaError(f"a defect of arena-tui: {error!r}", "the run is not touched by this"))

@@ -16,6 +16,7 @@ from arena_tui.reading.leaves import Leaf, Leaves
 from arena_tui.reading.page import Page, text_columns
 from arena_tui.reading.passages import Words
 from arena_tui.reviewing import Reviewing
+from arena_tui.screens.base import Attempt
 from arena_tui.screens.library_screen import LibraryScreen
 from arena_tui.screens.review_lines import (
     agreement_line,
@@ -188,7 +189,8 @@ class ReviewScreen(LibraryScreen):
         reviewing, leaf = self.reviewing, self._leaf
         if reviewing is None or leaf is None or reviewing.pair is None or reviewing.pair != self._shown_pair:
             return
-        self.run_worker(self._attempted(self._save(reviewing.pair, label, leaf.comparison.baseline)), group="save")
+        saving = Attempt(self._save(reviewing.pair, label, leaf.comparison.baseline), self.arena.tell)
+        self.run_worker(saving, group="save")  # not exclusive: a second key must not call off what the first one saves
 
     async def _save(self, pair: Pair, label: Label | None, baseline: str) -> None:
         reviewing = cast("Reviewing", self.reviewing)

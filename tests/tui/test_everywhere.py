@@ -68,7 +68,7 @@ async def test_a_command_of_another_screen_goes_there_even_past_what_is_open_on_
         await until(pilot, lambda: isinstance(app.screen, ViewerScreen))
         await pilot.press("4")
         await until(pilot, lambda: app.current_mode == "review" and getattr(app.screen, "is_read", False))
-        await choose(app, pilot, "filter")
+        await choose(app, pilot, "Judgments: Filter")
         await until(pilot, lambda: isinstance(app.screen, FilterScreen))
         assert app.current_mode == "judgments"
 
