@@ -22,7 +22,8 @@ from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
 from engine.errors import ArenaError
 
 TICK_SECONDS = 0.25
-_NOTICE_SECONDS = 8.0
+_SHORTEST_NOTICE, _LONGEST_NOTICE = 4.0, 8.0  # seconds
+_READ_PER_SECOND = 12  # characters
 
 
 class ArenaApp(App[None]):
@@ -85,11 +86,12 @@ class ArenaApp(App[None]):
 
     def tell(self, problem: ArenaError | str, *, severity: str | None = None) -> None:
         """Show a notice over the screen for a while."""
-        is_error = isinstance(problem, ArenaError)
+        is_error, text = isinstance(problem, ArenaError), printable(str(problem))
+        to_read = len(text) / _READ_PER_SECOND
         self.notify(
-            printable(str(problem)),
+            text,
             severity=severity or ("error" if is_error else "information"),  # type: ignore[arg-type]
-            timeout=_NOTICE_SECONDS if is_error else _NOTICE_SECONDS / 2,
+            timeout=_LONGEST_NOTICE if is_error else max(_SHORTEST_NOTICE, min(_LONGEST_NOTICE, to_read)),
             markup=False,
         )
 
