@@ -64,7 +64,9 @@ class EarlyStop:
         self._judged = tuple(judged)
         self._tasks = [task.task for task in (*found.answers, *found.judgments) if task.jobs or task.awaited]
         self._stopped: set[TaskKey] = set()
+        self._judges = len(found.judging)
         self._answers_first = False
+        self._most_answers: int | None = None  # questions, where all answers come first
         self._lost = False
         self._over = False
         self._exhausted = False
@@ -95,20 +97,21 @@ class EarlyStop:
 
     def wants(self, unit: Unit) -> bool:
         """Whether the unit may still help to decide, or belongs to no decision at all."""
-        return self._serves(unit.job.task)
+        task = unit.job.task
+        if not self._serves(task):
+            return False
+        if self._most_answers is None or task.stage == "judgments" or not self._is_contestant(task.model):
+            return True
+        place = self.decider.place(unit.job.question.id)
+        return place is None or place < self._most_answers
 
     def limit(self, stage: Stage) -> int | None:
-        """The rank from which units must wait: a quarter ahead of the open model that has come furthest.
-
-        Where all answers have to be made before the first judgment, they wait for none; but no more are made than the
-        budget of calls could judge.
-        """
-        counted = max((self.decider.counted(model) for model in self._judged if self._is_open(model)), default=0)
-        if stage == "judgments" or not self._answers_first:
-            return max(MINIMUM_QUESTIONS, counted + max(LEAST_AHEAD, counted // 4))
-        if self._rule.calls is None:
+        """The rank from which units must wait: a quarter ahead of the open model that has come furthest. Where all
+        answers have to be made before the first judgment, they wait for none."""
+        if stage == "answers" and self._answers_first:
             return None
-        return counted + math.ceil(max(0, self._rule.calls - self.calls) / len(GAME_NUMBERS))
+        counted = max((self.decider.counted(model) for model in self._judged if self._is_open(model)), default=0)
+        return max(MINIMUM_QUESTIONS, counted + max(LEAST_AHEAD, counted // 4))
 
     def permits(self, task: TaskKey | None) -> bool:
         """Whether a request for `task` may go out now; one to a judge that may is counted."""
@@ -122,8 +125,13 @@ class EarlyStop:
         return True
 
     def judge_waits(self, judge: str) -> None:
-        """No judgment comes before all answers are made: let them run ahead."""
+        """No judgment comes before all answers are made: let them run ahead, but make no more than the budget of calls
+        could have judged if one model got all of them."""
         self._answers_first = True
+        if self._rule.calls is not None and self._most_answers is None:
+            counted = max(map(self.decider.counted, self._judged))
+            left = max(0, self._rule.calls - self.calls)
+            self._most_answers = counted + math.ceil(left / (len(GAME_NUMBERS) * self._judges))
         self.changed()
 
     def judge_lost(self, judge: str) -> None:
@@ -151,11 +159,14 @@ class EarlyStop:
     def _serves(self, task: TaskKey) -> bool:
         """Whether the task may still help to decide. Answers of models that nobody judges are beside the question, and
         wanted until time is up."""
+        if not self._is_contestant(task.model):
+            return not self._exhausted
         if task.model == self._baseline:
             return not self._over and not self.decider.all_settled
-        if task.model in self._judged:
-            return not self._over and self._is_open(task.model)
-        return not self._exhausted
+        return not self._over and self._is_open(task.model)
+
+    def _is_contestant(self, model: str) -> bool:
+        return model == self._baseline or model in self._judged
 
     def _is_open(self, model: str) -> bool:
         return not self.decider.is_settled(model)

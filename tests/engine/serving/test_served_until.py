@@ -37,6 +37,17 @@ async def test_where_servers_take_turns_each_is_started_once_and_judge_calls_are
     assert not yard.left()
 
 
+async def test_where_servers_take_turns_no_more_answers_are_made_than_a_budget_of_calls_can_judge(yard):
+    models = {"judge": yard.model("judge"), "base": yard.model("base"), "good": yard.model("good")}
+    run = Run(yard.config(models), Scope(until=parse_stop_rule("calls:40")))
+    await carried_out(run)
+    assert run.state.phase == "done", run.state.notices
+    assert run.state.standings["good"].verdict == "budget"
+    assert len(yard.lines("model_answer/good.jsonl")) == 20
+    assert len(yard.lines("model_judgment/judge/good.jsonl")) == 20
+    assert not yard.left()
+
+
 async def test_where_all_fit_at_once_answers_are_spared_as_well(yard):
     models = {"judge": yard.model("judge", prefers="good"), "base": yard.model("base"), "good": yard.model("good")}
     for entry in models.values():

@@ -119,7 +119,11 @@ def test_answers_that_must_all_be_made_first_wait_for_no_judgment() -> None:
     assert (desk.stop.limit("answers"), desk.stop.limit("judgments")) == (None, 30)
     capped = Desk("decided,calls:60", found("m"))
     capped.stop.judge_waits("judge")
-    assert capped.stop.limit("answers") == 30, "60 calls judge no more than 30 questions"
+    assert capped.stop.limit("answers") is None, "an answer that waited for a judge would hold that judge up"
+    assert capped.wants(answers("m"), 29)
+    assert not capped.wants(answers("m"), 30), "60 calls judge no more than 30 questions"
+    assert not capped.wants(answers("base"), 30)
+    assert capped.wants(answers("bystander"), 30)
 
 
 def test_a_budget_of_calls_is_kept_to_the_call_and_counts_what_was_made_before() -> None:

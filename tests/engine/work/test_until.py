@@ -148,6 +148,17 @@ async def test_a_judge_that_comes_only_when_the_answers_are_made_is_waited_for_b
         assert len(desk.answers("good")) == 60
 
 
+async def test_a_judge_that_refuses_all_from_some_moment_on_ends_the_run_and_no_answer_is_made_for_nothing(at_desk):
+    locked = FaultRule(Status(401), model="judge", skip=20)
+    async with at_desk(faults=(locked,)) as desk:
+        questions(desk)
+        run = await run_until(desk, "decided", "good")
+        assert run.state.phase == "failed"
+        assert run.state.standings["good"].verdict == "undecided"
+        assert len(desk.answers("good")) <= 45
+        assert sum(task.left for task in run.state.tasks.values()) > QUESTIONS, "the rest is still to be done"
+
+
 async def test_two_judges_decide_together(at_desk):
     judges = (SimulatedJudge(name="judge"), SimulatedJudge(name="poor"))
     async with at_desk(
