@@ -134,8 +134,11 @@ def find_cause(lines: Iterable[str]) -> Cause | None:
 
 def exit_cause(code: int | None, lines: Iterable[str]) -> Cause:
     """Why a server ended that was not asked to: what its log tells, else what its exit code does."""
-    if (told := find_cause(lines)) is not None:
+    kept = list(lines)
+    if (told := find_cause(kept)) is not None:
         return told
+    if any("EngineDeadError" in line or "EngineCore encountered an issue" in line for line in kept):
+        return Cause("its engine died without a word", "often it was killed for want of memory: `dmesg` tells")
     if code in (-9, 137):
         return Cause(
             "it was killed", "often for want of memory: see `dmesg`, and how much the machine has", passes=True

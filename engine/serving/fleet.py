@@ -14,14 +14,16 @@ import aiohttp
 
 from engine.config.model import Config
 from engine.events import Event, Notice
-from engine.models.discover import probe
+from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
+from engine.models.refusal import readable
 from engine.models.session import open_session
 from engine.serving.layout import PlannedServer, ServerPlan
 from engine.serving.ledger import end_orphans
 from engine.serving.places import Place, Places
 from engine.serving.ports import local_port
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
+from engine.serving.specs import ServerSpec
 
 
 class Fleet:
@@ -105,7 +107,7 @@ class Fleet:
                 yield place
             return
         try:
-            if (running := await self._running_already(name)).endpoints:
+            if (running := await self._running_already(name, planned[0].spec)).endpoints:
                 yield running
                 return
             await self._turn_of(planned)
@@ -118,20 +120,25 @@ class Fleet:
         finally:
             await self._no_longer(name, planned)
 
-    async def _running_already(self, name: str) -> Place:
+    async def _running_already(self, name: str, spec: ServerSpec) -> Place:
         """The endpoints of the config where somebody serves the model already."""
         endpoints = self._endpoints(name)
         reports = await asyncio.gather(
             *(probe(self._session, endpoint, self._config.served_name(name)) for endpoint in endpoints)
         )
-        found = [
-            replace(endpoint, context=report.max_model_len)
-            for endpoint, report in zip(endpoints, reports, strict=True)
-            if report.ok
-        ]
-        for endpoint in found:
+        found = []
+        for endpoint, report in zip(endpoints, reports, strict=True):
+            if not report.ok:
+                continue
+            if (other := _another_folder(report, spec)) is not None:
+                self._notice(
+                    "warning", f"{name}: {endpoint.address} serves {readable(other)} by that name, not {spec.model}"
+                )
+                continue
+            found.append((replace(endpoint, context=report.max_model_len), report))
+        for endpoint, _ in found:
             self._notice("info", f"{name}: {endpoint.address} serves it already; that server is used and left alone")
-        return Place(found, reports=[report for report in reports if report.ok])
+        return Place([endpoint for endpoint, _ in found], reports=[report for _, report in found])
 
     async def _turn_of(self, planned: Sequence[PlannedServer]) -> None:
         while not self._stopping and not all(self._plan.may_start(server, self._over) for server in planned):
@@ -178,3 +185,11 @@ class Fleet:
 
     def _notice(self, level: str, text: str) -> None:
         self._tell(Notice(level, text, time.time()))  # type: ignore[arg-type]
+
+
+def _another_folder(report: EndpointReport, spec: ServerSpec) -> str | None:
+    """The folder that a server serves by the name of `spec`, if it says so and it is not that of `spec`."""
+    root = next((model.root for model in report.models if model.id in spec.served_names), None)
+    if not spec.is_folder or root is None or not root.startswith("/") or Path(root).resolve() == Path(spec.model):
+        return None
+    return root

@@ -12,7 +12,7 @@ from engine.models.endpoint import Endpoint
 from engine.models.refusal import readable
 from engine.serving.causes import Cause
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.25
 LOOK_LIMIT = 5.0  # seconds that one question about its health may take
 CALL_LIMIT = 300.0  # the first call may compile
 _FAULTS = (aiohttp.ClientError, TimeoutError, OSError)

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from engine.bench.names import file_stem
 from engine.clock import steady_now
 from engine.errors import ArenaError, CallFailed, FailureKind
 from engine.events import Event, Notice, ServerChanged, ServerStatus
@@ -83,7 +84,7 @@ class VllmServer:
         self._key = key or settings.key
         self._port = port or pick_port()
         secrets = [self._key, *self.spec.environment.values()]
-        self.log = ServerLog(settings.logs / f"{self.name.replace('/', '_')}.log", secrets)
+        self.log = ServerLog(settings.logs / f"{file_stem(self.name)}.log", secrets)
         self._status: ServerStatus = "waiting"
         self._clients: list[ModelClient] = []
         self._stopping = asyncio.Event()
@@ -117,7 +118,7 @@ class VllmServer:
         if self._life is None:
             self._life = asyncio.create_task(self._live())
         stopping = asyncio.create_task(self._stopping.wait())
-        either: list[asyncio.Future[Any]] = [self._up, stopping]
+        either: list[asyncio.Future[Any]] = [self._up, stopping, self._life]
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -140,6 +141,8 @@ class VllmServer:
     async def stop(self) -> None:
         """End it, and wait until no process of it is left."""
         self.break_off()
+        if self._life is None and self._status == "waiting":
+            self.told("stopped", detail="it was not needed")
         if self._life is not None:
             await asyncio.shield(self._life)
 
@@ -156,6 +159,13 @@ class VllmServer:
 
     async def _live(self) -> None:
         """Lives until it is stopped, or dies for good."""
+        try:
+            await self._lives()
+        except Exception as error:
+            self._failed(Cause(f"it broke off by a defect of arena-tui: {error!r}"))
+            raise
+
+    async def _lives(self) -> None:
         tries, restarts = TRIES, self._settings.restarts
         while not self._stopping.is_set():
             cause = await self._one_life()

@@ -31,6 +31,7 @@ class Yard:
         self.folder, self.vllm, self.tiny = folder, vllm, tiny
         self.bench = folder / "data" / "small"
         self.bench.mkdir(parents=True)
+        self.sessions: set[int] = set()
         questions = [{"question_id": f"q{n}", "turns": [{"content": f"What is {n}?"}]} for n in range(QUESTIONS)]
         (self.bench / "question.jsonl").write_text("".join(json.dumps(line) + "\n" for line in questions))
 
@@ -66,13 +67,17 @@ class Yard:
         return (self.folder / "stderr").read_text()
 
     def processes(self) -> dict[int, str]:
-        """Live processes whose environment names this yard: all of its servers, whatever became of their parents."""
+        """Live processes of any server that was seen so far, whatever became of their parents.
+
+        The ledger beside the logs tells the session of each server while it runs.
+        """
+        for file in (self.bench / "logs").glob("server-*.json"):
+            self.sessions.add(int(file.stem.removeprefix("server-")))
         found = {}
         for place in Path("/proc").glob("[0-9]*"):
             try:
-                is_ours = f"VLLM_CACHE_ROOT={self.folder}".encode() in (place / "environ").read_bytes()
-                state = (place / "stat").read_text().rpartition(")")[2].split()[0]
-                if is_ours and state not in "ZX":
+                state, _parent, _group, session = (place / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(session) in self.sessions and state not in "ZX":
                     found[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:  # it ended meanwhile
                 continue
@@ -113,10 +118,13 @@ def test_one_command_answers_swaps_to_the_judge_and_mends_an_engine_that_is_kill
         wait_for(lambda: yard.records("model_answer/north.jsonl"), "a first answer comes")
         (engine,) = (pid for pid, command in yard.processes().items() if "EngineCore" in command)
         os.kill(engine, signal.SIGKILL)
+        wait_for(lambda: yard.processes() and len(yard.sessions) == 2, "it is started again")
+        wait_for(lambda: yard.processes() and len(yard.sessions) == 3, "the judge is started")
         out, _ = program.communicate(timeout=3 * PATIENCE)
     told = yard.told()
     assert program.returncode == 0, told
     assert "its server died and is started again" in told
+    assert len(yard.sessions) == 3, "a first server, the same again, and the judge's"
     assert not yard.processes()
     assert not (yard.bench / "errors.jsonl").exists(), "no call was lost with the engine"
     for model in ("north", "south"):
@@ -176,8 +184,7 @@ def test_what_keeps_a_server_from_starting_is_told_in_one_line_each(yard: Yard, 
 def test_an_interrupt_at_any_moment_of_a_start_leaves_nothing_behind(yard: Yard, moment: str) -> None:
     config = yard.config({"north": {}, "judge": {}}, ["north"])
     with yard.start(config, "serve", "north") as program:
-        wait_for(lambda: moment in yard.told() or program.poll() is not None, f"it comes to {moment}")
-        assert yard.processes()
+        wait_for(lambda: yard.processes() and moment in yard.told(), f"it comes to {moment}")
         program.send_signal(signal.SIGINT)
         out, _ = program.communicate(timeout=PATIENCE)
     assert not yard.processes()

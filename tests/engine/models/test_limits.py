@@ -247,3 +247,31 @@ async def test_when_every_endpoint_is_given_up_nobody_waits():
             await refused_task
         assert (caught.value.kind, caught.value.hint) == (FailureKind.UNAUTHORIZED, "check the api_key")
     assert pool.capacity == 1
+
+
+async def test_a_held_endpoint_gets_nothing_until_it_is_resumed_and_its_failures_meanwhile_are_no_news():
+    pool = EndpointPool(["a"], parallel=2, patience=Patience(gives_up_after=0.0))
+    first = await pool.acquire()
+    pool.hold(first)
+    for _ in range(2 * DOWN_AT_ONCE):
+        pool.failed(first, refused(), 0.0)
+    pool.release(first)
+    waiting = asyncio.create_task(pool.acquire())
+    await settle()
+    assert not waiting.done()
+    pool.resume(first)
+    assert (await waiting).place == "a"
+    assert pool.is_alive
+    assert (await pool.acquire()).place == "a", "it is trusted as before"
+
+
+async def test_an_endpoint_that_is_given_up_from_outside_fails_those_that_wait_with_the_reason():
+    pool = EndpointPool(["a", "b"], parallel=1)
+    lanes = [await pool.acquire(), await pool.acquire()]
+    waiting = [asyncio.create_task(pool.acquire()) for _ in range(2)]
+    pool.give_up(lanes[0], refused())
+    pool.release(lanes[1])
+    assert (await waiting[0]).place == lanes[1].place
+    pool.give_up(lanes[1], CallFailed(FailureKind.CONNECTION, "it died 4 times"))
+    with pytest.raises(CallFailed, match="it died 4 times"):
+        await waiting[1]

@@ -62,6 +62,7 @@ class Fake:
         (folder / "gpus").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
         self.ready = False
         self.calls = 0
+        self.lock = threading.Lock()
         self.engine: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
@@ -104,13 +105,16 @@ class Fake:
         os._exit(code)
 
     def die_if_due(self) -> None:
-        self.calls += 1
+        with self.lock:
+            self.calls += 1
+            number = self.calls
         deaths = Path(self.model) / "deaths"
-        if self.calls == self.behaviour.get("dies_after") and self.engine is not None:
+        if number == self.behaviour.get("dies_after") and self.engine is not None:
             died = int(deaths.read_text()) if deaths.exists() else 0
             if died < self.behaviour.get("deaths", 1):
                 deaths.write_text(str(died + 1))
                 self.engine.kill()
+                self.engine.wait()
 
     def verdict(self, prompt: str) -> str:
         """A wins, unless the answer of the one that it `prefers` is B's."""

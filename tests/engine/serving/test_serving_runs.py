@@ -8,12 +8,13 @@ import signal
 from pathlib import Path
 
 import pytest
-from yard import QUESTIONS, Yard, carried_out, live_members, parent_of, until
+from yard import QUESTIONS, Yard, carried_out, listening, live_members, parent_of, until
 
 from engine.bench.runs import load_runs
 from engine.errors import ConfigError
 from engine.events import CallEnded, CallStarted, ServerChanged
 from engine.run import Run
+from engine.serving.ports import pick_port
 
 
 @pytest.fixture
@@ -235,13 +236,7 @@ async def test_a_port_of_the_config_that_is_taken_is_told_and_a_right_server_the
     await until(lambda: yard.starts("good"))
     again = Run(yard.config(models))
     try:
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            except OSError:
-                await asyncio.sleep(0.05)
+        await listening(port)
         await carried_out(again)
         assert again.state.phase == "done", notices(again)
         assert "that server is used and left alone" in notices(again)
@@ -250,6 +245,28 @@ async def test_a_port_of_the_config_that_is_taken_is_told_and_a_right_server_the
     finally:
         os.killpg(first.pid, signal.SIGKILL)
         await first.wait()
+
+
+async def test_a_server_that_serves_another_folder_by_the_right_name_is_not_taken_for_the_right_one(yard):
+    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+    other, port = yard.model("other")["model"], pick_port()
+    models["good"]["endpoints"] = [{"base_url": f"http://127.0.0.1:{port}/v1"}]
+    config = yard.config(models)
+    server = await asyncio.create_subprocess_exec(
+        *(*config.vllm.command, "serve", other, "--port", str(port), "--served-model-name", models["good"]["model"]),
+        stdout=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        await listening(port)
+        run = Run(config)
+        await carried_out(run)
+        assert f"serves {other} by that name, not {models['good']['model']}" in notices(run)
+        assert f"good: port {port} is taken" in notices(run)
+        assert not yard.lines("model_judgment/judge/good.jsonl")
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        await server.wait()
 
 
 @pytest.mark.parametrize("at_once", [False, True])

@@ -120,5 +120,6 @@ def test_only_what_may_pass_by_itself_is_tried_again():
 
 def test_an_end_without_a_word_is_told_by_its_exit_code():
     assert "killed" in exit_cause(-9, ["INFO all is well"]).title
+    assert "its engine died" in exit_cause(0, ["ERROR [async_llm.py:1] EngineDeadError: EngineCore encountered"]).title
     assert "exit code 3" in exit_cause(3, [USELESS]).title
     assert Startup().stage == FIRST_STAGE

@@ -64,7 +64,8 @@ class Yard:
         return live_members(groups)
 
     def lines(self, file: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.bench / file).read_text().splitlines()]
+        path = self.bench / file
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def live_members(groups: Iterable[int]) -> list[int]:
@@ -99,6 +100,20 @@ async def carried_out(run: Run, seconds: float = 60) -> list[Event]:
     async with asyncio.timeout(seconds):
         await run.execute()
     return heard
+
+
+async def listening(port: int) -> None:
+    """Wait until somebody listens there."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            await writer.wait_closed()
+            return
 
 
 async def until(condition: Callable[[], object], seconds: float = 60) -> None:
