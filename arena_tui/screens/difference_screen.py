@@ -76,7 +76,7 @@ class DifferenceScreen(ModalScreen[None]):
             width = self.query_one(VerticalScroll).scrollable_content_region.width - 1
             text = difference_text(result, width, inks(self.app)) if result.pairs else _no_pair(result)
             if self._provisional:
-                text.append("\n\n").append("PROVISIONAL: judgments are still to come.", inks(self.app).warning)
+                text.append("\n\n").append("PROVISIONAL: not all judgments are there yet.", inks(self.app).warning)
         self.query_one("#told", Static).update(text)
 
 

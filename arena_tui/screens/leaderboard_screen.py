@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import textwrap
 import time
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,9 +15,10 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from arena_tui.board.choices import BoardChoices, Choice
-from arena_tui.safe_text import one_line, printable
+from arena_tui.safe_text import one_line
 from arena_tui.screens.base import ArenaScreen
-from arena_tui.stop_output import early_stop_cautions, standing_words, verdict_words
+from arena_tui.screens.board_lines import caution_lines, described, headline, row_line
+from arena_tui.stop_output import early_stop_cautions
 from arena_tui.theme import inks
 from arena_tui.widgets.board_table import SORT_KEYS, BoardRow, BoardTable, SortKey, board_rows
 from arena_tui.widgets.text_lines import TextLines
@@ -54,6 +54,8 @@ class LeaderboardScreen(ArenaScreen):
         Binding("slash", "search", "Filter", tooltip="Show only models with a word in their name"),
         Binding("S", "reverse", "Reverse", show=False, tooltip="Turn the order round"),
         Binding("n", "notes", "Notes", tooltip="What to know before believing the numbers, in full"),
+        Binding("p", "study", "Questions needed", show=False, tooltip="How many questions a difference takes"),
+        Binding("m", "pairs", "All pairs", show=False, tooltip="Every pair compared: which are told apart"),
         Binding("c", "pick_group", "Category", show=False, tooltip="Only the questions of one category or cluster"),
         Binding("J", "next('judge')", "Judge", show=False, tooltip="One judge alone, or all pooled"),
         Binding("i", "next('ci')", "Interval", show=False, tooltip="Intervals by question or by battle"),
@@ -113,7 +115,9 @@ class LeaderboardScreen(ArenaScreen):
         judged = sum(task.done + task.cached for key, task in state.tasks.items() if key.stage == "judgments")
         total = sum(task.total for key, task in state.tasks.items() if key.stage == "judgments")
         self._is_provisional = judged < total
-        self.query_one("#state", TextLines).show(self._headline(state, judged, total), self._described())
+        is_reading = self._is_rating and self.board is None
+        first = headline(state, self.session.status, judged, total, is_reading, inks(self.app))
+        self.query_one("#state", TextLines).show(first, self._described())
         moment = (judged, state.phase)
         if self.session.is_open and moment != self._rated_moment:
             due = self._rated_at + max(_SECONDS_BETWEEN_RATINGS, self._seconds / _SHARE_OF_TIME)
@@ -262,11 +266,31 @@ class LeaderboardScreen(ArenaScreen):
         if self.session.is_open:
             self.app.push_screen(AuditScreen(self.choices))
 
+    def action_study(self) -> None:
+        from arena_tui.screens.study_screens import StudyScreen
+
+        if self.board is not None:
+            self.app.push_screen(StudyScreen(self.board))
+
+    def action_pairs(self) -> None:
+        from arena_tui.screens.study_screens import PairsScreen
+
+        if self.board is not None:
+            self.app.push_screen(PairsScreen(self.board))
+
     def action_notes(self) -> None:
         from arena_tui.screens.details import DetailsScreen
 
-        text = "\n\n".join(f"! {warning}" for warning in self._warnings()) or "Nothing: no caution about these numbers."
-        self.app.push_screen(DetailsScreen("Before believing the numbers", (), text))
+        style = self.board.leaderboard.style if self.board else UNSET
+        facts = [
+            (
+                each.name,
+                f"{each.weight:+.2f} [{each.lower:+.2f}, {each.upper:+.2f}] log odds for one deviation more of it",
+            )
+            for each in (() if isinstance(style, UnsetType) else style.covariates)
+        ]
+        text = "\n\n".join(f"! {warning}" for warning in self._warnings()) or "No caution about these numbers."
+        self.app.push_screen(DetailsScreen("Before believing the numbers", facts, text))
 
     def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
         from arena_tui.screens.model_screen import ModelScreen
@@ -316,79 +340,29 @@ class LeaderboardScreen(ArenaScreen):
         if self.is_current:
             self.paint(self.session.state)
 
-    def _headline(self, state: RunState, judged: int, total: int) -> Text:
-        ink = inks(self.app)
-        goes_on = self.session.status in ("running", "paused", "stopping", "following")
-        if goes_on and judged < total:
-            share = f"{judged:,} of {total:,} judgments so far"
-            return Text.assemble(("PROVISIONAL", ink.warning), f"  {share}")
-        if state.stop_rule:
-            share = f"on {judged:,} of {total:,} judgments, by the stop rule {one_line(state.stop_rule)}"
-            return Text.assemble((standing_words(state), ink.accent), f" {share}")
-        if judged < total:
-            return Text.assemble(
-                ("INCOMPLETE", ink.warning), f"  {judged:,} of {total:,} judgments are there: 1, then s, makes the rest"
-            )
-        if self._is_rating and self.board is None:
-            return Text("reading the judgments ...", ink.muted)
-        return Text(f"{judged:,} judgments" if judged else "", ink.muted)
-
     def _described(self) -> Text:
-        """What is rated and how; what is not as usual stands out."""
-        ink, choices, session = inks(self.app), self.choices, self.session
-        phrases = choices.phrases()
-        soft = self.board.leaderboard.soft if self.board else UNSET
-        if choices.soft and not isinstance(soft, UnsetType) and soft.width is not None:
-            phrases.append(f"intervals {soft.width:.2f} times as wide")
-        if self.sort != "rank" or self.reverse:
-            phrases.append(f"by {self.sort}{', reversed' if self.reverse else ''}")
-        if self._wanted_name.strip():
-            phrases.append(f'"{one_line(self._wanted_name.strip())}"')
-        line = Text(" · ", ink.muted).join(Text(phrase, ink.accent) for phrase in phrases)
-        if choices.judge or session.is_open:
-            judges = [choices.judge] if choices.judge else session.config.judge.model
-            line.append(" · " if phrases else "", ink.muted)
-            line.append(f"judge {', '.join(map(one_line, judges))}", ink.accent if choices.judge else ink.muted)
-        if self._is_rating and self.board is not None:
-            line.append(" · rating ...", ink.muted)
-        return line
+        board, session = self.board, self.session
+        judges = [self.choices.judge] if self.choices.judge else session.config.judge.model if session.is_open else []
+        order = "" if self.sort == "rank" else f"by {self.sort}"
+        order = f"{order or 'by rank'}, reversed" if self.reverse else order
+        found = f'"{one_line(self._wanted_name.strip())}"' if self._wanted_name.strip() else ""
+        rating = "rating ..." if self._is_rating and board is not None else ""
+        return described(
+            self.choices, board.leaderboard if board else None, judges, (order, found), rating, inks(self.app)
+        )
 
     def _show_row(self, row: BoardRow | None) -> None:
-        """All numbers of the row under the cursor, for there may not be room for them in the table."""
-        ink = inks(self.app)
-        line = Text()
-        if row is not None:
-            number = row.row
-            line.append(one_line(number.model), ink.strong)
-            if row.is_baseline:
-                line.append("  the baseline: 50 by definition", ink.muted)
-            else:
-                line.append(f"  {number.score:.2f} [{number.lower:.2f}, {number.upper:.2f}]")
-                for name, value in (("by label", number.label_score), ("own style", number.same_style)):
-                    if isinstance(value, float):
-                        line.append(f"  {name} {value:.2f}", ink.accent)
-                if row.standing is not None:
-                    told = verdict_words("", row.standing, self.session.state.opponent).partition(":")[0]
-                    line.append(f" {told}", ink.accent)
-                line.append(f"  {number.questions} questions, {number.games} games", ink.muted)
+        line = Text() if row is None else row_line(row, self.session.state.opponent, inks(self.app))
         self.query_one("#about-row", TextLines).show(line)
 
     def _show_cautions(self) -> None:
         """As many lines as there is room for under the rows, at least one; `n` has the rest."""
-        ink, width = inks(self.app), max(20, self.size.width - 2)
-        warnings = [" ".join(printable(warning).split()) for warning in self._warnings()]
-        wrapped = [
-            textwrap.wrap(f"! {text}", width, subsequent_indent="  ", break_on_hyphens=False) for text in warnings
-        ]
-        lines = [line for caution in wrapped for line in caution]
-        table = self.query_one(BoardTable)
-        room = max(1, self.size.height - _OTHER_LINES - min(len(table.rows), self.size.height // 2) - 1)
-        if len(lines) > room:
-            several = "cautions" if len(warnings) > 1 else "caution"
-            lines = [*lines[: room - 1], f"! {len(warnings)} {several} about these numbers: n shows all in full"]
-        self.query_one("#cautions", TextLines).show(*(Text(line, ink.warning) for line in lines))
+        table, height = self.query_one(BoardTable), self.size.height
+        room = max(1, height - _OTHER_LINES - min(len(table.rows), height // 2) - 1)
+        lines = caution_lines(self._warnings(), max(20, self.size.width - 2), room)
+        self.query_one("#cautions", TextLines).show(*(Text(line, inks(self.app).warning) for line in lines))
         fixed = _OTHER_LINES + len(lines) + self.query_one("#search", Input).has_class("wanted")
-        table.styles.height = max(3, min(len(table.rows) + 1, self.size.height - fixed))
+        table.styles.height = max(3, min(len(table.rows) + 1, height - fixed))
 
     def _warnings(self) -> list[str]:
         if self.board is None:

@@ -6,6 +6,8 @@ from rich.text import Text
 from textual.strip import Strip
 from textual.widget import Widget
 
+from arena_tui.widgets.virtual_list import segments
+
 
 class TextLines(Widget):
     """As many lines as are shown; what does not fit is cut with an ellipsis."""
@@ -34,5 +36,5 @@ class TextLines(Widget):
     def render_line(self, y: int) -> Strip:
         line = self._lines[y].copy() if y < len(self._lines) else Text()
         line.truncate(self.size.width, overflow="ellipsis")
-        strip = Strip([segment for segment in line.render(self.app.console) if segment.text != "\n"])
+        strip = Strip(segments(line, self.app.console))
         return strip.adjust_cell_length(self.size.width).apply_style(self.rich_style)

@@ -306,6 +306,8 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
 def segments(text: Text, console: Console) -> list[Segment]:
     """The segments of a line of text; its simple kinds by a short cut, since rich's own way takes most of a paint."""
     spans = text.spans
+    if not spans and text.style:  # rich leaves the style of a whole text out when it has no other
+        return [Segment(text.plain, console.get_style(text.style))]
     simple = not text.style and all(isinstance(span.style, Style) for span in spans)
     if not simple or any(before.end > after.start for before, after in pairwise(spans)):
         return [segment for segment in text.render(console) if segment.text != "\n"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from arena_tui.screens.audit_screen import AuditScreen
 from arena_tui.screens.difference_screen import DifferenceScreen
 from arena_tui.screens.leaderboard_screen import LeaderboardScreen
 from arena_tui.screens.model_screen import ModelScreen
+from arena_tui.screens.page_screen import GivenUp, Tell
 from arena_tui.screens.viewer_screen import ViewerScreen
 from arena_tui.session import ArenaSession
 from arena_tui.widgets.board_table import BoardTable
+from engine.ratings.audit.report import AuditReport
 
 
 def shown(app: ArenaApp) -> list[str]:
@@ -237,11 +240,53 @@ async def test_the_judges_page_tells_in_words_whether_to_trust_it(tmp_path: Path
         await press(pilot, "a")
         screen = app.screen
         assert isinstance(screen, AuditScreen)
-        await until(pilot, lambda: screen.report is not None)
+        await until(pilot, lambda: screen.found is not None)
         await settle(pilot)
         assert "trust:" in painted(app)
         await press(pilot, "escape")
         assert isinstance(app.screen, LeaderboardScreen)
+
+
+async def test_the_plan_of_a_study_and_all_pairs_are_a_key_away(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path, size=(120, 40)) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "p")
+        await until(pilot, lambda: "80% power" in painted(app))
+        assert "two models, same questions" in painted(app)
+        await press(pilot, "escape", "m")
+        await until(pilot, lambda: "of 3 pairs are told apart" in painted(app))
+        assert "p Holm" in painted(app)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, LeaderboardScreen)
+
+
+async def test_an_audit_that_nobody_waits_for_is_given_up(tmp_path: Path):
+    make_bench(tmp_path)
+    left, ended = threading.Event(), []
+
+    class WaitingAudit(AuditScreen):
+        """Holds on until it is left."""
+
+        def find(self, tell: Tell) -> AuditReport:
+            tell("waiting")
+            assert left.wait(30)
+            try:
+                tell("still waiting")
+            except GivenUp:
+                ended.append("given up")
+                raise
+            raise AssertionError("it went on")
+
+    async with at_board(tmp_path) as (app, pilot):
+        screen = await rated(pilot)
+        await app.push_screen(WaitingAudit(screen.choices))
+        await until(pilot, lambda: "gives it up" in painted(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, LeaderboardScreen))
+        left.set()
+        await settle(pilot)
+        assert ended == ["given up"]
 
 
 async def test_cautions_are_shown_and_open_in_full(tmp_path: Path):
