@@ -13,6 +13,7 @@ from arena_tui.leaderboard_output.columns import headline, score_columns
 from arena_tui.text_table import Column
 from engine.bench import Bench
 from engine.bench.atomic import atomic_file
+from engine.errors import BenchError
 from engine.exporting.export import ExportReport, refuse_overwriting
 from engine.exporting.output import WrittenFile
 from engine.exporting.selection import Choice, Selection
@@ -25,6 +26,8 @@ def export_html(bench: Bench, choice: Choice, out: Path, *, force: bool = False)
     """Write the page to `out`. Raises UsageProblem, BenchError (no judgment to rate) and StorageError."""
     refuse_overwriting(out, force=force, is_folder=False)
     selection = Selection(bench, choice)
+    if not selection.judges:
+        raise BenchError(f"{bench.paths.root}: there is no judgment to show", "make them first: arena-tui --no-ui run")
     options = LeaderboardOptions(baseline=choice.baseline, weight=STRONG)
     board, _ = rate(judged_bench(bench, selection.judges, choice.baseline), options)
     lines = 0

@@ -1,4 +1,7 @@
-"""A model server that gives away what it was sent: it echoes the headers of every request in its replies and errors."""
+"""A model server that gives away what it was sent: it echoes the headers of every request in its replies and errors.
+
+What it says is also full of terminal escapes.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b1m\u202e\r"
 
 
 class EchoingServer(ThreadingHTTPServer):
@@ -30,13 +35,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         names = ("base", "m", "refused", "judge")
-        self._reply(200, {"data": [{"id": name} for name in names]} if self.path == "/v1/models" else {})
+        listed = [{"id": name} for name in (*names, f"other {ESCAPES}")]
+        self._reply(200, {"data": listed} if self.path == "/v1/models" else {"version": f"9 {ESCAPES}"})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.set()
         self.server.go_on.wait(60)
-        echo = f"I was sent {dict(self.headers)}"
+        echo = f"{ESCAPES} I was sent {dict(self.headers)}"
         if body.get("model") == "refused":
             self._reply(401, {"error": {"message": f"{'x' * 960} invalid key. {echo}"}})
             return

@@ -116,6 +116,7 @@ def test_no_key_is_in_anything_that_is_written_printed_or_called(home, server, s
         assert out + err
         said += out + err
     assert not leaks(said)
+    assert not set("\x1b\x07\x9b\u202e") & set(said)
     files = [path for path in home.rglob("*") if path.is_file() and path.name != "config.toml"]
     assert len(files) > 20
     assert not {path.name: leaks(path.read_bytes()) for path in files if leaks(path.read_bytes())}
