@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from engine.bench.layout import BenchPaths
+from engine.bench.lines import clean_line
 from engine.bench.places import Place, PlacedLines
 from engine.bench.whole import WholeAnswer, read_answer
 
@@ -56,9 +57,8 @@ class _IndexedAnswers:
         if self._lines.is_fresh:
             self.places = {}
         for place, line in self._lines.read():
-            try:
-                record = _decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            record = _decode(line)
+            if record is None:
                 continue
             key = record.question_id if record.question_id is not None else record.uid
             if key not in (None, ""):
@@ -71,3 +71,14 @@ class _Id(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(_Id)
+
+
+def _decode(line: memoryview) -> _Id | None:
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        cleaned, _ = clean_line(bytes(line))
+        try:
+            return _decoder.decode(cleaned) if cleaned is not None else None
+        except msgspec.DecodeError:
+            return None

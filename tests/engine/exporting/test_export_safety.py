@@ -114,3 +114,16 @@ def test_only_the_named_models_go_out_with_the_baseline(bench, tmp_path):
         "%2E.%2F..%2Fx.jsonl",
         "base.jsonl",
     ]
+
+
+@pytest.mark.parametrize("odd", [b'"\\ud800"', b"NaN", b'"\\udc00 \\ud83d"'])
+def test_a_record_that_needs_mending_to_be_read_goes_out_too(bench, tmp_path, odd):
+    line = b'{"question_id": "q1", "odd": ODD, "choices": [{"index": 0, "turns": [{"content": "new"}]}]}\n'
+    with bench.paths.answers(BASE).open("ab") as stream:
+        stream.write(line.replace(b"ODD", odd))
+    assert bench.answers(BASE).items["q1"].turns == ("new",)
+    export_bench(bench, ALL, "arena-hard-v0.1", tmp_path / "out")
+    records = (tmp_path / "out" / "model_answer" / "base.jsonl").read_bytes().split(b"\n")[:-1]
+    assert [r["choices"][0]["turns"][0]["content"] for r in map(json.loads, records) if r["question_id"] == "q1"] == [
+        "new"
+    ]
