@@ -26,7 +26,19 @@ def with_hosted_endpoints(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unfit_for_provider(config: Config) -> Iterator[Problem]:
-    """What the config asks of a model that its provider cannot do."""
+    """What the config asks of a model that its provider cannot do, and of a verdict that it has no use for."""
+    if config.judge.verdict == "text" and config.judge.thinking == "first":
+        yield problem(
+            ("judge", "thinking"),
+            'is for the verdicts "constrained" and "soft": a judge that writes a text thinks as it likes',
+            "take it out, or choose another `verdict`",
+        )
+    if config.judge.verdict != "text" and config.judge.reask == "constrained":
+        yield problem(
+            ("judge", "reask"),
+            f'is for verdict = "text": {quoted(config.judge.verdict)} ones hold a label',
+            "take it out",
+        )
     for judge in config.judge.model:
         if judge not in config.models or config.provider(judge).can(config.judge.verdict):
             continue

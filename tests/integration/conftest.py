@@ -9,8 +9,9 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,17 @@ def vllm_url(vllm_command: Path, tiny_model: Path, tmp_path_factory: pytest.Temp
         yield url
 
 
+@pytest.fixture(scope="session")
+def serving(vllm_command: Path) -> Callable[..., AbstractContextManager[str]]:
+    """`with serving(model, scratch, *arguments) as url`: a server of a test's own."""
+    return partial(_serving, vllm_command)
+
+
 @contextmanager
-def _serving(command: Path, model: Path, scratch: Path) -> Iterator[str]:
+def _serving(command: Path, model: Path, scratch: Path, *more: str) -> Iterator[str]:
+    """The address of a healthy `vllm serve` with the arguments `more`; its whole process group is gone afterwards."""
     port = _free_port()
-    arguments = ["serve", model, "--host", "127.0.0.1", "--port", str(port), "--enforce-eager"]
+    arguments = ["serve", model, "--host", "127.0.0.1", "--port", str(port), "--enforce-eager", *more]
     environment = os.environ | {
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",

@@ -5,23 +5,17 @@ The model has random weights: without a constraint it never writes a label, so t
 
 from __future__ import annotations
 
-import asyncio
-import json
 import math
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
+from vllm_bench import games_of, judged, post, workspace
 
-from engine.bench import Bench
-from engine.config.load import parse_config
 from engine.judging.verdicts import FORMS, NUMBERS
 from engine.models.endpoint import Endpoint
 from engine.models.metrics import fetch_metrics
 from engine.models.session import open_session
 from engine.records import LABELS
-from engine.run import Run
 from engine.telemetry import VllmMetrics
 
 pytestmark = pytest.mark.vllm
@@ -29,52 +23,11 @@ pytestmark = pytest.mark.vllm
 QUESTIONS = 50  # two games each: a hundred verdicts
 
 
-def workspace(folder: Path, questions: int, answer: str = "It is {}, I think.") -> Bench:
-    """A bench with the answers of two models, one of which is the baseline."""
-    root = folder / "small"
-    (root / "model_answer").mkdir(parents=True)
-    ids = [f"q{number}" for number in range(questions)]
-    asked = [{"question_id": name, "turns": [{"content": f"What is {name}?"}]} for name in ids]
-    (root / "question.jsonl").write_text("".join(json.dumps(each) + "\n" for each in asked))
-    for model in ("base", "south"):
-        answers = [
-            {
-                "question_id": name,
-                "answer_id": name,
-                "model_id": model,
-                "choices": [{"index": 0, "turns": [{"content": answer.format(f"{name} by {model}")}]}],
-            }
-            for name in ids
-        ]
-        (root / "model_answer" / f"{model}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in answers))
-    return Bench.open(folder, "small")
-
-
-async def judged(url: str, bench: Bench, **judge: Any) -> Run:
-    """A run in which `judge` judges and nobody answers."""
-    document = {
-        "bench": "small",
-        "data": str(bench.paths.root.parent),
-        "answers": {"models": []},
-        "judge": {"model": "judge", "baseline": "base", "max_tokens": 48} | judge,
-        "models": {"judge": {"endpoints": [{"base_url": f"{url}/v1"}]}},
-    }
-    run = Run(parse_config(document, None, {}))
-    async with asyncio.timeout(240):
-        await run.execute()
-    return run
-
-
 async def numbers_of(url: str) -> VllmMetrics:
     async with open_session() as session:
         told = await fetch_metrics(session, Endpoint(f"{url}/v1"))
     assert told is not None
     return told
-
-
-def games_of(bench: Bench) -> list[dict[str, Any]]:
-    lines = bench.paths.judgments("judge", "south").read_bytes().split(b"\n")[:-1]
-    return [game for line in lines for game in json.loads(line)["games"]]
 
 
 async def test_of_a_hundred_constrained_verdicts_every_one_is_a_label(vllm_url: str, tmp_path: Path) -> None:
@@ -128,12 +81,6 @@ def asked_directly(url: str, prompt: str) -> dict[str, float]:
     weights = {each["token"].strip(): math.exp(each["logprob"]) for each in first["top_logprobs"]}
     total = sum(weights[number] for number in NUMBERS)
     return {label: weights[number] / total for label, number in zip(LABELS, NUMBERS, strict=True)}
-
-
-def post(url: str, path: str, body: dict[str, Any]) -> Any:
-    request = urllib.request.Request(url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as reply:
-        return json.load(reply)
 
 
 @pytest.mark.parametrize("verdict", ["constrained", "soft"])

@@ -1,9 +1,11 @@
-"""Writes a tiny chat model with random weights, without a network: `python tiny_model.py FOLDER`.
+"""Writes a tiny chat model with random weights, without a network: `python tiny_model.py FOLDER [--thinks]`.
 
 Runs in vLLM's own environment, where torch and transformers live. The folder is an ordinary Hugging Face one: a Llama
 of two layers in safetensors, a byte-level BPE tokenizer trained on the words below, a ChatML template. What the model
 writes is noise, and the same seed gives the same noise. Its tokenizer knows neither thinking tags nor verdict labels,
-so that it neither seems to think nor pass judgment unless the server is told to constrain it.
+so that it neither seems to think nor pass judgment unless the server is told to constrain it. With `--thinks` the tags
+are tokens of their own, and the template closes a thought before it begins where it is told `enable_thinking = false`,
+as those of reasoning models do.
 """
 
 import argparse
@@ -23,6 +25,11 @@ CHATML = (
     "{% endfor %}"
     f"{{% if add_generation_prompt %}}{START}assistant\n{{% endif %}}"
 )
+THOUGHTS = ("<think>", "</think>")
+CLOSED = (
+    "{% if add_generation_prompt and enable_thinking is defined and not enable_thinking %}"
+    "<think>\n\n</think>\n\n{% endif %}"
+)
 SYLLABLES = ("ka", "lo", "mi", "ren", "tu", "vas", "or", "pen", "da", "но", "ра", "ве", "сти", "ла", "пер", "го", "му")
 
 
@@ -33,7 +40,7 @@ def noise(rng: random.Random, lines: int) -> Iterator[str]:
         yield f"{' '.join(words).capitalize()}, {rng.randint(0, 9999)}{rng.choice('.?!:;')}\n"
 
 
-def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(seed: int, *, thinks: bool) -> PreTrainedTokenizerFast:
     """A tokenizer that can spell any text byte by byte and knows the syllables above."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -45,14 +52,17 @@ def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tokenizer.train_from_iterator(noise(random.Random(seed), 2000), trainer)
-    return PreTrainedTokenizerFast(
+    trained = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PADDING,
         eos_token=END,
-        chat_template=CHATML,
+        chat_template=CHATML + CLOSED * thinks,
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     )
+    if thinks:
+        trained.add_tokens(list(THOUGHTS))
+    return trained
 
 
 def random_llama(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
@@ -79,9 +89,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="Write a tiny random chat model.")
     arguments.add_argument("folder")
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--thinks", action="store_true")
     options = arguments.parse_args()
 
-    tokenizer = train_tokenizer(options.seed)
+    tokenizer = train_tokenizer(options.seed, thinks=options.thinks)
     model = random_llama(tokenizer, options.seed)
     tokenizer.save_pretrained(options.folder)
     model.save_pretrained(options.folder)

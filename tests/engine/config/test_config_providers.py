@@ -93,6 +93,16 @@ def test_a_constrained_reask_needs_a_provider_that_constrains():
         config_of({"reask": "constrained"}, {"ANTHROPIC_API_KEY": KEY}, provider="anthropic")
 
 
+@pytest.mark.parametrize(
+    ("judge", "key"),
+    [({"thinking": "first"}, "judge.thinking"), ({"verdict": "soft", "reask": "constrained"}, "judge.reask")],
+)
+def test_a_setting_that_would_do_nothing_is_refused(judge, key):
+    with pytest.raises(ConfigError) as raised:
+        config_of(judge)
+    assert [problem.key for problem in raised.value.problems] == [key]
+
+
 def test_every_server_of_ones_own_can_do_every_verdict():
     for name in ("vllm", "sglang", "llama.cpp", "openai", "azure"):
         assert all(PROVIDERS[name].can(verdict) for verdict in ("text", "constrained", "soft"))
