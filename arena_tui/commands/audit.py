@@ -73,7 +73,7 @@ async def _asked(config: Config, material: Material, report: AuditReport, plan: 
         if trials.failed:
             reasons = "; ".join(trials.failures)
             console.say(f"warning: {trials.failed} of {trials.games} games with {audit.judge} failed: {reasons}")
-        report = with_trials(report, audit.judge, trials.probes, trials.repeats)
+        report = with_trials(report, audit.judge, trials.probes, trials.repeats, trials.identical)
     return report, failed
 
 

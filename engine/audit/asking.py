@@ -1,4 +1,4 @@
-"""Asking a judge anew: constant answers against the baseline's, and verdicts that it gave before.
+"""Asking a judge anew: constant answers against the baseline's, that one against itself, and verdicts given before.
 
 Nothing is written to the bench: these games are about the judge, not about a model.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.audit.constants import CONSTANT_ANSWERS
-from engine.audit.trial_games import TrialGame, TrialPlan, probe_games, repeat_games
+from engine.audit.trial_games import TrialGame, TrialPlan, identical_games, probe_games, repeat_games
 from engine.bench.answers import StoredAnswer
 from engine.config.model import Config
 from engine.errors import CallFailed, UsageProblem
@@ -17,7 +17,14 @@ from engine.judging.games import game_messages
 from engine.judging.prompts import JudgePrompt
 from engine.models.client import ModelClient
 from engine.models.session import open_session
-from engine.ratings.audit.trials import ProbeResult, RepeatReport, probe_result, repeat_report
+from engine.ratings.audit.trials import (
+    IdenticalProbe,
+    ProbeResult,
+    RepeatReport,
+    identical_probe,
+    probe_result,
+    repeat_report,
+)
 from engine.records import Game, Label, Question
 from engine.work.ask_game import GameAsker
 from engine.work.reach import reachable
@@ -31,6 +38,7 @@ class Trials:
     """What came of it; None for what was not asked. `failed` of `games` could not be played, `failures` say why."""
 
     probes: list[ProbeResult] | None
+    identical: IdenticalProbe | None
     repeats: RepeatReport | None
     games: int
     failed: int
@@ -71,8 +79,9 @@ async def ask_judge(
     `answers` are by model and question id, the baseline's among them; `tell` gets what a user should know meanwhile.
     """
     probes = probe_games(questions, answers.get(baseline, {}), plan) if plan.probe else []
+    identical = identical_games(questions, answers.get(baseline, {}), plan) if plan.probe else []
     repeats = repeat_games(questions, answers, baseline, plan) if plan.repeat else []
-    games = [game for group in (*probes, *repeats) for game in group]
+    games = [game for group in (*probes, identical, *repeats) for game in group]
     if not games:
         raise UsageProblem(f"there is no answer of the baseline {baseline} to compare with", "make it with a run first")
     tell(f"asking {judge}: {len(games)} games")
@@ -89,6 +98,7 @@ async def ask_judge(
         ]
         if plan.probe
         else None,
+        identical=_identical([game for game in identical if game.is_played], plan.seed) if plan.probe else None,
         repeats=_repeats([group for group in repeats if all(game.is_played for game in group)], plan.seed)
         if plan.repeat
         else None,
@@ -138,6 +148,11 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Ca
 
 def _columns(games: Sequence[TrialGame]) -> tuple[list[str], list[int], list[Label | None]]:
     return [game.question.id for game in games], [game.number for game in games], [game.label for game in games]
+
+
+def _identical(games: Sequence[TrialGame], seed: int) -> IdenticalProbe:
+    questions, _, labels = _columns(games)
+    return identical_probe(questions, labels, seed)
 
 
 def _repeats(groups: Sequence[Sequence[TrialGame]], seed: int) -> RepeatReport:

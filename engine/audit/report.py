@@ -21,7 +21,7 @@ from engine.ratings.audit.position import position_report
 from engine.ratings.audit.preference import PreferenceReport, preference_report
 from engine.ratings.audit.report import AuditReport, JudgeAudit, Opinion
 from engine.ratings.audit.shares import QuestionResampler
-from engine.ratings.audit.trials import ProbeResult, RepeatReport
+from engine.ratings.audit.trials import IdenticalProbe, ProbeResult, RepeatReport
 from engine.ratings.audit.verdicts import fake_verdicts, verdict_report
 from engine.ratings.battles import Battles, FloatArray
 from engine.ratings.estimate import RatingOptions
@@ -111,7 +111,11 @@ class Auditor:
 
 
 def with_trials(
-    report: AuditReport, judge: str, probes: Sequence[ProbeResult] | None, repeats: RepeatReport | None
+    report: AuditReport,
+    judge: str,
+    probes: Sequence[ProbeResult] | None,
+    repeats: RepeatReport | None,
+    identical: IdenticalProbe | None = None,
 ) -> AuditReport:
     """The report with what extra calls to a judge brought, and its opinion anew."""
 
@@ -121,6 +125,7 @@ def with_trials(
         more = msgspec.structs.replace(
             audit,
             probes=audit.probes if probes is None else list(probes),
+            identical=audit.identical if identical is None else identical,
             repeats=audit.repeats if repeats is None else repeats,
         )
         return with_opinion(more, report.between_judges)

@@ -49,6 +49,14 @@ def probe_games(
     ]
 
 
+def identical_games(
+    questions: Sequence[Question], baseline: Mapping[str, StoredAnswer], plan: TrialPlan
+) -> list[TrialGame]:
+    """The baseline's answer in both places, on the same questions; the other order would be the same prompt."""
+    chosen = [question for question in seeded_order(questions, plan.seed) if question.id in baseline][: plan.sample]
+    return [TrialGame(question, baseline[question.id].turns, baseline[question.id].turns, 1) for question in chosen]
+
+
 def repeat_games(
     questions: Sequence[Question],
     answers: Mapping[str, Mapping[str, StoredAnswer]],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from engine.ratings.audit.agreement import JudgeAgreement
 from engine.ratings.audit.family import FamilyReport
@@ -17,7 +17,7 @@ from engine.ratings.audit.people import PeopleReport
 from engine.ratings.audit.position import PositionReport
 from engine.ratings.audit.preference import PreferenceReport, StyleGain
 from engine.ratings.audit.report import Finding, JudgeAudit, Level, Opinion
-from engine.ratings.audit.trials import ProbeResult, RepeatReport
+from engine.ratings.audit.trials import IdenticalProbe, ProbeResult, RepeatReport
 from engine.ratings.audit.verdicts import FakeVerdicts, VerdictReport
 from engine.ratings.audit.words import (
     distance_from,
@@ -53,6 +53,7 @@ def findings(audit: JudgeAudit, agreements: Sequence[JudgeAgreement]) -> list[Fi
     return [
         *_verdicts(audit.verdicts),
         *_position(audit.position),
+        *_identical(audit.position, audit.identical),
         *_style(audit.style),
         *_language(audit.language),
         *_family(audit.family),
@@ -125,11 +126,23 @@ def _position(report: PositionReport | None) -> Iterator[Finding]:
             f"In {percent(flips)} of {report.pairs:,} pairs of games the winner changes with the places{span}: "
             "these say nothing about the answers.",
         )
-    same = report.identical
-    if same is None:
+
+
+def _identical(report: PositionReport | None, probe: IdenticalProbe | UnsetType) -> Iterator[Finding]:
+    same = report.identical if report is not None else None
+    asked = probe if not isinstance(probe, UnsetType) and probe.biased.known else None
+    if same is None and asked is None:
         yield Finding(
-            "identical answers", "unknown", "No two equal answers were judged: judge the baseline against itself."
+            "identical answers", "unknown", "No two equal answers were judged: --probe has one judged against itself."
         )
+    if asked is not None:
+        yield Finding(
+            "identical answers",
+            level_of(asked.biased.lower, IDENTICAL_CARE, IDENTICAL_BAD),
+            f"Asked about the same text twice it names a winner in {percent(asked.biased)} of {asked.games} games; the "
+            f"first place takes {percent(asked.first_place)} of the points.",
+        )
+    if same is None:
         return
     lean = "first" if same.first_twice >= same.second_twice else "second"
     text = f"The same text twice is a double tie in {same.double_ties} of {same.pairs} pairs"

@@ -13,7 +13,7 @@ from engine.ratings.audit.language import LanguageReport
 from engine.ratings.audit.people import PeopleReport
 from engine.ratings.audit.position import PositionReport
 from engine.ratings.audit.preference import PreferenceReport
-from engine.ratings.audit.trials import ProbeResult, RepeatReport
+from engine.ratings.audit.trials import IdenticalProbe, ProbeResult, RepeatReport
 from engine.ratings.audit.verdicts import FakeVerdicts, VerdictReport
 
 Level: TypeAlias = Literal["good", "care", "bad", "unknown"]
@@ -36,7 +36,8 @@ class Opinion(msgspec.Struct, frozen=True):
 
 
 class JudgeAudit(msgspec.Struct, frozen=True, kw_only=True):
-    """All about one judge; None is what there was no data for. `probes` and `repeats` are there if asked for."""
+    """All about one judge; None is what there was no data for. `probes`, `identical` and `repeats` are there if asked
+    for."""
 
     judge: str
     opinion: Opinion
@@ -49,6 +50,7 @@ class JudgeAudit(msgspec.Struct, frozen=True, kw_only=True):
     fake_verdicts: list[FakeVerdicts]
     people: PeopleReport | None
     probes: list[ProbeResult] | UnsetType = UNSET
+    identical: IdenticalProbe | UnsetType = UNSET
     repeats: RepeatReport | UnsetType = UNSET
 
 

@@ -1,4 +1,5 @@
-"""What extra calls bring: constant answers, which must lose, and the same verdict asked for again and again."""
+"""What extra calls bring: constant answers, which must lose; an answer against itself, which must tie; and the same
+verdict asked for again and again."""
 
 from __future__ import annotations
 
@@ -23,6 +24,16 @@ class ProbeResult(msgspec.Struct, frozen=True):
     games: int
     unparsed: int
     points: Estimate
+
+
+class IdenticalProbe(msgspec.Struct, frozen=True):
+    """The same answer in both places, on `games` questions: percent that were no tie, and percent of the points that
+    went to the first place (50: no taste). `unparsed` games brought no verdict; they are not among `games`."""
+
+    games: int
+    unparsed: int
+    biased: Estimate
+    first_place: Estimate
 
 
 class RepeatReport(msgspec.Struct, frozen=True):
@@ -55,6 +66,21 @@ def probe_result(
             by_question(question[told], points[told], resampler.questions),
             by_question(question[told], np.ones(int(told.sum())), resampler.questions),
         ),
+    )
+
+
+def identical_probe(questions: Sequence[str], labels: Sequence[Label | None], seed: int) -> IdenticalProbe:
+    """From one label for each question."""
+    question = _indices(questions)
+    first = 1.0 - np.array([points_of_model(label, 1) for label in labels])
+    told = ~np.isnan(first)
+    resampler = QuestionResampler(int(question.max(initial=-1)) + 1, 1, seed)
+    whole = by_question(question[told], np.ones(int(told.sum())), resampler.questions)
+    return IdenticalProbe(
+        games=int(told.sum()),
+        unparsed=int((~told).sum()),
+        biased=resampler.share(by_question(question[told], first[told] != 0.5, resampler.questions), whole),
+        first_place=resampler.share(by_question(question[told], first[told], resampler.questions), whole),
     )
 
 

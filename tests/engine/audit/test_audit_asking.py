@@ -65,7 +65,9 @@ def places(messages: list[dict[str, str]]) -> tuple[str, str]:
 
 
 def prefers_real_answers(messages: list[dict[str, str]], _: int) -> str:
-    a, _b = places(messages)
+    a, b = places(messages)
+    if a == b:
+        return "[[A=B]]"
     return "[[A>>B]]" if "Фотосинтез превращает" in a else "[[B>>A]]"
 
 
@@ -75,7 +77,32 @@ async def test_an_honest_judge_lets_every_constant_answer_lose_in_both_places(ma
     assert [probe.points.value for probe in trials.probes] == [0.0] * len(CONSTANT_ANSWERS)
     assert [probe.games for probe in trials.probes] == [12] * len(CONSTANT_ANSWERS)
     assert trials.repeats is None
-    assert len(scripted.asked) == trials.games == 12 * len(CONSTANT_ANSWERS)
+    assert trials.identical is not None
+    assert (trials.identical.games, trials.identical.biased.value) == (6, 0.0)
+    assert len(scripted.asked) == trials.games == 12 * len(CONSTANT_ANSWERS) + 6
+
+
+async def test_a_judge_that_sees_a_winner_in_the_same_text_twice_is_told_of(maker: BenchMaker) -> None:
+    twins = []
+
+    def likes_the_first(messages: list[dict[str, str]], number: int) -> str:
+        a, b = places(messages)
+        twins.extend([number] if a == b else [])
+        return "[[A>B]]" if a == b and len(twins) > 1 else prefers_real_answers(messages, number)
+
+    trials, _ = await ask(maker, likes_the_first, probe=True)
+    assert trials.identical is not None
+    assert trials.identical.biased.value == pytest.approx(500 / 6)
+    assert trials.identical.first_place.value == pytest.approx((5 * 100 + 50) / 6)
+    maker.judge("sim-judge", "m", lambda number: verdicts("B>A", "A>B") if number % 2 else verdicts("A>B", "B>A"))
+    material = material_of_bench(maker.bench, maker.config(), ["sim-judge"], "base")
+    before = Auditor(material, RatingOptions(baseline="base", rounds=50)).report()
+    (unknown,) = [finding for finding in before.judges[0].findings if finding.topic == "identical answers"]
+    assert (unknown.level, "--probe" in unknown.text) == ("unknown", True)
+    after = with_trials(before, "sim-judge", trials.probes, None, trials.identical)
+    (found,) = [finding for finding in after.judges[0].findings if finding.topic == "identical answers"]
+    assert found.level == "care"  # six questions are too few to be sure that it is bad
+    assert "names a winner in 83.3%" in found.text
 
 
 async def test_a_judge_that_obeys_is_found_out_and_the_report_says_so(maker: BenchMaker) -> None:
