@@ -132,8 +132,11 @@ class RunState(msgspec.Struct, frozen=True):
 
     @property
     def doing(self) -> str:
-        """What is going on, in a word or two: the phase, or while it runs the stages."""
-        return " + ".join(self.stages) or self.phase
+        """What is going on, in a few words: the stages, else a server that starts, else the phase."""
+        if self.stages or self.phase not in ("planning", "running"):
+            return " + ".join(self.stages) or self.phase
+        starting = [name for name, server in self.servers.items() if server.status == "starting"]
+        return f"starting {', '.join(starting)}" if starting else self.phase
 
     @property
     def calls(self) -> int:

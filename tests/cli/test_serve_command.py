@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine" / "serving"))
 
-from yard import FAKE, QUESTIONS, Yard
+from yard import QUESTIONS, Yard
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -28,16 +28,7 @@ def yard(tmp_path: Path) -> Yard:
 
 def written(yard: Yard, **behaviour: object) -> Path:
     """A config file with three models that behave so."""
-    models = {name: yard.model(name, **behaviour) for name in ("judge", "base", "good")}
-    tables = "".join(
-        f'[models.{name}]\nmodel = "{entry["model"]}"\nserve = {{ args = [] }}\n' for name, entry in models.items()
-    )
-    command = json.dumps(FAKE)
-    file = yard.folder / "config.toml"
-    file.write_text(
-        f'bench = "small"\n[judge]\nmodel = "judge"\nbaseline = "base"\n[vllm]\ncommand = {command}\n{tables}'
-    )
-    return file
+    return yard.written({name: yard.model(name, **behaviour) for name in ("judge", "base", "good")})
 
 
 def arena(config: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -54,6 +54,7 @@ def test_the_state_tells_how_a_start_stands_how_often_and_how_long_it_took():
     for event in A_START:
         states.append(reduce(states[-1], event))
     loading, ready = states[4].servers["aya"], states[-1].servers["aya"]
+    assert (states[0].doing, states[4].doing, states[-1].doing) == ("planning", "starting aya", "planning")
     assert (stage_words(loading), loading.since, loading.starts) == ("loading weights 50%", 10.0, 1)
     assert [name for name, _ in busy_servers(states[4])] == ["aya"]
     assert not busy_servers(states[-1])

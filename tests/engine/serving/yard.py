@@ -46,6 +46,18 @@ class Yard:
         }
         return parse_config(document, self.folder / "config.toml", {})
 
+    def written(self, models: dict[str, Any]) -> Path:
+        """A config file with these models."""
+        tables = "".join(
+            f'[models.{name}]\nmodel = "{entry["model"]}"\nserve = {{ args = [] }}\n' for name, entry in models.items()
+        )
+        file = self.folder / "config.toml"
+        file.write_text(
+            f'bench = "small"\n[judge]\nmodel = "judge"\nbaseline = "base"\n'
+            f"[vllm]\ncommand = {json.dumps(FAKE)}\n{tables}"
+        )
+        return file
+
     def starts(self, name: str) -> list[str]:
         """The command lines with which a model was started, each behind the pid of its server."""
         file = self.folder / "models" / name / "starts"
