@@ -182,6 +182,9 @@ def _game(game: WholeGame | None, width: int, layout: Layout) -> Passage:
     passages.append(
         layout.text(game.judgment, width) if game.judgment.strip() else Words("The judge wrote nothing.", width)
     )
+    if game.probabilities is not None:
+        shares = "   ".join(f"{label} {share:.0%}" for label, share in game.probabilities.items())
+        passages.append(Words(f"Its probabilities: {shares}", width))
     if game.asks is not None and game.asks > 1:
         passages.append(Words(f"The judge was asked {game.asks} times.", width))
     if game.score is not None and game.label is None:

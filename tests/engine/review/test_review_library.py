@@ -13,6 +13,8 @@ from engine.bench import Bench
 from engine.config.sampling import settings_digest
 from engine.errors import BenchError
 from engine.judging.prompts import judge_prompt
+from engine.judging.verdicts import opening_prompt, wording_of
+from engine.records import VerdictMode
 from engine.review.candidates import draw_sample
 from engine.review.library import Library
 from engine.review.listing import JudgmentFilter, Listed, select
@@ -167,23 +169,27 @@ def test_an_answer_that_changed_since_is_told_and_shown_as_the_judge_saw_it_if_t
 def test_the_system_prompt_is_told_only_if_it_is_the_one_that_was_sent(judged: Bench):
     prompt = judge_prompt("simple")
     wording = settings_digest({"system": prompt.system, "template": prompt.template})
+    soft = opening_prompt(prompt, VerdictMode("soft"))
+    soft_wording = settings_digest(wording_of(soft, VerdictMode("soft")))
     judged.register_settings(
         {
             "s1": {"judge": "judge", "prompt": "simple", "prompt_digest": wording},
             "s2": {"judge": "judge", "prompt": "simple", "prompt_digest": "an earlier wording"},
             "s3": {"judge": "judge", "system": "Be fair.", "template": "{question_1}"},
+            "s4": {"judge": "judge", "prompt": "simple", "prompt_digest": soft_wording, "verdict": "soft"},
+            "s5": {"judge": "judge", "prompt": "simple", "prompt_digest": soft_wording, "verdict": "text"},
         }
     )
     library = library_of(judged)
     told = {}
-    for settings in ("s1", "s2", "s3", "unknown"):
+    for settings in ("s1", "s2", "s3", "s4", "s5", "unknown"):
         record = judgment_record("good", "q1") | {"settings": settings}
         with judged.paths.judgments("judge", "good").open("ab") as stream:
             stream.write(json.dumps(record).encode() + b"\n")
         library.refresh()
         entry = next(entry for entry in library.entries if entry.pair == ("q1", "good"))
         told[settings] = library.open(entry).system
-    assert told == {"s1": prompt.system, "s2": None, "s3": "Be fair.", "unknown": None}
+    assert told == {"s1": prompt.system, "s2": None, "s3": "Be fair.", "s4": soft.system, "s5": None, "unknown": None}
 
 
 def test_a_record_that_went_away_is_a_bench_error(judged: Bench):
