@@ -1,6 +1,6 @@
 """What the terminal UI costs: engine speed, event-loop lag, terminal traffic, and the time to its first frame.
 
-    python benchmarks/ui_cost.py [--calls 6000] [--rounds 5] [--only engine|lag|frame]
+    python benchmarks/ui_cost.py [--calls 6000] [--rounds 5] [--only engine|lag|frame] [--screen leaderboard]
 
 - engine: the same judging run, once as `arena-tui run` does it and once under the UI, in turns, as processes of their
   own against one local server; once as fast as the machine can, once with 50 ms a reply. Calls/s count from the first
@@ -49,27 +49,28 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=6000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["engine", "lag", "frame"])
+    parser.add_argument("--screen", choices=["run", "leaderboard"], default="run", help="to watch the engine on")
     parser.add_argument("--child", choices=["headless", "ui", "lag"], help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--report", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        options.report.write_text(json.dumps(run_child(options.child, options.port, options.calls)))
+        options.report.write_text(json.dumps(run_child(options.child, options.port, options.calls, options.screen)))
         return
     if options.only in (None, "engine"):
         for latency in (0.0, 0.05):
-            compare_engines(latency, options.calls, options.rounds)
+            compare_engines(latency, options.calls, options.rounds, options.screen)
     if options.only in (None, "lag"):
         tell_lag(options.rounds)
     if options.only in (None, "frame"):
         compare_first_frames(3 * options.rounds)
 
 
-def compare_engines(latency: float, calls: int, rounds: int) -> None:
+def compare_engines(latency: float, calls: int, rounds: int, screen: str) -> None:
     sides: dict[str, list[dict[str, float]]] = {"headless": [], "ui": []}
     for _ in range(rounds):
         for side, results in sides.items():
-            results.append(measure_engine(side, latency, calls))
+            results.append(measure_engine(side, latency, calls, screen))
     print(f"\nlatency {latency * 1000:.0f} ms, {PARALLEL} in flight, {calls} calls, {rounds} rounds (medians)")
     print(f"{'':10}{'calls/s':>10}{'CPU ms/call':>13}{'kB/s to the terminal':>22}   asked: under {TRAFFIC_ASKED}")
     for side, results in sides.items():
@@ -81,7 +82,7 @@ def compare_engines(latency: float, calls: int, rounds: int) -> None:
     print(f"median {statistics.median(shares):.3f}, asked: at least {SHARE_ASKED}")
 
 
-def measure_engine(side: str, latency: float, calls: int) -> dict[str, float]:
+def measure_engine(side: str, latency: float, calls: int, screen: str) -> dict[str, float]:
     server = subprocess.Popen(
         [sys.executable, HERE / "reply_server.py", str(latency)],
         stdin=subprocess.PIPE,
@@ -90,7 +91,9 @@ def measure_engine(side: str, latency: float, calls: int) -> dict[str, float]:
     )
     try:
         port = server.stdout.readline().strip()
-        told, writes = in_terminal([sys.executable, __file__, "--child", side, "--port", port, "--calls", str(calls)])
+        told, writes = in_terminal(
+            [sys.executable, __file__, "--child", side, "--port", port, "--calls", str(calls), "--screen", screen]
+        )
         written = sum(size for at, size in writes if told["began"] <= at <= told["ended"])
         return {**told, "traffic": written / (told["ended"] - told["began"])}
     finally:
@@ -183,7 +186,7 @@ def start_in_terminal(command: list[str], **variables: str) -> tuple[subprocess.
     return process, ours
 
 
-def run_child(which: str, port: int, calls: int) -> dict[str, float]:
+def run_child(which: str, port: int, calls: int, screen: str) -> dict[str, float]:
     os.environ.update(TEXTUAL_ANIMATIONS="none", TEXTUAL_FPS="30")  # as arena_tui.commands.ui sets them
     if which == "lag":
         return asyncio.run(lag())
@@ -195,7 +198,7 @@ def run_child(which: str, port: int, calls: int) -> dict[str, float]:
             f'[models.judge]\nparallel = {PARALLEL}\nendpoints = [{{ base_url = "http://127.0.0.1:{port}/v1" }}]\n'
         )
         if which == "ui":
-            return asyncio.run(judged_under_ui(config))
+            return asyncio.run(judged_under_ui(config, screen))
         from arena_tui.headless import run_loop
 
         return run_loop(judged_headless(config))
@@ -237,13 +240,13 @@ async def judged_headless(config: Path) -> dict[str, float]:
     return clock.report()
 
 
-async def judged_under_ui(config: Path) -> dict[str, float]:
+async def judged_under_ui(config: Path, screen: str) -> dict[str, float]:
     from arena_tui.app import ArenaApp
     from arena_tui.invocation import Invocation
     from arena_tui.session import ArenaSession
 
     session, clock = ArenaSession(Invocation(config)), Clock()
-    app = ArenaApp(session)
+    app = ArenaApp(session, screen)
 
     async def drive() -> None:
         while session.plan is None:  # noqa: ASYNC110 - the session has no event for what only this script waits for

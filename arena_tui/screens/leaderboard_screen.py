@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_RATINGS = 2.0  # files change all the time while judging
 _OTHER_LINES = 6  # title, two of state, axis, row, keys
-_SHARE_OF_TIME = 0.1  # that rating may take of it, however large the bench
+_SHARE_OF_TIME = 0.05  # that rating may take of it, however large the bench
 
 
 class LeaderboardScreen(ArenaScreen):
