@@ -56,9 +56,13 @@ class _Stopper:
 
 
 def on_signals(action: Callable[[], None]) -> Callable[[], None]:
-    """Call `action` on the signals that end a program; returns what undoes it."""
+    """Call `action` on the signals that end a program; returns what undoes it.
+
+    What whoever started us had us ignore (`nohup` does so with the loss of the terminal) stays ignored.
+    """
     loop = asyncio.get_running_loop()
-    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signals = [number for number in ending if signal.getsignal(number) is not signal.SIG_IGN]
     for number in signals:
         loop.add_signal_handler(number, action)
 

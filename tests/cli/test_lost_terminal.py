@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -59,4 +60,20 @@ def test_a_run_that_loses_its_terminal_stops_in_order_and_the_next_one_goes_on(
 
     finished = arena("-c", config, "run", "--json")
     assert finished.returncode == 0, finished.stderr
+    assert answers_in(bench) == (1 + len(MODELS)) * QUESTIONS
+
+
+def test_a_run_under_nohup_outlives_its_terminal(tmp_path, simulator, starter):
+    config = write_bench(tmp_path, simulator("--latency", "0.05"), starter)
+    bench = tmp_path / "data" / "small"
+    process = subprocess.Popen(
+        ["bash", "-c", "trap '' HUP; exec \"$@\"", "nohup", *ARENA, "-c", str(config), "run"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + LONGEST
+    while answers_in(bench) < 5 and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(LONGEST) == 0
     assert answers_in(bench) == (1 + len(MODELS)) * QUESTIONS
