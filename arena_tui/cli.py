@@ -288,7 +288,10 @@ def review(invocation: Invocation, reviewer: str | None) -> int:
 @click.option("--output", type=_FILE, help="For the three YAML files: the config to write.  [default: config.toml]")
 @click.pass_obj
 def import_(invocation: Invocation, source: Path, name: str | None, output: Path | None) -> int:
-    """Bring in SOURCE: an arena-hard folder or file of either generation, or the original's three YAML files."""
+    """Bring in SOURCE: an arena-hard folder or file of either generation, or the original's three YAML files.
+
+    Also single files of AlpacaEval (model_outputs.json), AutoArena (CSV) and MT-bench.
+    """
     from arena_tui.commands.importing import import_command
 
     return import_command(invocation, source, name, output)

@@ -1,14 +1,18 @@
-"""`arena-tui import`: existing benches, files and configs of either generation into this layout."""
+"""`arena-tui import`: existing benches, files and configs of either generation, and answers of other programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from arena_tui import console
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
+from engine.bench.foreign import convert, is_foreign
 from engine.bench.importing import ImportReport, import_bench
+from engine.bench.layout import BenchPaths
+from engine.bench.sources import check_bench_name
 from engine.config.yaml_import import import_yaml
 from engine.errors import UsageProblem
 
@@ -19,6 +23,9 @@ def import_command(invocation: Invocation, source: Path, name: str | None, outpu
     """Import what `source` is. Returns the exit code."""
     if not source.exists():
         raise UsageProblem(f"{source}: there is no such file or folder")
+    if source.is_file() and is_foreign(source):
+        _import_foreign(source, _data_folder(invocation), name)
+        return console.DONE
     has_yaml, has_bench = _holds_yaml(source), _holds_bench(source)
     if not has_yaml and not has_bench:
         raise UsageProblem(
@@ -31,6 +38,16 @@ def import_command(invocation: Invocation, source: Path, name: str | None, outpu
     if has_bench:
         _report(import_bench(source, _data_folder(invocation), name))
     return console.DONE
+
+
+def _import_foreign(source: Path, data: Path, name: str | None) -> None:
+    """Bring in a file of another program, by way of files of generation 1."""
+    if name is None:
+        raise UsageProblem(f"{source}: it does not say which bench it is for", "name the bench with --name")
+    check_bench_name(name)
+    with TemporaryDirectory(prefix="arena-tui-") as folder:
+        for file in convert(source, BenchPaths(data / name), Path(folder)):
+            _report(import_bench(file, data, name))
 
 
 def _holds_yaml(source: Path) -> bool:

@@ -50,8 +50,8 @@ def find_sources(src: Path, name: str | None = None) -> list[BenchSource]:
     `name` names the bench, by default the folder does. Raises BenchError if there is nothing to bring in, if `name` is
     no name for a folder, or if it is needed or cannot be used.
     """
-    if name is not None and (not name or file_stem(name) != name or "%" in name):
-        raise BenchError(f"{name!r} is no name for a bench", "use letters, digits, '-', '_' and '.'")
+    if name is not None:
+        check_bench_name(name)
     if src.is_file():
         return [_single(src, name)]
     folders = [src] if _is_bench(src) else [folder for folder in _inner_folders(src) if _is_bench(folder)]
@@ -65,6 +65,12 @@ def find_sources(src: Path, name: str | None = None) -> list[BenchSource]:
             f"leave the name out, or import one of {', '.join(sorted(folder.name for folder in folders))}",
         )
     return [_folder(folder, name or folder.resolve().name) for folder in folders]
+
+
+def check_bench_name(name: str) -> None:
+    """Raise BenchError for what is no name of a folder."""
+    if not name or file_stem(name) != name or "%" in name:
+        raise BenchError(f"{name!r} is no name for a bench", "use letters, digits, '-', '_' and '.'")
 
 
 def _is_bench(folder: Path) -> bool:

@@ -294,3 +294,14 @@ def test_a_whole_clone_of_the_original_comes_in_at_once_its_config_and_its_bench
     assert (tmp_path / "config.toml").exists()
     assert (tmp_path / "data" / "arena-hard-v0.1" / "question.jsonl").exists()
     assert "1 questions" in done.stdout
+
+
+def test_answers_of_another_program_come_in_with_their_questions(arena, tmp_path):
+    (tmp_path / "my-model.csv").write_text("prompt,response\nWhy?,Because.\n", "utf-8")
+    unnamed = arena("import", tmp_path / "my-model.csv", cwd=tmp_path)
+    assert unnamed.returncode == 2
+    assert "--name" in unnamed.stderr
+    done = arena("import", tmp_path / "my-model.csv", "--name", "fresh", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "question.jsonl: 1 questions" in done.stdout
+    assert len(records(tmp_path / "data" / "fresh" / "model_answer" / "my-model.jsonl")) == 1
