@@ -24,6 +24,17 @@ class Completer(Protocol):
     async def complete(self, body: dict[str, Any], task: TaskKey | None = None, prefix: str = "") -> Completion: ...
 
 
+def judge_requests(config: Config, judge: str) -> dict[str, Requests]:
+    """The calls that a judge may get: those for a "text", and those for a "verdict" and nothing else."""
+    sampling, provider, mode = judge_sampling(config, judge), config.provider(judge), config.judge.mode
+    name, refuses = config.served_name(judge), config.models[judge].refuses
+    make = soft_requests if mode.kind == "soft" else constrained_requests
+    return {
+        "text": Requests(name, sampling, provider, refuses),
+        "verdict": make(name, sampling, provider, choices(mode), refuses),
+    }
+
+
 class GameAsker:
     """Asks a judge as the config says: freely, for a label and nothing else, or for probabilities."""
 
@@ -33,11 +44,8 @@ class GameAsker:
         self._rule = config.judge.labels
         self._parse = parser(self._rule)
         self._read_masked = config.provider(judge).masked
-        sampling, provider = judge_sampling(config, judge), config.provider(judge)
-        name, refuses = config.served_name(judge), config.models[judge].refuses
-        self._free = Requests(name, sampling, provider, refuses)
-        make = soft_requests if self._mode.kind == "soft" else constrained_requests
-        self._bound = make(name, sampling, provider, choices(self._mode), refuses)
+        requests = judge_requests(config, judge)
+        self._free, self._bound = requests["text"], requests["verdict"]
 
     async def ask(self, opening: Messages, before: Game | None, task: TaskKey | None = None, prefix: str = "") -> Game:
         """The game after one more call; `before` is None for the first one. Raises CallFailed."""

@@ -15,6 +15,11 @@ from engine.work.jobs import AnswerUnit, GameUnit
 from engine.work.recorder import Recorder
 
 
+def answer_requests(config: Config, model: str, sampling: Sampling) -> Requests:
+    """The calls for answers of `model` that are drawn like this."""
+    return Requests(config.served_name(model), sampling, config.provider(model), config.models[model].refuses)
+
+
 class AnswerPlayer:
     """Holds a model's conversation on a question, turn by turn, each choice on its own."""
 
@@ -53,9 +58,7 @@ class AnswerPlayer:
     def _requests_of(self, sampling: Sampling) -> Requests:
         """One for each sampling: questions of one category share theirs."""
         if id(sampling) not in self._requests:
-            name, entry = self._config.served_name(self._model), self._config.models[self._model]
-            made = Requests(name, sampling, self._config.provider(self._model), entry.refuses)
-            self._requests[id(sampling)] = made
+            self._requests[id(sampling)] = answer_requests(self._config, self._model, sampling)
         return self._requests[id(sampling)]
 
     @staticmethod

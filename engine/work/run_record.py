@@ -14,6 +14,7 @@ from engine.models.discover import EndpointReport
 from engine.serving.server import VllmServer
 from engine.serving.specs import masked
 from engine.work.progress import RunState
+from engine.work.sent_fields import sent_fields
 from engine.work.survey import Scope, Survey
 
 
@@ -38,6 +39,7 @@ def run_record(
         "scope": _scope(scope),
         "config": _config(config),
         "settings": dict(plan.settings),
+        "sent": sent_fields(config, plan),
         "models": {
             name: [_endpoint(config, name, report, state) for report in found] for name, found in reports.items()
         },

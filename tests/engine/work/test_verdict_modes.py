@@ -269,3 +269,26 @@ async def test_what_a_provider_does_not_take_of_the_general_settings_is_told_bef
         config = config_for(url, tmp_path, {"temperature": 0.0}, provider="openai-reasoning")
         run = await carry_out(config)
     assert any("temperature of [judge] is not sent" in notice.text for notice in run.state.notices)
+
+
+async def test_what_was_sent_beside_the_messages_is_written_down_with_the_run(at_judge, tmp_path):
+    bench = write_bench(tmp_path, 2)
+    async with at_judge() as url:
+        await carry_out(config_for(url, tmp_path, {"verdict": "soft", "thinking": "first", "prompt": "full"}))
+    (file,) = (bench.paths.root / "runs").glob("*.json")
+    told = json.loads(file.read_text("utf-8"))["sent"]["judge"]
+    assert told["provider"] == "vllm"
+    assert (told["judgments"]["text"]["top_k"], told["judgments"]["text"]["repetition_penalty"]) == (-1, 1.0)
+    assert (told["judgments"]["verdict"]["max_tokens"], told["judgments"]["verdict"]["top_logprobs"]) == (1, 5)
+
+
+async def test_the_bodies_that_are_sent_hold_all_that_is_written_down(tmp_path):
+    bench, server = write_bench(tmp_path, 2), Hosted("openai")
+    async with server.served() as url:
+        await carry_out(config_for(url, tmp_path, {"seed": 5}, provider="openai"))
+    (file,) = (bench.paths.root / "runs").glob("*.json")
+    told = json.loads(file.read_text("utf-8"))["sent"]["judge"]["judgments"]
+    calls = [body for body in server.bodies if "messages" in body]
+    assert list(told) == ["text"]
+    assert told["text"]["seed"] == 5
+    assert all({key: value for key, value in body.items() if key != "messages"} == told["text"] for body in calls)
