@@ -132,8 +132,9 @@ class JudgmentsScreen(LibraryScreen):
         self.query_one(JudgmentList).focus()
 
     def on_judgments_screen_languages_checked(self, message: LanguagesChecked) -> None:
-        is_done = message.done == message.of
-        self._checked = "" if is_done else f"languages: {message.done} of {message.of} checked"
+        if self._checking is None or self._checking.is_set():
+            return  # told before the check was ended
+        self._checked = f"languages: {message.done:,} of {message.of:,} checked"
         self.show_library()
 
     def _filter_chosen(self, wanted: JudgmentFilter | None) -> None:
@@ -169,6 +170,9 @@ class JudgmentsScreen(LibraryScreen):
             await asyncio.to_thread(self.library.find_other_languages, tell)
         finally:
             ended.set()
+        if self._checking is ended:
+            self._checked = ""
+            self.show_library()
 
     def _end_check(self) -> None:
         if self._checking is not None:
@@ -192,6 +196,8 @@ class JudgmentsScreen(LibraryScreen):
     def _why_empty(self) -> str:
         if not self.is_read:
             return "reading ..."
+        if self._checked:
+            return "looking at the languages of the answers ..."
         if self.library.entries:
             return "Nothing is like that. x shows everything again."
         return "Nobody has judged anything yet: 1, then s, starts a run; 4 lets you compare answers yourself."

@@ -81,6 +81,12 @@ async def test_answers_in_another_language_are_looked_for_when_they_are_asked_fo
         await until(pilot, lambda: "1 of 6 judgments" in painted(app))
         assert "bad-model" in painted(app)
         assert "lang" in painted(app)
+        await settle(pilot)
+        assert "checked" not in painted(app)
+        await pilot.press("x")
+        await settle(pilot)
+        assert "6 of 6 judgments" in painted(app)
+        assert "checked" not in painted(app)
 
 
 async def test_judgments_that_come_while_one_looks_appear_in_the_list(bench: Path, tmp_path: Path):
