@@ -74,7 +74,7 @@ class GameAsker:
         return [*opening, {"role": "assistant", "content": said}, asked]
 
     def _after(self, opening: Messages, before: Game | None, completion: Completion, *, is_bound: bool) -> Game:
-        said, probabilities, mass = completion.content, None, None
+        said, finish_reason, probabilities, mass = completion.content, completion.finish_reason, None, None
         if not is_bound:
             is_verdict = self._mode.kind == "text"
             verdict = self._parse(said) if is_verdict else Verdict(None, "none")
@@ -89,6 +89,7 @@ class GameAsker:
             mass = None if self._read_masked else told
             if verdict.label is not None:
                 said = FORMS[LABELS.index(verdict.label)]  # what the number stands for
+                finish_reason = "stop"  # one token was asked for: that it is the last one cuts nothing
         else:
             verdict = read_form(read_choice(said), self._parse)
         return Game(
@@ -97,7 +98,7 @@ class GameAsker:
             score=verdict.label,
             asks=1 if before is None else before.asks + 1,
             unparsed=verdict.reason or None,
-            finish_reason=completion.finish_reason,
+            finish_reason=finish_reason,
             reasoning=joined(before.reasoning if before else None, completion.reasoning),
             usage=completion.usage if before is None else (before.usage or Usage()) + completion.usage,
             probabilities=probabilities,

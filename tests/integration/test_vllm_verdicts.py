@@ -54,6 +54,7 @@ async def test_soft_verdicts_are_the_servers_own_probabilities_and_sum_to_1(vllm
         assert min(told.values()) > 0, "random weights rule nothing out"
         assert game["score"] == max(told, key=told.get)
         assert game["usage"]["completion_tokens"] == 1
+        assert game["finish_reason"] == "stop"
     assert len({round(game["probabilities"]["A=B"], 6) for game in games}) > 1, "each game has its own"
     assert games[0]["probabilities"] == pytest.approx(asked_directly(vllm_url, games[0]["user_prompt"]), abs=1e-4)
 

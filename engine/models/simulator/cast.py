@@ -90,6 +90,8 @@ class Cast:
         thinking = _thinking(judge.thinking, request)
         thought = think_about(case.question if case else last) if thinking != "none" else ""
         said = _within(text, thought, thinking, room)
+        if request.structured_outputs is not None and said.tokens == room:  # no token is left to end with
+            said = msgspec.structs.replace(said, finish_reason="length")
         if request.logprobs and said.content is not None:
             logprobs = log_probabilities(said.content, shares, request.top_logprobs or 0)
             said = msgspec.structs.replace(said, logprobs=logprobs)

@@ -107,7 +107,8 @@ async def test_soft_verdicts_sum_to_1_and_the_likeliest_is_the_label(at_judge, t
         await carry_out(config_for(url, tmp_path, {"verdict": "soft"}))
         spread = [game["probabilities"] for game in games_of(bench)]
         bench.paths.judgments("judge", "good").unlink()
-        await carry_out(config_for(url, tmp_path, {"verdict": "soft", "temperature": 1.5, "max_tokens": 3}))
+        run = await carry_out(config_for(url, tmp_path, {"verdict": "soft", "temperature": 1.5, "max_tokens": 3}))
+    assert sum(task.truncated for task in run.state.tasks.values()) == 0, "one token was asked for"
     for game in games_of(bench):
         told = game["probabilities"]
         assert list(told) == list(LABELS)

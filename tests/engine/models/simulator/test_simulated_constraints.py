@@ -77,6 +77,14 @@ async def test_max_tokens_still_cuts_a_constrained_verdict(judge, prompts):
     assert said == "[[A>"
 
 
+async def test_a_choice_that_fills_its_max_tokens_ends_by_length_as_in_vllm(judge, prompts):
+    ends = {}
+    for room in (1, 2):
+        reply = await judge.chat("j", prompts[0], structured_outputs={"choice": list("12345")}, max_tokens=room)
+        ends[room] = reply["choices"][0]["finish_reason"]
+    assert ends == {1: "length", 2: "stop"}
+
+
 async def test_a_choice_without_anything_to_judge_is_one_of_them(judge):
     assert await judge.says("j", "Pick one.", structured_outputs={"choice": ["red", "blue"]}) in ("red", "blue")
 
