@@ -25,6 +25,7 @@ from engine.errors import BenchError
 from engine.ratings.battles import Battles, battles_from_judgments, pooled
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.evidence import Evidence, Origin, evidence
+from engine.ratings.gate_sides import Result
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater, leaderboard
 from engine.records import Question
 
@@ -201,6 +202,18 @@ def rate(judged: JudgedBench, options: LeaderboardOptions, rater: Rater = rate_b
     ratings = rater(judged.battles, options)
     board = leaderboard(ratings, options, judged.facts, rater)
     return msgspec.structs.replace(board, warnings=[*judged.warnings, *board.warnings]), ratings
+
+
+def gate_result(judged: JudgedBench, options: RatingOptions) -> Result:
+    """What a gate needs of a bench. Raises RatingError where the baseline takes no part."""
+    return Result(
+        bench=judged.facts.name,
+        judges=list(judged.facts.judges),
+        baseline=options.baseline,
+        weight=options.weight,
+        evidence=judged.evidence(options),
+        first_game_only=options.first_game_only,
+    )
 
 
 def is_counted(

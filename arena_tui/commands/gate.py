@@ -10,14 +10,14 @@ import msgspec
 from arena_tui import console
 from arena_tui.gate_output import GateFormat, format_gate
 from arena_tui.invocation import Invocation
-from arena_tui.source import Source, open_source
+from arena_tui.source import open_source
 from engine.bench import Bench
 from engine.bench.settings import describe_difference
 from engine.errors import UsageProblem
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.gate import GateOptions, gate
 from engine.ratings.gate_sides import Describe, Result
-from engine.results import sampling_digests
+from engine.results import gate_result, sampling_digests
 
 
 def gate_command(
@@ -42,7 +42,7 @@ def gate_command(
         baseline=source.baseline, weight=weight or source.weight, soft=soft, first_game_only=first_game_only
     )
     report = gate(
-        _result(source, rating),
+        gate_result(source.judged, rating),
         models,
         not_worse_than,
         msgspec.convert(limits, GateOptions),
@@ -55,17 +55,6 @@ def gate_command(
             console.say(f"warning: {warning}")
     click.echo(format_gate(report, form, ascii_only=not console.stdout_has_unicode()), nl=False)
     return console.DONE if report.passed else console.FAILED
-
-
-def _result(source: Source, rating: RatingOptions) -> Result:
-    return Result(
-        bench=source.judged.facts.name,
-        judges=list(source.judged.facts.judges),
-        baseline=source.baseline,
-        weight=rating.weight,
-        evidence=source.judged.evidence(rating),
-        first_game_only=rating.first_game_only,
-    )
 
 
 def _stored(path: Path) -> Result:

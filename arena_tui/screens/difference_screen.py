@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -74,14 +75,28 @@ class DifferenceScreen(ModalScreen[None]):
             text = Text(printable(f"{error.title}\n{error.hint}"))
         else:
             width = self.query_one(VerticalScroll).scrollable_content_region.width - 1
-            text = difference_text(result, width, inks(self.app)) if result.pairs else _no_pair(result)
+            gate = await asyncio.to_thread(_gate_words, self.board, *self.pair)
+            text = difference_text(result, width, inks(self.app), gate) if result.pairs else _no_pair(result)
             if self._provisional:
                 text.append("\n\n").append("PROVISIONAL: not all judgments are there yet.", inks(self.app).warning)
         self.query_one("#told", Static).update(text)
 
 
-def difference_text(result: Comparison, width: int, ink: Inks) -> Text:
-    """A headline in words, the interval drawn to scale, and what it rests on."""
+def _gate_words(board: Board, model: str, reference: str) -> str:
+    """With which margin the command `gate` would pass the model; empty where it would not tell."""
+    from engine.ratings.gate import least_margin
+    from engine.results import gate_result
+
+    try:
+        margin = least_margin(gate_result(board.judged, board.options), model, reference)
+    except ArenaError:
+        return ""
+    needed = f"a margin of {math.ceil(10.0 * margin) / 10.0:.1f} points or more" if margin else "any margin"
+    return f"passes with {needed} (not worse, 97.5% sure)"
+
+
+def difference_text(result: Comparison, width: int, ink: Inks, gate: str = "") -> Text:
+    """A headline in words, the interval drawn to scale, and what it rests on; `gate` is what that would say."""
     from engine.ratings.compare import ALPHA
 
     pair = result.pairs[0]
@@ -97,7 +112,7 @@ def difference_text(result: Comparison, width: int, ink: Inks) -> Text:
     text.append(b, ink.strong)
     text.append(".\n" if is_told else (Text.assemble(" cannot be ", ("told apart", ink.warning), ".\n")))
     text.append("\n")
-    for name, value in _facts(pair, result):
+    for name, value in (*_facts(pair, result), *([("gate", Text(gate))] if gate else [])):
         text.append(name.ljust(_NAME_COLUMNS), ink.muted).append_text(value).append("\n")
     text.append("\n").append_text(_drawn(pair, max(20, min(width, 66)), ink)).append("\n")
     text.append("\n").append(more_questions(pair, is_told))

@@ -139,6 +139,15 @@ def gate(
     )
 
 
+def least_margin(now: Result, model: str, reference: str) -> float:
+    """The margin, in points, from which on a gate passes the model: what it may be worse by, with 97.5 % certainty.
+
+    Raises what `gate` raises.
+    """
+    (check,) = gate(now, [model], reference, GateOptions()).checks
+    return max(0.0, -check.lower)
+
+
 def _chosen(now: Result, models: Sequence[str], reference: str | None, stored: Result | None) -> list[tuple[str, str]]:
     """(model, reference) of each check."""
     there = now.evidence.models

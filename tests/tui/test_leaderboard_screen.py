@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from judged_bench import QUESTIONS, judgment, make_bench, opened, painted, settle, until, write
+from judged_bench import CONFIG, QUESTIONS, answer, judgment, make_bench, opened, painted, settle, until, write
 from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
@@ -20,6 +20,7 @@ from arena_tui.screens.page_screen import GivenUp, Tell
 from arena_tui.screens.viewer_screen import ViewerScreen
 from arena_tui.session import ArenaSession
 from arena_tui.widgets.board_table import BoardTable
+from engine.bench.digest import inputs_digest
 from engine.ratings.audit.report import AuditReport
 
 
@@ -162,6 +163,29 @@ async def test_rows_are_sorted_by_any_column_and_found_by_name(tmp_path: Path):
         assert shown(app) == ["good-model"]
         await press(pilot, "x")
         assert len(shown(app)) == 3
+
+
+async def test_a_difference_on_enough_questions_says_with_which_margin_a_gate_would_pass(tmp_path: Path):
+    (tmp_path / "config.toml").write_text(CONFIG)
+    bench = tmp_path / "data" / "small"
+    for number in range(40):
+        write(bench / "question.jsonl", {"question_id": f"q{number}", "turns": [{"content": "?"}]})
+        write(bench / "model_answer" / "base.jsonl", answer("base", f"q{number}", "base"))
+        for model, share in (("good", 0.75), ("bad", 0.5)):
+            write(bench / "model_answer" / f"{model}.jsonl", answer(model, f"q{number}", model))
+            inputs = inputs_digest(["?"], ["base"], [model])
+            labels = ("B>A", "A>B") if number % 4 < 4 * share else ("A>B", "B>A")
+            games = [{"user_prompt": "", "judgment": "", "score": label} for label in labels]
+            judged = {"question_id": f"q{number}", "model": model, "judge": "the-judge", "baseline": "base"}
+            write(
+                bench / "model_judgment" / "the-judge" / f"{model}.jsonl", judged | {"games": games, "inputs": inputs}
+            )
+    async with at_board(tmp_path, (120, 40)) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "space", "down", "space", "d")
+        await until(pilot, lambda: "gate         passes with any margin" in painted(app))
+        await press(pilot, "x")
+        await until(pilot, lambda: "gate         passes with a margin of" in painted(app))
 
 
 async def test_two_marked_models_are_compared_paired_by_question(tmp_path: Path):

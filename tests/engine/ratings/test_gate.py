@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import GateRefused, UsageProblem
 from engine.ratings.evidence import Evidence, ModelEvidence
-from engine.ratings.gate import GateOptions, gate
+from engine.ratings.gate import GateOptions, gate, least_margin
 from engine.ratings.gate_sides import Result
 
 COUNT = 100
@@ -89,6 +89,15 @@ def test_a_model_whose_judgments_are_the_stored_ones_has_not_changed() -> None:
     assert (report.passed, report.checks[0].lower, report.checks[0].upper) == (True, 0.0, 0.0)
     other = gate(result(n=model(0.7)), (), "m", GateOptions(margin=2.0), result(m=model(0.7)))
     assert not other.passed, "another model with the same points is another model"
+
+
+def test_the_least_margin_is_the_one_from_which_on_a_model_passes() -> None:
+    now = result(old=model(0.5), new=model(0.45))
+    least = least_margin(now, "new", "old")
+    assert least > 5.0
+    assert gate(now, ["new"], "old", GateOptions(margin=least + 0.01)).passed
+    assert not gate(now, ["new"], "old", GateOptions(margin=least - 0.01)).passed
+    assert least_margin(result(good=model(0.99)), "good", "base") == 0.0
 
 
 def test_a_report_can_be_the_stored_result_of_the_next_gate() -> None:
