@@ -113,7 +113,9 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Ca
     entry = config.models.get(judge)
     if entry is None or not entry.endpoints:
         raise UsageProblem(
-            f"{judge} has no endpoint to be asked at", f'add endpoints = [{{ base_url = "..." }}] to [models."{judge}"]'
+            f"{judge} has no endpoint to be asked at",
+            f'add endpoints = [{{ base_url = "..." }}] to [models."{judge}"]; '
+            f"`arena-tui serve {judge}` starts the server that its [serve] table tells of",
         )
     failures: dict[str, str] = {}
     async with open_session() as session:

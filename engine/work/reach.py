@@ -71,7 +71,9 @@ class Listening:
             yield Place()
             return
         if not self._config.models[name].endpoints:
-            self._notice("error", f"{name}: there is work for it, but its entry in the config has no endpoint")
+            self._notice(
+                "error", f"{name}: there is work for it, but its entry in the config has no endpoint and no [serve]"
+            )
             yield Place()
             return
         endpoints, reports = await reachable(self._session, self._config, name)

@@ -197,6 +197,14 @@ async def test_a_model_without_a_chat_template_is_found_before_the_first_questio
     assert not yard.left()
 
 
+async def test_a_start_that_takes_too_long_is_ended_and_told_with_what_it_was_doing(yard):
+    models = {name: yard.model(name) for name in ("judge", "base")} | {"good": yard.model("good", stage_seconds=30.0)}
+    run = Run(yard.config(models, start_timeout=1.0))
+    await carried_out(run)
+    assert "good: it was not up after 1 s, while " in notices(run)
+    assert not yard.left()
+
+
 async def test_a_flag_that_vllm_does_not_know_is_named(yard):
     models = {name: yard.model(name) for name in ("judge", "base", "good")}
     models["good"]["serve"]["args"] = ["--no-such-flag"]
