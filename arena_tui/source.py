@@ -11,6 +11,7 @@ from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from engine.bench import Bench, battles_file
 from engine.errors import UsageProblem
 from engine.ratings.battles import common_opponent
+from engine.ratings.cautions import listed
 from engine.ratings.leaderboard import BenchFacts
 from engine.results import JudgedBench, judged_bench
 from engine.work.progress import STRONG
@@ -60,7 +61,10 @@ def _published(invocation: Invocation, path: Path, baselines: tuple[str, ...]) -
     if invocation.config_path or DEFAULT_CONFIG.exists():
         facts = _facts_of_bench(invocation, battles.questions, battles.models) or facts
     facts = msgspec.structs.replace(facts, baselines=baselines)
-    judged = JudgedBench(battles, facts, [str(problem) for problem in loaded.problems])
+    warnings = [str(problem) for problem in loaded.problems]
+    if unmet := [name for name in baselines[1:] if name not in battles.models]:
+        warnings.append(f"no battle has {listed(unmet)} in it")
+    judged = JudgedBench(battles, facts, warnings)
     return Source(judged, named, loaded.weight or STRONG)
 
 

@@ -23,6 +23,7 @@ from engine.bench.judgments import StoredJudgment, against, is_current
 from engine.config.sampling import settings_digest
 from engine.errors import BenchError
 from engine.ratings.battles import Battles, battles_from_judgments, pooled
+from engine.ratings.cautions import listed
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.evidence import Evidence, Origin, evidence
 from engine.ratings.gate_sides import Result
@@ -88,6 +89,8 @@ def judged_bench(
         },
     )
     battles = pooled([battles_from_judgments(each, baseline) for baseline, each in verdicts.items()])
+    if unmet := [name for name in names if name not in battles.models]:
+        reader.warnings.append(f"no model was judged against {listed(unmet)}")
     settings = _settings_of(verdicts[names[0]])
     return JudgedBench(
         battles, facts, reader.warnings, reader.compared_with(names[0]), settings, reader.sampling_of(settings)

@@ -2,9 +2,10 @@
 
     battles        verdicts as flat arrays, one element a game
     repeated_rows  games from battles files that repeat the rows of strong verdicts
+    soft           what games are expected to bring, by the judge's probabilities
     outcomes       points summed per question and pair of models
     bradley_terry  strengths of models from pairwise points
-    newton         the same for many resamples at once
+    newton         the fit itself, for many resamples at once
     bootstrap      points summed for resampled questions or rows, and intervals
     estimate       win rates against the baseline with 95 % limits
     counts         how many questions and games a rating rests on
@@ -13,6 +14,7 @@
     leaderboard    rows, warnings and groups, exactly as the JSON output has them
 
     influence      what each question does to each score: clustered and paired standard errors
+    student        how much wider limits from few questions have to be
     paired         two models question by question
     direct         games that two models played against each other
     multiplicity   many p-values at once, and the ranks still possible
@@ -23,6 +25,10 @@
     question_score       points of one question, by the labels of its games
     stop_rule            what `run --until` asks for
     sequential           which models need no more judgments
+
+    evidence         points by question, stored with a result
+    non_inferiority  whether a model is not worse by more than a margin
+    gate             both as a verdict for CI; gate_sides: what is held against what
 
     features       length and Markdown of an answer
     style          win rates with what style is worth to the judge taken out

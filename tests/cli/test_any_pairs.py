@@ -75,6 +75,8 @@ def test_of_a_file_only_games_with_one_of_the_baselines_count(
     assert code == 0
     assert (found["baseline"], found["baselines"]) == ("ash", ["ash", "cedar"])
     assert games == {"ash": 360, "cedar": 360, "birch": 240, "dogwood": 240}
+    err = arena(capsys, "leaderboard", "--battles", everything, "--baseline", "ash,elm")[2]
+    assert "warning: no battle has elm in it" in err
     table = arena(capsys, "leaderboard", "--battles", everything, "--baseline", "ash,cedar")[1]
     assert "games against cedar too" in table.replace("\n", " ")
     for command in (("compare", "birch", "dogwood"), ("plan",)):
@@ -175,5 +177,7 @@ def test_a_generation_2_bench_with_a_baseline_for_each_category_is_rated_as_one(
     rows = {row["model"]: row for row in found["rows"]}
     assert rows["good"]["score"] > rows["poor"]["score"]
     assert rows["gemini"]["lower"] < 50.0 < rows["gemini"]["upper"]
+    err = arena(capsys, "-c", config, "leaderboard", "--baseline", "o3,gemmini")[2]
+    assert "warning: no model was judged against gemmini" in err
     single = json.loads(arena(capsys, "-c", config, "leaderboard", "--baseline", "gemini", "--format", "json")[1])
     assert {row["model"]: row["games"] for row in single["rows"]} == {"good": 80, "poor": 80, "gemini": 0}

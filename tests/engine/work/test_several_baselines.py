@@ -71,6 +71,7 @@ async def test_naming_every_model_makes_a_round_robin_whose_games_are_rated_toge
     assert judged.facts.baselines == tuple(names)
     assert len(judged.battles) == 3 * 2 * QUESTIONS
     ratings = rate_battles(judged.battles, RatingOptions(baseline="base", rounds=50))
+    assert not judged.warnings
     assert not ratings.table.against_baseline_only
     assert ratings.models == ("base", "good", "poor")
     assert ratings.rate[1] > ratings.rate[2]
@@ -95,7 +96,7 @@ async def test_a_judgment_that_names_no_baseline_counts_against_the_one_that_it_
     judged = judged_bench(desk.bench_files(), ["judge"], ["good", "base"])
     assert len(judged.battles) == 2 * QUESTIONS
     assert {judged.battles.models[index] for index in judged.battles.model_a} == {"base"}
-    assert not judged.warnings
+    assert judged.warnings == ["no model was judged against good"]
 
 
 async def test_the_journal_lets_go_of_games_against_either_baseline(desk: Desk) -> None:
