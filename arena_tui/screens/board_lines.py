@@ -9,7 +9,7 @@ from msgspec import UnsetType
 from rich.text import Text
 
 from arena_tui.board.choices import BoardChoices
-from arena_tui.safe_text import one_line, printable
+from arena_tui.safe_text import one_line
 from arena_tui.session import Status
 from arena_tui.stop_output import standing_words, verdict_words
 from arena_tui.theme import Inks
@@ -74,7 +74,7 @@ def row_line(row: BoardRow, opponent: str, ink: Inks) -> Text:
 
 def caution_lines(warnings: Sequence[str], width: int, room: int) -> list[str]:
     """The cautions wrapped, as many lines as there is room for; the last one then says how many there are."""
-    texts = [" ".join(printable(warning).split()) for warning in warnings]
+    texts = [one_line(" ".join(warning.split())) for warning in warnings]
     lines = [
         line
         for text in texts

@@ -117,7 +117,7 @@ def difference_text(result: Comparison, width: int, ink: Inks, gate: str = "") -
     text.append("\n").append_text(_drawn(pair, max(20, min(width, 66)), ink)).append("\n")
     text.append("\n").append(more_questions(pair, is_told))
     for warning in result.warnings:
-        text.append("\n\n! " + printable(warning), ink.warning)
+        text.append("\n\n! " + one_line(warning), ink.warning)
     return text
 
 

@@ -86,7 +86,7 @@ def _facts(row: EndpointRow) -> Facts:
     traffic = row.traffic
     facts = [
         ("address", row.key[1]),
-        ("state", row.health or ("busy" if traffic.in_flight else "idle")),
+        ("state", row.stage or row.health or ("busy" if traffic.in_flight else "idle")),
         ("calls", f"{traffic.calls}, {traffic.errors} of them failed, {traffic.retries} tried again"),
         ("in flight", f"{traffic.in_flight} of at most {row.limit} (the config asks for {row.parallel})"),
         (

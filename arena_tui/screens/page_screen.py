@@ -14,7 +14,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
-from arena_tui.safe_text import printable
+from arena_tui.safe_text import one_line, printable
 from arena_tui.screens.base import ArenaScreen
 from arena_tui.theme import Inks, inks
 from arena_tui.widgets.text_lines import TextLines
@@ -128,5 +128,5 @@ class PageScreen(ArenaScreen):
 def with_warnings(text: Text, warnings: list[str], ink: Inks) -> Text:
     """A page with the cautions about it at its end."""
     for warning in warnings:
-        text.append(f"\n! {printable(warning)}\n", ink.warning)
+        text.append(f"\n! {one_line(warning)}\n", ink.warning)
     return text

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
-from arena_tui.safe_text import clip, one_line
+from arena_tui.safe_text import clip, one_line, text_width
+from arena_tui.server_words import stage_words
 from arena_tui.session import ArenaSession
 from arena_tui.speeds import Speed, SpeedGauge
 from arena_tui.theme import inks
@@ -37,6 +38,7 @@ class EndpointRow(msgspec.Struct, frozen=True):
     server: ServerNumbers | None = None
     health: str = _IN_USE
     why: str = ""  # it was given up
+    stage: str = ""  # of its start, in words
 
 
 def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | None) -> list[EndpointRow]:
@@ -101,6 +103,7 @@ def _server_rows(
                 state.server_numbers.get(key),
                 _SERVER_HEALTH.get(server.status, server.status),
                 why=server.detail,
+                stage=stage_words(server) if server.status in ("starting", "waiting") else "",
             )
 
 
@@ -159,7 +162,11 @@ class EndpointTable(VirtualList[EndpointRow]):
     def _health(self, row: EndpointRow, width: int) -> Text:
         ink = inks(self.app)
         if row.health:
-            return Text(clip(row.health, width), ink.bad if row.health == _GIVEN_UP else ink.warning)
+            has_room = text_width(row.stage) <= width
+            return Text(
+                clip(row.stage if row.stage and has_room else row.health, width),
+                ink.bad if row.health == _GIVEN_UP else ink.warning,
+            )
         if row.traffic.in_flight and row.limit < row.parallel:
             return Text("throttled", ink.warning)  # it answered that it had enough
         return Text("busy" if row.traffic.in_flight else "", ink.muted)

@@ -111,14 +111,14 @@ def _doing(session: ArenaSession, state: RunState, ink: Inks) -> Text:
     line = Text.assemble((counts, ink.muted), (f" · {retries} tried again" if retries else "", ink.muted))
     if state.failed:
         line.append(f" · {state.failed} failed", ink.bad)
-    for name, server in busy_servers(state):
-        line.append(f" · {one_line(name)}: {stage_words(server)}", ink.accent)
     if session.status == "paused":
         line.append(" · PAUSED: nothing new is started; p goes on", ink.warning)
     elif session.status == "stopping":
         line.append(" · STOPPING: calls in flight may finish; x again stops at once", ink.warning)
     elif session.retries_failed:
         line.append(" · what failed is tried again at the end", ink.muted)
+    for name, server in busy_servers(state):
+        line.append(f" · {one_line(name)}: {stage_words(server)}", ink.accent)
     return line
 
 

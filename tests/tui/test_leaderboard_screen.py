@@ -20,6 +20,7 @@ from arena_tui.screens.page_screen import GivenUp, Tell
 from arena_tui.screens.viewer_screen import ViewerScreen
 from arena_tui.session import ArenaSession
 from arena_tui.widgets.board_table import BoardTable
+from engine.bench import Bench
 from engine.bench.digest import inputs_digest
 from engine.ratings.audit.report import AuditReport
 
@@ -311,6 +312,24 @@ async def test_an_audit_that_nobody_waits_for_is_given_up(tmp_path: Path):
         left.set()
         await settle(pilot)
         assert ended == ["given up"]
+
+
+async def test_a_hostile_name_stays_in_its_column(tmp_path: Path):
+    bench = make_bench(tmp_path)
+    name = "evil\u202e\u200b[b]x"
+    write(
+        Bench.open(bench.parent, bench.name).paths.judgments("the-judge", name),
+        *({**judgment("good-model", key), "model": name} for key in QUESTIONS),
+    )
+    async with at_board(tmp_path, size=(120, 40)) as (app, pilot):
+        await rated(pilot)
+        assert name in shown(app)
+        for keys in ((), ("end", "space", "home", "space", "d"), ("escape", "enter")):
+            await press(pilot, *keys)
+            page = painted(app)
+            assert "\u202e" not in page
+            assert "\u200b" not in page
+            assert "[b]x" in page or keys
 
 
 async def test_cautions_are_shown_and_open_in_full(tmp_path: Path):

@@ -12,13 +12,14 @@ from textual.pilot import Pilot
 from arena_tui.app import ArenaApp
 from arena_tui.gpu_watch import Gpu
 from arena_tui.invocation import Invocation
-from arena_tui.session import ArenaSession
+from arena_tui.session import ArenaSession, Status
 from engine.events import (
     CallEnded,
     CallStarted,
     RecordFailed,
     RecordSaved,
     RunEnded,
+    ServerChanged,
     StageStarted,
     Standing,
     StandingChanged,
@@ -39,14 +40,17 @@ KEYS = {
     "limits": ("l",),
 }
 URL = "http://127.0.0.1:9/v1"
+SERVED = "http://127.0.0.1:8100/v1"
 
 
-class EndedSession(ArenaSession):
-    """A session whose run has ended, with everything that can have happened in it."""
+class ShownSession(ArenaSession):
+    """A session that shows a state as if its run had come to it."""
+
+    shown = RunState()
 
     @property
     def state(self) -> RunState:
-        return _ended() if self.plan is not None else super().state
+        return self.shown if self.plan is not None else super().state
 
 
 @pytest.fixture
@@ -64,8 +68,26 @@ def test_it_looks_as_it_did(snap_compare, folder: Path, what: str, size: tuple[i
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 def test_a_run_that_ended_looks_as_it_did(snap_compare, folder: Path, size: tuple[int, int]):
-    session = EndedSession(Invocation(folder / "config.toml"))
+    session = ShownSession(Invocation(folder / "config.toml"))
+    session.shown = _ended()
     session.gpus.gpus = (Gpu(0, "NVIDIA H100 80GB HBM3", 97.0, 71_000.0, 81_559.0, 64.0, 640.0),)
+    assert snap_compare(ArenaApp(session), terminal_size=size, run_before=after())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+def test_servers_on_their_way_up_look_as_they_did(snap_compare, folder: Path, size: tuple[int, int]):
+    class Starting(ShownSession):
+        """Says that a run goes on that waits for its servers."""
+
+        @property
+        def status(self) -> Status:
+            return "paused" if self.plan is not None else super().status  # nothing of it changes by itself
+
+    session = Starting(Invocation(folder / "config.toml"))
+    planned = TaskPlanned(TaskKey("judgments", "good-model", "the-judge"), 500, 0)
+    loading = ServerChanged("judge", ("the-judge",), "starting", 1.0, "loading weights", 0.5, SERVED, devices="0,1")
+    for event in (planned, StageStarted("judgments", 1_000_000.0), loading):
+        session.shown = reduce(session.shown, event)
     assert snap_compare(ArenaApp(session), terminal_size=size, run_before=after())
 
 
