@@ -45,6 +45,7 @@ def run_record(
         },
         "servers": [_server(server, state) for server in servers],
         "tasks": [_task(key, task) for key, task in state.tasks.items()],
+        "standings": {model: msgspec.structs.asdict(known) for model, known in state.standings.items()},
         "calls": state.calls,
         "prompt_tokens": state.prompt_tokens,
         "completion_tokens": state.completion_tokens,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -58,6 +59,8 @@ async def test_a_clear_cut_model_is_decided_in_about_a_tenth_of_the_calls(at_des
         judged = {record["question_id"] for record in desk.judgments("good")}
         assert len(answered) <= standing.decided_after + 12, "answers ran ahead by no more than they may"
         assert len(answered - judged) <= 12
+        (record,) = (json.loads(path.read_bytes()) for path in (desk.bench / "runs").glob("*.json"))
+        assert (record["scope"]["until"], record["standings"]["good"]["verdict"]) == ("decided", "better")
         assert (await run_until(desk, "decided", "good")).state.calls == 0, "what is there has decided already"
 
 
@@ -91,10 +94,10 @@ async def test_a_budget_of_calls_is_never_exceeded_not_even_by_those_in_flight_o
 
 
 async def test_time_that_is_up_ends_the_run_gracefully(at_desk):
-    async with at_desk(latency=0.1) as desk:
+    async with at_desk(latency=0.4) as desk:
         questions(desk)
         heard: list[Event] = []
-        run = Run(config(desk, "good"), Scope(until=parse_stop_rule("minutes:0.02")))
+        run = Run(config(desk, "good"), Scope(until=parse_stop_rule("minutes:0.06")))
         run.listen(heard.append)
         async with asyncio.timeout(60):
             state = await run.execute()
