@@ -201,6 +201,8 @@ class ModelClient:
             if told is not None:
                 was_full = before is not None and told.preemptions > before.preemptions
                 self._pool.server_told(lane, told.running, told.waiting, was_full=was_full)
+            else:
+                lane.health.server_silent()
             if told is not None or before is not None:
                 self._emit(ServerSeen(self.name, target.address, told))
             before = told

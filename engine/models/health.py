@@ -159,6 +159,11 @@ class Health:
                 self.limit += 1
                 self._clean = 0
 
+    def server_silent(self) -> None:
+        """The server says nothing of its queue any more: its replies alone tell."""
+        self._queues = False
+        self._crowded = 0
+
     def server_told(self, running: int, waiting: int, *, was_full: bool, in_flight: int) -> None:
         """The server works on `running` calls and lets `waiting` ones wait, while `in_flight` of ours are out.
 

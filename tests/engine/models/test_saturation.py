@@ -64,6 +64,13 @@ def test_while_calls_wait_there_it_does_not_rise(health: Health):
     assert health.limit == 32, "a burst that waited for a moment is no sign of a full server"
 
 
+def test_a_server_that_falls_silent_about_its_queue_is_left_to_its_replies(health: Health):
+    told(health, running=14, waiting=2)
+    health.server_silent()
+    health.succeeded(in_flight=health.limit)
+    assert health.limit == 17
+
+
 def test_calls_that_wait_in_vain_are_taken_off_the_limit(health: Health):
     for _ in range(3):
         told(health, running=health.limit, waiting=0)
