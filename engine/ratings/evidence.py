@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from engine.errors import RatingError
 from engine.ratings.battles import Battles, BoolArray, FloatArray
-from engine.ratings.estimate import RatingOptions
+from engine.ratings.estimate import RatingOptions, require_rateable
 from engine.ratings.outcomes import outcomes_by_label
 from engine.ratings.soft import expected_outcomes
 
@@ -65,12 +64,11 @@ class Origin(msgspec.Struct, frozen=True):
 def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Evidence:
     """The points of every model against the baseline, on all questions that any of them was judged on.
 
-    Raises RatingError where the baseline takes no part.
+    Raises RatingError where they cannot be rated.
     """
-    if options.baseline not in battles.models:
-        raise RatingError(f"No battle has the baseline {options.baseline} in it", "Name another one with --baseline.")
-    anchor = battles.models.index(options.baseline)
     used = battles.first_games() if options.first_game_only else battles
+    require_rateable(used, options)
+    anchor = battles.models.index(options.baseline)
     used = used.where(((used.model_a == anchor) | (used.model_b == anchor)) & (used.model_a != used.model_b))
     swapped = used.model_b == anchor
     model = np.where(swapped, used.model_a, used.model_b)

@@ -213,3 +213,6 @@ def test_a_gate_without_judgments_is_a_usage_error(desk: Desk, arena: Arena) -> 
     desk.judge("m", 0.6)
     assert arena("gate", "--baseline-result", "nowhere.json")[0] == 2
     assert arena("gate", "--margin", "-1")[0] == 2
+    code, _, err = arena("gate", "--soft")
+    assert code == 2
+    assert "probabilities" in err, "no judgment comes with any"
