@@ -71,8 +71,8 @@ class _Notices:
     Of failures that say the same of one model, the first stands for all.
     """
 
-    def __init__(self) -> None:
-        self._servers = ServerLines()
+    def __init__(self, *, stages: bool = True) -> None:
+        self._servers = ServerLines(stages=stages)
         self._failures: dict[str, set[tuple[str, str]]] = {}
         self._decided: set[str] = set()
         self._opponent = ""
@@ -135,7 +135,7 @@ class LiveDisplay:
         from rich.live import Live
 
         self._console = Console(file=stream, highlight=False, markup=False)
-        self._notices = _Notices()
+        self._notices = _Notices(stages=False)  # they are shown in the table
         self._gauge = SpeedGauge()
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live.start()
@@ -158,9 +158,12 @@ def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    rows = [(key, task) for key, task in state.tasks.items() if key.stage in state.stages]
+    servers = [Text(f"server {printable(name)}: {stage_words(server)}") for name, server in busy_servers(state)]
+    if not rows:
+        return Group(*servers) if servers else Text(state.doing)
     table = Table.grid(padding=(0, 1))
     bar_width = max(10, width - 72)
-    rows = [(key, task) for key, task in state.tasks.items() if key.stage in state.stages]
     for key, task in rows[:20]:
         name = printable(key.model) + (f" vs {printable(key.baseline)}" if key.baseline else "")
         table.add_row(
@@ -169,9 +172,6 @@ def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
             Text(_counts(task), no_wrap=True),
         )
     table.columns[0].max_width = 30
-    servers = [Text(f"server {printable(name)}: {stage_words(server)}") for name, server in busy_servers(state)]
-    if not rows:
-        return Group(*servers) if servers else Text("planning")
     return Group(table, *servers, Text(summary_line(state, speed), overflow="ellipsis", no_wrap=True))
 
 

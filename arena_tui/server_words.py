@@ -18,19 +18,21 @@ def stage_words(server: ServerState | ServerChanged) -> str:
 
 
 class ServerLines:
-    """Which changes of servers become a line: a new status or stage, not every percent of it."""
+    """Which changes of servers become a line: a new status, and with `stages` a new stage, not every percent of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stages: bool = True) -> None:
+        self._stages = stages
         self._told: dict[str, tuple[str, str]] = {}
 
     def line(self, event: ServerChanged) -> str | None:
-        moment = event.status, event.stage
+        moment = event.status, event.stage if self._stages else ""
         if self._told.get(event.server) == moment or event.status == "waiting":
             return None
         self._told[event.server] = moment
         detail = f" ({event.detail})" if event.detail else ""
         gpus = f" on GPU {event.devices}" if event.devices and event.status == "starting" else ""
-        return printable(f"server {event.server}: {stage_words(event)}{gpus}{detail}")
+        what = stage_words(event) if self._stages else event.status
+        return printable(f"server {event.server}: {what}{gpus}{detail}")
 
 
 def busy_servers(state: RunState) -> list[tuple[str, ServerState]]:

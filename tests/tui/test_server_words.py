@@ -34,6 +34,14 @@ def test_a_start_is_a_line_for_each_stage_and_not_for_each_percent():
     ]
 
 
+def test_where_stages_are_shown_otherwise_only_a_new_status_is_a_line():
+    lines = ServerLines(stages=False)
+    assert [line for event in A_START if (line := lines.line(event))] == [
+        "server aya: starting on GPU 0,1",
+        "server aya: ready (context 8192 tokens)",
+    ]
+
+
 def test_plain_progress_and_the_log_of_the_ui_tell_the_same():
     stream, watch = io.StringIO(), RunWatch()
     display = PlainDisplay(stream)
