@@ -1,0 +1,118 @@
+"""What `doctor` finds: that all is well, or what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.bench import Bench
+from engine.config.load import parse_config
+from engine.diagnosis import Check, examine
+from engine.models.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
+from engine.ratings.stop_rule import parse_stop_rule
+from engine.work.stop_forecast import stop_forecast
+from engine.work.survey import Scope, survey
+
+QUESTIONS = 40
+MODELS = ("base", "good")
+CAST = SimulatorConfig(
+    models=tuple(SimulatedModel(name=name) for name in MODELS), judges=(SimulatedJudge(name="judge"),)
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    bench = tmp_path / "bench"
+    bench.mkdir()
+    rows = ({"question_id": f"q{n}", "turns": [{"content": f"What is {n}?"}]} for n in range(QUESTIONS))
+    (bench / "question.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return tmp_path
+
+
+def config(data: Path, url: str, **changes: Any) -> Any:
+    entry = {"endpoints": [{"base_url": f"{url}/v1"}]}
+    document = {
+        "bench": "bench",
+        "data": str(data),
+        "judge": {"model": "judge", "baseline": "base"},
+        "models": dict.fromkeys((*MODELS, "judge"), entry),
+    }
+    return parse_config(document | changes, None, {})
+
+
+async def checks(used: Any) -> list[Check]:
+    return [check async for check in examine(used)]
+
+
+def told(found: list[Check], status: str) -> dict[str, Check]:
+    return {check.subject: check for check in found if check.status == status}
+
+
+async def test_a_config_whose_servers_are_there_has_no_problem(data: Path):
+    async with running_simulator(CAST) as url:
+        found = await checks(config(data, url))
+    assert told(found, "problem") == {}
+    well = told(found, "ok")
+    assert {"config", "bench", "verdicts of judge", "disk"} <= well.keys()
+    assert "context 32768 tokens" in well["endpoint of judge"].text
+    assert any(f"answers of good: 0 of {QUESTIONS} there, {QUESTIONS} to make" in check.text for check in found)
+
+
+async def test_a_server_that_is_not_there_is_a_problem_with_what_to_do(data: Path, unused_tcp_port: int):
+    found = await checks(config(data, f"http://127.0.0.1:{unused_tcp_port}"))
+    problem = told(found, "problem")["endpoint of good"]
+    assert "connection refused" in problem.text
+    assert "start the server" in problem.hint
+
+
+async def test_a_name_that_the_server_does_not_know_is_a_problem(data: Path):
+    async with running_simulator(CAST) as url:
+        entry = {"endpoints": [{"base_url": f"{url}/v1"}]}
+        models = dict.fromkeys(("base", "judge"), entry) | {"good": entry | {"model": "goood"}}
+        found = await checks(config(data, url, models=models))
+    problem = told(found, "problem")["endpoint of good"]
+    assert "does not serve 'goood'" in problem.text
+    assert "did you mean 'good'" in problem.hint
+
+
+async def test_a_bench_that_is_not_there_is_a_problem_and_the_rest_is_still_looked_at(data: Path):
+    async with running_simulator(CAST) as url:
+        found = await checks(config(data, url, bench="bensch"))
+    assert "no bench 'bensch'" in told(found, "problem")["bench"].text
+    assert "did you mean 'bench'" in told(found, "problem")["bench"].hint
+    assert "endpoint of good" in told(found, "ok")
+
+
+async def test_a_damaged_file_is_told_with_how_it_is_mended(data: Path):
+    answers = data / "bench" / "model_answer"
+    answers.mkdir()
+    (answers / "good.jsonl").write_text('{"question_id": "q1", "choi', "utf-8")
+    async with running_simulator(CAST) as url:
+        found = await checks(config(data, url))
+    note = told(found, "note")["damage"]
+    assert "good.jsonl" in note.text
+    assert "doctor --repair" in note.hint
+
+
+async def test_a_model_that_is_to_be_served_without_vllm_here_is_a_problem(data: Path):
+    async with running_simulator(CAST) as url:
+        entry = {"endpoints": [{"base_url": f"{url}/v1"}]}
+        models = dict.fromkeys(("base", "judge"), entry) | {"good": {"serve": {"args": []}}}
+        found = await checks(config(data, url, models=models, vllm={"command": ["no-such-vllm"]}))
+    assert "good would be served with it" in told(found, "problem")["vLLM"].text
+
+
+async def test_a_stop_rule_is_forecast_between_the_fewest_and_the_most_calls(data: Path):
+    async with running_simulator(CAST) as url:
+        used = config(data, url)
+    found = survey(used, Bench.open(used.data, used.bench), Scope())
+    forecast = stop_forecast(parse_stop_rule("decided"), found)
+    assert forecast.whole == 2 * QUESTIONS + 2 * QUESTIONS
+    assert 0 < forecast.fewest < forecast.most <= forecast.whole
+    assert forecast.opponent == "base"
+    assert forecast.settled == {}
+    bounded = stop_forecast(parse_stop_rule("calls:7"), found)
+    assert bounded.most < forecast.most
