@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +18,10 @@ import pytest
 from echoing_server import EchoingServer, echoing_server
 
 from arena_tui.cli import main
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine" / "serving"))
+
+from yard import Yard
 
 IN_ENVIRONMENT, LITERAL, REFUSED, FOR_SERVER = (
     f"planted-{kind}-key/+=0123456789" for kind in ("environment", "literal", "refused", "server")
@@ -120,6 +126,32 @@ def test_no_key_is_in_anything_that_is_written_printed_or_called(home, server, s
     files = [path for path in home.rglob("*") if path.is_file() and path.name != "config.toml"]
     assert len(files) > 20
     assert not {path.name: leaks(path.read_bytes()) for path in files if leaks(path.read_bytes())}
+
+
+def test_the_environment_of_a_server_is_in_no_log_record_message_or_command_line(tmp_path, start):
+    yard = Yard(tmp_path)
+    said = [f"ValueError: the token {FOR_SERVER} is not known; HF_TOKEN={FOR_SERVER}"]
+    config = yard.written({name: yard.model(name, fail=said, stage_seconds=0.2) for name in ("judge", "base", "good")})
+    serve = f'serve = {{ args = ["--api-key", "{LITERAL}"], env = {{ HF_TOKEN = "{FOR_SERVER}" }} }}'
+    for_run = serve.replace(f'["--api-key", "{LITERAL}"]', "[]")
+    text = config.read_text().replace("serve = { args = [] }", for_run)
+    config.write_text(text)
+    process = start("-c", config, "run")
+    deadline = time.monotonic() + 60
+    while not (called := "\n".join(command_lines(int(pid)) for pid in [process.pid, *yard.pids("base")])).count(
+        "serve"
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    told = called + "".join(process.communicate(timeout=60))
+    assert "is not known" in told
+    assert not leaks(told)
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path != config and path.name != "fake.json"]
+    assert any("is not known" in path.read_text("utf-8", "replace") for path in files)
+    assert not [path for path in files if leaks(path.read_bytes())]
+    config.write_text(text.replace(for_run, serve))
+    refused = start("-c", config, "run", "--dry-run")
+    assert not leaks("".join(refused.communicate(timeout=60)))
 
 
 @pytest.mark.parametrize(
