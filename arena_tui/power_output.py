@@ -7,11 +7,12 @@ from typing import Literal, TypeAlias
 from arena_tui.json_text import json_text
 from arena_tui.leaderboard_output.columns import further_baselines, soft_phrase
 from arena_tui.safe_text import one_line
-from arena_tui.text_table import Column, rendered
+from arena_tui.text_table import Column, rendered, table_width
 from engine.ratings.power import Design, Need, StudyPlan
 from engine.ratings.soft import SoftReport
 
 PowerFormat: TypeAlias = Literal["table", "json"]
+_LEFT_OUT_WHEN_NARROW = ("answers", "(from - to)", "judge calls", "run --until decided")
 _DESIGNS: dict[Design, str] = {
     "baseline": "a model and the baseline",
     "paired": "two models, same questions",
@@ -19,11 +20,11 @@ _DESIGNS: dict[Design, str] = {
 }
 
 
-def format_study_plan(plan: StudyPlan, form: PowerFormat, *, ascii_only: bool = False) -> str:
-    """Text that ends with a newline; warnings are part of the JSON alone."""
+def format_study_plan(plan: StudyPlan, form: PowerFormat, *, width: int = 200, ascii_only: bool = False) -> str:
+    """Text that ends with a newline; warnings are part of the JSON alone. `width` (columns) shapes the table."""
     if form == "json":
         return json_text(plan)
-    parts = [_headline(plan), rendered(_columns(plan)), _notes(plan)]
+    parts = [_headline(plan), rendered(_fitted(_columns(plan), width)), _notes(plan)]
     text = "\n\n".join(parts) + "\n"
     return text.replace("·", "|").encode("ascii", "replace").decode() if ascii_only else text
 
@@ -60,6 +61,15 @@ def _columns(plan: StudyPlan) -> list[Column]:
             ["-" if need.until_decided is None else f"about {need.until_decided}" for _, need in rows],
         )
     )
+    return columns
+
+
+def _fitted(columns: list[Column], width: int) -> list[Column]:
+    """Fewer columns until the table fits, as far as it can."""
+    for title in _LEFT_OUT_WHEN_NARROW:
+        if table_width(columns) <= width:
+            break
+        columns = [column for column in columns if column.title != title]
     return columns
 
 

@@ -36,7 +36,10 @@ def plan_command(
     if form != "json":
         for warning in plan.warnings:
             console.say(f"warning: {warning}")
-    click.echo(format_study_plan(plan, form, ascii_only=not console.stdout_has_unicode()), nl=False)
+    click.echo(
+        format_study_plan(plan, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode()),
+        nl=False,
+    )
     return console.DONE
 
 

@@ -47,7 +47,7 @@ class StudyScreen(PageScreen):
         from arena_tui.power_output import format_study_plan
 
         plan = cast("StudyPlan", found)
-        return with_warnings(Text(format_study_plan(plan, "table")), plan.warnings, ink)
+        return with_warnings(Text(format_study_plan(plan, "table", width=width - 1)), plan.warnings, ink)
 
 
 class PairsScreen(PageScreen):
