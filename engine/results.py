@@ -10,6 +10,7 @@ each other once: by what there is of the later one against the earlier.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -20,6 +21,7 @@ from engine.bench import Bench
 from engine.bench.answers import StoredAnswer
 from engine.bench.digest import inputs_digest
 from engine.bench.judgments import StoredJudgment, against, is_current
+from engine.bench.settings import Settings, describe_difference
 from engine.config.sampling import settings_digest
 from engine.errors import BenchError
 from engine.ratings.battles import Battles, battles_from_judgments, pooled
@@ -91,6 +93,7 @@ def judged_bench(
     battles = pooled([battles_from_judgments(each, baseline) for baseline, each in verdicts.items()])
     if unmet := [name for name in names if name not in battles.models]:
         reader.warnings.append(f"no model was judged against {listed(unmet)}")
+    reader.warnings += _mixed_settings(verdicts.values(), bench.settings())
     settings = _settings_of(verdicts[names[0]])
     return JudgedBench(
         battles, facts, reader.warnings, reader.compared_with(names[0]), settings, reader.sampling_of(settings)
@@ -104,6 +107,26 @@ def _settings_of(verdicts: Verdicts) -> dict[str, dict[str, Sequence[str | None]
         if judgments:
             settings.setdefault(model, {})[judge] = sorted({each.settings for each in judgments}, key=str)
     return settings
+
+
+def _mixed_settings(verdicts: Iterable[Verdicts], known: Mapping[str, Settings]) -> list[str]:
+    """Judges whose judgments were made in several ways: kinds of verdict, prompts and sampling are not to be mixed."""
+    used: dict[str, Counter[str]] = {}
+    for each in verdicts:
+        for (judge, _), judgments in each.items():
+            used.setdefault(judge, Counter()).update(found.settings for found in judgments if found.settings)
+    told = []
+    for judge, counts in used.items():
+        (first, _), *others = counts.most_common() or [("", 0)]
+        for digest, count in others:
+            known_both = first in known and digest in known
+            how = describe_difference(known[digest], known[first]) if known_both else ""
+            told.append(
+                f"{count} of {counts.total()} judgments by {judge} were made with other settings than the rest "
+                f"({how or 'which is all that is known of them'}); they are rated together, and "
+                "`run --refresh stale` makes again those that are not today's"
+            )
+    return told
 
 
 def sampling_digests(known: Mapping[str, Mapping[str, object]]) -> dict[str, str]:

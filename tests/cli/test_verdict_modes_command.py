@@ -37,8 +37,17 @@ def test_soft_verdicts_are_made_kept_and_rated_and_a_change_of_kind_is_told(tmp_
     write_bench(tmp_path, url, 'verdict = "constrained"')
     plan = arena("-c", config, "run", "--dry-run")
     assert "verdict=soft (now constrained)" in plan.stdout + plan.stderr
+    assert "other settings than the rest" not in soft.stderr + soft.stdout
+    judgments = tmp_path / "data" / "small" / "model_judgment" / "sim-judge" / "sim-strong.jsonl"
+    judgments.write_text("".join(judgments.read_text("utf-8").splitlines(keepends=True)[2:]), "utf-8")
+    assert arena("-c", config, "run").returncode == 0, "two are made anew, with labels"
+    mixed = json.loads(arena("-c", config, "leaderboard", "--format", "json").stdout)["warnings"]
+    assert any("2 of 8 judgments by sim-judge were made with other settings" in warning for warning in mixed)
+    assert any("verdict=constrained (now soft)" in warning for warning in mixed)
     write_bench(tmp_path, url, 'verdict = "soft"\ntemperature = 0.7')
-    assert "made with" not in arena("-c", config, "run", "--dry-run").stderr, "nothing is drawn from probabilities"
+    told = arena("-c", config, "run", "--dry-run").stderr
+    assert "6 judgments" not in told, "nothing is drawn from probabilities, so that those six are as good as new"
+    assert "2 judgments of sim-strong were made with" in told
 
 
 def test_doctor_says_how_verdicts_are_had_and_what_a_provider_cannot_give(tmp_path, arena, simulator):
