@@ -32,7 +32,7 @@ def coverage() -> Iterator[ModuleType]:
 
 @pytest.mark.parametrize(
     ("part", "benches", "kinds"),
-    [("scores", 100, 10), ("pairs", 60, 3), ("people", 200, 3), ("audit", 50, 3)],
+    [("scores", 100, 10), ("pairs", 60, 3), ("people", 200, 3), ("audit", 120, 3)],
 )
 def test_intervals_hold_the_truth(coverage: ModuleType, part: str, benches: int, kinds: int) -> None:
     tally = coverage.Tally()
