@@ -33,7 +33,7 @@ def seen_on_a_terminal(*arguments: str, columns: int = 100, rows: int = 30) -> s
         pass
     finally:
         os.close(master)
-    assert program.wait(60) == 0
+    assert program.wait(180) == 0
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
 
 

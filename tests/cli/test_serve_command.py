@@ -42,7 +42,7 @@ def arena(config: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -56,7 +56,7 @@ def test_serve_prints_the_address_once_the_model_answers_and_ends_with_all_of_it
         with urllib.request.urlopen(f"{address}/models", timeout=10) as reply:
             assert json.load(reply)["data"][0]["root"].endswith("good")
         program.send_signal(signal.SIGINT)
-        out, err = program.communicate(timeout=60)
+        out, err = program.communicate(timeout=180)
     assert program.returncode == 0, err
     assert out == ""
     assert "server good: ready" in err
@@ -69,7 +69,7 @@ def test_serve_prints_the_address_once_the_model_answers_and_ends_with_all_of_it
 def test_serve_says_what_is_wrong(yard, model, told):
     config = written(yard, fail=["SafetensorError: incomplete metadata"])
     with arena(config, "serve", "good" if model == "bad" else model) as program:
-        _, err = program.communicate(timeout=60)
+        _, err = program.communicate(timeout=180)
     assert told in err
     assert program.returncode == (1 if model == "bad" else 2)
     assert "Traceback" not in err
@@ -84,7 +84,7 @@ def test_a_program_that_is_killed_leaves_no_server_behind(yard, moment):
             assert program.stdout.readline()
         wait_for(yard.left)
         program.kill()
-        program.communicate(timeout=60)
+        program.communicate(timeout=180)
     wait_for(lambda: not yard.left())
 
 
@@ -92,7 +92,7 @@ def test_a_run_that_is_interrupted_while_a_server_starts_ends_it_and_says_so(yar
     with arena(written(yard, stage_seconds=0.3), "--no-ui", "run") as program:
         wait_for(yard.left)
         program.send_signal(signal.SIGINT)
-        _, err = program.communicate(timeout=60)
+        _, err = program.communicate(timeout=180)
     assert program.returncode == 130
     assert "Stopping" in err
     assert not yard.left()
@@ -108,14 +108,14 @@ def test_the_next_start_ends_a_server_whose_warden_was_killed_with_its_owner(yar
         os.kill(program.pid, signal.SIGSTOP)  # so that it cannot do the warden's duty before it is killed itself
         os.kill(warden, signal.SIGKILL)
         program.kill()
-        program.communicate(timeout=60)
+        program.communicate(timeout=180)
     assert yard.left()
     with arena(config, "serve", "base") as program:
         assert program.stdout is not None
         assert program.stdout.readline()
         assert not set(yard.left()) & {server}
         program.send_signal(signal.SIGINT)
-        _, err = program.communicate(timeout=60)
+        _, err = program.communicate(timeout=180)
     assert "left behind" in err
     assert not yard.left()
 
@@ -128,21 +128,21 @@ def test_runs_lists_the_runs_and_tells_in_what_two_of_them_differ(yard):
     with arena(config, "--no-ui", "run", "--refresh", "stale") as program:
         program.communicate(timeout=120)
     with arena(config, "runs") as program:
-        out, _ = program.communicate(timeout=60)
+        out, _ = program.communicate(timeout=180)
     first, second = (line.split()[0] for line in out.splitlines()[1:])
     assert out.count("vLLM 0.32.0") == 2
     with arena(config, "runs", first, second) as program:
-        out, _ = program.communicate(timeout=60)
+        out, _ = program.communicate(timeout=180)
     assert "config.judge.temperature: nothing -> 0.5" in out.splitlines()
     assert "port" not in out
     with arena(config, "runs", first) as program:
-        out, _ = program.communicate(timeout=60)
+        out, _ = program.communicate(timeout=180)
     assert json.loads(out)["calls"] == 4 * QUESTIONS
 
 
 def test_a_dry_run_tells_which_servers_are_started_when(yard):
     with arena(written(yard), "run", "--dry-run") as program:
-        out, _ = program.communicate(timeout=60)
+        out, _ = program.communicate(timeout=180)
     assert "3 servers are started" in out
     assert f"vllm serve {yard.folder}/models/judge" in out
     assert not yard.starts("base")

@@ -29,7 +29,7 @@ async def test_servers_that_come_and_go_are_rows_with_their_state_and_lines_of_t
     app = ArenaApp(session)
     seen: set[tuple[str, str]] = set()
     try:
-        async with app.run_test(size=(120, 34)) as pilot, asyncio.timeout(90):
+        async with app.run_test(size=(120, 34)) as pilot, asyncio.timeout(240):
             while session.plan is None:
                 await pilot.pause(0.05)
             session.start()
@@ -50,7 +50,7 @@ async def test_leaving_the_ui_while_a_server_starts_ends_it(yard: Yard) -> None:
     models = {name: yard.model(name, stage_seconds=0.3) for name in ("judge", "base", "good")}
     session = ArenaSession(Invocation(yard.written(models)))
     app = ArenaApp(session)
-    async with app.run_test(size=(80, 24)) as pilot, asyncio.timeout(90):
+    async with app.run_test(size=(80, 24)) as pilot, asyncio.timeout(240):
         while session.plan is None:
             await pilot.pause(0.05)
         session.start()

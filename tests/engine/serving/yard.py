@@ -105,7 +105,7 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-async def carried_out(run: Run, seconds: float = 60) -> list[Event]:
+async def carried_out(run: Run, seconds: float = 180) -> list[Event]:
     """The events of a run that came to its end."""
     heard: list[Event] = []
     run.listen(heard.append)
@@ -116,7 +116,7 @@ async def carried_out(run: Run, seconds: float = 60) -> list[Event]:
 
 async def listening(port: int) -> None:
     """Wait until somebody listens there."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -128,7 +128,7 @@ async def listening(port: int) -> None:
             return
 
 
-async def until(condition: Callable[[], object], seconds: float = 60) -> None:
+async def until(condition: Callable[[], object], seconds: float = 180) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
         while not condition():
