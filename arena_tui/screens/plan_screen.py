@@ -40,7 +40,6 @@ UNTIL = {  # stop rules as `run --until` has them
     "ci:2.5": "when known to ±2.5 points",
 }
 _MOST_WARNINGS, _NAME_COLUMNS = 4, 26
-_TYPED = "  Enter types"
 _STAGES = ((True, True), (True, False), (False, True))  # answers, judgments
 
 
@@ -57,6 +56,7 @@ class PlanScreen(ModalScreen[None]):
         Binding("s", "start", "Start"),
         Binding("right,space", "change(1)", "Change"),
         Binding("left", "change(-1)", "Change back", show=False),
+        Binding("e", "type_rule", "Stop rule", tooltip="Type when to stop asking for a model, as `--until` takes it"),
         Binding("escape,q", "dismiss", "Not now"),
     ]
 
@@ -83,9 +83,7 @@ class PlanScreen(ModalScreen[None]):
         if message.row.choice == "start":
             self.action_start()
         elif message.row.choice == "until":
-            from arena_tui.screens.stop_rule_screen import StopRuleScreen
-
-            self.app.push_screen(StopRuleScreen(self._session.scope.until), self._rule_typed)
+            self.action_type_rule()
         else:
             self.action_change(1)
 
@@ -96,6 +94,11 @@ class PlanScreen(ModalScreen[None]):
             cast("ArenaApp", self.app).tell(error)
             return
         self.dismiss()
+
+    def action_type_rule(self) -> None:
+        from arena_tui.screens.stop_rule_screen import StopRuleScreen
+
+        self.app.push_screen(StopRuleScreen(self._session.scope.until), self._rule_typed)
 
     def action_change(self, step: int) -> None:
         line = self.query_one("#choices", VirtualList).row
@@ -139,6 +142,8 @@ class PlanScreen(ModalScreen[None]):
         to_make = sum(task.total - task.cached for task in tasks)
         text = Text(f"\n{to_make} records are to be made, {sum(task.cached for task in tasks)} are there already.\n")
         text.append(f"That takes {_calls(plan, self._session.forecast)}", Style(bold=True))
+        if self._session.forecast is not None:
+            text.append(f"; without a stop rule {plan.calls}")
         prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
         text.append(f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens")
         if estimate is not None and plan.calls:
@@ -166,9 +171,7 @@ class PlanScreen(ModalScreen[None]):
             return Text("Start now", inks(self.app).accent)
         muted, room = inks(self.app).muted, width - _NAME_COLUMNS - 4
         value = clip(line.value, max(1, room))
-        has_room = line.choice == "until" and len(value) + len(_TYPED) <= room
-        end = f" ›{_TYPED if has_room else ''}"
-        return Text.assemble(line.name.ljust(_NAME_COLUMNS), ("‹ ", muted), value, (end, muted))
+        return Text.assemble(line.name.ljust(_NAME_COLUMNS), ("‹ ", muted), value, (" ›", muted))
 
 
 def _calls(plan: Survey, forecast: StopForecast | None) -> str:
@@ -176,9 +179,7 @@ def _calls(plan: Survey, forecast: StopForecast | None) -> str:
         return f"{plan.calls} calls"
     spread = f"{forecast.fewest} to {forecast.most}" if forecast.fewest < forecast.most else str(forecast.most)
     there = f" ({len(forecast.settled)} models are decided already)" if forecast.settled else ""
-    return (
-        f"{spread} calls{there}, not {forecast.whole}" if forecast.fewest < forecast.whole else f"{spread} calls{there}"
-    )
+    return f"{spread} calls{there}"
 
 
 def _stages(scope: Scope) -> str:
