@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
 from engine.errors import ArenaError
 
 TICK_SECONDS = 0.25
+_PAUSE_FOR_COST, _LONGEST_PAUSE = 45.0, 1.5  # times the cost, and seconds
 _SHORTEST_NOTICE, _LONGEST_NOTICE = 4.0, 8.0  # seconds
 _READ_PER_SECOND = 12  # characters
 
@@ -55,6 +57,7 @@ class ArenaApp(App[None]):
         self.first_mode = first_mode
         self._was_running = False
         self._shown: tuple[object, ...] = ()
+        self._paint_at = 0.0  # no sooner than at this time, of the monotonic clock
         for theme in THEMES:
             self.register_theme(theme)
         self.set_reactive(App.theme, DARK)
@@ -167,7 +170,10 @@ class ArenaApp(App[None]):
         while problem := self.session.take_problem():
             self.tell(problem)
         self._show_result()
-        self.repaint_state()
+        if time.monotonic() >= self._paint_at:
+            began = time.thread_time()
+            self.repaint_state()
+            self._paint_at = time.monotonic() + pause_after(time.thread_time() - began)
 
     def _show_result(self) -> None:
         """Show the leaderboard of a demo that has just ended, if the user still watches it run."""
@@ -185,3 +191,13 @@ class ArenaApp(App[None]):
         if isinstance(screen, ArenaScreen) and (goes_on or moment != self._shown):
             screen.paint(session.state)
         self._shown = moment
+
+
+def pause_after(cost: float) -> float:
+    """Seconds until a state is painted again when that took `cost` seconds of CPU time; 0 is: with the next tick.
+
+    Sending what was painted to the terminal takes about as long again. The pause holds both to a twentieth of a core
+    where the machine is slow or busy: there a run that is watched would otherwise be slower than one that is not.
+    """
+    pause = min(_LONGEST_PAUSE, cost * _PAUSE_FOR_COST)
+    return pause if pause > TICK_SECONDS else 0.0

@@ -30,7 +30,9 @@ def write_first_config(folder: Path = Path()) -> str:
         raise UsageProblem(
             f"{folder.resolve()}: cannot be written ({error.strerror})", "start in another folder"
         ) from None
-    return f"wrote {config} and data/: name your models and their servers in it, then check with arena-tui doctor"
+    return (
+        f"wrote {config} and data/: name your models and their servers in it, check with arena-tui doctor, start again"
+    )
 
 
 def _shipped(in_repository: str, in_package: str) -> Path:

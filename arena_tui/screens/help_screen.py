@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
@@ -69,12 +69,17 @@ def _keys(below: Screen[object]) -> Iterator[_Key]:
         binding = active.binding
         if not binding.description or not active.enabled or binding.system or binding.action in _LEFT_OUT:
             continue
-        is_everywhere = active.node is below.app
-        title = _TITLES[2] if is_everywhere else _TITLES[0] if binding.show or active.node is below else _TITLES[1]
-        keys, _ = groups[title].setdefault(binding.action, ([], binding.tooltip or binding.description))
+        keys, _ = groups[_group(active, below)].setdefault(binding.action, ([], binding.tooltip or binding.description))
         keys.append(below.app.get_key_display(binding))
     for title, found in groups.items():
         if found:
             yield _Key("", title)
         for keys, description in found.values():
             yield _Key(" ".join(keys), description)
+
+
+def _group(active: ActiveBinding, below: Screen[object]) -> str:
+    if active.node is below.app:
+        return _TITLES[2]
+    is_moving = active.binding.action.startswith("app.focus")  # to the next list of the screen
+    return _TITLES[0] if active.binding.show or (active.node is below and not is_moving) else _TITLES[1]

@@ -118,6 +118,7 @@ class ReviewScreen(LibraryScreen):
             "markdown": there_is,
             "copy": there_is and is_said,
             "thinking": is_said,
+            "leave_note": isinstance(self.focused, Input),
             "extend": reviewing is not None and reviewing.sample.candidates > len(reviewing.sample.pairs),
         }
         return allowed.get(action, True)

@@ -13,7 +13,7 @@ from textual.color import Color
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 
-from arena_tui.app import ArenaApp
+from arena_tui.app import ArenaApp, pause_after
 from arena_tui.clipboard import copy_sequences
 from arena_tui.modes import MODES
 from arena_tui.screens.filter_screen import FilterScreen
@@ -121,6 +121,12 @@ async def test_while_one_types_the_bottom_line_tells_only_the_keys_that_are_not_
         await pilot.press("question_mark", "escape")
         await settle(pilot)
         assert "Filter" in painted(app).splitlines()[-1]
+
+
+def test_painting_is_held_to_a_twentieth_of_a_core_and_never_stops():
+    assert pause_after(0.004) == 0.0  # with every tick
+    assert [pause_after(cost) >= 2 * cost / 0.05 for cost in (0.008, 0.02)] == [True, True]
+    assert pause_after(10.0) == 1.5
 
 
 def test_text_is_copied_as_the_terminal_around_takes_it():
