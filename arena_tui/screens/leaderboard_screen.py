@@ -43,7 +43,8 @@ class LeaderboardScreen(ArenaScreen):
         "Win rates against the baseline, which is 50 by definition, with 95% intervals; `ranks` is those that a "
         "model can have, all models together with 95%. An interval to one side of the dotted line is a model that is "
         "better or worse than the baseline. Mark two models (space) and press d: is one better than the other? While a "
-        "run judges, the numbers are provisional: they rest on the judgments so far."
+        "run judges, the numbers are provisional: they rest on the judgments so far. qu. are questions with a "
+        "verdict, unp. games without one, mis. questions without a judgment."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "Mark", tooltip="Mark this model to be compared (two at most)"),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.timer import Timer
 
 from arena_tui.board.choices import BoardChoices
 from arena_tui.safe_text import one_line, printable, shorten
-from arena_tui.screens.library_screen import LibraryScreen
+from arena_tui.screens.library_screen import LOOK_SECONDS, LibraryScreen
 from arena_tui.theme import inks
 from arena_tui.widgets.text_lines import TextLines
 from arena_tui.widgets.virtual_list import VirtualList
@@ -20,6 +22,7 @@ from engine.errors import ArenaError
 if TYPE_CHECKING:
     from arena_tui.board.model_page import ModelPage, Which
 
+_SHARE_OF_TIME = 0.05  # that the page may take of it while judgments come in
 _LISTED = {"losses": "Hardest losses", "flips": "Flips: the winner changed with the places"}
 
 
@@ -50,6 +53,9 @@ class ModelScreen(LibraryScreen):
         self.listed: Which = "losses"
         self.group: str | None = None  # whose judgments alone are listed
         self._choices = choices
+        self._seconds = 0.0  # that the page took
+        self._worked_at = float("-inf")
+        self._due: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
         from arena_tui.widgets.group_table import GroupTable
@@ -70,8 +76,18 @@ class ModelScreen(LibraryScreen):
             self._show()
 
     def show_library(self) -> None:
-        """There are other judgments than before: work out the page anew, and list them."""
-        self.attempt(self._work_out(), group="page")
+        """There are other judgments than before: work out the page anew, and list them. Not all the time: a run that
+        judges is not to be held up by a page about it."""
+        wait = self._worked_at + max(LOOK_SECONDS, self._seconds / _SHARE_OF_TIME) - time.monotonic()
+        if wait <= 0:
+            self._worked_at = time.monotonic()
+            self.attempt(self._work_out(), group="page")
+        elif self._due is None:
+            self._due = self.set_timer(wait, self._work_when_due)
+
+    def _work_when_due(self) -> None:
+        self._due = None
+        self.show_library()
 
     def action_leave(self) -> None:
         if self.group is not None:
@@ -98,7 +114,7 @@ class ModelScreen(LibraryScreen):
     async def _work_out(self) -> None:
         from arena_tui.board.model_page import model_page
 
-        session, choices = self.session, self._choices
+        session, choices, began = self.session, self._choices, time.monotonic()
         try:
             judged = await session.judged((choices.judge,) if choices.judge else None)
             self.page = await asyncio.to_thread(model_page, judged, self.model, choices, session.config.judge.baselines)
@@ -106,6 +122,7 @@ class ModelScreen(LibraryScreen):
             self.page = None
             self.query_one("#about", TextLines).show(Text(" ".join(printable(str(error)).split())))
             return
+        self._seconds = time.monotonic() - began
         self._show()
 
     def _show(self) -> None:
