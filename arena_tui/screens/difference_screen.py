@@ -78,7 +78,8 @@ class DifferenceScreen(ModalScreen[None]):
             gate = await asyncio.to_thread(_gate_words, self.board, *self.pair)
             text = difference_text(result, width, inks(self.app), gate) if result.pairs else _no_pair(result)
             if self._provisional:
-                text.append("\n\n").append("PROVISIONAL: not all judgments are there yet.", inks(self.app).warning)
+                note = Text("PROVISIONAL: not all judgments are there yet.", inks(self.app).warning)
+                text = Text("\n\n").join([note, text])
         self.query_one("#told", Static).update(text)
 
 

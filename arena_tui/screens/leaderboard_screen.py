@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from arena_tui.board.rating import Board, BoardRater
     from arena_tui.screens.board_options import Picked
 
-_SECONDS_BETWEEN_RATINGS = 2.0  # files change all the time while judging
+_LEAST_SECONDS, _MOST_SECONDS = 2.0, 10.0  # between ratings: files change all the time while judging
 _OTHER_LINES = 6  # title, two of state, axis, row, keys
 _SHARE_OF_TIME = 0.05  # that rating may take of it, however large the bench
 
@@ -121,7 +121,7 @@ class LeaderboardScreen(ArenaScreen):
         self.query_one("#state", TextLines).show(first, self._described())
         moment = (judged, state.phase)
         if self.session.is_open and moment != self._rated_moment:
-            due = self._rated_at + max(_SECONDS_BETWEEN_RATINGS, self._seconds / _SHARE_OF_TIME)
+            due = self._rated_at + max(_LEAST_SECONDS, min(self._seconds / _SHARE_OF_TIME, _MOST_SECONDS))
             if (wait := due - time.monotonic()) <= 0:
                 self._rated_moment = moment
                 self.action_rate()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from arena_tui.board.model_page import ModelPage, Which
 
 _SHARE_OF_TIME = 0.05  # that the page may take of it while judgments come in
+_MOST_SECONDS = 10.0  # until it is worked out anew
 _LISTED = {"losses": "Hardest losses", "flips": "Flips: the winner changed with the places"}
 
 
@@ -78,7 +79,9 @@ class ModelScreen(LibraryScreen):
     def show_library(self) -> None:
         """There are other judgments than before: work out the page anew, and list them. Not all the time: a run that
         judges is not to be held up by a page about it."""
-        wait = self._worked_at + max(LOOK_SECONDS, self._seconds / _SHARE_OF_TIME) - time.monotonic()
+        wait = (
+            self._worked_at + max(LOOK_SECONDS, min(self._seconds / _SHARE_OF_TIME, _MOST_SECONDS)) - time.monotonic()
+        )
         if wait <= 0:
             self._worked_at = time.monotonic()
             self.attempt(self._work_out(), group="page")

@@ -167,6 +167,28 @@ async def test_a_run_is_paused_resumed_and_stopped_and_goes_on_where_it_was(tmp_
         await until(pilot, lambda: f"{made} are there already" in painted(app))
 
 
+async def test_the_leaderboard_fills_by_itself_while_the_run_judges(tmp_path: Path):
+    async with opened(tmp_path, questions=60, latency=SLOW, answered=True) as (app, pilot):
+        await press(pilot, "s", "s")
+        await until(pilot, lambda: sum(task.done for task in app.session.state.tasks.values()) > 0)
+        await pilot.press("2")
+        board = app.screen
+        assert isinstance(board, LeaderboardScreen)
+        await until(pilot, lambda: "PROVISIONAL" in painted(app))
+        await until(pilot, lambda: board.board is not None)
+        first = board.board
+        await until(pilot, lambda: board.board is not first)
+        assert first is not None
+        assert board.board is not None
+        games = [each.leaderboard.rows[0].games + each.leaderboard.rows[1].games for each in (first, board.board)]
+        assert games[1] > games[0]
+        await pilot.press("end", "space", "home", "space", "d")
+        await until(pilot, lambda: "PROVISIONAL: not all judgments" in painted(app))
+        app.session.stop()
+        app.session.stop()
+        await app.session.finished()
+
+
 async def test_what_failed_is_tried_again_by_one_key_and_its_log_line_tells_why(tmp_path: Path):
     refused = FaultRule(Status(400), first=2, model="sim-judge")
     async with opened(tmp_path, faults=(refused,), answered=True, size=(120, 40)) as (app, pilot):
