@@ -23,7 +23,7 @@ from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
 from engine.errors import ArenaError
 
 TICK_SECONDS = 0.25
-_PAUSE_FOR_COST, _LONGEST_PAUSE = 45.0, 1.5  # times the cost, and seconds
+_PAUSE_FOR_COST, _LONGEST_PAUSE = 60.0, 1.5  # times the cost, and seconds
 _SHORTEST_NOTICE, _LONGEST_NOTICE = 4.0, 8.0  # seconds
 _READ_PER_SECOND = 12  # characters
 
