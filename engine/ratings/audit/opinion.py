@@ -44,6 +44,7 @@ UNPARSED_CARE, UNPARSED_BAD = 5.0, 20.0  # percent of the games
 TIES_CARE = 60.0  # percent of the verdicts
 FAKE_CARE = 10.0  # points by which answers with a verdict in them may do better than the others
 LEAST_LABELS = 30
+LEAST_QUESTIONS = 30  # below, limits by question hold too little for praise
 PROBE_CARE, PROBE_BAD = 5.0, 15.0  # percent of the points for an answer that says nothing
 REPEAT_CARE, REPEAT_BAD = 95.0, 75.0  # percent of the games with the same winner each time
 
@@ -103,6 +104,9 @@ def _verdicts(report: VerdictReport) -> Iterator[Finding]:
         level_of(ties.lower, TIES_CARE, 101.0),
         f"{percent(ties)} of the verdicts are ties, {percent(report.strong)} are strong.",
     )
+    if report.questions < LEAST_QUESTIONS:
+        few = f"Only {report.questions} questions were judged: a judge's faults hardly show in fewer than"
+        yield Finding("sample", "care", f"{few} {LEAST_QUESTIONS}.")
 
 
 def _position(report: PositionReport | None) -> Iterator[Finding]:

@@ -47,8 +47,14 @@ class BenchMaker:
             ],
         )
 
-    def judge(self, judge: str, model: str, replies: Callable[[int], Sequence[tuple[str, str | None]]]) -> None:
-        """Both games of every question as (what the judge wrote, the stored label)."""
+    def judge(
+        self,
+        judge: str,
+        model: str,
+        replies: Callable[[int], Sequence[tuple[str, str | None]]],
+        questions: int = QUESTIONS,
+    ) -> None:
+        """Both games of the first `questions` as (what the judge wrote, the stored label)."""
         self._append(
             f"model_judgment/{judge}/{model}.jsonl",
             [
@@ -61,7 +67,7 @@ class BenchMaker:
                         for game, (said, label) in enumerate(replies(number), start=1)
                     ],
                 }
-                for number in range(QUESTIONS)
+                for number in range(questions)
             ],
         )
 

@@ -45,6 +45,14 @@ def test_answers_in_another_language_that_win_are_told_with_what_hangs_on_them(m
     assert judge_of(report).opinion.trust == "no"
 
 
+@pytest.mark.parametrize(("questions", "level"), [(29, "care"), (30, None)])
+def test_no_judge_is_praised_for_a_handful_of_questions(maker: BenchMaker, questions: int, level: str | None) -> None:
+    maker.judge("sim-judge", "m", lambda _: verdicts("B>A", "A>B"), questions)
+    report = audit(maker)
+    assert levels(report).get("sample") == level
+    assert judge_of(report).opinion.trust != "yes" or level is None
+
+
 def test_replies_are_read_again_by_the_rule_of_the_config(maker: BenchMaker) -> None:
     def said(number: int) -> list[tuple[str, str | None]]:
         if number < 10:
