@@ -15,10 +15,10 @@ from textual.filter import LineFilter
 
 from arena_tui.clipboard import copy_sequences
 from arena_tui.commands_provider import ArenaCommands
+from arena_tui.live.session import ArenaSession
 from arena_tui.modes import MODES
 from arena_tui.safe_text import printable
 from arena_tui.screens.base import ArenaScreen
-from arena_tui.session import ArenaSession
 from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
 from engine.errors import ArenaError
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from arena_tui import console
-from arena_tui.progress_display import open_display
+from arena_tui.output.progress import open_display
 from engine.run import Run
 from engine.work.progress import RunState
 

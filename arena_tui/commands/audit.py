@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from arena_tui import console
-from arena_tui.audit_output import AuditFormat, format_audit
 from arena_tui.headless import run_loop
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
+from arena_tui.output.audit import AuditFormat, format_audit
 from engine.audit.asking import Trials, ask_judge
 from engine.audit.material import Material, material_of_battles, material_of_bench
 from engine.audit.report import Auditor, with_trials

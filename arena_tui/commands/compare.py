@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from arena_tui import console
-from arena_tui.compare_output import CompareFormat, format_comparison
 from arena_tui.invocation import Invocation
+from arena_tui.output.compare import CompareFormat, format_comparison
 from arena_tui.source import Source, open_source
 from engine.errors import BenchError, UsageProblem
 from engine.ratings.battles import Battles

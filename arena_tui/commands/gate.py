@@ -8,8 +8,8 @@ import click
 import msgspec
 
 from arena_tui import console
-from arena_tui.gate_output import GateFormat, format_gate
 from arena_tui.invocation import Invocation
+from arena_tui.output.gate import GateFormat, format_gate
 from arena_tui.source import open_source
 from engine.bench import Bench
 from engine.bench.settings import describe_difference

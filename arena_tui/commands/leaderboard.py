@@ -11,7 +11,7 @@ import msgspec
 
 from arena_tui import console
 from arena_tui.invocation import Invocation
-from arena_tui.leaderboard_output import LeaderboardFormat, format_leaderboard
+from arena_tui.output.leaderboard import LeaderboardFormat, format_leaderboard
 from arena_tui.source import open_source
 from engine.answer_style import read_style
 from engine.bench import Bench, battles_file

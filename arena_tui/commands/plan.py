@@ -9,7 +9,7 @@ import msgspec
 
 from arena_tui import console
 from arena_tui.invocation import Invocation
-from arena_tui.power_output import PowerFormat, format_study_plan
+from arena_tui.output.power import PowerFormat, format_study_plan
 from arena_tui.source import Source, open_source
 from engine.bench.pace import answering_pace, judging_pace
 from engine.ratings.estimate import RatingOptions

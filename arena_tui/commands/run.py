@@ -9,11 +9,11 @@ import msgspec
 
 from arena_tui import console
 from arena_tui.commands.leaderboard import show, with_evidence
-from arena_tui.estimate import server_turns
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
-from arena_tui.plan_output import format_plan
-from arena_tui.stop_output import format_stop_report
+from arena_tui.live.estimate import server_turns
+from arena_tui.output.plan import format_plan
+from arena_tui.output.stop_rule import format_stop_report
 from engine.bench import Bench
 from engine.config.model import Config
 from engine.errors import BenchError, RatingError

@@ -10,9 +10,9 @@ import click
 
 from arena_tui.console import DONE, printable
 from arena_tui.invocation import Invocation
-from arena_tui.json_text import json_text
-from arena_tui.progress_display import clock
-from arena_tui.text_table import Column, rendered
+from arena_tui.output.json_text import json_text
+from arena_tui.output.progress import clock
+from arena_tui.output.text_table import Column, rendered
 from engine.bench import Bench
 from engine.bench.runs import load_runs
 from engine.errors import UsageProblem

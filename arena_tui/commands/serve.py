@@ -11,7 +11,7 @@ import click
 from arena_tui import console
 from arena_tui.headless import on_signals, run_loop
 from arena_tui.invocation import Invocation
-from arena_tui.server_words import ServerLines
+from arena_tui.live.server_words import ServerLines
 from engine.bench.layout import BenchPaths
 from engine.config.model import Config
 from engine.errors import UsageProblem

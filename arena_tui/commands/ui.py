@@ -15,7 +15,7 @@ from engine.errors import UsageProblem
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
-    from arena_tui.session import ArenaSession
+    from arena_tui.live.session import ArenaSession
 
 FRAMES_PER_SECOND = 30  # fewer would delay keys, more would only cost traffic
 
@@ -48,7 +48,7 @@ def _run_ui(invocation: Invocation, first_mode: str, reviewer: str | None) -> in
 
 async def _show(invocation: Invocation, first_mode: str, reviewer: str | None) -> int:
     from arena_tui.app import ArenaApp
-    from arena_tui.session import ArenaSession
+    from arena_tui.live.session import ArenaSession
 
     session = ArenaSession(invocation)
     session.reviewer = reviewer
@@ -67,7 +67,7 @@ async def _show(invocation: Invocation, first_mode: str, reviewer: str | None) -
 async def _outlive(session: ArenaSession) -> None:
     """A run goes on, with plain lines, when only its UI has broken."""
     if session.is_running and session.run is not None:
-        from arena_tui.progress_display import PlainDisplay
+        from arena_tui.output.progress import PlainDisplay
 
         console.say("The terminal UI has broken off; the run goes on without it. Ctrl-C stops it.")
         display = PlainDisplay(sys.stderr)

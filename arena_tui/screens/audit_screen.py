@@ -47,7 +47,7 @@ class AuditScreen(PageScreen):
 
     def text(self, found: object, width: int, ink: Inks) -> Text:
         """The command's own page, with its marks in colour."""
-        from arena_tui.audit_output import MARKS, format_audit
+        from arena_tui.output.audit import MARKS, format_audit
 
         report = cast("AuditReport", found)
         styles: dict[Level, object] = {"good": ink.good, "care": ink.warning, "bad": ink.bad, "unknown": ink.muted}

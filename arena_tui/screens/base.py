@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.worker import Worker
 
+from arena_tui.live.session import ArenaSession, Status
 from arena_tui.modes import MODES
-from arena_tui.session import ArenaSession, Status
 from arena_tui.widgets.key_bar import KeyBar
 from arena_tui.widgets.title_bar import TitleBar
 from engine.errors import ArenaError

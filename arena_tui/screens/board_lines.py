@@ -9,9 +9,9 @@ from msgspec import UnsetType
 from rich.text import Text
 
 from arena_tui.board.choices import BoardChoices
+from arena_tui.live.session import Status
+from arena_tui.output.stop_rule import standing_words, verdict_words
 from arena_tui.safe_text import one_line
-from arena_tui.session import Status
-from arena_tui.stop_output import standing_words, verdict_words
 from arena_tui.theme import Inks
 from arena_tui.widgets.board_table import BoardRow
 from engine.ratings.leaderboard import Leaderboard

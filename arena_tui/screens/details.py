@@ -15,15 +15,15 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from arena_tui.output.stop_rule import verdict_words
 from arena_tui.safe_text import one_line, readable
-from arena_tui.stop_output import verdict_words
 from arena_tui.widgets.key_bar import KeyBar
 from engine.errors import ArenaError, FailureKind
 from engine.events import TaskKey
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
-    from arena_tui.run_watch import LogEntry
+    from arena_tui.live.run_watch import LogEntry
     from arena_tui.widgets.task_table import TaskRow
     from engine.records import Failure
 

@@ -13,7 +13,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from arena_tui.forest import Scale, terminal_strokes
+from arena_tui.output.forest import Scale, terminal_strokes
 from arena_tui.safe_text import one_line, printable
 from arena_tui.theme import Inks, inks
 from arena_tui.widgets.key_bar import KeyBar

@@ -11,9 +11,9 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
+from arena_tui.live.session import ArenaSession
 from arena_tui.safe_text import one_line
 from arena_tui.screens.details import Facts, facts_text
-from arena_tui.session import ArenaSession
 from arena_tui.widgets.bars import percent, short_seconds
 from arena_tui.widgets.key_bar import KeyBar
 

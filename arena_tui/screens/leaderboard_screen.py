@@ -15,10 +15,10 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from arena_tui.board.choices import BoardChoices, Choice
+from arena_tui.output.stop_rule import early_stop_cautions
 from arena_tui.safe_text import one_line
 from arena_tui.screens.base import ArenaScreen
 from arena_tui.screens.board_lines import caution_lines, described, headline, row_line
-from arena_tui.stop_output import early_stop_cautions
 from arena_tui.theme import inks
 from arena_tui.widgets.board_table import SORT_KEYS, BoardRow, BoardTable, SortKey, board_rows
 from arena_tui.widgets.text_lines import TextLines

@@ -14,8 +14,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from arena_tui.live.session import ArenaSession
 from arena_tui.safe_text import clip, one_line, printable
-from arena_tui.session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.bars import short_number
 from arena_tui.widgets.key_bar import KeyBar

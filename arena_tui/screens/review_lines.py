@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from arena_tui.live.reviewing import Reviewing
 from arena_tui.reading.judgment_page import label_words
-from arena_tui.reviewing import Reviewing
 from arena_tui.safe_text import brief, one_line
 from arena_tui.theme import Inks
 from engine.review.agreement import Agreement

@@ -11,11 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from arena_tui.live.reviewing import Reviewing
 from arena_tui.reading.judgment_page import Layout, blind_page, problem_page, revealed_page
 from arena_tui.reading.leaves import Leaf, Leaves
 from arena_tui.reading.page import Page, text_columns
 from arena_tui.reading.passages import Words
-from arena_tui.reviewing import Reviewing
 from arena_tui.screens.base import Attempt
 from arena_tui.screens.library_screen import LibraryScreen
 from arena_tui.screens.review_lines import (

@@ -7,9 +7,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from arena_tui.run_watch import LogEntry
+from arena_tui.live.run_watch import LogEntry
+from arena_tui.live.speeds import SpeedGauge
 from arena_tui.screens.base import ArenaScreen
-from arena_tui.speeds import SpeedGauge
 from arena_tui.theme import inks
 from arena_tui.widgets.endpoint_table import EndpointRow, EndpointTable, endpoint_rows
 from arena_tui.widgets.gpu_lines import GpuLines

@@ -44,7 +44,7 @@ class StudyScreen(PageScreen):
         return plan_study(judged.battles, self._board.options, judged.facts, _DIFFERENCES, pace=pace)
 
     def text(self, found: object, width: int, ink: Inks) -> Text:
-        from arena_tui.power_output import format_study_plan
+        from arena_tui.output.power import format_study_plan
 
         plan = cast("StudyPlan", found)
         return with_warnings(Text(format_study_plan(plan, "table", width=width - 1)), plan.warnings, ink)
@@ -70,7 +70,7 @@ class PairsScreen(PageScreen):
         return compare(self._board.judged.battles, self._board.options, self._board.judged.facts)
 
     def text(self, found: object, width: int, ink: Inks) -> Text:
-        from arena_tui.compare_output import format_comparison
+        from arena_tui.output.compare import format_comparison
 
         result = cast("Comparison", found)
         text = Text(format_comparison(result, "table", width=width), no_wrap=True)

@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from arena_tui.forest import UNICODE, Scale, terminal_strokes
+from arena_tui.output.forest import UNICODE, Scale, terminal_strokes
 from arena_tui.safe_text import one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
+from arena_tui.live.server_words import stage_words
+from arena_tui.live.session import ArenaSession
+from arena_tui.live.speeds import Speed, SpeedGauge
 from arena_tui.safe_text import clip, one_line, text_width
-from arena_tui.server_words import stage_words
-from arena_tui.session import ArenaSession
-from arena_tui.speeds import Speed, SpeedGauge
 from arena_tui.theme import inks
 from arena_tui.widgets.bars import percent, short_number, short_seconds
 from arena_tui.widgets.columns import Column, Columns

@@ -6,7 +6,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-from arena_tui.gpu_watch import Gpu
+from arena_tui.live.gpu_watch import Gpu
 from arena_tui.safe_text import clip, one_line
 from arena_tui.theme import inks
 from arena_tui.widgets.bars import bar

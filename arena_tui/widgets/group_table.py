@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from arena_tui.board.model_page import GroupRow
-from arena_tui.forest import Scale, terminal_strokes
+from arena_tui.output.forest import Scale, terminal_strokes
 from arena_tui.safe_text import one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns

@@ -6,7 +6,7 @@ import time
 
 from rich.text import Text
 
-from arena_tui.run_watch import LogEntry
+from arena_tui.live.run_watch import LogEntry
 from arena_tui.safe_text import brief
 from arena_tui.theme import inks
 from arena_tui.widgets.virtual_list import VirtualList

@@ -10,18 +10,18 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from arena_tui.progress_display import clock
+from arena_tui.live.server_words import busy_servers, stage_words
+from arena_tui.live.session import ArenaSession
+from arena_tui.output.progress import clock
+from arena_tui.output.stop_rule import standing_words
 from arena_tui.safe_text import one_line, printable
-from arena_tui.server_words import busy_servers, stage_words
-from arena_tui.session import ArenaSession
-from arena_tui.stop_output import standing_words
 from arena_tui.theme import Inks
 from arena_tui.widgets.bars import bar, short_number
 from arena_tui.widgets.virtual_list import segments
 from engine.work.progress import Pace, RunState
 
 if TYPE_CHECKING:
-    from arena_tui.estimate import Estimate
+    from arena_tui.live.estimate import Estimate
     from engine.work.survey import Survey
 
 _BAR = 20

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
-from arena_tui.progress_display import clock
+from arena_tui.live.speeds import Speed, SpeedGauge
+from arena_tui.output.progress import clock
 from arena_tui.safe_text import one_line
-from arena_tui.speeds import Speed, SpeedGauge
 from arena_tui.theme import inks
 from arena_tui.widgets.bars import bar, percent, short_number, short_seconds
 from arena_tui.widgets.columns import Column, Columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from arena_tui.progress_display import SHOWN_FAILURES, open_display
+from arena_tui.output.progress import SHOWN_FAILURES, open_display
 from engine.events import Event, RecordFailed, TaskKey
 from engine.work.progress import RunState
 

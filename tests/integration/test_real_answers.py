@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arena_tui.leaderboard_output import format_leaderboard
+from arena_tui.output.leaderboard import format_leaderboard
 from engine.bench import Bench
 from engine.config.load import parse_config
 from engine.config.model import Config

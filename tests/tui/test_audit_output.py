@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from arena_tui.audit_output import format_audit
+from arena_tui.output.audit import format_audit
 from engine.ratings.audit.family import FamilyReport
 from engine.ratings.audit.language import LanguageReport, ModelLanguage
 from engine.ratings.audit.opinion import findings, opinion

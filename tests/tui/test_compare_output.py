@@ -7,8 +7,8 @@ import json
 import msgspec
 import pytest
 
-from arena_tui.compare_output import format_comparison
-from arena_tui.power_output import format_study_plan
+from arena_tui.output.compare import format_comparison
+from arena_tui.output.power import format_study_plan
 from engine.ratings.compare import Comparison, PairComparison, RankedModel, Separable
 from engine.ratings.direct import DirectGames
 from engine.ratings.power import DifferencePlan, Need, Pace, StudyPlan

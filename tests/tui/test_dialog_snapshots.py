@@ -13,10 +13,10 @@ from textual.widgets import Input
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
+from arena_tui.live.session import ArenaSession
 from arena_tui.screens.problem_screen import ProblemScreen
 from arena_tui.screens.quit_screen import QuitScreen
 from arena_tui.screens.welcome_screen import WelcomeScreen
-from arena_tui.session import ArenaSession
 from arena_tui.theme import THEMES
 from engine.errors import ArenaError
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena_tui.forest import ASCII, UNICODE, Scale
+from arena_tui.output.forest import ASCII, UNICODE, Scale
 
 numbers = st.floats(0.0, 100.0)
 

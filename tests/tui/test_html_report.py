@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from judged_bench import ANSWERS, answer, judgment, make_bench, write
 
-from arena_tui.html_report.judgments import judgments_section
-from arena_tui.html_report.report import export_html
+from arena_tui.output.html_report.judgments import judgments_section
+from arena_tui.output.html_report.report import export_html
 from engine.bench import Bench
 from engine.errors import BenchError, UsageProblem
 from engine.exporting.selection import Choice, Selection

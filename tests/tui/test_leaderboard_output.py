@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena_tui.leaderboard_output import LEADERBOARD_FORMATS, LeaderboardFormat, format_leaderboard
+from arena_tui.output.leaderboard import LEADERBOARD_FORMATS, LeaderboardFormat, format_leaderboard
 from arena_tui.safe_text import one_line, shorten, text_width
 from engine.ratings.battles import BattleBuilder
 from engine.ratings.estimate import rate_battles

@@ -11,13 +11,13 @@ from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
+from arena_tui.live.session import ArenaSession
 from arena_tui.screens.details import DetailsScreen
 from arena_tui.screens.endpoint_screen import EndpointScreen
 from arena_tui.screens.leaderboard_screen import LeaderboardScreen
 from arena_tui.screens.plan_screen import PlanScreen
 from arena_tui.screens.run_screen import RunScreen
 from arena_tui.screens.stop_rule_screen import StopRuleScreen
-from arena_tui.session import ArenaSession
 from engine.models.simulator import SimulatorConfig, demo_cast, running_simulator
 from engine.models.simulator.faults import FaultRule, Status
 

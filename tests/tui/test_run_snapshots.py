@@ -10,9 +10,9 @@ from judged_bench import make_bench, settle, until
 from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
-from arena_tui.gpu_watch import Gpu
 from arena_tui.invocation import Invocation
-from arena_tui.session import ArenaSession, Status
+from arena_tui.live.gpu_watch import Gpu
+from arena_tui.live.session import ArenaSession, Status
 from engine.events import (
     CallEnded,
     CallStarted,

@@ -14,7 +14,7 @@ from yard import Yard
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.session import ArenaSession
+from arena_tui.live.session import ArenaSession
 from arena_tui.widgets.endpoint_table import endpoint_rows
 
 

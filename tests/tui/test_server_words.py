@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 
-from arena_tui.progress_display import PlainDisplay
-from arena_tui.run_watch import RunWatch
-from arena_tui.server_words import ServerLines, busy_servers, stage_words
+from arena_tui.live.run_watch import RunWatch
+from arena_tui.live.server_words import ServerLines, busy_servers, stage_words
+from arena_tui.output.progress import PlainDisplay
 from engine.events import ServerChanged
 from engine.work.progress import RunState, reduce
 

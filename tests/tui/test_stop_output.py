@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from arena_tui.json_text import json_text
-from arena_tui.progress_display import summary_line
-from arena_tui.stop_output import format_stop_report, standing_words, verdict_words
+from arena_tui.output.json_text import json_text
+from arena_tui.output.progress import summary_line
+from arena_tui.output.stop_rule import format_stop_report, standing_words, verdict_words
 from engine.events import StageStarted, Standing, StandingChanged, StopRuleSet, TaskKey, TaskPlanned, TaskStopped
 from engine.ratings.stop_report import stop_cautions, stop_report
 from engine.work.progress import Pace, RunState, reduce

@@ -14,9 +14,9 @@ from textual.widgets import Static
 from arena_tui.app import ArenaApp
 from arena_tui.demo import starter_questions
 from arena_tui.invocation import Invocation
+from arena_tui.live.session import ArenaSession
 from arena_tui.screens.details import DetailsScreen
 from arena_tui.screens.plan_screen import PlanScreen
-from arena_tui.session import ArenaSession
 from arena_tui.widgets.log_list import LogList
 from arena_tui.widgets.run_summary import RunSummary
 from arena_tui.widgets.task_table import TaskTable

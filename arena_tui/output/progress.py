@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from arena_tui.console import printable
-from arena_tui.server_words import ServerLines, busy_servers, stage_words
-from arena_tui.speeds import SpeedGauge
-from arena_tui.stop_output import is_decided, standing_words, verdict_words
+from arena_tui.live.server_words import ServerLines, busy_servers, stage_words
+from arena_tui.live.speeds import SpeedGauge
+from arena_tui.output.stop_rule import is_decided, standing_words, verdict_words
 from engine.events import Event, Notice, RecordFailed, ServerChanged, StandingChanged, StopRuleSet
 from engine.work.progress import Pace, RunState, TaskState
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from arena_tui.html_report.markup import name
+from arena_tui.output.html_report.markup import name
 from arena_tui.safe_text import one_line, shorten
 from engine.ratings.leaderboard import Row
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from arena_tui.output.text_table import Column, rendered
 from arena_tui.safe_text import one_line
-from arena_tui.text_table import Column, rendered
 
 if TYPE_CHECKING:
     from engine.events import Standing

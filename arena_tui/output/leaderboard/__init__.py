@@ -19,8 +19,8 @@ def format_leaderboard(
     `width` (columns) and `ascii_only` (for terminals without Unicode) shape the table and nothing else. Text that came
     from files or models can neither move the cursor, nor break a line, nor run as a spreadsheet formula.
     """
-    from arena_tui.json_text import json_text
-    from arena_tui.leaderboard_output import machine, markdown, table
+    from arena_tui.output.json_text import json_text
+    from arena_tui.output.leaderboard import machine, markdown, table
 
     match form:
         case "table":

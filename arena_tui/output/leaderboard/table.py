@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET
 
-from arena_tui.forest import ASCII, UNICODE, Scale, Strokes
-from arena_tui.leaderboard_output.columns import (
+from arena_tui.output.forest import ASCII, UNICODE, Scale, Strokes
+from arena_tui.output.leaderboard.columns import (
     headline,
     interval,
     same_games,
     score_columns,
     stats_columns,
 )
+from arena_tui.output.text_table import GAP, Column, column_width, rendered, table_width
 from arena_tui.safe_text import one_line, shorten, text_width
-from arena_tui.text_table import GAP, Column, column_width, rendered, table_width
 from engine.ratings.leaderboard import Leaderboard, Row
 
 _NARROWEST_NAME = 24

@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
-from arena_tui.json_text import json_text
-from arena_tui.markdown_text import escaped, markdown_table
+from arena_tui.output.json_text import json_text
+from arena_tui.output.markdown_text import escaped, markdown_table
+from arena_tui.output.text_table import Column, column_width, rendered, table_width
 from arena_tui.safe_text import one_line, shorten
-from arena_tui.text_table import Column, column_width, rendered, table_width
 from engine.ratings.audit.language import ModelLanguage
 from engine.ratings.audit.people import CorrectedScore
 from engine.ratings.audit.position import ModelFlips

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from arena_tui.html_report.markup import name, passage
+from arena_tui.output.html_report.markup import name, passage
 from engine.bench.whole import WholeJudgment
 from engine.exporting.selection import Selection
 

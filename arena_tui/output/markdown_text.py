@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from arena_tui.text_table import Column
+from arena_tui.output.text_table import Column
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~])")
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from arena_tui.leaderboard_output.columns import headline, score_columns, stats_columns
-from arena_tui.markdown_text import escaped, markdown_table
+from arena_tui.output.leaderboard.columns import headline, score_columns, stats_columns
+from arena_tui.output.markdown_text import escaped, markdown_table
 from arena_tui.safe_text import one_line
 from engine.ratings.leaderboard import Leaderboard, Row
 

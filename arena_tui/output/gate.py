@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from arena_tui.json_text import json_text
-from arena_tui.markdown_text import escaped, markdown_table
+from arena_tui.output.json_text import json_text
+from arena_tui.output.markdown_text import escaped, markdown_table
+from arena_tui.output.text_table import Column, rendered
 from arena_tui.safe_text import one_line
-from arena_tui.text_table import Column, rendered
 from engine.ratings.gate import GateCheck, GateReport
 
 GateFormat: TypeAlias = Literal["table", "json", "markdown"]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import UnsetType
 
+from arena_tui.output.text_table import Column
 from arena_tui.safe_text import one_line
-from arena_tui.text_table import Column
 from engine.ratings.full_stats import ModelStats
 from engine.ratings.leaderboard import Leaderboard, Row, StyleReport
 from engine.ratings.soft import SoftReport

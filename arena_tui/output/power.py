@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from arena_tui.json_text import json_text
-from arena_tui.leaderboard_output.columns import further_baselines, soft_phrase
+from arena_tui.output.json_text import json_text
+from arena_tui.output.leaderboard.columns import further_baselines, soft_phrase
+from arena_tui.output.text_table import Column, rendered, table_width
 from arena_tui.safe_text import one_line
-from arena_tui.text_table import Column, rendered, table_width
 from engine.ratings.power import Design, Need, StudyPlan
 from engine.ratings.soft import SoftReport
 

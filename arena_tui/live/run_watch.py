@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from arena_tui.server_words import ServerLines
-from arena_tui.stop_output import verdict_words
+from arena_tui.live.server_words import ServerLines
+from arena_tui.output.stop_rule import verdict_words
 from engine.events import (
     CallEnded,
     CallRetried,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from arena_tui.html_report.forest import forest_plot
-from arena_tui.html_report.judgments import judgments_section
-from arena_tui.html_report.markup import name
-from arena_tui.html_report.style import POLICY, STYLE
-from arena_tui.leaderboard_output.columns import headline, score_columns
-from arena_tui.text_table import Column
+from arena_tui.output.html_report.forest import forest_plot
+from arena_tui.output.html_report.judgments import judgments_section
+from arena_tui.output.html_report.markup import name
+from arena_tui.output.html_report.style import POLICY, STYLE
+from arena_tui.output.leaderboard.columns import headline, score_columns
+from arena_tui.output.text_table import Column
 from engine.bench import Bench
 from engine.bench.atomic import atomic_file
 from engine.errors import BenchError

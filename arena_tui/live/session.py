@@ -10,18 +10,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from arena_tui.gpu_watch import GpuWatch
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
-from arena_tui.judged_cache import JudgedCache
-from arena_tui.run_watch import RunWatch
+from arena_tui.live.gpu_watch import GpuWatch
+from arena_tui.live.judged_cache import JudgedCache
+from arena_tui.live.run_watch import RunWatch
 from engine.clock import steady_now
 from engine.errors import ArenaError, BenchLocked, UsageProblem
 from engine.events import Event, RunEnded, TaskPlanned
 from engine.work.progress import RunState, reduce
 
 if TYPE_CHECKING:
-    from arena_tui.estimate import Estimate
-    from arena_tui.following import Follower
+    from arena_tui.live.estimate import Estimate
+    from arena_tui.live.following import Follower
     from engine.bench import Bench
     from engine.config.model import Config
     from engine.results import JudgedBench
@@ -134,7 +134,7 @@ class ArenaSession:
 
     async def survey(self, scope: Scope | None = None) -> Survey:
         """Read the bench and plan what `scope` still needs. Raises ArenaError; if not, the scope is the session's."""
-        from arena_tui.estimate import estimate
+        from arena_tui.live.estimate import estimate
         from engine.work.stop_forecast import stop_forecast
         from engine.work.survey import survey
 
@@ -341,7 +341,7 @@ def _writer_of(bench: Bench) -> BenchLocked | None:
 
 
 def _follower(bench: Bench) -> Follower:
-    from arena_tui.following import Follower
+    from arena_tui.live.following import Follower
 
     return Follower(bench)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
-from arena_tui.json_text import json_text
-from arena_tui.leaderboard_output.columns import further_baselines, soft_phrase
+from arena_tui.output.json_text import json_text
+from arena_tui.output.leaderboard.columns import further_baselines, soft_phrase
+from arena_tui.output.text_table import Column, column_width, rendered, table_width
 from arena_tui.safe_text import one_line, shorten
-from arena_tui.text_table import Column, column_width, rendered, table_width
 from engine.ratings.compare import ALPHA, Comparison, PairComparison
 from engine.ratings.direct import DirectGames
 from engine.ratings.soft import SoftReport

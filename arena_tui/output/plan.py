@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arena_tui.console import printable
-from arena_tui.progress_display import clock
-from arena_tui.stop_output import verdict_words
+from arena_tui.output.progress import clock
+from arena_tui.output.stop_rule import verdict_words
 from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS
 from engine.serving.forecast import Turn
 from engine.work.early_stop import LEAST_AHEAD

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from arena_tui.json_text import rounded
+from arena_tui.output.json_text import rounded
 from arena_tui.safe_text import one_line
 from engine.exporting.spreadsheet import neutral
 from engine.ratings.leaderboard import Leaderboard, Row
