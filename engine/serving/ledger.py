@@ -85,8 +85,12 @@ def _boot() -> str:
 
 
 def _began(process: int) -> str:
-    """When a process began, in ticks since the machine did; empty if it is not there, or nobody tells."""
+    """When a process began, in ticks since the machine did; empty if it is not there, or nobody tells.
+
+    A zombie is not there: it stays until its parent has looked, which takes as long as that likes.
+    """
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in ("Z", "X") else fields[19]
     except (OSError, IndexError):
         return ""

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,10 @@ def written(yard: Yard, **behaviour: object) -> Path:
     return yard.written({name: yard.model(name, **behaviour) for name in ("judge", "base", "good")})
 
 
-def arena(config: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def arena(config: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The program, which a test that fails does not leave running."""
+    program = subprocess.Popen(
         [sys.executable, "-m", "arena_tui", "-c", config, *arguments],
         cwd=REPOSITORY,
         stdin=subprocess.DEVNULL,
@@ -40,6 +43,11 @@ def arena(config: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+    with program:
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 180) -> None:
