@@ -39,6 +39,9 @@ async def execute(run: Run) -> RunState:
         ticker.cancel()
         release()
         display.close(run.state)
+        (broken,) = await asyncio.gather(ticker, return_exceptions=True)
+        if isinstance(broken, Exception):  # no reason to end a run, but none to keep quiet about it either
+            console.say(f"the progress display broke off by a defect of arena-tui: {broken!r}")
 
 
 class _Stopper:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from engine.bench.codec import decode_line
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import clean_line
 from engine.bench.places import Place, PlacedLines
 from engine.bench.whole import WholeAnswer, read_answer
 
@@ -57,7 +57,7 @@ class _IndexedAnswers:
         if self._lines.is_fresh:
             self.places = {}
         for place, line in self._lines.read():
-            record = _decode(line)
+            record = decode_line(_decoder, line)
             if record is None:
                 continue
             key = record.question_id if record.question_id is not None else record.uid
@@ -71,14 +71,3 @@ class _Id(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(_Id)
-
-
-def _decode(line: memoryview) -> _Id | None:
-    try:
-        return _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        cleaned, _ = clean_line(bytes(line))
-        try:
-            return _decoder.decode(cleaned) if cleaned is not None else None
-        except msgspec.DecodeError:
-            return None

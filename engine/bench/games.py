@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
+from engine.bench.codec import decode_line
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import clean_line
 from engine.bench.places import Place, PlacedLines
 from engine.judging.labels import normalise_label
 from engine.judging.spelling import LONGEST_SPELLING
@@ -89,7 +89,7 @@ class _IndexedFile:
         return True
 
     def _take(self, place: Place, line: memoryview) -> None:
-        record = _decode(line)
+        record = decode_line(_decoder, line)
         if record is None:
             return
         question_id = record.question_id if record.question_id is not None else record.uid
@@ -117,18 +117,6 @@ class _Record(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(_Record)
-
-
-def _decode(line: memoryview) -> _Record | None:
-    """A line that is no judgment is None: who rates the bench tells what is wrong with it."""
-    try:
-        return _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        cleaned, _ = clean_line(bytes(line))
-        try:
-            return _decoder.decode(cleaned) if cleaned is not None else None
-        except msgspec.DecodeError:
-            return None
 
 
 def _score(game: _Score) -> str:

@@ -13,7 +13,7 @@ from typing import Any, overload
 
 import msgspec
 
-from engine.bench.lines import clean_line
+from engine.bench.codec import decode_line
 
 _STEP = 64 << 10
 
@@ -61,7 +61,7 @@ class StoredPrompts(Sequence[str | None]):
 
     def read(self) -> tuple[str | None, ...]:
         """All of them, with one look at the file."""
-        record = _decode(_line_at(self._path, self._start))
+        record = decode_line(_decoder, _line_at(self._path, self._start))
         if record is None or str(record.question_id or record.uid) != self._question_id:
             return ()
         return tuple(map(_prompt, record.games or ()))
@@ -84,17 +84,6 @@ def _line_at(path: Path, start: int) -> bytes:
         return b""
     finally:
         os.close(descriptor)
-
-
-def _decode(line: bytes) -> _Record | None:
-    try:
-        return _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        cleaned, _ = clean_line(line)
-        try:
-            return _decoder.decode(cleaned) if cleaned is not None else None
-        except msgspec.DecodeError:
-            return None
 
 
 def _prompt(game: _Game | None) -> str | None:
