@@ -30,7 +30,7 @@ def write_bench(folder: Path, url: str, starter: Path) -> Path:
 
 
 def test_twenty_kills_lose_nothing_and_repeat_nothing(tmp_path, arena, start, simulator, starter):
-    url = simulator("--latency", "0.08")
+    url = simulator("--latency", "0.25")
     calm, rough = write_bench(tmp_path / "calm", url, starter), write_bench(tmp_path / "rough", url, starter)
     undisturbed = arena("-c", calm, "run", "--json")
     assert undisturbed.returncode == 0, undisturbed.stderr
