@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.config.load import parse_config
 from engine.config.model import Config
 from engine.errors import UsageProblem
-from engine.models.simulator import demo_cast, running_simulator
+from engine.simulator import demo_cast, running_simulator
 
 SIMULATED = "SIMULATED: these models and this judge are made up; the numbers say nothing about any real model."
 BENCH = "demo"

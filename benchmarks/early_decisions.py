@@ -23,12 +23,12 @@ import numpy as np
 
 from engine.bench.battles_file import load_battles
 from engine.config.load import parse_config
-from engine.models.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.question_score import Outcome
 from engine.ratings.sequential import Decider
 from engine.ratings.stop_rule import StopRule
 from engine.run import Run
+from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.work.survey import Scope
 
 CLEARLY_APART = 18.0  # points from 50

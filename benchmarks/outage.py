@@ -21,8 +21,8 @@ from pathlib import Path
 from engine.config.load import parse_config
 from engine.config.model import Config
 from engine.events import CallEnded, Event
-from engine.models.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.run import Run
+from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 
 QUESTIONS = 200
 MODELS = ("base", "good", "poor")

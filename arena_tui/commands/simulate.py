@@ -11,7 +11,7 @@ import msgspec
 from arena_tui import console
 from arena_tui.headless import run_loop
 from engine.errors import UsageProblem
-from engine.models.simulator import demo_cast, running_simulator
+from engine.simulator import demo_cast, running_simulator
 
 
 def simulate_command(

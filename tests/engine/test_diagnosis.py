@@ -11,8 +11,8 @@ import pytest
 from engine.bench import Bench
 from engine.config.load import parse_config
 from engine.diagnosis import Check, examine
-from engine.models.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.ratings.stop_rule import parse_stop_rule
+from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.work.stop_forecast import stop_forecast
 from engine.work.survey import Scope, survey
 

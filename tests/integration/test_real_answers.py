@@ -12,10 +12,10 @@ from arena_tui.output.leaderboard import format_leaderboard
 from engine.bench import Bench
 from engine.config.load import parse_config
 from engine.config.model import Config
-from engine.models.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.ratings.leaderboard import LeaderboardOptions
 from engine.results import judged_bench, rate
 from engine.run import Run
+from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 
 CAST = SimulatorConfig(models=(SimulatedModel(name="sim-baseline"),), judges=(SimulatedJudge(name="sim-judge"),))
 

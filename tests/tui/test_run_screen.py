@@ -18,8 +18,8 @@ from arena_tui.screens.leaderboard_screen import LeaderboardScreen
 from arena_tui.screens.plan_screen import PlanScreen
 from arena_tui.screens.run_screen import RunScreen
 from arena_tui.screens.stop_rule_screen import StopRuleScreen
-from engine.models.simulator import SimulatorConfig, demo_cast, running_simulator
-from engine.models.simulator.faults import FaultRule, Status
+from engine.simulator import SimulatorConfig, demo_cast, running_simulator
+from engine.simulator.faults import FaultRule, Status
 
 CONFIG = """
 bench = "small"

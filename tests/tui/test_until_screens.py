@@ -20,7 +20,7 @@ from arena_tui.screens.plan_screen import PlanScreen
 from arena_tui.widgets.log_list import LogList
 from arena_tui.widgets.run_summary import RunSummary
 from arena_tui.widgets.task_table import TaskTable
-from engine.models.simulator import demo_cast, running_simulator
+from engine.simulator import demo_cast, running_simulator
 
 MODELS = ("sim-baseline", "sim-strong", "sim-tiny", "sim-judge")
 

@@ -14,7 +14,7 @@ from model_servers import Handler, reply
 from engine.errors import CallFailed, FailureKind
 from engine.models.client import Endpoint, ModelClient
 from engine.models.context import SAMPLES
-from engine.models.simulator import SimulatedModel, SimulatorConfig, running_simulator
+from engine.simulator import SimulatedModel, SimulatorConfig, running_simulator
 
 CONTEXT = 600
 WORDS_OF_300_TOKENS = "word " * 240  # 1200 bytes: more than the context has tokens, so they must be counted

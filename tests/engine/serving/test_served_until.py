@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from yard import Yard, carried_out
 
-from engine.models.simulator import SimulatedJudge, SimulatorConfig, running_simulator
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.run import Run
+from engine.simulator import SimulatedJudge, SimulatorConfig, running_simulator
 from engine.work.survey import Scope
 
 QUESTIONS = 60

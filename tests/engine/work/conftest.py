@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from desk import CAST, Desk
 
-from engine.models.simulator import running_simulator
+from engine.simulator import running_simulator
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import aiohttp
 
 from engine.bench import Bench
 from engine.config.load import parse_config
-from engine.models.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig
 from engine.run import Run
+from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig
 from engine.work.survey import Scope
 
 QUESTIONS = 6

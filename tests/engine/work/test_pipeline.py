@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.events import CallEnded, CallStarted, Event, RecordSaved, StageEnded, StageStarted, TaskPlanned
-from engine.models.simulator import FaultRule, Status
 from engine.ratings.leaderboard import LeaderboardOptions
 from engine.results import judged_bench, rate
 from engine.run import Run
+from engine.simulator import FaultRule, Status
 from engine.work.sources import UnitQueue
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from engine.config.load import parse_config
-from engine.models.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.run import Run
+from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "prefix_hits.py"
 

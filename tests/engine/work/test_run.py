@@ -10,8 +10,8 @@ from desk import ALL_CALLS, QUESTIONS, lines
 from engine.config.load import parse_config
 from engine.errors import BenchLocked, ConfigError
 from engine.events import CallEnded
-from engine.models.simulator import Altered, FaultRule, SimulatedJudge, Status
 from engine.run import Run
+from engine.simulator import Altered, FaultRule, SimulatedJudge, Status
 from engine.work.survey import Scope
 
 

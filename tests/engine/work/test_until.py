@@ -13,9 +13,9 @@ from desk import Desk
 
 from engine.errors import UsageProblem
 from engine.events import CallStarted, Event, RecordSaved, Standing
-from engine.models.simulator import FaultRule, SimulatedJudge, SimulatedModel, Status
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.run import Run
+from engine.simulator import FaultRule, SimulatedJudge, SimulatedModel, Status
 from engine.work.order import seeded_order
 from engine.work.survey import Scope
 

@@ -18,9 +18,9 @@ from engine.config.load import parse_config
 from engine.config.providers import PROVIDERS
 from engine.config.requests import CHOICE_FIELD
 from engine.judging.verdicts import FORMS, NUMBERS
-from engine.models.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.records import LABELS
 from engine.run import Run
+from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.work.survey import Scope, survey
 
 QUESTIONS = 50  # two games each: a hundred verdicts

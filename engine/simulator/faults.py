@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.errors import UsageProblem
-from engine.models.simulator.chance import digest, uniform
+from engine.simulator.draws import digest, uniform
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.models.simulator import SimulatedModel, SimulatorConfig, demo_cast, running_simulator
+from engine.simulator import SimulatedModel, SimulatorConfig, demo_cast, running_simulator
 
 HELLO = "Explain how tides work, with an example."
 

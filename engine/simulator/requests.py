@@ -6,21 +6,21 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from engine.models.simulator.tokens import count_tokens
+from engine.simulator.text import count_tokens
 
 _PER_MESSAGE = 4  # tokens of a chat template around each message
 
 
-class Part(msgspec.Struct):
+class ContentPart(msgspec.Struct):
     """One part of a message whose content is a list."""
 
     type: str = "text"
     text: str = ""
 
 
-class Message(msgspec.Struct):
+class ChatMessage(msgspec.Struct):
     role: str
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
 
     @property
     def text(self) -> str:
@@ -41,7 +41,7 @@ class StructuredOutputs(msgspec.Struct):
 class ChatRequest(msgspec.Struct):
     """The fields of a chat call that mean something here; unknown ones are ignored, as vLLM ignores them."""
 
-    messages: list[Message]
+    messages: list[ChatMessage]
     model: str | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
@@ -64,7 +64,7 @@ class ChatRequest(msgspec.Struct):
 
 class TokenizeRequest(msgspec.Struct):
     model: str | None = None
-    messages: list[Message] | None = None
+    messages: list[ChatMessage] | None = None
     prompt: str | None = None
     return_token_strs: bool = False
 
@@ -116,7 +116,7 @@ def read_tokenize(body: bytes) -> TokenizeRequest:
     return _decode(_tokenize_decoder, body)
 
 
-def prompt_tokens(messages: list[Message]) -> int:
+def prompt_tokens(messages: list[ChatMessage]) -> int:
     """Tokens of the whole conversation, template included."""
     return sum(count_tokens(message.text) + _PER_MESSAGE for message in messages)
 

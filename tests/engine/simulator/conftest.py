@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from engine.models.simulator import SimulatorConfig, running_simulator
+from engine.simulator import SimulatorConfig, running_simulator
 
 
 class Served:

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from engine.models.simulator import SimulatedJudge, SimulatorConfig
 from engine.records import LABELS
+from engine.simulator import SimulatedJudge, SimulatorConfig
 
 STRONG = "Check it: for example 2 and 3 give 5, because the result is a sum. Therefore it holds."
 WEAK = "Perhaps. It depends, and in general I am not sure."

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from engine.errors import UsageProblem
-from engine.models.simulator import (
+from engine.simulator import (
     Altered,
     Disconnect,
     Dribble,
@@ -20,7 +20,7 @@ from engine.models.simulator import (
     SimulatorConfig,
     Status,
 )
-from engine.models.simulator.faults import FaultPlan
+from engine.simulator.faults import FaultPlan
 
 
 def faulty(*rules: FaultRule, **settings: object) -> SimulatorConfig:

@@ -9,19 +9,19 @@ from typing import Any
 
 from aiohttp import web
 
-from engine.models.simulator.cast import Cast
-from engine.models.simulator.chat import ChatCalls
-from engine.models.simulator.config import SimulatorConfig
-from engine.models.simulator.metrics import ServerMetrics
-from engine.models.simulator.requests import Refusal, prompt_tokens, read_tokenize
-from engine.models.simulator.tokens import count_tokens, pieces, token_id
-from engine.models.simulator.wire import json_response
+from engine.simulator.cast import Cast
+from engine.simulator.chat import ChatCalls
+from engine.simulator.config import SimulatorConfig
+from engine.simulator.metrics import ServerMetrics
+from engine.simulator.replies import json_response
+from engine.simulator.requests import Refusal, prompt_tokens, read_tokenize
+from engine.simulator.text import count_tokens, pieces, token_id
 
 VERSION = "simulated"
 _LARGEST_BODY = 64 * 1024 * 1024
 _LEAVE_SECONDS = 0.2  # that requests in flight are given when the server stops
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create_app(config: SimulatorConfig) -> web.Application:
@@ -84,7 +84,7 @@ def _guard(api_key: str | None) -> Any:
     expected = f"Bearer {api_key}".encode()
 
     @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def guard(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
         if api_key is not None and request.path.startswith("/v1/"):
             given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
             if not compare_digest(given, expected):

@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import UsageProblem
-from engine.models.simulator import SimulatedModel, SimulatorConfig, demo_cast
-from engine.models.simulator.answers import write_answer
-from engine.models.simulator.chance import Draws
-from engine.models.simulator.config import SimulatedJudge
-from engine.models.simulator.tokens import count_tokens, cut, pieces
-from engine.models.simulator.topics import language_of
-from engine.models.simulator.wording import PHRASES, SOLID_CUES, VAGUE_CUES
+from engine.simulator import SimulatedModel, SimulatorConfig, demo_cast
+from engine.simulator.cast import write_answer
+from engine.simulator.config import SimulatedJudge
+from engine.simulator.draws import Draws
+from engine.simulator.text import count_tokens, cut, language_of, pieces
+from engine.simulator.wording import PHRASES, SOLID_CUES, VAGUE_CUES
 
 RUSSIAN = "Напиши функцию, которая считает повторы в списке, и объясни её сложность."
 ENGLISH = "Write a function that counts duplicates in a list, and explain its complexity."

@@ -1,4 +1,4 @@
-"""Chance that is the same every time: draws that depend on nothing but what they are asked about."""
+"""Random draws that depend only on their key, never on what was drawn before."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from collections import Counter
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
-class Histogram:
+class LatencyHistogram:
     """A Prometheus histogram of seconds."""
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class ModelMetrics:
         self.prefix_queries = 0
         self.prefix_hits = 0
         self.finished: Counter[str] = Counter({"stop": 0, "length": 0, "abort": 0})
-        self.first_token = Histogram()
-        self.whole_reply = Histogram()
+        self.first_token = LatencyHistogram()
+        self.whole_reply = LatencyHistogram()
 
 
 class ServerMetrics:

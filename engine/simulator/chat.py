@@ -1,30 +1,48 @@
-"""One chat call, from its bytes to its reply: admission, the cast's words, the time they take, faults, numbers."""
+"""One chat call from its bytes to its reply: queue, prefix cache, faults, text, delays, metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from engine.models.simulator.cast import Cast, Said
-from engine.models.simulator.chance import uniform
-from engine.models.simulator.config import SimulatorConfig
-from engine.models.simulator.faults import Disconnect, Dribble, Fault, FaultPlan, Hang, Status
-from engine.models.simulator.metrics import ModelMetrics, ServerMetrics
-from engine.models.simulator.prefix_cache import PrefixCache
-from engine.models.simulator.replies import completion
-from engine.models.simulator.requests import (
-    ChatRequest,
-    Refusal,
-    error_body,
-    prompt_tokens,
-    read_chat,
-    room_for_reply,
-)
-from engine.models.simulator.wire import altered, disconnect, dribble, encode, fault_response, hang, stream
+from engine.simulator.cast import Cast, Said
+from engine.simulator.config import SimulatorConfig
+from engine.simulator.draws import uniform
+from engine.simulator.faults import Disconnect, Dribble, Fault, FaultPlan, Hang, Status
+from engine.simulator.metrics import ModelMetrics, ServerMetrics
+from engine.simulator.replies import altered, completion, disconnect, dribble, encode, fault_response, hang, stream
+from engine.simulator.requests import ChatRequest, Refusal, error_body, prompt_tokens, read_chat, room_for_reply
+
+BLOCK_TOKENS = 128
+_BLOCK_CHARACTERS = 512  # of about BLOCK_TOKENS tokens
+
+
+class PrefixCache:
+    """Remembers the blocks of past prompts, up to `tokens` in all."""
+
+    def __init__(self, tokens: int) -> None:
+        self._most = max(1, tokens // BLOCK_TOKENS)
+        self._blocks: OrderedDict[int, None] = OrderedDict()
+
+    def admit(self, prompt: str) -> int:
+        """How many tokens at the beginning of `prompt` were there already. From now on all its whole blocks are."""
+        blocks, known, unbroken, key = self._blocks, 0, True, 0
+        for start in range(0, len(prompt) - _BLOCK_CHARACTERS + 1, _BLOCK_CHARACTERS):
+            key = hash((key, prompt[start : start + _BLOCK_CHARACTERS]))
+            if key in blocks:
+                blocks.move_to_end(key)
+                known += unbroken
+            else:
+                blocks[key] = None
+                unbroken = False
+        while len(blocks) > self._most:
+            blocks.popitem(last=False)
+        return known * BLOCK_TOKENS
 
 
 class ChatCalls:

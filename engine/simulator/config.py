@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from engine.errors import UsageProblem
-from engine.models.simulator.faults import FaultRule, Status
+from engine.simulator.faults import FaultRule, Status
 
 Thinking = Literal["none", "field", "tags", "orphan"]
 

@@ -1,20 +1,73 @@
-"""Turns a request into what one member of the cast says to it. Pure: no clock, no order of arrival, no network."""
+"""The models and judges of a server: turns a request into text. Pure: no clock, no order of arrival, no network."""
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import msgspec
 
-from engine.models.simulator.answers import think_about, write_answer
-from engine.models.simulator.chance import Draws, digest
-from engine.models.simulator.config import SimulatedJudge, SimulatedModel, SimulatorConfig, Thinking
-from engine.models.simulator.constrained import constrained_text, log_probabilities
-from engine.models.simulator.requests import ChatRequest, Refusal, error_body, unknown_model
-from engine.models.simulator.tokens import count_tokens, cut
-from engine.models.simulator.topics import about
-from engine.models.simulator.verdicts import Case, Opinion, find_case, form_opinion, write_verdict
-from engine.models.simulator.wording import PHRASES
+from engine.simulator.config import SimulatedJudge, SimulatedModel, SimulatorConfig, Thinking
+from engine.simulator.draws import Draws, digest
+from engine.simulator.requests import ChatRequest, Refusal, error_body, unknown_model
+from engine.simulator.text import about, count_tokens, cut
+from engine.simulator.verdicts import (
+    Case,
+    JudgeOpinion,
+    constrained_text,
+    find_case,
+    form_opinion,
+    log_probabilities,
+    write_verdict,
+)
+from engine.simulator.wording import PHRASES, Language
+
+_FEWEST_POINTS, _MORE_POINTS, _MOST_PADDING = 4, 4, 3
+
+
+def write_answer(model: SimulatedModel, question: str, draws: Draws) -> str:
+    """One answer. A share `skill` of its statements is solid, the others vague; verbosity adds points and padding."""
+    asked = about(question)
+    phrases = PHRASES[_language(model, asked.language, draws)]
+    words = cycle(draws.shuffled(asked.topics))
+
+    def say(sentence: str) -> str:
+        return sentence.replace("{t}", next(words))
+
+    count = _FEWEST_POINTS + round(_MORE_POINTS * model.verbosity)
+    solid = _solid_places(model.skill, count + 3, draws)
+    points = [cycle(draws.shuffled(sentences)) for sentences in phrases.points]
+    blocks = [
+        say(draws.pick(phrases.openings[solid[0]])),
+        f"## {draws.pick(phrases.headings)}",
+        "\n".join(f"{number}. {say(next(points[well]))}" for number, well in enumerate(solid[3:], start=1)),
+    ]
+    if asked.wants_code and solid[2]:
+        blocks.append(f"```python\n{phrases.code}```")
+    padding = draws.shuffled(phrases.padding)
+    blocks += [say(sentence) for sentence in padding[: round(_MOST_PADDING * model.verbosity)]]
+    blocks.append(say(draws.pick(phrases.closings[solid[1]])))
+    return "\n\n".join(blocks)
+
+
+def think_about(question: str) -> str:
+    """What a thinking model writes before its reply."""
+    asked = about(question)
+    return PHRASES[asked.language].thought.replace("{t}", asked.topics[0])
+
+
+def _solid_places(skill: float, places: int, draws: Draws) -> list[bool]:
+    """Which of so many statements are solid: a share `skill` of them, rounded up or down by chance, anywhere."""
+    exact = skill * places
+    solid = int(exact) + draws.chance(exact % 1)
+    return draws.shuffled([place < solid for place in range(places)])
+
+
+def _language(model: SimulatedModel, asked: Language, draws: Draws) -> Language:
+    if draws.chance(model.language_drift):
+        return "en" if asked == "ru" else "ru"
+    return asked
+
 
 _JUDGE_SKILL = 0.8  # with which a judge answers what is not a case
 _CONTESTANT_NOISE = 0.6  # of a contestant without any skill that is asked to judge
@@ -98,7 +151,7 @@ class Cast:
         return said if request.include_reasoning else msgspec.structs.replace(said, reasoning=None)
 
 
-def _constrained(request: ChatRequest, opinion: Opinion | None, draws: Draws) -> tuple[str, dict[str, float]]:
+def _constrained(request: ChatRequest, opinion: JudgeOpinion | None, draws: Draws) -> tuple[str, dict[str, float]]:
     assert request.structured_outputs is not None
     found = constrained_text(request.structured_outputs, opinion, draws)
     if found is None:
