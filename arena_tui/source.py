@@ -10,11 +10,11 @@ import msgspec
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from engine.bench import Bench, battles_file
 from engine.errors import UsageProblem
+from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import common_opponent
 from engine.ratings.cautions import listed
 from engine.ratings.leaderboard import BenchFacts
 from engine.results import JudgedBench, judged_bench
-from engine.work.progress import STRONG
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _own(invocation: Invocation, judges: tuple[str, ...], baselines: tuple[str, 
     config = invocation.config(keys=False)
     names = baselines or tuple(config.judge.baselines)
     bench = Bench.open(config.data, config.bench)
-    return Source(judged_bench(bench, judges or tuple(config.judge.model), names), names[0], STRONG, bench)
+    return Source(judged_bench(bench, judges or tuple(config.judge.model), names), names[0], DEFAULT_WEIGHT, bench)
 
 
 def _published(invocation: Invocation, path: Path, baselines: tuple[str, ...]) -> Source:
@@ -65,7 +65,7 @@ def _published(invocation: Invocation, path: Path, baselines: tuple[str, ...]) -
     if unmet := [name for name in baselines[1:] if name not in battles.models]:
         warnings.append(f"no battle has {listed(unmet)} in it")
     judged = JudgedBench(battles, facts, warnings)
-    return Source(judged, named, loaded.weight or STRONG)
+    return Source(judged, named, loaded.weight or DEFAULT_WEIGHT)
 
 
 def _facts_of_bench(

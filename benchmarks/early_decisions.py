@@ -23,8 +23,8 @@ import numpy as np
 
 from engine.bench.battles_file import load_battles
 from engine.config.load import parse_config
+from engine.labels import Points
 from engine.ratings.outcomes import outcome_table
-from engine.ratings.question_score import Outcome
 from engine.ratings.sequential import Decider
 from engine.ratings.stop_rule import StopRule
 from engine.run import Run
@@ -62,7 +62,7 @@ def decisions(path: Path, shuffles: int, seed: int = 4) -> Iterator[Decisions]:
     rng = np.random.default_rng(seed)
     for column in np.flatnonzero(np.abs(score - 50.0) >= CLEARLY_APART):
         model = table.models[table.pairs[column, 1]]
-        outcomes = list(map(Outcome, table.won[:, column].tolist(), table.total[:, column].tolist()))
+        outcomes = list(map(Points, table.won[:, column].tolist(), table.total[:, column].tolist()))
         ends = [_decide(model, baseline, outcomes, rng.permutation(len(outcomes)).tolist()) for _ in range(shuffles)]
         right = "better" if score[column] > 50.0 else "worse"
         taken = [questions for verdict, questions in ends if verdict != "undecided"]
@@ -76,7 +76,7 @@ def decisions(path: Path, shuffles: int, seed: int = 4) -> Iterator[Decisions]:
         )
 
 
-def _decide(model: str, baseline: str, outcomes: Sequence[Outcome], order: Sequence[int]) -> tuple[str, int]:
+def _decide(model: str, baseline: str, outcomes: Sequence[Points], order: Sequence[int]) -> tuple[str, int]:
     """The verdict and the questions that it took."""
     decider = Decider(StopRule(decided=True), [model], baseline=baseline, order=map(str, order))
     for count, question in enumerate(order, start=1):

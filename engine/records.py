@@ -6,12 +6,12 @@ layout plus fields that older readers ignore); reading either published generati
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import msgspec
 
-Label: TypeAlias = Literal["A>>B", "A>B", "A=B", "B>A", "B>>A"]
-LABELS: tuple[Label, ...] = ("A>>B", "A>B", "A=B", "B>A", "B>>A")
+from engine.labels import LABELS as LABELS
+from engine.labels import Label as Label
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 
 from arena_tui.safe_text import one_line
+from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.estimate import CiKind
 from engine.ratings.leaderboard import GroupKind, LeaderboardOptions
-from engine.work.progress import STRONG
 
 Choice: TypeAlias = Literal["judge", "group", "ci", "weight", "games", "verdicts", "style"]
 _ValueT = TypeVar("_ValueT")
 
-WEIGHTS = (STRONG, 1)
+WEIGHTS = (DEFAULT_WEIGHT, 1)
 INTERVALS: Mapping[CiKind, str] = {
     "question": "by question",
     "sandwich": "by question, clustered errors",
@@ -47,7 +47,7 @@ class BoardChoices(msgspec.Struct, frozen=True):
     judge: str | None = None
     group: Group | None = None
     ci: CiKind = "question"
-    weight: int = STRONG
+    weight: int = DEFAULT_WEIGHT
     first_game_only: bool = False
     soft: bool = False
     style: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class BoardChoices(msgspec.Struct, frozen=True):
         told = [
             f"{self.group.kind} {one_line(self.group.name)}" if self.group else "",
             {"question": "", "sandwich": "clustered errors", "battle": "CI by battle"}[self.ci],
-            f"strong verdicts count {self.weight}" if self.weight != STRONG else "",
+            f"strong verdicts count {self.weight}" if self.weight != DEFAULT_WEIGHT else "",
             "first games only" if self.first_game_only else "",
             "soft verdicts" if self.soft else "",
             f"{' and '.join(self.style)} controlled" if self.style else "",

@@ -11,12 +11,12 @@ import msgspec
 from arena_tui.board.choices import BoardChoices
 from arena_tui.board.rating import narrowed
 from engine.errors import RatingError
+from engine.labels import strength
 from engine.ratings.counts import games_of
 from engine.ratings.full_stats import ModelStats
 from engine.ratings.leaderboard import GroupKind, Row
 from engine.results import JudgedBench, rate
 from engine.review.listing import Listed
-from engine.review.outcomes import strength
 
 Which: TypeAlias = Literal["losses", "flips"]
 

@@ -17,10 +17,10 @@ from engine.audit.trial_games import TrialPlan
 from engine.bench import Bench, battles_file
 from engine.config.model import Config
 from engine.errors import UsageProblem
+from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.audit.report import AuditReport
 from engine.ratings.battles import common_opponent
 from engine.ratings.estimate import RatingOptions
-from engine.work.progress import STRONG
 
 
 def audit_command(
@@ -49,7 +49,7 @@ def audit_command(
         baseline = baseline or config.judge.baseline
         bench = Bench.open(config.data, config.bench)
         material = material_of_bench(bench, config, judges or tuple(config.judge.model), baseline)
-        options = RatingOptions(baseline=baseline, weight=weight or STRONG, rounds=rounds, seed=seed)
+        options = RatingOptions(baseline=baseline, weight=weight or DEFAULT_WEIGHT, rounds=rounds, seed=seed)
     auditor = Auditor(material, options)
     report = auditor.report()
     failed = 0
@@ -100,4 +100,6 @@ def _published(
             lender = (Bench.open(config.data, config.bench), config)
     problems = [str(problem) for problem in loaded.problems]
     material = material_of_battles(path.stem, loaded.battles, judges[0] if judges else None, lender, problems)
-    return material, RatingOptions(baseline=named, weight=weight or loaded.weight or STRONG, rounds=rounds, seed=seed)
+    return material, RatingOptions(
+        baseline=named, weight=weight or loaded.weight or DEFAULT_WEIGHT, rounds=rounds, seed=seed
+    )

@@ -12,9 +12,9 @@ from arena_tui.safe_text import one_line, readable
 from arena_tui.theme import Inks
 from engine.bench.whole import WholeAnswer, WholeGame
 from engine.errors import ArenaError
+from engine.labels import strength
 from engine.records import Label
 from engine.review.comparison import Comparison, Origin
-from engine.review.outcomes import strength
 
 NARROW = 96  # columns; below that answers stand one under the other
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from engine.ratings.audit.agreement import Agreement, agreement, verdict_strength
+from engine.labels import is_strong, points_of_model, strength
+from engine.ratings.audit.agreement import Agreement, agreement
 from engine.ratings.audit.people import PeopleLabels
 from engine.ratings.audit.shares import QuestionResampler
-from engine.ratings.battles import Battles, points_of_model
+from engine.ratings.battles import Battles
 from engine.review.labels import HumanLabel, Pair
 
 Reviews = Mapping[str, Mapping[Pair, HumanLabel]]
@@ -27,7 +28,7 @@ def people_labels(reviews: Reviews, battles: Battles, baseline: str) -> PeopleLa
             models[each.model],
             each.game,
             points_of_model(each.label, each.game),
-            _strong(each),
+            is_strong(each.label),
         )
         for said in reviews.values()
         for each in _labels(said.values(), baseline)
@@ -63,10 +64,6 @@ def _labels(said: Iterable[HumanLabel], baseline: str) -> Iterable[HumanLabel]:
     return (each for each in said if each.label is not None and each.baseline in ("", baseline))
 
 
-def _strong(label: HumanLabel) -> float:
-    return float(label.label is not None and ">>" in label.label)
-
-
 def _strength(label: HumanLabel) -> float:
-    points = np.array([points_of_model(label.label, label.game)])
-    return float(verdict_strength(points, np.array([_strong(label)]))[0])
+    assert label.label is not None
+    return float(strength(label.label, label.game))

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from engine.bench.names import file_stem
 from engine.exporting.output import Output
 from engine.exporting.selection import RawRecord, Selection
-from engine.judging.labels import flip
-from engine.records import Label, Question
+from engine.labels import points_of_model
+from engine.records import Question
 
-_PREFERENCES: dict[Label, int] = {"A>>B": 1, "A>B": 1, "A=B": 0, "B>A": 2, "B>>A": 2}
+_PREFERENCES = {0.0: 1, 0.5: 0, 1.0: 2}  # by the points of the model, the second output
 
 
 def export_alpaca_eval(selection: Selection, output: Output) -> None:
@@ -45,7 +45,6 @@ def _annotations(selection: Selection, judge: str, model: str) -> Iterator[RawRe
         for number, game in enumerate(judgment.games, start=1):
             if game is None or game.label is None:
                 continue
-            label = game.label if number % 2 else flip(game.label)
             yield {
                 "dataset": selection.bench.name,
                 "instruction": _instruction(question),
@@ -54,7 +53,7 @@ def _annotations(selection: Selection, judge: str, model: str) -> Iterator[RawRe
                 "output_2": ours.turns[-1] if ours else None,
                 "generator_2": model,
                 "annotator": judge,
-                "preference": _PREFERENCES[label],
+                "preference": _PREFERENCES[points_of_model(game.label, number)],
                 "game": number,
                 "label": game.label,
             }

@@ -20,10 +20,7 @@ from engine.bench.whole import WholeAnswer
 from engine.errors import StorageError
 from engine.exporting.selection import Selection
 from engine.exporting.spreadsheet import neutral
-from engine.judging.labels import flip
-from engine.records import Label
-
-_POINTS: dict[Label, float] = {"A>>B": 0.0, "A>B": 0.0, "A=B": 0.5, "B>A": 1.0, "B>>A": 1.0}
+from engine.labels import Label, is_strong, points_of_model
 
 
 class GameRow(msgspec.Struct, frozen=True):
@@ -66,9 +63,7 @@ def game_rows(selection: Selection) -> Iterator[GameRow]:
                     if game is None:
                         continue
                     label = game.label
-                    # As if the baseline had been A in every game.
-                    told = label if label is None or number % 2 else flip(label)
-                    points = None if told is None else _POINTS[told]
+                    points = None if label is None else points_of_model(label, number)
                     yield GameRow(
                         bench=selection.bench.name,
                         question_id=question.id,
@@ -81,7 +76,7 @@ def game_rows(selection: Selection) -> Iterator[GameRow]:
                         label=label,
                         winner=None if points is None else _winner(points),
                         points=points,
-                        strong=label in ("A>>B", "B>>A"),
+                        strong=is_strong(label),
                         model_tokens=ours.token_len if ours else None,
                         baseline_tokens=theirs.token_len if theirs else None,
                         question=_joined(question.turns),

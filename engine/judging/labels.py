@@ -12,10 +12,9 @@ from types import MappingProxyType
 
 from engine.judging.lenient import lenient
 from engine.judging.rules import Verdict, arena_hard_local, arena_hard_v01, arena_hard_v2, by_pattern
-from engine.judging.spelling import PUBLISHED, normalise_label
-from engine.records import Label
+from engine.judging.spelling import normalise_label
 
-__all__ = ["RULES", "Verdict", "asks_again", "flip", "normalise_label", "parser"]
+__all__ = ["RULES", "Verdict", "asks_again", "normalise_label", "parser"]
 
 RULES: MappingProxyType[str, Callable[[str], Verdict]] = MappingProxyType(
     {"lenient": lenient, "v0.1": arena_hard_v01, "v2": arena_hard_v2, "arena-hard-local": arena_hard_local}
@@ -45,11 +44,3 @@ def asks_again(rule: str, verdict: Verdict) -> bool:
     if verdict.label is not None or rule == "v2":
         return False
     return rule == "lenient" or verdict.reason == "none"
-
-
-def flip(label: Label) -> Label:
-    """The same verdict with the places of A and B swapped."""
-    return PUBLISHED[label.translate(_SWAPPED)]
-
-
-_SWAPPED = str.maketrans("AB", "BA")

@@ -22,7 +22,6 @@
     power          questions, calls and time that a difference takes
 
     confidence_sequence  limits that may be looked at all the time
-    question_score       points of one question, by the labels of its games
     stop_rule            what `run --until` asks for
     sequential           which models need no more judgments
 

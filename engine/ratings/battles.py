@@ -13,14 +13,11 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from engine.records import LABELS, Label
+from engine.labels import LABELS, Label, is_strong, points_of_model
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
-
-_POINTS_OF_B: dict[Label, float] = {"A>>B": 0.0, "A>B": 0.0, "A=B": 0.5, "B>A": 1.0, "B>>A": 1.0}
-_STRONG: frozenset[Label] = frozenset({"A>>B", "B>>A"})
 
 
 class Judged(Protocol):
@@ -195,7 +192,7 @@ def battles_from_judgments(judgments: Mapping[tuple[str, str], Iterable[Judged]]
                         baseline,
                         model,
                         points_of_model(label, number),
-                        strong=float(label in _STRONG),
+                        strong=float(is_strong(label)),
                         game=number,
                         judge=judge,
                         odds=None if label is None or chances is None else odds_of_model(chances, number),
@@ -235,12 +232,10 @@ def pooled(parts: Sequence[Battles]) -> Battles:
     )
 
 
-def points_of_model(label: Label | None, game: int) -> float:
-    """What the judged model won in game 1 (it is B) or game 2 (it is A): 1, 0.5 or 0; NaN without a label."""
-    if label is None:
-        return float("nan")
-    points_of_b = _POINTS_OF_B[label]
-    return points_of_b if game == 1 else 1.0 - points_of_b
+def label_strength(points: FloatArray, strong: FloatArray) -> FloatArray:
+    """Return the labels on the scale of `engine.labels.strength`, -2 .. 2, from what `Battles` keeps of them."""
+    side: FloatArray = np.sign(points - 0.5)
+    return side * (1.0 + strong)
 
 
 def odds_of_model(probabilities: Mapping[Label, float], game: int) -> list[float]:

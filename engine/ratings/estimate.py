@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from engine.errors import RatingError
+from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import Battles, FloatArray, common_opponent
 from engine.ratings.bootstrap import interval, resample_questions, resample_rows
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
@@ -35,7 +36,7 @@ class RatingOptions(msgspec.Struct, frozen=True, kw_only=True):
     ci: CiKind = "question"
     rounds: int = 1000
     seed: int = 42
-    weight: int = 3
+    weight: int = DEFAULT_WEIGHT
     first_game_only: bool = False
     soft: bool = False
 

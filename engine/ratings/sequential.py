@@ -19,6 +19,7 @@ import msgspec
 
 from engine.errors import UsageProblem
 from engine.events import Standing, Verdict
+from engine.labels import DEFAULT_WEIGHT, Label, Points, points_of_games
 from engine.ratings.confidence_sequence import (
     MINIMUM_QUESTIONS,
     CrossMoments,
@@ -26,9 +27,7 @@ from engine.ratings.confidence_sequence import (
     difference_interval,
     interval,
 )
-from engine.ratings.question_score import Outcome, outcome
 from engine.ratings.stop_rule import StopRule
-from engine.records import Label
 
 _EVEN = 0.5
 
@@ -56,7 +55,7 @@ class Decider:
         baseline: str,
         order: Iterable[str],
         judges: int = 1,
-        weight: float = 3.0,
+        weight: float = DEFAULT_WEIGHT,
         first_game_only: bool = False,
     ) -> None:
         opponent = None if rule.opponent == baseline else rule.opponent
@@ -84,10 +83,13 @@ class Decider:
     ) -> tuple[str, ...]:
         """A judge's verdicts on one question (game 1, game 2). Returns the models that are settled by it."""
         return self.observe_outcome(
-            model, question_id, outcome(labels, self._weight, self._first_game_only), judge=judge
+            model,
+            question_id,
+            points_of_games(labels, self._weight, first_game_only=self._first_game_only),
+            judge=judge,
         )
 
-    def observe_outcome(self, model: str, question_id: str, won: Outcome, *, judge: str = "") -> tuple[str, ...]:
+    def observe_outcome(self, model: str, question_id: str, won: Points, *, judge: str = "") -> tuple[str, ...]:
         """The same for points that are known already, such as expected ones. A second report of a judge is ignored."""
         place = self._place.get(question_id)
         records = self._records.get(model)
@@ -101,7 +103,7 @@ class Decider:
         records = self._records.get(model)
         if place is None or records is None:
             return ()
-        records.whole.setdefault(place, Outcome(0.0, 0.0))
+        records.whole.setdefault(place, Points(0.0, 0.0))
         return self._advance(model)
 
     def exhaust(self) -> tuple[str, ...]:
@@ -203,11 +205,11 @@ class _Records:
 
     def __init__(self) -> None:
         self.moments = Moments()
-        self.whole: dict[int, Outcome] = {}
+        self.whole: dict[int, Points] = {}
         self.counted = 0
-        self._partial: dict[int, dict[str, Outcome]] = {}
+        self._partial: dict[int, dict[str, Points]] = {}
 
-    def add(self, place: int, judge: str, won: Outcome, judges: int) -> bool:
+    def add(self, place: int, judge: str, won: Points, judges: int) -> bool:
         """Keep a judge's report; True when it completes the question."""
         if place in self.whole:
             return False
@@ -215,7 +217,7 @@ class _Records:
         reports.setdefault(judge, won)
         if len(reports) < judges:
             return False
-        self.whole[place] = Outcome(
+        self.whole[place] = Points(
             sum(report.won for report in reports.values()), sum(report.total for report in reports.values())
         )
         del self._partial[place]

@@ -15,10 +15,11 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from engine.labels import IS_STRONG, POINTS_OF_B
 from engine.ratings.battles import Battles, FloatArray
 
-_PLAIN_POINTS = np.array([0.0, 0.0, 0.5, 1.0, 1.0])
-_IS_STRONG = np.array([1.0, 0.0, 0.0, 0.0, 1.0])
+_POINTS = np.array(POINTS_OF_B)
+_STRONG = np.array(IS_STRONG, dtype=np.float64)
 
 
 class SoftReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +46,8 @@ def expected_outcomes(battles: Battles, strong_weight: float) -> tuple[FloatArra
     if battles.odds is None:
         return won, total
     told = has_odds(battles)
-    label_weight = 1.0 + (strong_weight - 1.0) * _IS_STRONG
-    won[told] = battles.odds[told] @ (label_weight * _PLAIN_POINTS)
+    label_weight = 1.0 + (strong_weight - 1.0) * _STRONG
+    won[told] = battles.odds[told] @ (label_weight * _POINTS)
     total[told] = battles.odds[told] @ label_weight
     return won, total
 

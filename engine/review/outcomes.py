@@ -8,17 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from engine.records import Label
+from engine.labels import Label, strength
 
 Outcome: TypeAlias = Literal["win", "tie", "loss"]
 OUTCOMES: tuple[Outcome, ...] = ("win", "tie", "loss")
-
-_STRENGTH_OF_A: dict[Label, int] = {"A>>B": 2, "A>B": 1, "A=B": 0, "B>A": -1, "B>>A": -2}
-
-
-def strength(label: Label, game: int) -> int:
-    """How the label speaks for the model in game 1 or 2: from 2 (much better) to -2 (the baseline is much better)."""
-    return _STRENGTH_OF_A[label] if game == 2 else -_STRENGTH_OF_A[label]
 
 
 def outcome(label: Label | None, game: int) -> Outcome | None:

@@ -34,6 +34,7 @@ from engine.events import (
     TaskPlanned,
     TaskStopped,
 )
+from engine.labels import points_of_games
 from engine.telemetry import ServerNumbers, VllmMetrics
 
 Phase: TypeAlias = Literal["planning", "running", "done", "failed", "interrupted"]
@@ -46,8 +47,8 @@ _replace = msgspec.structs.replace
 class TaskState(msgspec.Struct, frozen=True):
     """Records of one task. `done` were made in this run, `cached` before it; the model won `won` of `weighed` games.
 
-    `won` counts a tie as half and, like `weighed`, a strong verdict as `STRONG` games: their ratio is a provisional
-    score.
+    `won` counts a tie as half and, like `weighed`, a strong label as `DEFAULT_WEIGHT` games: their ratio is a
+    provisional score.
     """
 
     total: int = 0
@@ -159,16 +160,6 @@ class RunState(msgspec.Struct, frozen=True):
     def failed(self) -> int:
         """Records that could not be made."""
         return sum(task.failed for task in self.tasks.values())
-
-
-STRONG = 3
-_WON_BY_A: dict[str, tuple[float, float]] = {  # label -> (games won by A, games it counts as)
-    "A>>B": (STRONG, STRONG),
-    "A>B": (1.0, 1.0),
-    "A=B": (0.5, 1.0),
-    "B>A": (0.0, 1.0),
-    "B>>A": (0.0, STRONG),
-}
 
 
 def _with_task(state: RunState, key: TaskKey, task: TaskState) -> RunState:
@@ -297,22 +288,15 @@ def _call_counted(task: TaskState, event: CallEnded) -> TaskState:
 
 
 def _record_saved(task: TaskState, event: RecordSaved) -> TaskState:
-    won, weighed, unparsed = task.won, task.weighed, task.unparsed
-    for number, label in enumerate(event.labels, start=1):
-        if label is None:
-            unparsed += 1
-            continue
-        by_a, weight = _WON_BY_A[label]
-        won += by_a if number == 2 else weight - by_a  # the model is A in game 2
-        weighed += weight
+    won, total = points_of_games(event.labels)
     return _replace(
         task,
         done=task.done + 1,
         truncated=task.truncated + event.truncated,
-        unparsed=unparsed,
+        unparsed=task.unparsed + event.labels.count(None),
         conflicts=task.conflicts + event.conflicts,
-        won=won,
-        weighed=weighed,
+        won=task.won + won,
+        weighed=task.weighed + total,
     )
 
 

@@ -17,9 +17,9 @@ from engine.errors import BenchError
 from engine.exporting.export import ExportReport, refuse_overwriting
 from engine.exporting.output import WrittenFile
 from engine.exporting.selection import Choice, Selection
+from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions
 from engine.results import judged_bench, rate
-from engine.work.progress import STRONG
 
 
 def export_html(bench: Bench, choice: Choice, out: Path, *, force: bool = False) -> ExportReport:
@@ -28,7 +28,7 @@ def export_html(bench: Bench, choice: Choice, out: Path, *, force: bool = False)
     selection = Selection(bench, choice)
     if not selection.judges:
         raise BenchError(f"{bench.paths.root}: there is no judgment to show", "make them first: arena-tui --no-ui run")
-    options = LeaderboardOptions(baseline=choice.baseline, weight=STRONG)
+    options = LeaderboardOptions(baseline=choice.baseline, weight=DEFAULT_WEIGHT)
     board, _ = rate(judged_bench(bench, selection.judges, choice.baseline), options)
     lines = 0
     with atomic_file(out) as stream:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from engine.ratings.audit.shares import NOTHING, Estimate, QuestionResampler
-from engine.ratings.battles import Battles, FloatArray, IntArray
+from engine.ratings.battles import Battles, FloatArray, IntArray, label_strength
 
 WINNERS, STRENGTHS = 3, 5
 _NO_CHANCE = 1e-12
@@ -75,12 +75,6 @@ def agreement(
     )
 
 
-def verdict_strength(points: FloatArray, strong: FloatArray) -> FloatArray:
-    """Verdicts on the scale of `agreement`: -2 .. 2 from the points of the model and the strength of the verdict."""
-    side: FloatArray = np.sign(points - 0.5)
-    return side * (1.0 + strong)
-
-
 def _of_judges(battles: Battles, one: int, two: int, resampler: QuestionResampler) -> Agreement | None:
     size = len(battles.models)
     code = ((battles.question * size + battles.model_a) * size + battles.model_b) * 3 + battles.game
@@ -89,7 +83,7 @@ def _of_judges(battles: Battles, one: int, two: int, resampler: QuestionResample
     at_two = np.flatnonzero(told & (battles.judge == two))
     _, first, second = np.intersect1d(code[at_one], code[at_two], return_indices=True)
     at_one, at_two = at_one[first], at_two[second]
-    said = verdict_strength(battles.points, battles.strong)
+    said = label_strength(battles.points, battles.strong)
     return agreement(battles.question[at_one], said[at_one], said[at_two], resampler)
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from engine.ratings.audit.agreement import Agreement, agreement, verdict_strength
+from engine.ratings.audit.agreement import Agreement, agreement
 from engine.ratings.audit.shares import NOTHING, Estimate, QuestionResampler, by_question
-from engine.ratings.battles import Battles, FloatArray, IntArray
+from engine.ratings.battles import Battles, FloatArray, IntArray, label_strength
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.student import student_quantile
 
@@ -80,8 +80,8 @@ def people_report(
     if not on_judged.any():
         return None
     at_label, at_game = _same_games(labels, label_code, judged, code)
-    people = verdict_strength(labels.points, labels.strong)[at_label]
-    judge = verdict_strength(judged.points, judged.strong)[at_game]
+    people = label_strength(labels.points, labels.strong)[at_label]
+    judge = label_strength(judged.points, judged.strong)[at_game]
     question = labels.question[at_label]
     generous = judged.points[at_game] - labels.points[at_label]
     models = np.unique(labels.model[on_judged])

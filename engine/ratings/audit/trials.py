@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from engine.labels import Label, points_of_model
 from engine.ratings.audit.shares import Estimate, QuestionResampler, by_question
-from engine.ratings.battles import points_of_model
-from engine.records import Label
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
@@ -72,7 +71,7 @@ def probe_result(
 def identical_probe(questions: Sequence[str], labels: Sequence[Label | None], seed: int) -> IdenticalProbe:
     """From one label for each question."""
     question = _indices(questions)
-    first = 1.0 - np.array([points_of_model(label, 1) for label in labels])
+    first = np.array([points_of_model(label, 2) for label in labels])
     told = ~np.isnan(first)
     resampler = QuestionResampler(int(question.max(initial=-1)) + 1, 1, seed)
     whole = by_question(question[told], np.ones(int(told.sum())), resampler.questions)

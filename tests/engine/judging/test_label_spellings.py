@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.judging.labels import flip, normalise_label
-from engine.records import LABELS
+from engine.judging.labels import normalise_label
+from engine.labels import LABELS, mirror
 
 SPELLINGS = {
     "A>>B": ["A>>B", "[[A>>B]]", "B<<A", "[[ a >> b ]]", "[[А>>В]]", "A≫B", r"A \gg B", "А » Б", "[A&gt;&gt;B]"],
@@ -60,4 +60,4 @@ def test_any_text_is_a_label_or_none(text):
     ("label", "flipped"), [("A>>B", "B>>A"), ("A>B", "B>A"), ("A=B", "A=B"), ("B>A", "A>B"), ("B>>A", "A>>B")]
 )
 def test_a_label_flips_with_the_places(label, flipped):
-    assert flip(label) == flipped
+    assert mirror(label) == flipped

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.judging.labels import Verdict, flip, parser
-from engine.records import LABELS
+from engine.judging.labels import Verdict, parser
+from engine.labels import LABELS, mirror
 
 lenient = parser("lenient")
 
@@ -167,9 +167,9 @@ PIECES = st.sampled_from(
 @given(st.lists(st.tuples(PIECES, st.sampled_from(LABELS), st.sampled_from(["\n", " ", " so "])), max_size=6))
 def test_swapping_the_places_in_a_reply_flips_its_verdict(pieces):
     reply = "".join(piece.format(label) + gap for piece, label, gap in pieces)
-    swapped = "".join(piece.format(flip(label)) + gap for piece, label, gap in pieces)
+    swapped = "".join(piece.format(mirror(label)) + gap for piece, label, gap in pieces)
     verdict = lenient(reply)
-    assert lenient(swapped) == Verdict(flip(verdict.label) if verdict.label else None, verdict.reason)
+    assert lenient(swapped) == Verdict(mirror(verdict.label) if verdict.label else None, verdict.reason)
 
 
 @settings(deadline=None)

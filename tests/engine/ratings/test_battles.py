@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.ratings.battles import BattleBuilder, battles_from_judgments, common_opponent, points_of_model, pooled
+from engine.labels import LABELS, Label, mirror, points_of_model
+from engine.ratings.battles import BattleBuilder, battles_from_judgments, common_opponent, pooled
 from engine.ratings.repeated_rows import games_of_rows, strong_weight
-from engine.records import LABELS, Label
-
-MIRROR: dict[Label, Label] = {"A>>B": "B>>A", "A>B": "B>A", "A=B": "A=B", "B>A": "A>B", "B>>A": "A>>B"}
 
 
 class Judged(NamedTuple):
@@ -25,7 +23,7 @@ class Judged(NamedTuple):
 
 @given(label=st.sampled_from(LABELS))
 def test_the_same_opinion_in_either_game_is_worth_the_same(label: Label) -> None:
-    assert points_of_model(label, 1) == points_of_model(MIRROR[label], 2)
+    assert points_of_model(label, 1) == points_of_model(mirror(label), 2)
     assert points_of_model(label, 1) + points_of_model(label, 2) == 1.0
 
 

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from engine.bench.battles_file import load_battles
 from engine.errors import UsageProblem
+from engine.labels import LABELS, Label, Points, points_of_games
 from engine.ratings.outcomes import outcome_table
-from engine.ratings.question_score import Outcome, outcome
 from engine.ratings.sequential import Decider
 from engine.ratings.stop_rule import StopRule, parse_stop_rule
-from engine.records import LABELS, Label
 
 ORDER = [f"q{number:03}" for number in range(200)]
 WIN: tuple[Label, Label] = ("B>A", "A>B")
@@ -35,14 +34,14 @@ def feed(told: Decider, model: str, labels: Iterable[tuple[Label | None, ...]]) 
 
 @given(st.lists(st.sampled_from([*LABELS, None]), max_size=2), st.sampled_from([1.0, 3.0]))
 def test_points_of_a_question_are_those_of_its_games(labels: list[Label | None], weight: float) -> None:
-    won, total = outcome(labels, weight)
+    won, total = points_of_games(labels, weight)
     assert 0.0 <= won <= total <= 2 * weight
-    assert outcome(labels, weight, first_game_only=True).total <= weight
+    assert points_of_games(labels, weight, first_game_only=True).total <= weight
 
 
 def test_strong_verdicts_count_more_and_places_are_known() -> None:
-    assert outcome(("B>>A", "B>A"), 3.0) == Outcome(3.0, 4.0)
-    assert outcome(("A=B", None), 3.0) == Outcome(0.5, 1.0)
+    assert points_of_games(("B>>A", "B>A"), 3.0) == Points(3.0, 4.0)
+    assert points_of_games(("A=B", None), 3.0) == Points(0.5, 1.0)
 
 
 def test_nothing_is_decided_before_thirty_questions() -> None:
@@ -204,7 +203,7 @@ def test_published_models_are_decided_within_a_tenth_of_the_questions(shared_dat
     clear = np.flatnonzero(np.abs(score - 0.5) >= 0.18)
     assert len(clear) == 6
     for column in clear:
-        outcomes = list(map(Outcome, table.won[:, column].tolist(), table.total[:, column].tolist()))
+        outcomes = list(map(Points, table.won[:, column].tolist(), table.total[:, column].tolist()))
         taken = []
         for _ in range(1000):
             order = rng.permutation(len(outcomes)).tolist()

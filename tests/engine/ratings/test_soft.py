@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import RatingError
-from engine.ratings.battles import BattleBuilder, Battles, battles_from_judgments, points_of_model
+from engine.labels import LABELS, Label, points_of_model
+from engine.ratings.battles import BattleBuilder, Battles, battles_from_judgments
 from engine.ratings.compare import compare
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, leaderboard
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.power import plan_study
 from engine.ratings.soft import SoftReport, expected_outcomes
-from engine.records import LABELS, Label
 
 FACTS = BenchFacts(name="bench", judges=("judge",))
 

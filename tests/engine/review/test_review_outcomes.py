@@ -5,9 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.judging.labels import flip
-from engine.records import LABELS, Label
-from engine.review.outcomes import is_flip, is_unparsed, outcome, outcome_of_pair, strength
+from engine.labels import LABELS, Label, mirror, strength
+from engine.review.outcomes import is_flip, is_unparsed, outcome, outcome_of_pair
 
 labels = st.sampled_from(LABELS)
 
@@ -24,7 +23,7 @@ def test_in_game_1_the_model_is_b_and_in_game_2_it_is_a():
 
 @given(labels)
 def test_swapping_places_and_label_changes_nothing(label: Label):
-    assert strength(label, 1) == strength(flip(label), 2)
+    assert strength(label, 1) == strength(mirror(label), 2)
 
 
 def test_games_that_contradict_each_other_are_a_tie_and_a_flip():
