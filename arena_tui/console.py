@@ -6,9 +6,11 @@ stdout is results and nothing else; commands write those with `click.echo`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from shutil import get_terminal_size
 
+from arena_tui.advice import phrase, title
 from arena_tui.safe_text import printable as printable
 from engine.errors import ArenaError
 
@@ -21,10 +23,16 @@ def say(text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
 
 
+def warn(texts: Iterable[str]) -> None:
+    """A line for each warning."""
+    for text in texts:
+        say(f"warning: {phrase(text)}")
+
+
 def complain(error: ArenaError) -> int:
     """Tell an error (what, where, what to do) and return its exit code."""
-    say(f"arena-tui: {error.title}")
-    for line in error.hint.splitlines():
+    say(f"arena-tui: {title(error)}")
+    for line in phrase(error.hint).splitlines():
         say(f"  {line}")
     return error.exit_code
 

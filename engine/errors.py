@@ -1,29 +1,97 @@
-"""Every error that arena-tui raises on purpose.
+"""Every error that the engine raises on purpose, and advice that a front end phrases in the words of its user.
 
     ArenaError                 a problem with a title and a hint that a user can act on
-    ├── UsageProblem           the command line asks for something that cannot be   (exit 2)
-    ├── ConfigError            config.toml does not say what is needed, all at once (exit 2)
-    ├── BenchError             a file of a bench cannot be used as it is            (exit 2)
-    │   └── BenchLocked        another process is writing to the bench              (exit 2)
-    ├── StorageError           a result could not be written (disk full, read-only) (exit 1)
-    ├── RatingError            the battles do not determine a rating                (exit 2)
-    ├── GateRefused            two results must not be compared, every reason       (exit 2)
-    └── CallFailed             one call to a model server failed for good
+    ├── UsageProblem           the request cannot be carried out                     (exit 2)
+    ├── ConfigError            config.toml is incomplete or wrong; all problems      (exit 2)
+    ├── BenchError             a file of a bench cannot be used as it is             (exit 2)
+    │   └── BenchLocked        another process is writing to the bench               (exit 2)
+    ├── StorageError           a result could not be written (disk full, read-only)  (exit 1)
+    ├── RatingError            the battles do not determine a rating                 (exit 2)
+    ├── GateRefused            two results must not be compared; all reasons         (exit 2)
+    └── CallFailed             one call to a model server failed permanently
         └── NeverAsked         ... before it was sent: no endpoint of its model is left
 
-`title` says what is wrong and where; `hint` says what to do about it. Neither ever holds a key or a secret.
+`title` states what is wrong and where; `hint` states what to do about it. Neither ever holds a key or a secret.
+
+The engine does not know the flags and commands of its front end. A hint or a warning that needs them is an `Advice`:
+a text that is complete without them, with the kinds of what the user can do (see `AdviceKind` for their parameters):
+
+    raise UsageProblem(f"{out}: exists", Advice("name another path", AdviceKind.OUT))
+    warnings.append(Advice(f"{count} judgments have other settings; recreate them", AdviceKind.REFRESH_STALE))
+    Advice(f"start the server of {judge}", AdviceKind.SERVE, values=(judge,))
+
+An `Advice` is a `str`, so it goes wherever a hint or a warning goes (`ArenaError.hint`, `ConfigProblem.hint`,
+`Check.hint`, `Notice.text`, lists of warnings). Copies of its text (f-strings, `str(advice)`) drop the kinds: pass the
+object on. `arena_tui.advice.phrase` appends what the command line calls it: "name another path: --out".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 import msgspec
 
 
+class AdviceKind(StrEnum):
+    """What a user can do, each with the parameters (`Advice.values`) that it takes."""
+
+    # Functions of the program
+    RUN = "run"  # create every record that is missing
+    RUN_JUDGMENTS = "run_judgments"  # create missing judgments only
+    RUN_AGAINST = "run_against"  # judge models against another baseline: baseline, models joined by commas
+    REFRESH_STALE = "refresh_stale"  # recreate records of other settings or texts than today's
+    REFRESH_UNPARSED = "refresh_unparsed"  # repeat games without a label
+    SERVE = "serve"  # start the server of a model: model
+    REPAIR = "repair"  # repair damaged files of the bench; a dry run lists the changes
+    IMPORT = "import"  # import a bench or a config
+    REVIEW = "review"  # label games by hand
+    RATE_BATTLES = "rate_battles"  # rate a published file of battles: file
+    DEMO = "demo"  # run on simulated servers, without a config
+    # Arguments of the function that was called
+    CONFIG = "config"
+    DATA = "data"
+    BENCH_NAME = "bench_name"  # the bench to import into
+    OUT = "out"
+    OVERWRITE = "overwrite"
+    MODELS = "models"
+    JUDGES = "judges"
+    BASELINE = "baseline"
+    REFERENCE = "reference"  # of a gate
+    STOP_RULE = "stop_rule"
+    SOFT = "soft"
+    CI = "ci"
+    FIRST_GAME_ONLY = "first_game_only"
+    STYLE = "style"
+    BATTLES = "battles"  # a published file of battles in place of judgments
+
+
+class Advice(str):
+    """A hint or a warning with the kinds of what the user can do; the text is complete without them.
+
+    `values` are the parameters of those kinds that take any.
+    """
+
+    __slots__ = ("_kinds", "_values")
+    _kinds: tuple[AdviceKind, ...]
+    _values: tuple[str, ...]
+
+    def __new__(cls, text: str, *kinds: AdviceKind, values: Sequence[str] = ()) -> Advice:
+        advice = super().__new__(cls, text)
+        advice._kinds, advice._values = kinds, tuple(values)
+        return advice
+
+    @property
+    def kinds(self) -> tuple[AdviceKind, ...]:
+        return self._kinds
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return self._values
+
+
 class ArenaError(Exception):
-    """A problem told to the user as a title and a hint, never as a traceback."""
+    """A problem reported as a title and a hint (possibly an `Advice`), never as a traceback."""
 
     exit_code = 2
 
@@ -37,11 +105,11 @@ class ArenaError(Exception):
 
 
 class UsageProblem(ArenaError):
-    """The command line asks for something that cannot be done."""
+    """The request cannot be carried out."""
 
 
 class ConfigProblem(msgspec.Struct, frozen=True):
-    """One thing wrong in a config: where (`answers.max_tokens`), what, and what to do."""
+    """One thing wrong in a config: where (`answers.max_tokens`), what, and what to do (possibly an `Advice`)."""
 
     key: str
     message: str
@@ -54,9 +122,13 @@ class ConfigError(ArenaError):
     def __init__(self, file: str, problems: Sequence[ConfigProblem]) -> None:
         self.file = file
         self.problems = tuple(problems)
-        lines = [f"{p.key}: {p.message}" + (f" ({p.hint})" if p.hint else "") for p in self.problems]
+        super().__init__(self.describe(str))
+
+    def describe(self, phrase: Callable[[str], str]) -> str:
+        """Return the title; `phrase` turns the hint of a problem, which may be an `Advice`, into text."""
+        lines = [f"{p.key}: {p.message}" + (f" ({phrase(p.hint)})" if p.hint else "") for p in self.problems]
         count = len(self.problems)
-        super().__init__(f"{file}: {count} problem{'s' if count != 1 else ''}\n  " + "\n  ".join(lines))
+        return f"{self.file}: {count} problem{'s' if count != 1 else ''}\n  " + "\n  ".join(lines)
 
 
 class BenchError(ArenaError):

@@ -55,8 +55,8 @@ def audit_command(
     failed = 0
     if config is not None and (probe or repeat):
         report, failed = run_loop(_asked(config, material, report, plan))
-    for warning in report.warnings if form != "json" else []:
-        console.say(f"warning: {warning}")
+    if form != "json":
+        console.warn(report.warnings)
     text = format_audit(report, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())
     click.echo(text, nl=False)
     return console.FAILED if failed else console.DONE

@@ -43,8 +43,7 @@ def compare_command(
     result = compare(source.judged.battles, options, source.judged.facts, models, games)
     result = msgspec.structs.replace(result, warnings=[*source.judged.warnings, *result.warnings])
     if form != "json":
-        for warning in result.warnings:
-            console.say(f"warning: {warning}")
+        console.warn(result.warnings)
     text = format_comparison(result, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())
     click.echo(text, nl=False)
     return console.DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from arena_tui import console
+from arena_tui.advice import phrase
 from arena_tui.headless import run_loop
 from arena_tui.invocation import Invocation
 from engine.config.model import Config
@@ -37,4 +38,4 @@ async def _examine(config: Config) -> int:
 def _show(check: Check) -> None:
     click.echo(console.printable(f"{_MARKS[check.status]}  {check.subject}: {check.text}"))
     if check.hint:
-        click.echo(console.printable(f"         {check.hint}"))
+        click.echo(console.printable(f"         {phrase(check.hint)}"))

@@ -51,8 +51,7 @@ def gate_command(
     )
     report = msgspec.structs.replace(report, warnings=[*source.judged.warnings, *report.warnings])
     if form != "json":
-        for warning in report.warnings:
-            console.say(f"warning: {warning}")
+        console.warn(report.warnings)
     click.echo(format_gate(report, form, ascii_only=not console.stdout_has_unicode()), nl=False)
     return console.DONE if report.passed else console.FAILED
 

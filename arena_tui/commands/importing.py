@@ -86,5 +86,4 @@ def _import_config(source: Path, output: Path) -> None:
 def _report(report: ImportReport) -> None:
     for line in report.lines():
         click.echo(console.printable(line))
-    for problem in report.problems:
-        console.say(f"warning: {problem}")
+    console.warn(map(str, report.problems))

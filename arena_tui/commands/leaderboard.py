@@ -61,8 +61,7 @@ def show(board: Leaderboard, form: LeaderboardFormat) -> None:
     """The leaderboard on stdout; its warnings on stderr, except in JSON, which holds them."""
     text = format_leaderboard(board, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())
     if form != "json":
-        for warning in board.warnings:
-            console.say(f"warning: {warning}")
+        console.warn(board.warnings)
     click.echo(text, nl=False)
 
 
@@ -71,6 +70,5 @@ def _style_rater(invocation: Invocation, judged: JudgedBench, words: tuple[str, 
     config = invocation.config(keys=False)
     bench = Bench.open(config.data, config.bench)
     counts, notes = read_style(bench, judged.battles.models)
-    for note in notes:
-        console.say(f"warning: {note}")
+    console.warn(notes)
     return partial(rate_with_style, words=words, style=counts)

@@ -34,8 +34,7 @@ def plan_command(
     plan = plan_study(source.judged.battles, options, source.judged.facts, differences, power, _pace(source))
     plan = msgspec.structs.replace(plan, warnings=[*source.judged.warnings, *plan.warnings])
     if form != "json":
-        for warning in plan.warnings:
-            console.say(f"warning: {warning}")
+        console.warn(plan.warnings)
     click.echo(
         format_study_plan(plan, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode()),
         nl=False,

@@ -109,8 +109,7 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
 def _show_plan(config: Config, scope: Scope) -> int:
     bench = Bench.open(config.data, config.bench)
     found = survey(config, bench, scope)
-    for line in (*found.warnings, *stale_notes(bench, found)):
-        console.say(f"warning: {line}")
+    console.warn((*found.warnings, *stale_notes(bench, found)))
     forecast = stop_forecast(scope.until, found) if scope.until is not None else None
     click.echo(format_plan(found, forecast, server_turns(config, bench, found)), nl=False)
     return console.DONE

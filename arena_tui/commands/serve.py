@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import click
 
 from arena_tui import console
+from arena_tui.advice import phrase
 from arena_tui.headless import on_signals, run_loop
 from arena_tui.invocation import Invocation
 from arena_tui.live.server_words import ServerLines
@@ -48,7 +49,7 @@ async def _serve(config: Config, model: str) -> int:
     def tell(event: Event) -> None:
         nonlocal failed
         if isinstance(event, Notice):
-            console.say(event.text if event.level == "info" else f"{event.level}: {event.text}")
+            console.say(phrase(event.text) if event.level == "info" else f"{event.level}: {phrase(event.text)}")
         elif isinstance(event, ServerChanged):
             if line := lines.line(event):
                 console.say(line)

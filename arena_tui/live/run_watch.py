@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from arena_tui.advice import phrase
 from arena_tui.live.server_words import ServerLines
 from arena_tui.output.stop_rule import verdict_words
 from engine.events import (
@@ -71,7 +72,7 @@ class RunWatch:
         elif kind is RecordFailed:
             self._keep_failure(event)  # type: ignore[arg-type]
         elif kind is Notice:
-            self.note(event.level, event.text, event.at)  # type: ignore[union-attr]
+            self.note(event.level, phrase(event.text), event.at)  # type: ignore[union-attr]
         elif kind is ServerChanged:
             if line := self._servers.line(event):  # type: ignore[arg-type]
                 self.note("info", line, event.at)  # type: ignore[union-attr]

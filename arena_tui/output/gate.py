@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from arena_tui.advice import phrase
 from arena_tui.output.json_text import json_text
 from arena_tui.output.markdown_text import escaped, markdown_table
 from arena_tui.output.text_table import Column, rendered
@@ -33,7 +34,7 @@ def _markdown(report: GateReport) -> str:
         "\n".join(f"- {escaped(_sentence(check, report))}" for check in report.checks),
         escaped(_basis(report)),
     ]
-    parts += [f"> ⚠️ {escaped(one_line(warning))}" for warning in report.warnings]
+    parts += [f"> ⚠️ {escaped(one_line(phrase(warning)))}" for warning in report.warnings]
     return "\n\n".join(parts) + "\n"
 
 

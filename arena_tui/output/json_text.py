@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+from arena_tui.advice import phrase
+from engine.errors import Advice
+
 _DECIMALS = 6  # far below any sampling error, and the same bytes on every machine
 _TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 _STEP = "  "
@@ -18,8 +21,14 @@ def json_text(result: msgspec.Struct | dict[str, Any]) -> str:
 
     Characters that a terminal would obey but JSON leaves alone are written as escapes: the same text to any reader.
     """
-    text = _indented(rounded(msgspec.to_builtins(result)), "\n")
+    text = _indented(rounded(msgspec.to_builtins(result, enc_hook=_phrased_advice)), "\n")
     return _TERMINAL_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def _phrased_advice(value: object) -> str:
+    if isinstance(value, Advice):
+        return phrase(value)
+    raise NotImplementedError(f"no JSON for {type(value)}")
 
 
 def rounded(value: Any) -> Any:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from arena_tui.advice import phrase
 from arena_tui.console import printable
 from arena_tui.live.server_words import ServerLines, busy_servers, stage_words
 from arena_tui.live.speeds import SpeedGauge
@@ -79,7 +80,7 @@ class _Notices:
 
     def line(self, event: Event) -> str | None:
         if isinstance(event, Notice):
-            return printable(event.text if event.level == "info" else f"{event.level}: {event.text}")
+            return printable(phrase(event.text) if event.level == "info" else f"{event.level}: {phrase(event.text)}")
         if isinstance(event, ServerChanged):
             return self._servers.line(event)
         if isinstance(event, RecordFailed):

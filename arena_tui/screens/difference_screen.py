@@ -13,6 +13,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from arena_tui.advice import phrase, phrase_all, title
 from arena_tui.output.forest import Scale, terminal_strokes
 from arena_tui.safe_text import one_line, printable
 from arena_tui.theme import Inks, inks
@@ -72,7 +73,7 @@ class DifferenceScreen(ModalScreen[None]):
         try:
             result = await asyncio.to_thread(compare, judged.battles, options, judged.facts, self.pair)
         except ArenaError as error:
-            text = Text(printable(f"{error.title}\n{error.hint}"))
+            text = Text(printable(f"{title(error)}\n{phrase(error.hint)}"))
         else:
             width = self.query_one(VerticalScroll).scrollable_content_region.width - 1
             gate = await asyncio.to_thread(_gate_words, self.board, *self.pair)
@@ -118,7 +119,7 @@ def difference_text(result: Comparison, width: int, ink: Inks, gate: str = "") -
     text.append("\n").append_text(_drawn(pair, max(20, min(width, 66)), ink)).append("\n")
     text.append("\n").append(more_questions(pair, is_told))
     for warning in result.warnings:
-        text.append("\n\n! " + one_line(warning), ink.warning)
+        text.append("\n\n! " + one_line(phrase(warning)), ink.warning)
     return text
 
 
@@ -191,4 +192,4 @@ def _drawn(pair: PairComparison, columns: int, ink: Inks) -> Text:
 
 
 def _no_pair(result: Comparison) -> Text:
-    return Text(printable(" ".join(result.warnings)) or "These two have too few questions in common.")
+    return Text(printable(" ".join(phrase_all(result.warnings))) or "These two have too few questions in common.")

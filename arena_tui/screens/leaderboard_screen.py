@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import Input
 
+from arena_tui.advice import phrase, phrase_all, title
 from arena_tui.board.choices import BoardChoices, Choice
 from arena_tui.output.stop_rule import early_stop_cautions
 from arena_tui.safe_text import one_line
@@ -164,7 +165,7 @@ class LeaderboardScreen(ArenaScreen):
                 self._rater.rate, session.bench, judged, choices, session.config.judge.baseline
             )
         except ArenaError as error:
-            self.board, self._problem = None, f"{error.title}. {error.hint}".strip(". ")
+            self.board, self._problem = None, f"{title(error)}. {phrase(error.hint)}".strip(". ")
             self.query_one(BoardTable).explain("nothing to rate yet")
         self._show()
 
@@ -368,4 +369,4 @@ class LeaderboardScreen(ArenaScreen):
     def _warnings(self) -> list[str]:
         if self.board is None:
             return [self._problem] if self._problem else []
-        return [*self.board.leaderboard.warnings, *early_stop_cautions(self.session.state)]
+        return [*phrase_all(self.board.leaderboard.warnings), *early_stop_cautions(self.session.state)]

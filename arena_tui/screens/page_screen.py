@@ -14,6 +14,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
+from arena_tui.advice import phrase, title
 from arena_tui.safe_text import one_line, printable
 from arena_tui.screens.base import ArenaScreen
 from arena_tui.theme import Inks, inks
@@ -109,7 +110,7 @@ class PageScreen(ArenaScreen):
             return
         except ArenaError as error:
             self._tell("")
-            self.query_one("#page", Static).update(Text(printable(f"{error.title}\n\n{error.hint}")))
+            self.query_one("#page", Static).update(Text(printable(f"{title(error)}\n\n{phrase(error.hint)}")))
             return
         self.found = found
         self._show()
@@ -128,5 +129,5 @@ class PageScreen(ArenaScreen):
 def with_warnings(text: Text, warnings: list[str], ink: Inks) -> Text:
     """A page with the cautions about it at its end."""
     for warning in warnings:
-        text.append(f"\n! {one_line(warning)}\n", ink.warning)
+        text.append(f"\n! {one_line(phrase(warning))}\n", ink.warning)
     return text

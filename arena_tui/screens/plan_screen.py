@@ -14,6 +14,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from arena_tui.advice import phrase, title
 from arena_tui.live.session import ArenaSession
 from arena_tui.safe_text import clip, one_line, printable
 from arena_tui.theme import inks
@@ -117,7 +118,7 @@ class PlanScreen(ModalScreen[None]):
             await self._session.survey(scope)
             self._problem = ""
         except ArenaError as error:
-            self._problem = f"{error.title}. {error.hint}".strip(". ")
+            self._problem = f"{title(error)}. {phrase(error.hint)}".strip(". ")
         self._show()
 
     def _show(self) -> None:
@@ -125,7 +126,7 @@ class PlanScreen(ModalScreen[None]):
         self.query_one("#choices", VirtualList).set_rows(list(self._lines()))
         plan = self._session.plan
         warnings = [f"! {self._problem}"] if self._problem else []
-        warnings += [f"! {warning}" for warning in plan.warnings[:_MOST_WARNINGS]] if plan else []
+        warnings += [f"! {phrase(warning)}" for warning in plan.warnings[:_MOST_WARNINGS]] if plan else []
         if plan and len(plan.warnings) > _MOST_WARNINGS:
             warnings.append(
                 f"! and {len(plan.warnings) - _MOST_WARNINGS} more, which the log tells when the run begins"

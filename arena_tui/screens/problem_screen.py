@@ -11,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from arena_tui.advice import phrase, title
 from arena_tui.safe_text import readable
 from arena_tui.widgets.key_bar import KeyBar
 from engine.errors import ArenaError
@@ -33,9 +34,9 @@ class ProblemScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog"):
-            yield Static(Text(readable(self._problem.title), style="bold"))
+            yield Static(Text(readable(title(self._problem)), style="bold"))
             if self._problem.hint:
-                yield Static(Text(readable("\n" + self._problem.hint)))
+                yield Static(Text(readable("\n" + phrase(self._problem.hint))))
             yield Static(Text("\nMend it, then press r to read everything again, or q to quit."))
         yield KeyBar()
 

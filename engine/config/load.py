@@ -15,7 +15,7 @@ from engine.config.environment import Unset, expand
 from engine.config.hosted import unfit_for_provider, with_hosted_endpoints
 from engine.config.model import Config
 from engine.config.problems import Problem, from_validation, problem
-from engine.errors import ConfigError, ConfigProblem
+from engine.errors import Advice, AdviceKind, ConfigError, ConfigProblem
 
 _TOO_DEEP = ConfigProblem("TOML", "is nested too deeply")
 _DEEPEST = 50  # tables and lists within one another
@@ -67,7 +67,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         wrong = _TOO_DEEP
     except FileNotFoundError:
         wrong = ConfigProblem(
-            "file", "does not exist", "name one with -c, write one with `arena-tui import`, or try `arena-tui --demo`"
+            "file",
+            "does not exist",
+            Advice(
+                "name another one, import one, or try the demo", AdviceKind.CONFIG, AdviceKind.IMPORT, AdviceKind.DEMO
+            ),
         )
     except OSError as error:
         wrong = ConfigProblem("file", f"cannot be read: {error.strerror}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from arena_tui.advice import phrase
 from arena_tui.output.html_report.forest import forest_plot
 from arena_tui.output.html_report.judgments import judgments_section
 from arena_tui.output.html_report.markup import name
@@ -55,7 +56,7 @@ def page(board: Leaderboard, selection: Selection) -> Iterator[str]:
     yield from _table(score_columns(rows, board.baseline))
     if board.warnings:
         yield '<h2>To be read with it</h2><ul class="cautions">'
-        yield from (f"<li>{name(warning)}</li>" for warning in board.warnings)
+        yield from (f"<li>{name(phrase(warning))}</li>" for warning in board.warnings)
         yield "</ul>"
     yield "<h2>Judgments</h2>"
     yield from judgments_section(selection)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.config.load import load_config, parse_config, require_keys
 from engine.config.model import PromptTexts
-from engine.errors import ConfigError
+from engine.errors import Advice, AdviceKind, ConfigError
 
 SMALL = {
     "bench": "starter-ru",
@@ -328,7 +328,11 @@ class TestUnreadable:
         return str(raised.value)
 
     def test_a_missing_file_says_how_to_get_one(self, tmp_path):
-        assert "arena-tui import" in self.problem_of(tmp_path / "none.toml")
+        with pytest.raises(ConfigError) as raised:
+            load_config(tmp_path / "none.toml", {})
+        hint = raised.value.problems[0].hint
+        assert isinstance(hint, Advice)
+        assert AdviceKind.IMPORT in hint.kinds
 
     def test_a_folder(self, tmp_path):
         assert "cannot be read" in self.problem_of(tmp_path)

@@ -1,0 +1,53 @@
+"""Phrases the engine's advice in the words of the command line: its flags and commands stand here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.errors import Advice, AdviceKind, ArenaError, ConfigError
+
+SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
+    AdviceKind.RUN: "`arena-tui run`",
+    AdviceKind.RUN_JUDGMENTS: "`arena-tui run --stage judgments`",
+    AdviceKind.RUN_AGAINST: "`arena-tui run --baseline {0} --models {1}`",
+    AdviceKind.REFRESH_STALE: "`run --refresh stale`",
+    AdviceKind.REFRESH_UNPARSED: "`run --refresh unparsed`",
+    AdviceKind.SERVE: "`arena-tui serve {0}`",
+    AdviceKind.REPAIR: "`arena-tui doctor --repair`; with --dry-run it only lists the changes",
+    AdviceKind.IMPORT: "`arena-tui import SOURCE`",
+    AdviceKind.REVIEW: "`arena-tui review`",
+    AdviceKind.RATE_BATTLES: "`arena-tui leaderboard --battles {0}`",
+    AdviceKind.DEMO: "`arena-tui --demo`",
+    AdviceKind.CONFIG: "-c FILE",
+    AdviceKind.DATA: "--data DIR",
+    AdviceKind.BENCH_NAME: "--name",
+    AdviceKind.OUT: "--out",
+    AdviceKind.OVERWRITE: "--force",
+    AdviceKind.MODELS: "--models",
+    AdviceKind.JUDGES: "--judge",
+    AdviceKind.BASELINE: "--baseline",
+    AdviceKind.REFERENCE: "--not-worse-than",
+    AdviceKind.STOP_RULE: "--until",
+    AdviceKind.SOFT: "--soft",
+    AdviceKind.CI: "--ci",
+    AdviceKind.FIRST_GAME_ONLY: "--first-game-only",
+    AdviceKind.STYLE: "--style",
+    AdviceKind.BATTLES: "--battles",
+}
+
+
+def phrase(text: str) -> str:
+    """Return the text of the engine, followed by flags or commands where it is an `Advice`."""
+    if not isinstance(text, Advice) or not text.kinds:
+        return str(text)
+    return f"{text!s}: {', '.join(SPELLINGS[kind].format(*text.values) for kind in text.kinds)}"
+
+
+def title(error: ArenaError) -> str:
+    """Return the title of an error, with the hints of a config's problems phrased."""
+    return error.describe(phrase) if isinstance(error, ConfigError) else error.title
+
+
+def phrase_all(texts: Iterable[str]) -> list[str]:
+    """Return each text, phrased."""
+    return [phrase(text) for text in texts]
