@@ -10,10 +10,10 @@ from statistics import NormalDist
 
 import numpy as np
 
-from engine.ratings.audit.agreement import judge_agreements
-from engine.ratings.audit.people import corrected_score
-from engine.ratings.audit.position import position_report
-from engine.ratings.audit.shares import QuestionResampler
+from engine.audit.agreement import judge_agreements
+from engine.audit.intervals import QuestionResampler
+from engine.audit.people import corrected_score
+from engine.audit.verdicts import position_report
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.student import student_quantile

@@ -10,15 +10,14 @@ from arena_tui import console
 from arena_tui.headless import run_loop
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from arena_tui.output.audit import AuditFormat, format_audit
-from engine.audit.asking import Trials, ask_judge
+from engine.audit.asking import TrialPlan, Trials, ask_judge
+from engine.audit.auditor import Auditor, with_trials
 from engine.audit.material import Material, material_of_battles, material_of_bench
-from engine.audit.report import Auditor, with_trials
-from engine.audit.trial_games import TrialPlan
+from engine.audit.report import AuditReport
 from engine.bench import Bench, battles_file
 from engine.config.model import Config
 from engine.errors import UsageProblem
 from engine.labels import DEFAULT_WEIGHT
-from engine.ratings.audit.report import AuditReport
 from engine.ratings.battles import common_opponent
 from engine.ratings.estimate import RatingOptions
 

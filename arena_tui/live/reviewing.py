@@ -11,13 +11,10 @@ import msgspec
 
 from engine.records import Label
 from engine.review.agreement import Agreement, agreement
-from engine.review.candidates import STEP, Sample, draw_sample
-from engine.review.comparison import Comparison
-from engine.review.labels import HumanLabel, Pair
-from engine.review.library import Library
+from engine.review.labels import HumanLabel, Outcome, Pair, outcome
+from engine.review.library import Comparison, Library
 from engine.review.listing import Listed
-from engine.review.outcomes import Outcome, outcome
-from engine.review.sampling import shown_game
+from engine.review.sampling import STEP, Sample, draw_sample, shown_game
 from engine.review.store import ReviewStore
 
 

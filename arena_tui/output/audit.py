@@ -10,11 +10,11 @@ from arena_tui.output.json_text import json_text
 from arena_tui.output.markdown_text import escaped, markdown_table
 from arena_tui.output.text_table import Column, column_width, rendered, table_width
 from arena_tui.safe_text import one_line, shorten
-from engine.ratings.audit.language import ModelLanguage
-from engine.ratings.audit.people import CorrectedScore
-from engine.ratings.audit.position import ModelFlips
-from engine.ratings.audit.report import AuditReport, Finding, JudgeAudit, Level
-from engine.ratings.audit.shares import Estimate
+from engine.audit.biases import ModelLanguage
+from engine.audit.intervals import Estimate
+from engine.audit.people import CorrectedScore
+from engine.audit.report import AuditReport, Finding, JudgeAudit, Level
+from engine.audit.verdicts import ModelFlips
 
 AuditFormat: TypeAlias = Literal["table", "json", "markdown"]
 

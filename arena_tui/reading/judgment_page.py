@@ -14,7 +14,7 @@ from engine.bench.whole import WholeAnswer, WholeGame
 from engine.errors import ArenaError
 from engine.labels import strength
 from engine.records import Label
-from engine.review.comparison import Comparison, Origin
+from engine.review.library import Comparison, Origin
 
 NARROW = 96  # columns; below that answers stand one under the other
 

@@ -11,7 +11,7 @@ import msgspec
 
 from arena_tui.reading.judgment_page import Layout
 from arena_tui.reading.page import Page
-from engine.review.comparison import Comparison
+from engine.review.library import Comparison
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 KEPT = 12

@@ -11,7 +11,7 @@ from arena_tui.screens.page_screen import PageScreen, Tell, with_warnings
 from arena_tui.theme import Inks
 
 if TYPE_CHECKING:
-    from engine.ratings.audit.report import AuditReport, Level
+    from engine.audit.report import AuditReport, Level
 
 _TOLD_EVERY = 20  # questions
 
@@ -30,8 +30,8 @@ class AuditScreen(PageScreen):
         self._choices = choices
 
     def find(self, tell: Tell) -> AuditReport:
+        from engine.audit.auditor import Auditor
         from engine.audit.material import material_of_bench
-        from engine.audit.report import Auditor
         from engine.ratings.estimate import RatingOptions
 
         def count(done: int, of: int) -> None:

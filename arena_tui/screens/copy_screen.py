@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from arena_tui.safe_text import one_line, printable, shorten
 from arena_tui.widgets.key_bar import KeyBar
-from engine.review.comparison import Comparison
+from engine.review.library import Comparison
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp

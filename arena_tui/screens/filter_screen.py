@@ -20,8 +20,8 @@ from arena_tui.widgets.key_bar import KeyBar
 from arena_tui.widgets.text_lines import TextLines
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.records import LABELS
+from engine.review.labels import OUTCOMES
 from engine.review.listing import FLAGS, Flag, JudgmentFilter, Listed, Marks, select
-from engine.review.outcomes import OUTCOMES
 
 Kind: TypeAlias = Literal["flags", "outcomes", "labels", "models", "categories", "judges"]
 

@@ -9,7 +9,7 @@ from arena_tui.reading.judgment_page import label_words
 from arena_tui.safe_text import brief, one_line
 from arena_tui.theme import Inks
 from engine.review.agreement import Agreement
-from engine.review.outcomes import Outcome
+from engine.review.labels import Outcome
 
 WINNERS: dict[Outcome, str] = {"win": "model", "tie": "neither", "loss": "baseline"}
 _ROOM_FOR_WORDS = 76  # columns; on fewer, a label stands for itself

@@ -31,8 +31,8 @@ from arena_tui.widgets.reading_pane import ReadingPane
 from arena_tui.widgets.text_lines import TextLines
 from engine.errors import ArenaError
 from engine.records import LABELS, Label
-from engine.review.comparison import Comparison
 from engine.review.labels import Pair
+from engine.review.library import Comparison
 
 _Key = tuple[Pair, int, bool]  # a pair, the order it is shown in, and whether it is revealed
 

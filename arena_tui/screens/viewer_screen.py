@@ -20,9 +20,9 @@ from arena_tui.widgets.judgment_list import OUTCOME_MARKS
 from arena_tui.widgets.reading_pane import ReadingPane
 from arena_tui.widgets.text_lines import TextLines
 from engine.errors import ArenaError
-from engine.review.comparison import Comparison
+from engine.review.labels import outcome
+from engine.review.library import Comparison
 from engine.review.listing import Listed
-from engine.review.outcomes import outcome
 
 _Key = tuple[Listed, bool]  # a judgment, and whether it is the prompt that is wanted of it
 

@@ -1,12 +1,19 @@
-"""The audit of a judge: reads what a bench holds about it, asks it more if wanted, and says what that means.
+"""The audit of a judge: can its verdicts be trusted for this bench?
 
-    material   everything of a bench, or of a published battles file, that an audit looks at
-    replies    the judges' stored replies, read again
-    tongues    which answers are in another language than their question
-    people     the labels of the reviewers, as arrays
-    report     from the material to the report
-    constants, trial_games, asking
-               real calls: constant answers that must lose, verdicts asked for again
+Pure figures over arrays, percent or kappa with 95 % limits by question:
 
-What the figures are is in `engine.ratings.audit`.
+    intervals    estimates with limits from whole questions
+    verdicts     kinds of verdicts; flips and the share of the first place
+    biases       length and Markdown, the language of the answers, the judge's own family
+    agreement    Cohen's kappa of two raters: judges, or a judge and people
+    people       scores corrected by labels of people
+    trials       constant answers that must lose, identical answers, repeated games
+    report       all of it for one judge, in the shape of the JSON output
+    opinion      what it means, in words
+
+With input and output:
+
+    material     what a bench, or a published battles file, holds for an audit
+    auditor      from the material to the report
+    asking       extra calls to the judge
 """

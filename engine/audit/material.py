@@ -1,22 +1,125 @@
-"""Everything of a bench, or of a published battles file, that an audit looks at."""
+"""The judges' stored replies, read again by today's rule and by the lenient one.
+
+The labels of the reviewers of a bench, as arrays over the names of some battles.
+
+Everything of a bench, or of a published battles file, that an audit looks at.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.audit.people import Reviews
-from engine.audit.replies import read_replies
+import numpy as np
+
+from engine.audit.agreement import Agreement, agreement
+from engine.audit.intervals import QuestionResampler
+from engine.audit.people import PeopleLabels
+from engine.audit.verdicts import ReplyCounts
 from engine.bench import Bench
 from engine.bench.answers import StoredAnswer
+from engine.bench.replies import Reply as StoredReply
+from engine.bench.replies import load_replies
 from engine.config.model import Config
+from engine.judging.labels import Verdict, parser
 from engine.judging.mentions import Reply
-from engine.ratings.audit.verdicts import ReplyCounts
+from engine.labels import is_strong, points_of_model, strength
 from engine.ratings.battles import Battles
 from engine.records import Question
 from engine.results import judged_bench
+from engine.review.labels import HumanLabel, Pair
 from engine.review.store import load_all_labels
 from engine.work.roster import family
+
+
+def read_replies(bench: Bench, judge: str, baseline: str, rule: str) -> ReplyCounts | None:
+    """What all replies of `judge` come to by the label rule of that name; None if none is stored.
+
+    Raises BenchError if a file cannot be read, ValueError for a rule that is none.
+    """
+    read = parser(rule)
+    counts: Counter[str] = Counter()
+    for model in bench.judged_models(judge):
+        loaded = load_replies(bench.paths.judgments(judge, model), baseline)
+        counts += count_replies((reply for games in loaded.items.values() for reply in games if reply), read)
+    return ReplyCounts(**counts) if counts else None
+
+
+def count_replies(replies: Iterable[StoredReply], read: Callable[[str], Verdict]) -> Counter[str]:
+    """The counts of `ReplyCounts` by name.
+
+    A reply to several asks is not read again unless it brought no verdict: its text holds what was asked anew.
+    """
+    lenient = parser("lenient")
+    counts: Counter[str] = Counter()
+    for reply in replies:
+        counts["texts"] += 1
+        if reply.label is None:
+            verdict = read(reply.text)
+            if verdict.label is not None:
+                counts["changed"] += 1
+            else:
+                counts[verdict.reason] += 1
+            counts["readable"] += (verdict.label or lenient(reply.text).label) is not None
+        elif reply.asks in (None, 1):
+            counts["changed"] += read(reply.text).label != reply.label
+    return counts
+
+
+Reviews = Mapping[str, Mapping[Pair, HumanLabel]]
+"""What every reviewer says of every pair that they looked at."""
+
+
+def people_labels(reviews: Reviews, battles: Battles, baseline: str) -> PeopleLabels:
+    """All labels against `baseline` on questions and models of `battles`; skipped pairs are left out."""
+    questions = {name: index for index, name in enumerate(battles.questions)}
+    models = {name: index for index, name in enumerate(battles.models)}
+    found = [
+        (
+            questions[each.question_id],
+            models[each.model],
+            each.game,
+            points_of_model(each.label, each.game),
+            is_strong(each.label),
+        )
+        for said in reviews.values()
+        for each in _labels(said.values(), baseline)
+        if each.question_id in questions and each.model in models
+    ]
+    columns = np.array(found, dtype=np.float64).reshape(-1, 5).T
+    question, model, game = (column.astype(np.int64) for column in columns[:3])
+    return PeopleLabels(question, model, game, columns[3], columns[4])
+
+
+def between_people(reviews: Reviews, battles: Battles, baseline: str, resampler: QuestionResampler) -> Agreement | None:
+    """How far reviewers agree who labelled the same pair; None if no two did.
+
+    It is the model's side that is compared: they may have seen the answers in different orders.
+    """
+    questions = {name: index for index, name in enumerate(battles.questions)}
+    said_of: dict[Pair, list[HumanLabel]] = defaultdict(list)
+    for said in reviews.values():
+        for each in _labels(said.values(), baseline):
+            if each.question_id in questions:
+                said_of[each.pair].append(each)
+    question, first, second = [], [], []
+    for (question_id, _), labels in said_of.items():
+        for at, one in enumerate(labels):
+            for other in labels[at + 1 :]:
+                question.append(questions[question_id])
+                first.append(_strength(one))
+                second.append(_strength(other))
+    return agreement(np.array(question, dtype=np.int64), np.array(first), np.array(second), resampler)
+
+
+def _labels(said: Iterable[HumanLabel], baseline: str) -> Iterable[HumanLabel]:
+    return (each for each in said if each.label is not None and each.baseline in ("", baseline))
+
+
+def _strength(label: HumanLabel) -> float:
+    assert label.label is not None
+    return float(strength(label.label, label.game))
 
 
 @dataclass(frozen=True)

@@ -1,140 +1,67 @@
-"""From the material of an audit to its report."""
+"""The audit of the judges of a bench: everything that its verdicts tell of them, in the shape of the JSON output."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from engine.answer_style import count_style
-from engine.audit.material import Material
-from engine.audit.people import between_people, people_labels
-from engine.audit.tongues import mismatches
-from engine.errors import RatingError
-from engine.language import LanguageDetector
-from engine.ratings.audit.agreement import JudgeAgreement, judge_agreements
-from engine.ratings.audit.family import family_report
-from engine.ratings.audit.language import LanguageReport, language_report
-from engine.ratings.audit.opinion import findings, opinion
-from engine.ratings.audit.people import PeopleLabels, people_report
-from engine.ratings.audit.position import position_report
-from engine.ratings.audit.preference import PreferenceReport, preference_report
-from engine.ratings.audit.report import AuditReport, JudgeAudit, Opinion
-from engine.ratings.audit.shares import QuestionResampler
-from engine.ratings.audit.trials import IdenticalProbe, ProbeResult, RepeatReport
-from engine.ratings.audit.verdicts import fake_verdicts, verdict_report
-from engine.ratings.battles import Battles, FloatArray
-from engine.ratings.estimate import RatingOptions
-from engine.ratings.style import StyleCounts
+from engine.audit.agreement import Agreement, JudgeAgreement
+from engine.audit.biases import FamilyReport, LanguageReport, PreferenceReport
+from engine.audit.people import PeopleReport
+from engine.audit.trials import IdenticalProbe, ProbeResult, RepeatReport
+from engine.audit.verdicts import FakeVerdicts, PositionReport, VerdictReport
 
-_NO_OPINION = Opinion("with care", "")
+Level: TypeAlias = Literal["good", "care", "bad", "unknown"]
+Trust: TypeAlias = Literal["yes", "with care", "no"]
 
 
-class Auditor:
-    """Audits the judges of one bench. Making it reads no file; the languages of the answers take a while.
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at: `good`, to be taken with `care`, `bad`, or `unknown` for want of data."""
 
-    `tell(done, of)` hears of every question whose answers were looked at; what it raises ends the audit.
-    """
-
-    def __init__(
-        self, material: Material, options: RatingOptions, tell: Callable[[int, int], None] | None = None
-    ) -> None:
-        self._material = material
-        self._options = options
-        self._battles = material.battles
-        self._resampler = QuestionResampler(len(self._battles.questions), options.rounds, options.seed)
-        self._labels: PeopleLabels = people_labels(material.reviews, self._battles, options.baseline)
-        self._style, self._style_notes = self._count_style()
-        self._mismatch, self._other_language = self._find_mismatches(tell)
-
-    def report(self) -> AuditReport:
-        """Everything that is known without asking the judges again."""
-        options, material = self._options, self._material
-        agreements = judge_agreements(self._battles, self._resampler)
-        judges = [self._judge(index, agreements) for index in range(len(self._battles.judges))]
-        return AuditReport(
-            bench=material.name,
-            baseline=options.baseline,
-            rounds=options.rounds,
-            seed=options.seed,
-            weight=options.weight,
-            judges=judges,
-            between_judges=agreements,
-            reviewers=sorted(material.reviews),
-            between_people=between_people(material.reviews, self._battles, options.baseline, self._resampler),
-            warnings=[*material.warnings, *self._style_notes],
-        )
-
-    def _judge(self, index: int, agreements: Sequence[JudgeAgreement]) -> JudgeAudit:
-        name = self._battles.judges[index]
-        mine = self._battles.where(self._battles.judge == index)
-        material, resampler = self._material, self._resampler
-        audit = JudgeAudit(
-            judge=name,
-            opinion=_NO_OPINION,
-            findings=[],
-            verdicts=verdict_report(mine, resampler, material.replies.get(name)),
-            position=position_report(mine, resampler, material.same_text),
-            style=self._preference(mine),
-            language=self._language(mine),
-            family=family_report(name, self._battles, self._options, material.families, resampler),
-            fake_verdicts=fake_verdicts(mine, material.flagged, resampler),
-            people=people_report(mine, self._options, self._labels, resampler),
-        )
-        return with_opinion(audit, agreements)
-
-    def _preference(self, mine: Battles) -> PreferenceReport | None:
-        if self._style is None:
-            return None
-        return preference_report(mine, self._options, self._style, self._resampler)
-
-    def _language(self, mine: Battles) -> LanguageReport | None:
-        if self._mismatch is None:
-            return None
-        try:
-            return language_report(mine, self._options, self._mismatch, self._other_language, self._resampler)
-        except RatingError:  # no game against the baseline has a verdict, as when it was judged against itself alone
-            return None
-
-    def _count_style(self) -> tuple[StyleCounts | None, list[str]]:
-        if not any(self._material.answers.values()):
-            return None, []
-        return count_style(self._material.answers)
-
-    def _find_mismatches(self, tell: Callable[[int, int], None] | None) -> tuple[FloatArray | None, dict[str, str]]:
-        material, battles = self._material, self._battles
-        if not any(material.answers.values()) or not material.questions:
-            return None, {}
-        return mismatches(
-            material.questions, material.answers, battles.questions, battles.models, LanguageDetector(), tell
-        )
+    topic: str
+    level: Level
+    text: str
 
 
-def with_trials(
-    report: AuditReport,
-    judge: str,
-    probes: Sequence[ProbeResult] | None,
-    repeats: RepeatReport | None,
-    identical: IdenticalProbe | None = None,
-) -> AuditReport:
-    """The report with what extra calls to a judge brought, and its opinion anew."""
+class Opinion(msgspec.Struct, frozen=True):
+    """Whether the judge can be trusted for this bench, and why; the worst finding decides."""
 
-    def completed(audit: JudgeAudit) -> JudgeAudit:
-        if audit.judge != judge:
-            return audit
-        more = msgspec.structs.replace(
-            audit,
-            probes=audit.probes if probes is None else list(probes),
-            identical=audit.identical if identical is None else identical,
-            repeats=audit.repeats if repeats is None else repeats,
-        )
-        return with_opinion(more, report.between_judges)
-
-    judges = [completed(audit) for audit in report.judges]
-    return msgspec.structs.replace(report, judges=judges)
+    trust: Trust
+    summary: str
 
 
-def with_opinion(audit: JudgeAudit, agreements: Sequence[JudgeAgreement]) -> JudgeAudit:
-    """The audit with its findings in words and the opinion that follows from them."""
-    found = findings(audit, agreements)
-    return msgspec.structs.replace(audit, findings=found, opinion=opinion(found))
+class JudgeAudit(msgspec.Struct, frozen=True, kw_only=True):
+    """All about one judge; None is what there was no data for. `probes`, `identical` and `repeats` are there if asked
+    for."""
+
+    judge: str
+    opinion: Opinion
+    findings: list[Finding]
+    verdicts: VerdictReport
+    position: PositionReport | None
+    style: PreferenceReport | None
+    language: LanguageReport | None
+    family: FamilyReport | None
+    fake_verdicts: list[FakeVerdicts]
+    people: PeopleReport | None
+    probes: list[ProbeResult] | UnsetType = UNSET
+    identical: IdenticalProbe | UnsetType = UNSET
+    repeats: RepeatReport | UnsetType = UNSET
+
+
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole result: percent and 95 % limits by question. `reviewers` are the people whose labels were used, and
+    `between_people` how far they agree with each other on the same games."""
+
+    bench: str
+    baseline: str
+    rounds: int
+    seed: int
+    weight: int
+    judges: list[JudgeAudit]
+    between_judges: list[JudgeAgreement]
+    reviewers: list[str]
+    between_people: Agreement | None
+    warnings: list[str]

@@ -1,1 +1,10 @@
-"""Reading judgments one by one, by people: listing, filtering, and the labels that people give themselves."""
+"""People read judgments one by one, and label answers themselves.
+
+labels       what a label means for the model; the lines of a reviewer's file (pure)
+store        a reviewer's file: read whole, appended line by line
+listing      judgments as list entries, and the filters on them
+search       full-text search
+library      the judgments of one bench, and one of them whole
+sampling     which pairs to review
+agreement    agreement of two raters (pure)
+"""

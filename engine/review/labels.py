@@ -1,4 +1,8 @@
-"""What a reviewer said, one line of `review/<reviewer>.jsonl`, and what holds after all of these lines. Pure.
+"""What labels mean for the model that is judged, whatever place it had: wins, ties, losses, flips. Pure.
+
+In game 1 the baseline is A and the model is B; in game 2 they have swapped.
+
+What a reviewer said, one line of `review/<reviewer>.jsonl`, and what holds after all of these lines. Pure.
 
     {"question_id", "model", "judge", "baseline", "game", "label", "note", "tstamp", "reviewer"}
     the same with "label": null and "skipped": true      set aside without a label
@@ -10,13 +14,51 @@ is None when there was no judgment to compare with. The last line of a question 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from engine.records import LABELS, Label
-from engine.review.outcomes import Outcome, outcome
+from engine.labels import LABELS, Label, strength
+
+Outcome: TypeAlias = Literal["win", "tie", "loss"]
+OUTCOMES: tuple[Outcome, ...] = ("win", "tie", "loss")
+
+
+def outcome(label: Label | None, game: int) -> Outcome | None:
+    """The model's side of one game; None without a verdict."""
+    return None if label is None else _named(strength(label, game))
+
+
+def outcome_of_pair(labels: Sequence[Label | None]) -> Outcome | None:
+    """The model's side of both games: who won more of them. Games that contradict each other are a tie.
+
+    A game without a verdict leaves the word to the other one; None if there is none at all.
+    """
+    strengths = _strengths(labels)
+    return _named(sum((value > 0) - (value < 0) for value in strengths)) if strengths else None
+
+
+def is_flip(labels: Sequence[Label | None]) -> bool:
+    """Whether the winner changed with the places: each game has another one."""
+    strengths = _strengths(labels)
+    return any(value > 0 for value in strengths) and any(value < 0 for value in strengths)
+
+
+def is_unparsed(labels: Sequence[Label | None], played: Sequence[bool]) -> bool:
+    """Whether a game was played that brought no verdict."""
+    return any(was_played and label is None for label, was_played in zip(labels, played, strict=True))
+
+
+def _strengths(labels: Sequence[Label | None]) -> list[int]:
+    return [strength(label, at % 2 + 1) for at, label in enumerate(labels) if label is not None]
+
+
+def _named(value: int) -> Outcome:
+    if value == 0:
+        return "tie"
+    return "win" if value > 0 else "loss"
+
 
 Pair: TypeAlias = tuple[str, str]  # question id and model
 

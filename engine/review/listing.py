@@ -10,8 +10,7 @@ import msgspec
 
 from engine.bench.games import JudgmentRow
 from engine.records import Label, Question
-from engine.review.labels import Pair
-from engine.review.outcomes import Outcome, is_flip, is_unparsed, outcome_of_pair
+from engine.review.labels import Outcome, Pair, is_flip, is_unparsed, outcome_of_pair
 
 Flag: TypeAlias = Literal["flip", "unparsed", "human", "language"]
 FLAGS: tuple[Flag, ...] = ("flip", "unparsed", "human", "language")

@@ -9,15 +9,12 @@ import pytest
 from msgspec import UNSET
 
 from arena_tui.output.audit import format_audit
-from engine.ratings.audit.family import FamilyReport
-from engine.ratings.audit.language import LanguageReport, ModelLanguage
-from engine.ratings.audit.opinion import findings, opinion
-from engine.ratings.audit.position import IdenticalAnswers, ModelFlips, PositionReport
-from engine.ratings.audit.preference import PreferenceReport, StyleGain
-from engine.ratings.audit.report import AuditReport, Finding, JudgeAudit, Opinion
-from engine.ratings.audit.shares import NOTHING, Estimate
-from engine.ratings.audit.trials import ProbeResult
-from engine.ratings.audit.verdicts import ReplyCounts, VerdictReport
+from engine.audit.biases import FamilyReport, LanguageReport, ModelLanguage, PreferenceReport, StyleGain
+from engine.audit.intervals import NOTHING, Estimate
+from engine.audit.opinion import findings, opinion
+from engine.audit.report import AuditReport, Finding, JudgeAudit, Opinion
+from engine.audit.trials import ProbeResult
+from engine.audit.verdicts import IdenticalAnswers, ModelFlips, PositionReport, ReplyCounts, VerdictReport
 
 
 def about(value: float, spread: float = 1.0) -> Estimate:

@@ -8,7 +8,7 @@ from arena_tui.reading.judgment_page import Layout, judgment_page
 from arena_tui.theme import Inks
 from engine.bench.whole import WholeGame, WholeJudgment
 from engine.records import LABELS
-from engine.review.comparison import Comparison
+from engine.review.library import Comparison
 
 INKS = Inks(*(Style(color=name) for name in ("white", "green", "red", "yellow", "blue", "cyan")))
 

@@ -20,9 +20,9 @@ from arena_tui.screens.model_screen import ModelScreen
 from arena_tui.screens.page_screen import GivenUp, Tell
 from arena_tui.screens.viewer_screen import ViewerScreen
 from arena_tui.widgets.board_table import BoardTable
+from engine.audit.report import AuditReport
 from engine.bench import Bench
 from engine.bench.digest import inputs_digest
-from engine.ratings.audit.report import AuditReport
 
 
 def shown(app: ArenaApp) -> list[str]:

@@ -7,11 +7,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from audit_bench import BenchMaker, verdicts
 
-from engine.audit.asking import Trials, ask_judge
-from engine.audit.constants import CONSTANT_ANSWERS
+from engine.audit.asking import CONSTANT_ANSWERS, TrialPlan, Trials, ask_judge
+from engine.audit.auditor import Auditor, with_trials
 from engine.audit.material import material_of_bench
-from engine.audit.report import Auditor, with_trials
-from engine.audit.trial_games import TrialPlan
 from engine.errors import UsageProblem
 from engine.ratings.estimate import RatingOptions
 from engine.records import Question

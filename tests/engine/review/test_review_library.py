@@ -15,9 +15,9 @@ from engine.errors import BenchError
 from engine.judging.prompts import judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.records import VerdictMode
-from engine.review.candidates import draw_sample
 from engine.review.library import Library
 from engine.review.listing import JudgmentFilter, Listed, select
+from engine.review.sampling import draw_sample
 from engine.review.store import ReviewStore
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.labels import LABELS, Label, mirror, strength
-from engine.review.outcomes import is_flip, is_unparsed, outcome, outcome_of_pair
+from engine.review.labels import is_flip, is_unparsed, outcome, outcome_of_pair
 
 labels = st.sampled_from(LABELS)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.language import LanguageDetector, near
+from engine.language_check import LanguageDetector, near
 
 DETECTOR = LanguageDetector()
 

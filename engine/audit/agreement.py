@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from engine.ratings.audit.shares import NOTHING, Estimate, QuestionResampler
+from engine.audit.intervals import NOTHING, Estimate, QuestionResampler
 from engine.ratings.battles import Battles, FloatArray, IntArray, label_strength
 
 WINNERS, STRENGTHS = 3, 5

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from engine.ratings.audit.agreement import agreement, judge_agreements
-from engine.ratings.audit.people import LEAST_LABELS, PeopleLabels, corrected_score, people_report
-from engine.ratings.audit.shares import QuestionResampler
+from engine.audit.agreement import agreement, judge_agreements
+from engine.audit.intervals import QuestionResampler
+from engine.audit.people import LEAST_LABELS, PeopleLabels, corrected_score, people_report
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.student import student_quantile

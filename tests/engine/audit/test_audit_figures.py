@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.ratings.audit.family import family_report
-from engine.ratings.audit.language import language_report
-from engine.ratings.audit.preference import preference_report
-from engine.ratings.audit.shares import QuestionResampler
-from engine.ratings.audit.trials import probe_result, repeat_report
-from engine.ratings.audit.verdicts import fake_verdicts, verdict_report
+from engine.audit.biases import family_report, language_report, preference_report
+from engine.audit.intervals import QuestionResampler
+from engine.audit.trials import probe_result, repeat_report
+from engine.audit.verdicts import fake_verdicts, verdict_report
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.style import StyleCounts

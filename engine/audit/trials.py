@@ -1,5 +1,6 @@
 """What extra calls bring: constant answers, which must lose; an answer against itself, which must tie; and the same
-verdict asked for again and again."""
+verdict asked for again and again.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from engine.audit.intervals import Estimate, QuestionResampler, by_question
 from engine.labels import Label, points_of_model
-from engine.ratings.audit.shares import Estimate, QuestionResampler, by_question
 
 
 class ProbeResult(msgspec.Struct, frozen=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.ratings.audit.position import game_pairs, position_report
-from engine.ratings.audit.shares import QuestionResampler
+from engine.audit.intervals import QuestionResampler
+from engine.audit.verdicts import game_pairs, position_report
 from engine.ratings.battles import BattleBuilder, Battles
 
 NEVER = lambda question, one, other: False  # noqa: E731 - a table of no equal answers
