@@ -29,7 +29,7 @@ from engine.ratings.sequential import Decider
 from engine.ratings.stop_rule import StopRule
 from engine.run import Run
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
-from engine.work.survey import Scope
+from engine.work.plan import Scope
 
 CLEARLY_APART = 18.0  # points from 50
 LARGEST_MEDIAN = 45  # questions

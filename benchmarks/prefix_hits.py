@@ -126,7 +126,7 @@ class Prompts:
     def __init__(self, data: Path, questions: int, split: Split) -> None:
         from engine.bench import Bench
         from engine.judging.prompts import judge_prompt
-        from engine.work.order import seeded_order
+        from engine.work.plan import seeded_order
 
         bench = Bench(data)
         self._prompt = judge_prompt("simple")
@@ -180,9 +180,8 @@ class Prompts:
     ) -> Found:
         """All prompts in this order, from `parallel` slots over so many replicas."""
         from engine.models.limits import EndpointPool
-        from engine.work.order import question_major
-        from engine.work.scheduler import Gate, Lane
-        from engine.work.sources import UnitQueue, listed
+        from engine.work.queue import WorkQueue, listed, question_major
+        from engine.work.worker import Gate, Worker
 
         found = Found()
         caches = {name: BlockCache(blocks, found) for name in (f"http://replica-{n}/v1" for n in range(replicas))}
@@ -199,12 +198,12 @@ class Prompts:
             pool.release(lane)
 
         if order == "model by model":
-            units: Any = listed(unit for job in self._jobs(self.models) for unit in job.units())
+            units: Any = listed(unit for job in self._jobs(self.models) for unit in job.open_parts())
         else:
-            units = UnitQueue(order=question_major(self._questions, self.models))
-            units.put(unit for job in self._jobs(self.models) for unit in job.units())
+            units = WorkQueue(order=question_major(self._questions, self.models))
+            units.put(unit for job in self._jobs(self.models) for unit in job.open_parts())
             units.finish()
-        await Lane(units, pool, call, lambda unit, error: None, Gate()).run()
+        await Worker(units, pool, call, lambda unit, error: None, Gate()).run()
         pool.close()
         return found
 

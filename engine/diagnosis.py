@@ -19,8 +19,8 @@ from engine.models.discover import probe
 from engine.models.session import open_session
 from engine.models.tokens import load_counter
 from engine.serving.prepare import server_plan
-from engine.work.reach import endpoints_of
-from engine.work.survey import Scope, survey
+from engine.work.plan import Scope, make_plan
+from engine.work.worker import endpoints_of
 
 Status: TypeAlias = Literal["ok", "note", "problem"]
 LITTLE_DISK = 2 * 2**30  # bytes: a bench of 500 questions and 20 models takes about 0.2 GiB
@@ -63,7 +63,7 @@ async def examine(config: Config) -> AsyncIterator[Check]:
 def _bench_checks(config: Config) -> Iterator[Check]:
     try:
         bench = Bench.open(config.data, config.bench)
-        found = survey(config, bench, Scope())
+        found = make_plan(config, bench, Scope())
     except ArenaError as error:
         yield Check("problem", "bench", error.title, error.hint)
         return
@@ -73,7 +73,7 @@ def _bench_checks(config: Config) -> Iterator[Check]:
     yield from _damage_checks(bench)
     for task in (*found.answers, *found.judgments):
         missing = task.total - task.cached
-        who = f"{task.task.stage} of {task.task.model}" + (f" by {task.task.judge}" if task.task.judge else "")
+        who = f"{task.key.stage} of {task.key.model}" + (f" by {task.key.judge}" if task.key.judge else "")
         stale = f", {task.stale} made with other settings" if task.stale else ""
         yield Check("ok", "bench", f"{who}: {task.cached} of {task.total} there{stale}, {missing} to make")
 

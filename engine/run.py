@@ -24,9 +24,8 @@ from engine.bench.other_writers import OtherChange
 from engine.bench.recover import recover
 from engine.bench.runs import new_run_id, write_run
 from engine.bench.writer import BenchWriter
-from engine.clock import steady_now
 from engine.config.model import Config
-from engine.events import Event, Notice, RunEnded, TaskPlanned
+from engine.events import Event, Notice, RunEnded, TaskPlanned, steady_now
 from engine.models.client import ModelClient
 from engine.models.session import open_session
 from engine.models.tokens import load_counter
@@ -34,16 +33,13 @@ from engine.serving.fleet import Fleet
 from engine.serving.places import Places
 from engine.serving.prepare import server_plan
 from engine.serving.server import VllmServer
-from engine.work.demand import Everything
-from engine.work.early_stop import EarlyStop
-from engine.work.pipeline import Pipeline
+from engine.work.plan import Plan, Scope, make_plan
 from engine.work.progress import RunState, reduce
-from engine.work.reach import Listening, endpoints_of
+from engine.work.provenance import run_record
+from engine.work.queue import Pipeline
 from engine.work.recorder import Recorder
-from engine.work.run_record import run_record
-from engine.work.scheduler import Gate
-from engine.work.survey import Scope, Survey, survey
-from engine.work.workforce import Tools, Workforce
+from engine.work.stopping import EarlyStop, Everything
+from engine.work.worker import ConfiguredEndpoints, Gate, Tools, Workers, endpoints_of
 
 Listener = Callable[[Event], None]
 SERVER_GRACE_SECONDS = 30.0  # how long a server may take to end: a start that is broken off takes 6 to 15
@@ -78,9 +74,9 @@ class Run:
         self._main: asyncio.Task[None] | None = None
         self._early: EarlyStop | None = None
         self._pipeline: Pipeline | None = None
-        self._force: Workforce | None = None
+        self._force: Workers | None = None
         self._fleet: Fleet | None = None
-        self._plan: Survey | None = None
+        self._plan: Plan | None = None
         self._parts_before = False
         self._recorder: Recorder | None = None
 
@@ -198,7 +194,7 @@ class Run:
             )
             self._pipeline = pipeline
             places = await self._places(session, pipeline)
-            self._force = Workforce(self.config, plan, pipeline, places, tools)
+            self._force = Workers(self.config, plan, pipeline, places, tools)
             if self.gate.closed:
                 pipeline.stop()
             # The plan lives as long as the work: the garbage collector need not look through its thousands of texts
@@ -236,7 +232,7 @@ class Run:
 
     async def _places(self, session: aiohttp.ClientSession, pipeline: Pipeline) -> Places:
         """Where the models can be called: at servers that others started, and at those of our own."""
-        listening = Listening(self.config, session, self._emit)
+        listening = ConfiguredEndpoints(self.config, session, self._emit)
         names = [name for name in dict.fromkeys((*pipeline.answers, *pipeline.games)) if pipeline.has_work(name)]
         servers = await asyncio.to_thread(server_plan, self.config, names, list(pipeline.games))
         if not servers.servers:
@@ -257,11 +253,11 @@ class Run:
         await self._fleet.open()
         return self._fleet
 
-    async def _survey(self) -> Survey:
-        found = await asyncio.to_thread(survey, self.config, self.bench, self.scope)
+    async def _survey(self) -> Plan:
+        found = await asyncio.to_thread(make_plan, self.config, self.bench, self.scope)
         self.bench.register_settings(found.settings)
         for task in (*found.answers, *found.judgments):
-            self._emit(TaskPlanned(task.task, task.total, task.cached, task.stale))
+            self._emit(TaskPlanned(task.key, task.total, task.cached, task.stale))
         for warning in found.warnings:
             self._notice("warning", warning)
         for line in stale_notes(self.bench, found):
@@ -289,10 +285,10 @@ class Run:
             self._pipeline.heard(event)
 
 
-def stale_notes(bench: Bench, found: Survey) -> list[str]:
+def stale_notes(bench: Bench, found: Plan) -> list[str]:
     """One line for each group of cached records that were made with other settings than today's."""
     return [
-        f"{count} {task.task.stage} of {task.task.model} were made with "
+        f"{count} {task.key.stage} of {task.key.model} were made with "
         f"{bench.describe_settings(digest, found.settings)}; --refresh stale makes them again"
         for task in (*found.answers, *found.judgments)
         for digest, count in task.settings_found.items()

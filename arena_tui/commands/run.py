@@ -24,9 +24,9 @@ from engine.ratings.stop_report import stop_cautions, stop_report
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.results import judged_bench, rate
 from engine.run import Run, stale_notes
+from engine.work.plan import Scope, make_plan
 from engine.work.progress import RunState
-from engine.work.stop_forecast import stop_forecast
-from engine.work.survey import Scope, survey
+from engine.work.stopping import stop_forecast
 
 
 def run_command(
@@ -108,7 +108,7 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
 
 def _show_plan(config: Config, scope: Scope) -> int:
     bench = Bench.open(config.data, config.bench)
-    found = survey(config, bench, scope)
+    found = make_plan(config, bench, scope)
     console.warn((*found.warnings, *stale_notes(bench, found)))
     forecast = stop_forecast(scope.until, found) if scope.until is not None else None
     click.echo(format_plan(found, forecast, server_turns(config, bench, found)), nl=False)

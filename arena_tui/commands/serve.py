@@ -21,7 +21,7 @@ from engine.run import SERVER_GRACE_SECONDS
 from engine.serving.fleet import Fleet
 from engine.serving.places import Nowhere
 from engine.serving.prepare import server_plan
-from engine.work.reach import endpoints_of
+from engine.work.worker import endpoints_of
 
 
 def serve_command(invocation: Invocation, model: str) -> int:

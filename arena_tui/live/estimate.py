@@ -14,7 +14,7 @@ from engine.config.model import Config
 from engine.errors import BenchError
 from engine.serving.forecast import Turn, turns
 from engine.serving.prepare import server_plan
-from engine.work.survey import Survey
+from engine.work.plan import Plan
 
 ASSUMED_TOKENS_PER_SECOND = 30.0  # of one call while others run beside it: an 8B model on one GPU gives 20 to 50
 ASSUMED_ANSWER_TOKENS = 500  # about the mean of the published answers
@@ -36,7 +36,7 @@ class Estimate(msgspec.Struct, frozen=True):
         return f"if each call makes {ASSUMED_TOKENS_PER_SECOND:.0f} tokens/s"
 
 
-def estimate(config: Config, bench: Bench, plan: Survey) -> Estimate:
+def estimate(config: Config, bench: Bench, plan: Plan) -> Estimate:
     """Estimate a plan. Reads times in the files of the bench, so call it in a thread.
 
     The models of one stage work side by side, so a stage takes as long as its slowest one; servers that have their
@@ -49,7 +49,7 @@ def estimate(config: Config, bench: Bench, plan: Survey) -> Estimate:
     return Estimate(max([seconds, *(turn.ends for turn in turns)]), measured and all(turn.measured for turn in turns))
 
 
-def server_turns(config: Config, bench: Bench, plan: Survey) -> list[Turn]:
+def server_turns(config: Config, bench: Bench, plan: Plan) -> list[Turn]:
     """When each server that a run of the plan starts itself has its turn. Raises ConfigError; call it in a thread."""
     answers, verdicts = _by_model(config, bench, plan)
     servers = server_plan(config, list(dict.fromkeys((*answers, *verdicts))), list(verdicts))
@@ -60,13 +60,13 @@ def server_turns(config: Config, bench: Bench, plan: Survey) -> list[Turn]:
     return turns(servers, works_for, load_runs(bench.paths.runs), list(verdicts))
 
 
-def _by_model(config: Config, bench: Bench, plan: Survey) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+def _by_model(config: Config, bench: Bench, plan: Plan) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     """How long the calls of each answering model take, and those of each judge."""
     judging: Counter[str] = Counter()
     for task in plan.judgments:
-        judging[task.task.judge] += task.calls
+        judging[task.key.judge] += task.calls
     answers = {
-        task.task.model: _answers(config, bench, task.task.model, task.calls) for task in plan.answers if task.calls
+        task.key.model: _answers(config, bench, task.key.model, task.calls) for task in plan.answers if task.calls
     }
     return answers, {judge: _verdicts(config, bench, judge, calls) for judge, calls in judging.items() if calls}
 

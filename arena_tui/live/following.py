@@ -11,12 +11,11 @@ import msgspec
 
 from engine.bench import Bench
 from engine.bench.lock import writer_of
-from engine.clock import steady_now
-from engine.events import Event, RecordFailed, RecordSaved, Stage, StageEnded, StageStarted, TaskKey
+from engine.events import Event, RecordFailed, RecordSaved, Stage, StageEnded, StageStarted, TaskKey, steady_now
 from engine.judging.labels import normalise_label
 from engine.records import Failure
-from engine.work.plan import TaskPlan
-from engine.work.survey import Survey
+from engine.work.plan import Plan
+from engine.work.tasks import Task
 
 LOOK_SECONDS = 1.0
 _LARGEST_READ = 32 << 20  # bytes of one file at one look
@@ -50,7 +49,7 @@ class Follower:
         self._read_to: dict[Path, int] = {path: path.stat().st_size for path in bench.paths.appended_files()}
         self._left: dict[Stage, int] = {}  # records to come of the stages that were seen to go on
 
-    async def follow(self, plan: Survey, tell: Callable[[Event], None]) -> None:
+    async def follow(self, plan: Plan, tell: Callable[[Event], None]) -> None:
         """Tell what the other process saves, until it lets go of the bench."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -60,9 +59,9 @@ class Follower:
             if writer is None:
                 return
 
-    def poll(self, plan: Survey) -> list[Event]:
+    def poll(self, plan: Plan) -> list[Event]:
         """What was saved and what failed since the last look."""
-        tasks = [task.task for task in _tasks(plan)]
+        tasks = [task.key for task in _tasks(plan)]
         events: list[Event] = []
         for key in tasks:
             if key.stage == "answers":
@@ -77,10 +76,10 @@ class Follower:
             events += _failed(tasks, line)
         return events
 
-    def _of_stage(self, plan: Survey, stage: Stage, saved: list[Event]) -> Iterator[Event]:
+    def _of_stage(self, plan: Plan, stage: Stage, saved: list[Event]) -> Iterator[Event]:
         """What was saved, between the beginning and the end of its stage where they are seen."""
         if stage not in self._left:
-            self._left[stage] = sum(task.total - task.cached for task in _tasks(plan) if task.task.stage == stage)
+            self._left[stage] = sum(task.total - task.cached for task in _tasks(plan) if task.key.stage == stage)
             yield StageStarted(stage, steady_now())
         yield from saved
         if self._left[stage] > 0 >= self._left[stage] - len(saved):
@@ -105,7 +104,7 @@ class Follower:
             yield from whole.split(b"\n")
 
 
-def _tasks(plan: Survey) -> tuple[TaskPlan, ...]:
+def _tasks(plan: Plan) -> tuple[Task, ...]:
     return (*plan.answers, *plan.judgments)
 
 

@@ -14,9 +14,8 @@ from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from arena_tui.live.gpu_watch import GpuWatch
 from arena_tui.live.judged_cache import JudgedCache
 from arena_tui.live.run_watch import RunWatch
-from engine.clock import steady_now
 from engine.errors import ArenaError, BenchLocked, UsageProblem
-from engine.events import Event, RunEnded, TaskPlanned
+from engine.events import Event, RunEnded, TaskPlanned, steady_now
 from engine.work.progress import RunState, reduce
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from engine.results import JudgedBench
     from engine.review.library import Library
     from engine.run import Run
-    from engine.work.stop_forecast import StopForecast
-    from engine.work.survey import Scope, Survey
+    from engine.work.plan import Plan, Scope
+    from engine.work.stopping import StopForecast
 
 Status: TypeAlias = Literal["opening", "idle", "running", "paused", "stopping", "following"]
 
@@ -42,7 +41,7 @@ class ArenaSession:
 
     def __init__(self, invocation: Invocation) -> None:
         self.invocation = invocation
-        self.plan: Survey | None = None
+        self.plan: Plan | None = None
         self.run: Run | None = None
         self.estimate: Estimate | None = None  # of `plan`
         self.forecast: StopForecast | None = None  # of `plan`, where its scope has a stop rule
@@ -93,7 +92,7 @@ class ArenaSession:
     def scope(self) -> Scope:
         """What the next run would do."""
         if self._scope is None:
-            from engine.work.survey import Scope
+            from engine.work.plan import Scope
 
             self._scope = Scope()
         return self._scope
@@ -132,15 +131,15 @@ class ArenaSession:
 
     # -- planning
 
-    async def survey(self, scope: Scope | None = None) -> Survey:
+    async def survey(self, scope: Scope | None = None) -> Plan:
         """Read the bench and plan what `scope` still needs. Raises ArenaError; if not, the scope is the session's."""
         from arena_tui.live.estimate import estimate
-        from engine.work.stop_forecast import stop_forecast
-        from engine.work.survey import survey
+        from engine.work.plan import make_plan
+        from engine.work.stopping import stop_forecast
 
         wanted = self.scope if scope is None else scope
         follower = await asyncio.to_thread(_follower, self.bench) if self.writer else None
-        plan = await asyncio.to_thread(survey, self.config, self.bench, wanted)
+        plan = await asyncio.to_thread(make_plan, self.config, self.bench, wanted)
         forecast = await asyncio.to_thread(stop_forecast, wanted.until, plan) if wanted.until else None
         told = await asyncio.to_thread(estimate, self.config, self.bench, plan)
         # All at once, and with the state: a screen may be painted at every await.
@@ -328,7 +327,7 @@ class ArenaSession:
 def _open_bench(config: Config) -> Bench:
     """The bench; in passing, what a run and the endpoint table need is imported where it holds up nobody."""
     import engine.run
-    import engine.work.reach  # noqa: F401
+    import engine.work.worker  # noqa: F401
     from engine.bench import Bench
 
     return Bench.open(config.data, config.bench)
@@ -346,11 +345,11 @@ def _follower(bench: Bench) -> Follower:
     return Follower(bench)
 
 
-def _planned(plan: Survey) -> RunState:
+def _planned(plan: Plan) -> RunState:
     """The state of a run that has not begun."""
     state = RunState()
     for task in (*plan.answers, *plan.judgments):
-        state = reduce(state, TaskPlanned(task.task, task.total, task.cached, task.stale))
+        state = reduce(state, TaskPlanned(task.key, task.total, task.cached, task.stale))
     return state
 
 

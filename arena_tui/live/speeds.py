@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from engine.events import TaskKey
-from engine.work.progress import EndpointKey, EndpointState, Pace, RunState, TaskState, pace
+from engine.work.progress import EndpointKey, EndpointState, RunSpeed, RunState, TaskState, run_speed
 
 WINDOW_SECONDS = 8.0  # over which speeds are averaged
 
@@ -32,7 +32,7 @@ class SpeedGauge:
         self._clock = clock
         self._seen: deque[tuple[float, RunState]] = deque()
 
-    def pace(self, state: RunState) -> Pace:
+    def pace(self, state: RunState) -> RunSpeed:
         """Look at `state`, and tell how fast the whole run goes."""
         now = self._clock()
         if self._seen and self._seen[-1][1].stages != state.stages:  # another stage goes at another speed
@@ -41,7 +41,7 @@ class SpeedGauge:
         while len(self._seen) > 2 and now - self._seen[1][0] > WINDOW_SECONDS:
             self._seen.popleft()
         before, seconds = self._window()
-        return pace(before, state, seconds)
+        return run_speed(before, state, seconds)
 
     def task(self, key: TaskKey) -> Speed:
         """Of one task, in the state that was looked at last."""

@@ -9,13 +9,12 @@ from arena_tui.output.progress import clock
 from arena_tui.output.stop_rule import verdict_words
 from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS
 from engine.serving.forecast import Turn
-from engine.work.early_stop import LEAST_AHEAD
-from engine.work.plan import TaskPlan
-from engine.work.stop_forecast import StopForecast
-from engine.work.survey import Survey
+from engine.work.plan import Plan
+from engine.work.stopping import LEAST_AHEAD, StopForecast
+from engine.work.tasks import Task
 
 
-def format_plan(found: Survey, forecast: StopForecast | None = None, servers: Sequence[Turn] = ()) -> str:
+def format_plan(found: Plan, forecast: StopForecast | None = None, servers: Sequence[Turn] = ()) -> str:
     """One line per task with its records (in all, cached, stale, to make) and calls, then the sums, what a stop rule
     can spare of them, and which servers will be started when.
 
@@ -75,11 +74,11 @@ def forecast_lines(forecast: StopForecast) -> list[str]:
     return lines
 
 
-def _row(task: TaskPlan) -> tuple[str, ...]:
+def _row(task: Task) -> tuple[str, ...]:
     return (
-        task.task.stage,
-        printable(task.task.model) + (f" vs {printable(task.task.baseline)}" if task.task.baseline else ""),
-        printable(task.task.judge) or "-",
+        task.key.stage,
+        printable(task.key.model) + (f" vs {printable(task.key.baseline)}" if task.key.baseline else ""),
+        printable(task.key.judge) or "-",
         str(task.total),
         str(task.cached),
         str(task.stale),

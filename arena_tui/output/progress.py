@@ -13,7 +13,7 @@ from arena_tui.live.server_words import ServerLines, busy_servers, stage_words
 from arena_tui.live.speeds import SpeedGauge
 from arena_tui.output.stop_rule import is_decided, standing_words, verdict_words
 from engine.events import Event, Notice, RecordFailed, ServerChanged, StandingChanged, StopRuleSet
-from engine.work.progress import Pace, RunState, TaskState
+from engine.work.progress import RunSpeed, RunState, TaskState
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -153,7 +153,7 @@ class LiveDisplay:
         self._console.print(closing_line(state), soft_wrap=True)
 
 
-def _table(state: RunState, speed: Pace, width: int) -> RenderableType:
+def _table(state: RunState, speed: RunSpeed, width: int) -> RenderableType:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -185,7 +185,7 @@ def _counts(task: TaskState) -> str:
     return ", ".join(parts)
 
 
-def summary_line(state: RunState, speed: Pace) -> str:
+def summary_line(state: RunState, speed: RunSpeed) -> str:
     """One line on the stages that go on: done, failed, cached, speeds, ETA."""
     eta = f"ETA {clock(speed.eta)}" if speed.eta is not None else "ETA -"
     stages = " | ".join(_stage_line(state, stage) for stage in state.stages) or state.phase

@@ -27,8 +27,8 @@ from engine.errors import ArenaError
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
     from arena_tui.screens.stop_rule_screen import TypedRule
-    from engine.work.stop_forecast import StopForecast
-    from engine.work.survey import Scope, Survey
+    from engine.work.plan import Plan, Scope
+    from engine.work.stopping import StopForecast
 
 Choice: TypeAlias = Literal["start", "stages", "limit", "until", "stale", "unparsed"]
 _ValueT = TypeVar("_ValueT")
@@ -175,7 +175,7 @@ class PlanScreen(ModalScreen[None]):
         return Text.assemble(line.name.ljust(_NAME_COLUMNS), ("‹ ", muted), value, (" ›", muted))
 
 
-def _calls(plan: Survey, forecast: StopForecast | None) -> str:
+def _calls(plan: Plan, forecast: StopForecast | None) -> str:
     if forecast is None:
         return f"{plan.calls} calls"
     spread = f"{forecast.fewest} to {forecast.most}" if forecast.fewest < forecast.most else str(forecast.most)

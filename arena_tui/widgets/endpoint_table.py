@@ -16,7 +16,7 @@ from arena_tui.theme import inks
 from arena_tui.widgets.bars import percent, short_number, short_seconds
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import VirtualList
-from engine.telemetry import ServerNumbers
+from engine.events import ServerNumbers
 from engine.work.progress import EndpointKey, EndpointState, RunState
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
     """The endpoints of the config, with what a run has learned of them; those in use come first."""
     if not session.is_open:
         return []
-    from engine.work.reach import endpoints_of
+    from engine.work.worker import endpoints_of
 
     statuses = {
         (name, status.endpoint): status

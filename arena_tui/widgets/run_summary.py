@@ -18,11 +18,11 @@ from arena_tui.safe_text import one_line, printable
 from arena_tui.theme import Inks
 from arena_tui.widgets.bars import bar, short_number
 from arena_tui.widgets.virtual_list import segments
-from engine.work.progress import Pace, RunState
+from engine.work.progress import RunSpeed, RunState
 
 if TYPE_CHECKING:
     from arena_tui.live.estimate import Estimate
-    from engine.work.survey import Survey
+    from engine.work.plan import Plan
 
 _BAR = 20
 
@@ -51,7 +51,7 @@ class RunSummary(Widget):
         return Strip(segments(line, self.app.console)).adjust_cell_length(width).apply_style(self.rich_style)
 
 
-def summary(session: ArenaSession, state: RunState, speed: Pace | None, width: int, ink: Inks) -> tuple[Text, Text]:
+def summary(session: ArenaSession, state: RunState, speed: RunSpeed | None, width: int, ink: Inks) -> tuple[Text, Text]:
     """The two lines for a session as it stands."""
     if session.status == "opening" or (session.plan is None and session.run is None):
         return Text("reading the config and the bench ..."), Text()
@@ -64,7 +64,7 @@ def summary(session: ArenaSession, state: RunState, speed: Pace | None, width: i
     return _planned(session.plan, session.estimate, ink)
 
 
-def _planned(plan: Survey | None, estimate: Estimate | None, ink: Inks) -> tuple[Text, Text]:
+def _planned(plan: Plan | None, estimate: Estimate | None, ink: Inks) -> tuple[Text, Text]:
     tasks = (*plan.answers, *plan.judgments) if plan else ()
     if not tasks:
         return Text("Nothing to do: the config names no model to answer or to judge."), Text()
@@ -86,7 +86,7 @@ def about(estimate: Estimate) -> str:
     return f"about {clock(max(1.0, estimate.seconds))} {estimate.basis}"
 
 
-def _progress(state: RunState, speed: Pace | None, width: int, ink: Inks) -> Text:
+def _progress(state: RunState, speed: RunSpeed | None, width: int, ink: Inks) -> Text:
     tasks = [task for key, task in state.tasks.items() if key.stage in state.stages] or list(state.tasks.values())
     total = sum(task.expected for task in tasks)
     there = min(total, sum(task.cached + task.done for task in tasks))

@@ -18,7 +18,7 @@ from engine.events import Stage, TaskKey
 from engine.work.progress import RunState, TaskState
 
 if TYPE_CHECKING:
-    from engine.work.survey import Survey
+    from engine.work.plan import Plan
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -54,12 +54,12 @@ def _verdict(state: RunState, key: TaskKey, task: TaskState) -> str:
     return (standing.verdict if standing and standing.verdict != "undecided" else "stopped") if task.stopped else ""
 
 
-def plan_rows(state: RunState, plan: Survey) -> list[TaskRow]:
+def plan_rows(state: RunState, plan: Plan) -> list[TaskRow]:
     """The tasks of a plan, whose state is `state`."""
     several = len({key.judge for key in state.tasks if key.judge}) > 1
     rows = []
     for planned in (*plan.answers, *plan.judgments):
-        key = planned.task
+        key = planned.key
         work = Planned(planned.calls, planned.unparsed, planned.prompt_tokens, planned.max_completion_tokens)
         rows.append(TaskRow(key, state.tasks[key], planned=work, judged_by=key.judge if several else ""))
     return rows

@@ -27,13 +27,11 @@ from engine.judging.prompts import JudgePrompt
 from engine.models.client import ModelClient
 from engine.models.session import open_session
 from engine.records import Game, Label, Question
-from engine.work.ask_game import GameAsker
+from engine.work.calls import JudgeCaller
 from engine.work.jobs import GAME_NUMBERS
-from engine.work.order import seeded_order
-from engine.work.reach import reachable
-from engine.work.scheduler import Gate, Lane
-from engine.work.sources import listed
-from engine.work.survey import prompt_of
+from engine.work.plan import prompt_of, seeded_order
+from engine.work.queue import listed
+from engine.work.worker import Gate, Worker, probe_endpoints
 
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
@@ -165,7 +163,7 @@ class Trials:
 class TrialJudge:
     """Plays games with a judge as a run would: its prompt, its sampling, its kind of verdict, its number of asks."""
 
-    def __init__(self, asker: GameAsker, prompt: JudgePrompt, asks: int) -> None:
+    def __init__(self, asker: JudgeCaller, prompt: JudgePrompt, asks: int) -> None:
         self._asker = asker
         self._prompt = prompt
         self._asks = asks
@@ -236,7 +234,7 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Ca
         )
     failures: dict[str, str] = {}
     async with open_session() as session:
-        endpoints, reports = await reachable(session, config, judge)
+        endpoints, reports = await probe_endpoints(session, config, judge)
         unfit = [report for report in reports if not report.ok]
         if not endpoints:
             report = unfit[0]
@@ -255,13 +253,13 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Ca
             emit=lambda _: None,
         )
         player = TrialJudge(
-            GameAsker(client, config, judge), prompt_of(config), config.judge.retries + config.judge.mode.thinks_first
+            JudgeCaller(client, config, judge), prompt_of(config), config.judge.retries + config.judge.mode.thinks_first
         )
 
         def fail(_: TrialGame, error: CallFailed) -> None:
             failures.setdefault(error.kind.value, error.title)
 
-        await Lane(listed(games), client, player.play, fail, Gate()).run()
+        await Worker(listed(games), client, player.play, fail, Gate()).run()
     return [f"{kind}: {title}" for kind, title in failures.items()]
 
 

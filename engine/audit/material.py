@@ -30,7 +30,7 @@ from engine.records import Question
 from engine.results import judged_bench
 from engine.review.labels import HumanLabel, Pair
 from engine.review.store import load_all_labels
-from engine.work.roster import family
+from engine.work.participants import family
 
 
 def read_replies(bench: Bench, judge: str, baseline: str, rule: str) -> ReplyCounts | None:

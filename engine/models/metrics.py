@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import aiohttp
 
 from engine.errors import CallFailed
+from engine.events import Histogram, VllmMetrics
 from engine.models.body import read_body
 from engine.models.connection import FAULTS
 from engine.models.endpoint import Endpoint
 from engine.models.session import proxy_for
-from engine.telemetry import Histogram, VllmMetrics
 
 __all__ = ["Histogram", "VllmMetrics", "fetch_metrics", "parse_metrics"]
 

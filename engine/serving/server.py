@@ -14,9 +14,8 @@ from typing import Any
 import aiohttp
 
 from engine.bench.names import file_stem
-from engine.clock import steady_now
 from engine.errors import ArenaError, CallFailed, FailureKind
-from engine.events import Event, Notice, ServerChanged, ServerStatus
+from engine.events import Event, Notice, ServerChanged, ServerStatus, steady_now
 from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from engine.bench.digest import text_digest
 from engine.config.sampling import Sampling
 from engine.events import TaskKey
-from engine.records import AnswerPart, AnswerRecord, GamePart, JudgmentRecord, Question, Usage
+from engine.judging.labels import Verdict, asks_again
+from engine.records import AnswerPart, AnswerRecord, GamePart, JudgmentRecord, Question, Usage, VerdictMode
 
 GAME_NUMBERS = (1, 2)
 
@@ -31,9 +32,9 @@ class AnswerJob:
     parts: dict[int, AnswerPart] = field(default_factory=dict)
     failed: bool = False
 
-    def units(self) -> list[AnswerUnit]:
+    def open_parts(self) -> list[OpenChoice]:
         """The choices that are not finished yet."""
-        return [AnswerUnit(self, index) for index in range(self.sampling.num_choices) if not self.is_finished(index)]
+        return [OpenChoice(self, index) for index in range(self.sampling.num_choices) if not self.is_finished(index)]
 
     def is_finished(self, index: int) -> bool:
         part = self.parts.get(index)
@@ -89,9 +90,9 @@ class JudgeJob:
     failed: bool = False
     is_recorded: bool = False
 
-    def units(self) -> list[GameUnit]:
+    def open_parts(self) -> list[OpenGame]:
         """The games that are not finished yet."""
-        return [GameUnit(self, number) for number in GAME_NUMBERS if not self.is_finished(number)]
+        return [OpenGame(self, number) for number in GAME_NUMBERS if not self.is_finished(number)]
 
     def is_finished(self, number: int) -> bool:
         part = self.parts.get(number)
@@ -105,7 +106,7 @@ class JudgeJob:
 
     def calls(self) -> int:
         """Calls that it takes to finish, if every verdict that is asked for comes at once."""
-        return sum(self.calls_each - (unit.number in self.parts and self.calls_each > 1) for unit in self.units())
+        return sum(self.calls_each - (unit.number in self.parts and self.calls_each > 1) for unit in self.open_parts())
 
     def record(self, now: float) -> JudgmentRecord:
         """The whole record; `is_whole` must hold."""
@@ -127,7 +128,7 @@ class JudgeJob:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerUnit:
+class OpenChoice:
     """One choice of one answer: a conversation that is held turn by turn."""
 
     job: AnswerJob
@@ -135,7 +136,7 @@ class AnswerUnit:
 
 
 @dataclass(frozen=True, slots=True)
-class GameUnit:
+class OpenGame:
     """One game of one judgment."""
 
     job: JudgeJob
@@ -143,4 +144,14 @@ class GameUnit:
 
 
 Job: TypeAlias = AnswerJob | JudgeJob
-Unit: TypeAlias = AnswerUnit | GameUnit
+OpenPart: TypeAlias = OpenChoice | OpenGame
+
+
+def gives_up(mode: VerdictMode, rule: str, unparsed: str | None) -> bool:
+    """Whether a reply without a label (for the reason `unparsed`) ends its game, by the label rule.
+
+    Where a reply is bound to be a verdict the rule has no say: it tells what a text is worth.
+    """
+    if mode.kind != "text" or mode.constrains_reasks:
+        return False
+    return not asks_again(rule, Verdict(None, unparsed or "none"))  # type: ignore[arg-type]

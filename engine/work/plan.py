@@ -1,295 +1,272 @@
-"""The plan: what the config asks for, less what the bench already holds. Pure: records in, jobs out.
+"""The order of work: questions in a seeded random order, judge calls side by side when they share a prefix.
 
-A record that is there is never made again unless a user asks for it (`refresh`): one made with other settings is
-counted as stale and reported, a judgment without a verdict is counted as unparsed. A judgment of other texts (another
-baseline, an answer changed since) does not count as being there.
+What has become of answers whose question was edited or taken out since: that must be said, or nobody sees it.
+
+The survey: reads a bench and plans what a config still needs of it. `--dry-run` prints it, a run carries it out.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 
-import msgspec
-
+from engine.bench import Bench
 from engine.bench.answers import StoredAnswer
-from engine.bench.digest import inputs_digest, text_digest
-from engine.bench.judgments import StoredJudgment, is_current
+from engine.bench.judgments import StoredJudgment, against
+from engine.bench.look_alikes import look_alikes, same_on_disk
 from engine.config.model import Config
-from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
-from engine.events import TaskKey
-from engine.judging.games import game_messages
-from engine.judging.prompts import JudgePrompt, render
-from engine.records import AnswerPart, GamePart, Label, Question, VerdictMode
-from engine.work.ask_game import gives_up
-from engine.work.changed_questions import is_edited
-from engine.work.jobs import AnswerJob, Job, JudgeJob
+from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest, unsent_fields
+from engine.errors import BenchError, ConfigError, ConfigProblem
+from engine.judging.prompts import JudgePrompt, judge_prompt
+from engine.judging.verdicts import opening_prompt, wording_of
+from engine.ratings.stop_rule import StopRule
+from engine.records import AnswerPart, GamePart, Question
+from engine.work.participants import Participants, choose_participants, has_endpoint
+from engine.work.tasks import Judging, JudgmentPlanner, Refresh, Task, is_edited, plan_answers, plan_judgments
 
-Refresh: TypeAlias = Literal["stale", "unparsed"]
-CHARACTERS_PER_TOKEN = 3.3  # between English (about 4) and Russian (about 2.7) in current vocabularies
+DEFAULT_SEED = 42
+
+
+def seeded_order(questions: Iterable[Question], seed: int = DEFAULT_SEED) -> list[Question]:
+    """The questions in a random order that depends on the seed and on each id alone.
+
+    Adding a question to the set never changes the order of the others, so the first N questions of a larger
+    set hold nearly the same ones, and all models get the same.
+    """
+
+    def rank(question: Question) -> bytes:
+        return blake2b(f"{seed}:{question.id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    return sorted(questions, key=rank)
+
+
+_NAMED = 3  # questions named in a message
+
+
+def changed_questions(
+    model: str, answers: Mapping[str, StoredAnswer], questions: Mapping[str, Question], coming: Collection[str]
+) -> Iterator[str]:
+    """What to tell of a model's answers, given the whole question set; those of `coming` are just being made again."""
+    edited = [
+        key
+        for key, answer in answers.items()
+        if key in questions and key not in coming and is_edited(answer, questions[key])
+    ]
+    if edited:
+        yield (
+            f"{model}: {len(edited)} answers were given to another text of their question ({_some(edited)}); "
+            "--refresh stale asks for them again"
+        )
+    strangers = [key for key in answers if key not in questions]
+    if strangers:
+        yield (
+            f"{model}: {len(strangers)} answers are to questions that are not in the set ({_some(strangers)}); "
+            "they are left alone and have no part in anything"
+        )
+
+
+def _some(keys: list[str]) -> str:
+    more = len(keys) - _NAMED
+    return ", ".join(keys[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)
-class TaskPlan:
-    """One task: `total` records, `cached` of them there (`stale` of those made with other settings), the rest jobs.
+class Scope:
+    """Which part of the work a command asks for. `models` empty means all of them, `limit` None all questions, `until`
+    None all that these come to."""
 
-    The judgments of `awaited` questions wait for answers that are not there yet, so they have no job so far; `planner`
-    makes it once they are. `labels` are those of the cached judgments, by question.
-    `settings_found` counts the cached records by the settings digest that made them, where it is not today's.
-    """
+    models: tuple[str, ...] = ()
+    limit: int | None = None
+    refresh: frozenset[Refresh] = frozenset()
+    seed: int = DEFAULT_SEED
+    answers: bool = True
+    judgments: bool = True
+    until: StopRule | None = None
 
-    task: TaskKey
-    total: int
-    cached: int
-    stale: int = 0
-    unparsed: int = 0
-    jobs: Sequence[Job] = ()
-    settings_found: Mapping[str, int] = field(default_factory=dict)
-    prompt_tokens: int = 0
-    max_completion_tokens: int = 0
-    awaited: Sequence[Question] = ()
-    planner: JudgmentPlanner | None = None
-    labels: Mapping[str, Sequence[Label | None]] = field(default_factory=dict)
 
-    @property
-    def pending(self) -> int:
-        return len(self.awaited)
+@dataclass(frozen=True)
+class Plan:
+    """What there is and what is missing. `settings` maps the digests of today's settings to what they stand for."""
+
+    participants: Participants
+    questions: Sequence[Question]
+    answers: Sequence[Task]
+    judgments: Sequence[Task]
+    judging: Mapping[str, Judging]
+    settings: Mapping[str, Mapping[str, object]]
+    warnings: Sequence[str] = ()
 
     @property
     def calls(self) -> int:
-        """Calls to make if every one succeeds at once; a pending judgment takes those of both its games."""
-        each = self.planner.judging.calls_each if self.planner is not None else 1
-        return sum(job.calls() for job in self.jobs) + 2 * each * self.pending
-
-    def only_cached(self) -> TaskPlan:
-        """The same task with nothing to do, for a model that cannot be called."""
-        return replace(self, total=self.cached, jobs=(), prompt_tokens=0, max_completion_tokens=0)
+        return sum(task.calls for task in (*self.answers, *self.judgments))
 
 
-def plan_answers(
-    config: Config,
+@dataclass
+class _Reader:
+    """Reads each file of the bench once, and collects what was wrong with them."""
+
+    bench: Bench
+    warnings: list[str] = field(default_factory=list)
+    questions: dict[str, Question] = field(default_factory=dict)
+    _answers: dict[str, dict[str, StoredAnswer]] = field(default_factory=dict)
+    _judgments: dict[tuple[str, str], list[StoredJudgment]] = field(default_factory=dict)
+
+    def answers(self, model: str) -> dict[str, StoredAnswer]:
+        if model not in self._answers:
+            loaded = self.bench.answers(model)
+            self.warnings.extend(str(problem) for problem in loaded.problems)
+            self._answers[model] = loaded.items
+        return self._answers[model]
+
+    def judgments(self, judge: str, model: str) -> list[StoredJudgment]:
+        if (judge, model) not in self._judgments:
+            loaded = self.bench.all_judgments(judge, model)
+            self.warnings.extend(str(problem) for problem in loaded.problems)
+            self._judgments[judge, model] = loaded.items
+        return self._judgments[judge, model]
+
+
+def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
+    """Read the bench and plan. Raises ConfigError (who takes part cannot be told) and BenchError (no questions)."""
+    reader = _Reader(bench)
+    on_disk = {name: len(reader.answers(name)) for name in bench.models_with_answers()}
+    participants = choose_participants(config, scope.models, on_disk)
+    names = {*config.models, *on_disk}
+    if problems := [*participants.problems, *_one_file_for_two(bench, names)]:
+        raise ConfigError(str(config.file or "config"), problems)
+    questions = _questions(bench, scope, reader)
+    parts = bench.journal()
+    settings: dict[str, Mapping[str, object]] = {}
+
+    answer_plans: list[Task] = []
+    for model in participants.answering if scope.answers else ():
+        for category in {question.category for question in questions}:
+            shaped = answer_settings(config, model, category)
+            settings[settings_digest(shaped)] = shaped
+        mine = [part for part in parts if isinstance(part, AnswerPart)]
+        plan = plan_answers(config, model, questions, reader.answers(model), mine, scope.refresh)
+        answer_plans.append(plan if has_endpoint(config, model) else plan.only_cached())
+
+    judging: dict[str, Judging] = {}
+    judge_plans: list[Task] = []
+    awaited = {plan.key.model: {job.question.id for job in plan.jobs} for plan in answer_plans}
+    prompt, mode = prompt_of(config), config.judge.mode
+    for judge in participants.judges if scope.judgments else ():
+        shaped = judge_settings(config, judge, wording_digest(config))
+        judging[judge] = Judging(
+            judge=judge,
+            baseline=participants.baseline,
+            prompt=prompt,
+            settings=settings_digest(shaped),
+            asks=config.judge.retries + mode.thinks_first,
+            labels=config.judge.labels,
+            max_tokens=1 if mode.kind == "soft" and not mode.thinks_first else judge_sampling(config, judge).max_tokens,
+            mode=mode,
+        )
+        settings[judging[judge].settings] = shaped
+        for baseline in participants.baselines:
+            task = judging[judge] if baseline == participants.baseline else judging[judge].against(baseline)
+            for model in participants.judged_against(baseline):
+                judge_plans.append(_plan_judging(task, model, reader, questions, parts, scope, awaited))
+    warnings = (
+        *participants.warnings,
+        *(
+            f"{' and '.join(map(ascii, group))} look alike and are different models here: is one of them a misspelling?"
+            for group in look_alikes(names)
+        ),
+        *_unsent(config, participants, scope),
+        *reader.warnings,
+        *_gaps(participants, questions, reader, awaited),
+        *(
+            note
+            for model in dict.fromkeys((*participants.baselines, *participants.answering, *participants.judged))
+            for note in changed_questions(model, reader.answers(model), reader.questions, awaited.get(model, ()))
+        ),
+    )
+    return Plan(participants, questions, answer_plans, judge_plans, judging, settings, warnings)
+
+
+def prompt_of(config: Config) -> JudgePrompt:
+    """The prompt that opens each game: the one that the config names or spells out, in its mode of verdicts."""
+    prompt = config.judge.prompt
+    named = judge_prompt(prompt) if isinstance(prompt, str) else judge_prompt(prompt.system, prompt.template)
+    return opening_prompt(named, config.judge.mode)
+
+
+def wording_digest(config: Config) -> str:
+    """Tells apart all that a judge may be told besides question and answers, whatever the config calls it."""
+    return settings_digest(wording_of(prompt_of(config), config.judge.mode))
+
+
+def _questions(bench: Bench, scope: Scope, reader: _Reader) -> list[Question]:
+    loaded = bench.questions()
+    reader.warnings.extend(str(problem) for problem in loaded.problems)
+    if not loaded.items:
+        raise BenchError(
+            f"{bench.paths.questions}: there is no question in it", "a question set needs at least one line"
+        )
+    reader.questions = {question.id: question for question in loaded.items}
+    return seeded_order(loaded.items, scope.seed)[: scope.limit]
+
+
+def _plan_judging(
+    judging: Judging,
     model: str,
+    reader: _Reader,
     questions: Sequence[Question],
-    stored: Mapping[str, StoredAnswer],
-    parts: Iterable[AnswerPart] = (),
-    refresh: Collection[Refresh] = (),
-) -> TaskPlan:
-    """What is missing of `model`'s answers to `questions`."""
-    task = TaskKey("answers", model)
-    by_category: dict[str, tuple[Sampling, str]] = {}
-    unfinished = _by_question(part for part in parts if part.model == model)
-    found: Counter[str] = Counter()
-    jobs: list[AnswerJob] = []
-    cached = 0
-    for question in questions:
-        if question.category not in by_category:
-            by_category[question.category] = (
-                answer_sampling(config, model, question.category),
-                settings_digest(answer_settings(config, model, question.category)),
-            )
-        sampling, settings = by_category[question.category]
-        answer = stored.get(question.id)
-        has_other_settings = answer is not None and answer.settings not in (None, settings)
-        is_stale = answer is not None and (has_other_settings or is_edited(answer, question))
-        if answer is not None and not (is_stale and "stale" in refresh):
-            cached += 1
-            if has_other_settings:
-                found[answer.settings or ""] += 1
-            continue
-        asked = text_digest(question.turns)
-        kept = {
-            part.choice.index: part
-            for part in unfinished.get(question.id, ())
-            if part.settings == settings and part.inputs in (None, asked)
-        }
-        jobs.append(AnswerJob(task, question, sampling, settings, parts=kept))
-    return TaskPlan(
-        task,
-        total=len(questions),
-        cached=cached,
-        stale=found.total(),
-        jobs=jobs,
-        settings_found=found,
-        prompt_tokens=_tokens(sum(len(turn) for job in jobs for turn in job.question.turns)),
-        max_completion_tokens=sum(job.calls() * job.sampling.max_tokens for job in jobs),
+    parts: Sequence[AnswerPart | GamePart],
+    scope: Scope,
+    awaited: Mapping[str, Collection[str]],
+) -> Task:
+    planner = JudgmentPlanner(
+        judging,
+        model,
+        reader.answers(judging.baseline),
+        reader.answers(model),
+        against(reader.judgments(judging.judge, model), judging.baseline),
+        [part for part in parts if isinstance(part, GamePart)],
+        scope.refresh,
     )
+    return plan_judgments(planner, questions, {*awaited.get(model, ()), *awaited.get(judging.baseline, ())})
 
 
-@dataclass(frozen=True)
-class JudgeTask:
-    """How one judge compares: the prompt that opens a game, its settings digest, and limits per game.
-
-    `is_anchor` says whether `baseline` is the first or only one of the config.
-    """
-
-    judge: str
-    baseline: str
-    prompt: JudgePrompt
-    settings: str
-    asks: int
-    labels: str
-    max_tokens: int
-    mode: VerdictMode
-    is_anchor: bool = True
-
-    @property
-    def calls_each(self) -> int:
-        """Calls that a game takes if all goes well."""
-        return 2 if self.mode.thinks_first else 1
-
-    def against(self, baseline: str) -> JudgeTask:
-        """The same with another baseline than the first."""
-        return replace(self, baseline=baseline, is_anchor=False)
+def _unsent(config: Config, participants: Participants, scope: Scope) -> list[str]:
+    """Sampling that the config sets for all and that the server of one model does not take."""
+    asked = [(name, "answers") for name in participants.answering if scope.answers]
+    asked += [(name, "judge") for name in participants.judges if scope.judgments]
+    told = [
+        (name, table, unsent_fields(config, name, config.answers if table == "answers" else config.judge))
+        for name, table in asked
+        if name in config.models
+    ]
+    return [
+        f"{name}: {', '.join(fields)} of [{table}] is not sent: {config.provider_name(name)} does not take it"
+        for name, table, fields in told
+        if fields
+    ]
 
 
-class JudgmentPlanner:
-    """What one judge still has to say of one model: the texts that are known, and the judgments that are there.
-
-    `theirs` are the baseline's answers and `ours` the model's, as far as they are on disk.
-    """
-
-    def __init__(
-        self,
-        judging: JudgeTask,
-        model: str,
-        theirs: Mapping[str, StoredAnswer],
-        ours: Mapping[str, StoredAnswer],
-        stored: Mapping[str, StoredJudgment],
-        parts: Iterable[GamePart] = (),
-        refresh: Collection[Refresh] = (),
-    ) -> None:
-        self.task = TaskKey("judgments", model, judging.judge, "" if judging.is_anchor else judging.baseline)
-        self.judging = judging
-        self._theirs = theirs
-        self._ours = ours
-        self._stored = stored
-        self._unfinished = _by_question(part for part in parts if (part.model, part.judge) == (model, judging.judge))
-        self._refresh = refresh
-
-    def settle(
-        self, question: Question, theirs: Sequence[str] | None = None, ours: Sequence[str] | None = None
-    ) -> JudgeJob | StoredJudgment | None:
-        """The job of judging a question, or the judgment that makes it needless; None where an answer is missing.
-
-        `theirs` and `ours` are turns of answers that were made since the files were read.
-        """
-        if theirs is None and (answer := self._theirs.get(question.id)):
-            theirs = answer.turns
-        if ours is None and (answer := self._ours.get(question.id)):
-            ours = answer.turns
-        if theirs is None or ours is None:
-            return None
-        inputs = inputs_digest(question.turns, theirs, ours)
-        judgment = self._stored.get(question.id)
-        if judgment is not None and self._suffices(judgment, inputs, question, theirs, ours):
-            return judgment
-        kept = {
-            part.number: _with_prompt(part, self.judging.prompt, question, theirs, ours)
-            for part in self._unfinished.get(question.id, ())
-            if part.inputs == inputs and part.settings == self.judging.settings
-        }
-        return JudgeJob(
-            self.task,
-            question,
-            self.judging.baseline,
-            tuple(theirs),
-            tuple(ours),
-            self.judging.settings,
-            inputs,
-            self.judging.asks,
-            self.judging.calls_each,
-            parts=kept,
-            given_up={number for number, part in kept.items() if _is_given_up(part, self.judging)},
-        )
-
-    def is_stale(self, judgment: StoredJudgment) -> bool:
-        """Whether it was made with other settings than today's."""
-        return judgment.settings not in (None, self.judging.settings)
-
-    def _suffices(
-        self, judgment: StoredJudgment, inputs: str, question: Question, theirs: Sequence[str], ours: Sequence[str]
-    ) -> bool:
-        return (
-            is_current(
-                judgment,
-                baseline=self.judging.baseline,
-                inputs=inputs,
-                question_turns=question.turns,
-                baseline_turns=theirs,
-                model_turns=ours,
-            )
-            and not (self.is_stale(judgment) and "stale" in self._refresh)
-            and not (None in judgment.labels and "unparsed" in self._refresh)
-            and all(judgment.played)
-        )
+def _one_file_for_two(bench: Bench, names: Collection[str]) -> list[ConfigProblem]:
+    """Names that would share a file where the file system does not tell upper from lower case."""
+    if not bench.paths.ignores_case():
+        return []
+    hint = "rename one of them: this file system does not tell upper from lower case"
+    return [
+        ConfigProblem("models", f"{' and '.join(map(repr, group))} would share one file", hint)
+        for group in same_on_disk(names)
+    ]
 
 
-def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], coming: Collection[str] = ()) -> TaskPlan:
-    """What is missing of the judgments of a model; `coming` are the questions whose answers are still to be made.
-
-    Questions that lack an answer of either side, now and later, are not part of the task.
-    """
-    judging = planner.judging
-    found: Counter[str] = Counter()
-    jobs: list[JudgeJob] = []
-    awaited = [question for question in questions if question.id in coming]
-    labels: dict[str, Sequence[Label | None]] = {}
-    unparsed = characters = 0
-    for question in questions:
-        if question.id in coming:
-            continue
-        settled = planner.settle(question)
-        if isinstance(settled, JudgeJob):
-            jobs.append(settled)
-            texts = (*question.turns, *settled.baseline_turns, *settled.model_turns)
-            characters += settled.calls() * sum(map(len, texts))
-        elif settled is not None:
-            labels[question.id] = settled.labels
-            unparsed += None in settled.labels
-            if planner.is_stale(settled):
-                found[settled.settings or ""] += 1
-    calls = sum(job.calls() for job in jobs)
-    overhead = sum(map(len, render(judging.prompt, ("",), ("",), ("",))))
-    return TaskPlan(
-        planner.task,
-        total=len(awaited) + len(labels) + len(jobs),
-        cached=len(labels),
-        stale=found.total(),
-        unparsed=unparsed,
-        jobs=jobs,
-        settings_found=found,
-        prompt_tokens=_tokens(characters + calls * overhead),
-        max_completion_tokens=calls * judging.max_tokens,
-        awaited=awaited,
-        planner=planner if awaited else None,
-        labels=labels,
-    )
-
-
-def _is_given_up(part: GamePart, judging: JudgeTask) -> bool:
-    """Whether a game without a label is not asked for again; its last reply was what `unparsed` says."""
-    return part.game.score is None and gives_up(judging.mode, judging.labels, part.game.unparsed)
-
-
-def _with_prompt(
-    part: GamePart, prompt: JudgePrompt, question: Question, theirs: Sequence[str], ours: Sequence[str]
-) -> GamePart:
-    """The part with the prompt that its judge saw, which the journal leaves out."""
-    sent = game_messages(prompt, question, theirs, ours, part.number)[-1]["content"]
-    return msgspec.structs.replace(part, game=msgspec.structs.replace(part.game, user_prompt=sent))
-
-
-def _tokens(characters: int) -> int:
-    return round(characters / CHARACTERS_PER_TOKEN)
-
-
-_Part = TypeVar("_Part", AnswerPart, GamePart)
-
-
-def _by_question(parts: Iterable[_Part]) -> dict[str, list[_Part]]:
-    grouped: dict[str, list[_Part]] = {}
-    for part in parts:
-        grouped.setdefault(part.question_id, []).append(part)
-    return grouped
+def _gaps(
+    participants: Participants, questions: Sequence[Question], reader: _Reader, awaited: Mapping[str, Collection[str]]
+) -> list[str]:
+    """Answers that nobody is going to make: their questions are not judged, and that must be said."""
+    gaps = []
+    for model in dict.fromkeys((*participants.baselines, *participants.judged)):
+        have = reader.answers(model)
+        coming = awaited.get(model, ())
+        missing = sum(question.id not in have and question.id not in coming for question in questions)
+        if missing:
+            gaps.append(f"{model}: {missing} of {len(questions)} answers are missing and nothing here will make them")
+    return gaps

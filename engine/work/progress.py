@@ -1,7 +1,7 @@
 """One reducer, one immutable state: what every front end (terminal UI, plain lines, JSON) reads.
 
 `reduce` is pure. A state is never changed, so a front end may keep one as long as it likes and compare it with the
-next. Counters only ever grow within a run, which is what lets `Pace` turn two states into speeds.
+next. Counters only ever grow within a run, which is what lets `RunSpeed` turn two states into speeds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from engine.events import (
     RecordSaved,
     RunEnded,
     ServerChanged,
+    ServerNumbers,
     ServerSeen,
     ServerStatus,
     Stage,
@@ -33,9 +34,9 @@ from engine.events import (
     TaskKey,
     TaskPlanned,
     TaskStopped,
+    VllmMetrics,
 )
 from engine.labels import points_of_games
-from engine.telemetry import ServerNumbers, VllmMetrics
 
 Phase: TypeAlias = Literal["planning", "running", "done", "failed", "interrupted"]
 KEPT_NOTICES = 200
@@ -300,7 +301,7 @@ def _record_saved(task: TaskState, event: RecordSaved) -> TaskState:
     )
 
 
-class Pace(msgspec.Struct, frozen=True):
+class RunSpeed(msgspec.Struct, frozen=True):
     """Speeds between two states of one run. `eta` is the seconds that are left at this speed, None while unknown."""
 
     calls_per_second: float
@@ -309,17 +310,17 @@ class Pace(msgspec.Struct, frozen=True):
     eta: float | None
 
 
-def pace(before: RunState, after: RunState, seconds: float) -> Pace:
+def run_speed(before: RunState, after: RunState, seconds: float) -> RunSpeed:
     """How fast the run went from `before` to `after`, `seconds` apart.
 
     Records and the ETA are of the stages that `after` is in; with both of them, the slower one tells the ETA.
     """
     if seconds <= 0:
-        return Pace(0.0, 0.0, 0.0, None)
+        return RunSpeed(0.0, 0.0, 0.0, None)
     speeds = {stage: (_settled(after, stage) - _settled(before, stage)) / seconds for stage in after.stages}
     left = {stage: sum(task.left for key, task in after.tasks.items() if key.stage == stage) for stage in after.stages}
     etas = [left[stage] / speed if speed > 0 else None for stage, speed in speeds.items() if left[stage] or speed > 0]
-    return Pace(
+    return RunSpeed(
         calls_per_second=(after.calls - before.calls) / seconds,
         tokens_per_second=(after.completion_tokens - before.completion_tokens) / seconds,
         records_per_second=sum(speeds.values()),

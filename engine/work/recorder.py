@@ -13,7 +13,7 @@ from engine.bench.writer import BenchWriter
 from engine.errors import CallFailed
 from engine.events import RecordFailed, RecordSaved
 from engine.records import AnswerPart, Failure, GamePart
-from engine.work.jobs import AnswerJob, AnswerUnit, GameUnit, JudgeJob, Unit
+from engine.work.jobs import AnswerJob, JudgeJob, OpenChoice, OpenGame, OpenPart
 
 
 class Recorder:
@@ -60,7 +60,7 @@ class Recorder:
         self._writer.append(self._paths.judgments(job.task.judge, job.task.model), record, saved)
         job.shed()
 
-    def fail(self, unit: Unit, error: CallFailed) -> None:
+    def fail(self, unit: OpenPart, error: CallFailed) -> None:
         """Put a call that failed for good in errors.jsonl; its record counts as failed once."""
         job = unit.job
         first = not job.failed
@@ -75,8 +75,8 @@ class Recorder:
             attempts=error.attempts,
             tstamp=self._now(),
             judge=job.task.judge or None,
-            game=unit.number if isinstance(unit, GameUnit) else None,
-            choice=unit.index if isinstance(unit, AnswerUnit) else None,
+            game=unit.number if isinstance(unit, OpenGame) else None,
+            choice=unit.index if isinstance(unit, OpenChoice) else None,
             status=error.status,
             endpoint=error.endpoint or None,
             baseline=job.task.baseline or None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from engine.clock import SteadyClock, steady_now
+from engine.events import SteadyClock, steady_now
 
 
 def test_a_machine_whose_clock_is_set_back_or_forth_changes_no_duration():

@@ -13,8 +13,8 @@ from engine.config.load import parse_config
 from engine.diagnosis import Check, examine
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
-from engine.work.stop_forecast import stop_forecast
-from engine.work.survey import Scope, survey
+from engine.work.plan import Scope, make_plan
+from engine.work.stopping import stop_forecast
 
 QUESTIONS = 40
 MODELS = ("base", "good")
@@ -108,7 +108,7 @@ async def test_a_model_that_is_to_be_served_without_vllm_here_is_a_problem(data:
 async def test_a_stop_rule_is_forecast_between_the_fewest_and_the_most_calls(data: Path):
     async with running_simulator(CAST) as url:
         used = config(data, url)
-    found = survey(used, Bench.open(used.data, used.bench), Scope())
+    found = make_plan(used, Bench.open(used.data, used.bench), Scope())
     forecast = stop_forecast(parse_stop_rule("decided"), found)
     assert forecast.whole == 2 * QUESTIONS + 2 * QUESTIONS
     assert 0 < forecast.fewest < forecast.most <= forecast.whole

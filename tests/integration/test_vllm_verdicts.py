@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from vllm_bench import games_of, judged, post, workspace
 
+from engine.events import VllmMetrics
 from engine.judging.verdicts import FORMS, NUMBERS
 from engine.models.endpoint import Endpoint
 from engine.models.metrics import fetch_metrics
 from engine.models.session import open_session
 from engine.records import LABELS
-from engine.telemetry import VllmMetrics
 
 pytestmark = pytest.mark.vllm
 

@@ -11,7 +11,7 @@ from arena_tui.output.progress import summary_line
 from arena_tui.output.stop_rule import format_stop_report, standing_words, verdict_words
 from engine.events import StageStarted, Standing, StandingChanged, StopRuleSet, TaskKey, TaskPlanned, TaskStopped
 from engine.ratings.stop_report import stop_cautions, stop_report
-from engine.work.progress import Pace, RunState, reduce
+from engine.work.progress import RunSpeed, RunState, reduce
 
 BETTER = Standing("better", 44, 71.25, 55.04, 83.0, decided_after=41)
 OPEN = Standing("undecided", 41, 52.0, 40.0, 64.0)
@@ -86,6 +86,6 @@ def test_progress_tells_how_many_are_decided_and_counts_only_what_is_still_to_co
         state = reduce(state, event)
     assert standing_words(state) == "1 of 2 models decided"
     assert standing_words(RunState()) == ""
-    line = summary_line(reduce(state, StageStarted("judgments", 1.0)), Pace(0.0, 0.0, 0.0, None))
+    line = summary_line(reduce(state, StageStarted("judgments", 1.0)), RunSpeed(0.0, 0.0, 0.0, None))
     assert "judgments: 40/40 (100%)" in line
     assert line.endswith("1 of 2 models decided")

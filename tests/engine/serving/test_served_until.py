@@ -10,7 +10,7 @@ from yard import Yard, carried_out
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.run import Run
 from engine.simulator import SimulatedJudge, SimulatorConfig, running_simulator
-from engine.work.survey import Scope
+from engine.work.plan import Scope
 
 QUESTIONS = 60
 DECIDED = Scope(until=parse_stop_rule("decided"))

@@ -13,7 +13,7 @@ from engine.bench import Bench
 from engine.config.load import parse_config
 from engine.run import Run
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig
-from engine.work.survey import Scope
+from engine.work.plan import Scope
 
 QUESTIONS = 6
 

@@ -9,7 +9,7 @@ from engine.errors import ConfigError
 from engine.events import RecordSaved
 from engine.results import judged_bench
 from engine.run import Run
-from engine.work.survey import Scope, survey
+from engine.work.plan import Scope, make_plan
 
 
 def notices(run: Run) -> str:
@@ -61,7 +61,7 @@ async def test_what_belongs_to_a_question_that_was_taken_out_is_told_and_has_no_
 async def test_with_a_limit_the_other_questions_are_not_taken_for_removed_ones(at_desk):
     async with at_desk() as desk:
         await desk.run()
-        found = survey(desk.config(), desk.bench_files(), Scope(limit=2))
+        found = make_plan(desk.config(), desk.bench_files(), Scope(limit=2))
         assert not [text for text in found.warnings if "not in the set" in text]
 
 
@@ -97,7 +97,7 @@ async def test_a_file_that_is_edited_during_a_run_is_noticed_and_the_next_run_ma
 async def test_names_that_look_alike_are_told_and_are_no_hindrance(at_desk):
     async with at_desk() as desk:
         desk.write("model_answer/pооr.jsonl", [])  # with Cyrillic letters
-        found = survey(desk.config(), desk.bench_files(), Scope())
+        found = make_plan(desk.config(), desk.bench_files(), Scope())
         (told,) = [text for text in found.warnings if "look alike" in text]
         assert told.startswith(r"'poor' and 'p\u043e\u043er' look alike")
 
@@ -105,7 +105,7 @@ async def test_names_that_look_alike_are_told_and_are_no_hindrance(at_desk):
 async def test_names_that_would_share_a_file_are_refused_where_the_disk_does_not_tell_case(at_desk):
     async with at_desk() as desk:
         desk.write("model_answer/Poor.jsonl", [])
-        survey(desk.config(), desk.bench_files(), Scope())
+        make_plan(desk.config(), desk.bench_files(), Scope())
         desk.write("QUESTION.JSONL", [])  # as if it were question.jsonl
         with pytest.raises(ConfigError, match="'Poor' and 'poor' would share one file"):
-            survey(desk.config(), desk.bench_files(), Scope())
+            make_plan(desk.config(), desk.bench_files(), Scope())

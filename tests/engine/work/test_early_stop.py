@@ -12,11 +12,11 @@ from engine.errors import UsageProblem
 from engine.events import Event, RecordFailed, RecordSaved, StandingChanged, StopRuleSet, TaskKey, TaskStopped
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.records import Game, GamePart, Label, Question
-from engine.work.early_stop import EarlyStop
-from engine.work.jobs import GameUnit, JudgeJob
-from engine.work.plan import TaskPlan
-from engine.work.roster import Roster
-from engine.work.survey import Survey
+from engine.work.jobs import JudgeJob, OpenGame
+from engine.work.participants import Participants
+from engine.work.plan import Plan
+from engine.work.stopping import EarlyStop
+from engine.work.tasks import Task
 
 QUESTIONS = [Question(f"q{n:03}", ("?",)) for n in range(200)]
 WIN: tuple[Label, Label] = ("B>A", "A>B")
@@ -35,19 +35,19 @@ def job(model: str, question: Question, judge: str = "judge") -> JudgeJob:
     return JudgeJob(judging(model, judge), question, "base", ("a",), ("b",), "s", "i", asks=3)
 
 
-def found(*models: str, there: Sequence[tuple[Label, Label]] = (), judges: Sequence[str] = ("judge",)) -> Survey:
+def found(*models: str, there: Sequence[tuple[Label, Label]] = (), judges: Sequence[str] = ("judge",)) -> Plan:
     """A survey of all answers still to be made, and judgments of the first questions of each model there."""
     cached = {question.id: labels for question, labels in zip(QUESTIONS, there, strict=False)}
     awaited = [question for question in QUESTIONS if question.id not in cached]
-    return Survey(
-        Roster(["base", *models], models, judges, ["base"]),
+    return Plan(
+        Participants(["base", *models], models, judges, ["base"]),
         QUESTIONS,
         [
-            TaskPlan(answers(model), 200, len(cached), jobs=[SimpleNamespace()] * len(awaited))
+            Task(answers(model), 200, len(cached), jobs=[SimpleNamespace()] * len(awaited))
             for model in ("base", *models)
         ],  # type: ignore[list-item]
         [
-            TaskPlan(judging(model, judge), 200, len(cached), awaited=awaited, labels=cached)
+            Task(judging(model, judge), 200, len(cached), awaited=awaited, labels=cached)
             for judge in judges
             for model in models
         ],
@@ -59,7 +59,7 @@ def found(*models: str, there: Sequence[tuple[Label, Label]] = (), judges: Seque
 class Desk:
     """An early stop, and the events that it sent."""
 
-    def __init__(self, until: str, plan: Survey) -> None:
+    def __init__(self, until: str, plan: Plan) -> None:
         self.told: list[Event] = []
         self.stop = EarlyStop(parse_stop_rule(until), plan, self.told.append)
 
@@ -139,11 +139,11 @@ def test_a_budget_of_calls_is_kept_to_the_call_and_counts_what_was_made_before()
 
 def test_calls_for_models_that_are_whole_are_not_counted_and_those_of_unfinished_games_are() -> None:
     plan = found("m", "whole", there=[WIN] * 30)
-    whole = TaskPlan(judging("whole"), 30, 30, labels=plan.judgments[1].labels)
+    whole = Task(judging("whole"), 30, 30, labels=plan.judgments[1].labels)
     begun = job("m", QUESTIONS[40])
     begun.parts[1] = GamePart("q040", "m", "judge", "s", "i", 1, Game("", "", None, asks=3))
-    task = TaskPlan(judging("m"), 200, 30, jobs=[begun], labels=plan.judgments[0].labels)
-    desk = Desk("calls:70", Survey(plan.roster, QUESTIONS, plan.answers, [task, whole], plan.judging, {}))
+    task = Task(judging("m"), 200, 30, jobs=[begun], labels=plan.judgments[0].labels)
+    desk = Desk("calls:70", Plan(plan.participants, QUESTIONS, plan.answers, [task, whole], plan.judging, {}))
     assert desk.stop.calls == 2 * 30 + 3
 
 
@@ -174,8 +174,8 @@ def test_judgments_that_fail_or_lack_an_answer_hold_nobody_up() -> None:
 
 def test_questions_that_cannot_be_judged_are_passed_over_from_the_start() -> None:
     plan = found("m")
-    task = TaskPlan(judging("m"), 199, 0, awaited=QUESTIONS[1:])
-    desk = Desk("decided", Survey(plan.roster, QUESTIONS, plan.answers, [task], plan.judging, {}))
+    task = Task(judging("m"), 199, 0, awaited=QUESTIONS[1:])
+    desk = Desk("decided", Plan(plan.participants, QUESTIONS, plan.answers, [task], plan.judging, {}))
     desk.judge("m", range(1, 31))
     assert desk.standings()["m"].verdict == "better"
 
@@ -214,15 +214,15 @@ def test_a_named_opponent_is_kept_until_the_last_model_is_decided() -> None:
 def test_a_rule_without_judgments_is_refused() -> None:
     plan = found("m")
     with pytest.raises(UsageProblem, match="nothing is judged"):
-        Desk("decided", Survey(plan.roster, QUESTIONS, plan.answers, [], {}, {}))
+        Desk("decided", Plan(plan.participants, QUESTIONS, plan.answers, [], {}, {}))
     with pytest.raises(UsageProblem, match="no such model"):
         Desk("decided:nobody", plan)
-    two = Roster(["base", "m"], ["base", "m"], ["judge"], ["base", "m"])
+    two = Participants(["base", "m"], ["base", "m"], ["judge"], ["base", "m"])
     with pytest.raises(UsageProblem, match="2 baselines"):
-        Desk("decided", Survey(two, QUESTIONS, plan.answers, plan.judgments, plan.judging, {}))
+        Desk("decided", Plan(two, QUESTIONS, plan.answers, plan.judgments, plan.judging, {}))
 
 
 def test_units_of_games_and_answers_are_asked_about_by_their_task() -> None:
     desk = Desk("decided", found("m", there=[WIN] * 40))
-    assert not desk.stop.wants(GameUnit(job("m", QUESTIONS[50]), 1))
+    assert not desk.stop.wants(OpenGame(job("m", QUESTIONS[50]), 1))
     assert desk.stop.permits(None)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from engine.events import TaskKey
 from engine.records import Question
 from engine.work.jobs import JudgeJob
-from engine.work.order import question_major, seeded_order
+from engine.work.plan import seeded_order
+from engine.work.queue import question_major
 
 
 def question(name: str) -> Question:
@@ -38,7 +39,7 @@ def test_a_question_more_does_not_move_the_others():
 
 def test_games_of_one_question_are_neighbours_and_game_one_goes_first():
     jobs = [job(name, model) for model in ("small", "large") for name in ("q1", "q2")]
-    games = [unit for each in jobs for unit in each.units()]
+    games = [unit for each in jobs for unit in each.open_parts()]
     units = sorted(games, key=question_major([question("q1"), question("q2")], ["small", "large"]))
     assert [(u.job.question.id, u.number, u.job.task.model) for u in units] == [
         ("q1", 1, "small"),
@@ -53,7 +54,7 @@ def test_games_of_one_question_are_neighbours_and_game_one_goes_first():
 
 
 def test_with_several_baselines_games_with_the_same_answer_in_front_go_together():
-    games = [unit for base in ("b1", "b2") for model in ("m1", "m2") for unit in job("q", model, base).units()]
+    games = [unit for base in ("b1", "b2") for model in ("m1", "m2") for unit in job("q", model, base).open_parts()]
     units = sorted(games, key=question_major([question("q")], ["m1", "m2"], ["b1", "b2"]))
     in_front = [unit.job.baseline if unit.number == 1 else unit.job.task.model for unit in units]
     assert in_front == ["b1", "b1", "b2", "b2", "m1", "m1", "m2", "m2"]

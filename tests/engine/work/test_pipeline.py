@@ -14,7 +14,7 @@ from engine.ratings.leaderboard import LeaderboardOptions
 from engine.results import judged_bench, rate
 from engine.run import Run
 from engine.simulator import FaultRule, Status
-from engine.work.sources import UnitQueue
+from engine.work.queue import WorkQueue
 
 
 async def finished(run: Run) -> list[Event]:
@@ -125,7 +125,7 @@ async def test_a_judge_that_also_answers_does_both_over_one_client(at_desk):
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 99)), max_size=30), st.integers(0, 6))
 def test_a_queue_gives_its_units_in_order_up_to_its_bound_and_all_of_them_once_it_is_lifted(units, bound):
-    queue = UnitQueue(units, order=lambda unit: (unit[0],))
+    queue = WorkQueue(units, order=lambda unit: (unit[0],))
     queue.set_bound((bound,))
     first = list(iter(queue.take, None))
     assert first == sorted((unit for unit in units if unit[0] < bound), key=lambda unit: unit[0])
@@ -136,7 +136,7 @@ def test_a_queue_gives_its_units_in_order_up_to_its_bound_and_all_of_them_once_i
 
 async def test_a_queue_that_is_empty_waits_for_more_until_it_is_finished_or_stopped():
     async with asyncio.timeout(10):
-        queue: UnitQueue[int] = UnitQueue()
+        queue: WorkQueue[int] = WorkQueue()
         waiting = asyncio.create_task(queue.more())
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -145,7 +145,7 @@ async def test_a_queue_that_is_empty_waits_for_more_until_it_is_finished_or_stop
         assert queue.take() == 1
         queue.finish()
         assert not await queue.more()
-        other = UnitQueue([1, 2])
+        other = WorkQueue([1, 2])
         other.stop()
         assert other.take() is None
         assert not await other.more()

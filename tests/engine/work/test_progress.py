@@ -22,10 +22,10 @@ from engine.events import (
     TaskKey,
     TaskPlanned,
     TaskStopped,
+    VllmMetrics,
 )
 from engine.records import LABELS, Usage
-from engine.telemetry import VllmMetrics
-from engine.work.progress import KEPT_NOTICES, RunState, pace, reduce
+from engine.work.progress import KEPT_NOTICES, RunState, reduce, run_speed
 
 JUDGING = TaskKey("judgments", "small", "judge")
 ANSWERING = TaskKey("answers", "small")
@@ -141,15 +141,15 @@ def test_pace_gives_speeds_and_the_time_that_is_left():
         RecordSaved(ANSWERING, "q2"),
         state=before,
     )
-    speed = pace(before, after, 4.0)
+    speed = run_speed(before, after, 4.0)
     assert (speed.calls_per_second, speed.tokens_per_second, speed.records_per_second) == (0.25, 10.0, 0.5)
     assert speed.eta == 12.0  # six records at half a record a second
 
 
 def test_pace_without_progress_has_no_eta():
     state = folded(StageStarted("answers", 1.0), TaskPlanned(ANSWERING, 10, 0))
-    assert pace(state, state, 4.0).eta is None
-    assert pace(state, state, 0.0).eta is None
+    assert run_speed(state, state, 4.0).eta is None
+    assert run_speed(state, state, 0.0).eta is None
 
 
 _events = st.one_of(

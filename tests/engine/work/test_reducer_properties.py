@@ -28,7 +28,7 @@ from engine.events import (
     TaskStopped,
 )
 from engine.records import LABELS, Usage
-from engine.work.progress import EndpointState, RunState, TaskState, pace, reduce
+from engine.work.progress import EndpointState, RunState, TaskState, reduce, run_speed
 
 QUARTERS = st.integers(0, 400).map(lambda quarters: quarters / 4)  # their sums are exact in any order
 TASKS = st.sampled_from([TaskKey("answers", "a"), TaskKey("answers", "b"), TaskKey("judgments", "a", "j")])
@@ -138,6 +138,6 @@ def test_when_every_call_that_began_has_ended_none_is_in_flight_and_all_are_coun
 def test_speeds_are_never_negative_and_an_eta_is_none_or_a_time(
     before: list[Event], after: list[Event], seconds: float
 ):
-    speed = pace(folded(before), folded([*before, *after]), seconds)
+    speed = run_speed(folded(before), folded([*before, *after]), seconds)
     assert min(speed.calls_per_second, speed.tokens_per_second, speed.records_per_second) >= 0
     assert speed.eta is None or speed.eta >= 0

@@ -12,7 +12,7 @@ from engine.errors import BenchLocked, ConfigError
 from engine.events import CallEnded
 from engine.run import Run
 from engine.simulator import Altered, FaultRule, SimulatedJudge, Status
-from engine.work.survey import Scope
+from engine.work.plan import Scope
 
 
 def notices(run: Run) -> str:

@@ -18,8 +18,8 @@ from engine.events import TaskKey
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.records import Game, GamePart
 from engine.results import judged_bench
-from engine.work.roster import draw_roster
-from engine.work.survey import Scope, survey
+from engine.work.participants import choose_participants
+from engine.work.plan import Scope, make_plan
 
 
 @pytest.fixture
@@ -126,16 +126,16 @@ async def test_a_plan_tells_whom_each_task_is_against(desk: Desk) -> None:
         choice = {"index": 0, "turns": [{"content": f"{model} says", "token_len": 2}]}
         answers = [{"question_id": f"q{n}", "model_id": model, "choices": [choice]} for n in range(QUESTIONS)]
         desk.write(f"model_answer/{model}.jsonl", answers)
-    found = survey(desk.config(judge={"baseline": ["good", "base"]}), desk.bench_files(), Scope())
-    tasks = [task.task for task in found.judgments]
+    found = make_plan(desk.config(judge={"baseline": ["good", "base"]}), desk.bench_files(), Scope())
+    tasks = [task.key for task in found.judgments]
     assert [(task.model, task.baseline) for task in tasks] == [("base", ""), ("poor", ""), ("poor", "base")]
     assert {job.baseline for task in found.judgments[2:] for job in task.jobs} == {"base"}  # type: ignore[union-attr]
     assert found.judgments[1].calls == found.judgments[2].calls == 2 * QUESTIONS
 
 
 async def test_baselines_without_answers_or_twice_are_told(desk: Desk) -> None:
-    roster = draw_roster(desk.config(judge={"baseline": ["base", "gone"]}), (), {"base": 3, "good": 3})
-    assert [(problem.key, "gone" in problem.message) for problem in roster.problems] == [("judge.baseline", True)]
+    participants = choose_participants(desk.config(judge={"baseline": ["base", "gone"]}), (), {"base": 3, "good": 3})
+    assert [(problem.key, "gone" in problem.message) for problem in participants.problems] == [("judge.baseline", True)]
     with pytest.raises(ConfigError, match="listed twice"):
         desk.config(judge={"baseline": ["base", "base"]})
     with pytest.raises(ConfigError, match="must not be empty"):

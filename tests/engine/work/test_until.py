@@ -16,8 +16,7 @@ from engine.events import CallStarted, Event, RecordSaved, Standing
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.run import Run
 from engine.simulator import FaultRule, SimulatedJudge, SimulatedModel, Status
-from engine.work.order import seeded_order
-from engine.work.survey import Scope
+from engine.work.plan import Scope, seeded_order
 
 QUESTIONS = 400
 FULL_RUN = 2 * QUESTIONS + 2 * QUESTIONS  # answers of two models, two games of each question

@@ -21,7 +21,7 @@ from engine.judging.verdicts import FORMS, NUMBERS
 from engine.records import LABELS
 from engine.run import Run
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
-from engine.work.survey import Scope, survey
+from engine.work.plan import Scope, make_plan
 
 QUESTIONS = 50  # two games each: a hundred verdicts
 
@@ -129,7 +129,7 @@ async def test_a_judge_that_thinks_first_is_asked_twice_and_both_are_kept(at_jud
     bench = write_bench(tmp_path, 3)
     mode = {"verdict": verdict, "thinking": "first", "prompt": "full", "retries": 1}
     config = config_for("http://nowhere.invalid", tmp_path, mode)
-    assert survey(config, bench, Scope()).calls == 12
+    assert make_plan(config, bench, Scope()).calls == 12
     async with at_judge(thinking="field") as url:
         run = await carry_out(config_for(url, tmp_path, mode))
     for game in games_of(bench):
@@ -176,7 +176,7 @@ async def test_a_change_of_mode_makes_judgments_stale_and_no_other_does(at_judge
         again = await carry_out(config_for(url, tmp_path, {"verdict": "constrained"}))
         assert again.state.calls == 0
         soft = config_for(url, tmp_path, {"verdict": "soft"})
-        (task,) = survey(soft, bench, Scope()).judgments
+        (task,) = make_plan(soft, bench, Scope()).judgments
         assert (task.cached, task.stale) == (3, 3)
 
 

@@ -12,7 +12,7 @@ from engine.errors import ConfigProblem
 
 
 @dataclass(frozen=True)
-class Roster:
+class Participants:
     """`answering` models have calls to make or answers on disk; `judges` compare the `judged` with the `baselines`."""
 
     answering: Sequence[str]
@@ -33,7 +33,7 @@ class Roster:
         return [name for name in self.judged if name != baseline and name not in earlier]
 
 
-def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[str, int]) -> Roster:
+def choose_participants(config: Config, only: Collection[str], answers_on_disk: Mapping[str, int]) -> Participants:
     """Who takes part in a run of `config`, restricted to the contestants `only` if there are any.
 
     `answers_on_disk` maps each model with an answer file to its number of answers. Baselines always take part.
@@ -80,7 +80,7 @@ def draw_roster(config: Config, only: Collection[str], answers_on_disk: Mapping[
             problems.append(
                 ConfigProblem("judge.models", f"{name!r} has no answers", "add it to [answers] models, or take it out")
             )
-    return Roster(answering, judged, judges, baselines, problems, _judge_warnings(config, judges, judged))
+    return Participants(answering, judged, judges, baselines, problems, _judge_warnings(config, judges, judged))
 
 
 def has_endpoint(config: Config, name: str) -> bool:

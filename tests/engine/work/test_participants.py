@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.config.load import parse_config
-from engine.work.roster import draw_roster, family
+from engine.work.participants import choose_participants, family
 
 HERE = [{"base_url": "http://127.0.0.1:1/v1"}]
 
@@ -24,46 +24,46 @@ ALL = {"base": {"endpoints": HERE}, "small": {"endpoints": HERE}, "judge": {"end
 
 
 def test_by_default_every_model_but_the_judge_answers_and_every_one_but_the_baseline_is_judged():
-    roster = draw_roster(config(ALL), (), {})
-    assert list(roster.answering) == ["base", "small"]
-    assert list(roster.judged) == ["small"]
-    assert not roster.problems
+    participants = choose_participants(config(ALL), (), {})
+    assert list(participants.answering) == ["base", "small"]
+    assert list(participants.judged) == ["small"]
+    assert not participants.problems
 
 
 def test_a_model_with_answers_on_disk_needs_no_entry_to_be_judged():
-    roster = draw_roster(config({"judge": {"endpoints": HERE}}), (), {"base": 5, "old": 5})
-    assert list(roster.judged) == ["old"]
-    assert not roster.problems
+    participants = choose_participants(config({"judge": {"endpoints": HERE}}), (), {"base": 5, "old": 5})
+    assert list(participants.judged) == ["old"]
+    assert not participants.problems
 
 
 def test_only_some_models_still_brings_the_baseline_when_it_has_no_answers():
     models = ALL | {"large": {"endpoints": HERE}}
-    roster = draw_roster(config(models, answers={"models": ["small", "large"]}), ("small",), {})
-    assert list(roster.answering) == ["base", "small"]
-    assert list(roster.judged) == ["small"]
+    participants = choose_participants(config(models, answers={"models": ["small", "large"]}), ("small",), {})
+    assert list(participants.answering) == ["base", "small"]
+    assert list(participants.judged) == ["small"]
 
 
 def test_an_unknown_name_is_told_with_the_one_that_was_meant():
-    (problem,) = draw_roster(config(ALL), ("smal",), {}).problems
+    (problem,) = choose_participants(config(ALL), ("smal",), {}).problems
     assert "smal" in problem.message
     assert "'small'" in problem.hint
 
 
 def test_a_model_with_neither_answers_nor_endpoint_is_a_problem():
-    roster = draw_roster(config(ALL | {"lost": {}}), (), {})
-    assert [problem.key for problem in roster.problems] == ["models.lost"]
+    participants = choose_participants(config(ALL | {"lost": {}}), (), {})
+    assert [problem.key for problem in participants.problems] == ["models.lost"]
 
 
 def test_a_baseline_without_answers_is_a_problem():
-    roster = draw_roster(config({"judge": {"endpoints": HERE}, "small": {"endpoints": HERE}}), (), {})
-    assert "judge.baseline" in [problem.key for problem in roster.problems]
+    participants = choose_participants(config({"judge": {"endpoints": HERE}, "small": {"endpoints": HERE}}), (), {})
+    assert "judge.baseline" in [problem.key for problem in participants.problems]
 
 
 def test_a_judge_that_judges_itself_or_a_relative_gives_a_warning():
     models = {name: {"endpoints": HERE} for name in ("Phi-3", "Llama-3-8B", "Llama-3-70B")}
-    roster = draw_roster(config(models, judge="Llama-3-70B", baseline="Phi-3"), (), {"Llama-3-70B": 5})
-    assert any("its own answers" in warning for warning in roster.warnings)
-    assert any("own family (Llama-3-8B)" in warning for warning in roster.warnings)
+    participants = choose_participants(config(models, judge="Llama-3-70B", baseline="Phi-3"), (), {"Llama-3-70B": 5})
+    assert any("its own answers" in warning for warning in participants.warnings)
+    assert any("own family (Llama-3-8B)" in warning for warning in participants.warnings)
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,5 @@ def test_the_config_knows_a_family_better_than_the_name():
 
 
 def test_a_model_that_a_server_is_started_for_needs_no_endpoint():
-    roster = draw_roster(config(ALL | {"served": {"serve": {}}, "nowhere": {}}), (), {})
-    assert [problem.key for problem in roster.problems] == ["models.nowhere"]
+    participants = choose_participants(config(ALL | {"served": {"serve": {}}, "nowhere": {}}), (), {})
+    assert [problem.key for problem in participants.problems] == ["models.nowhere"]

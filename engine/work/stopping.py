@@ -2,12 +2,19 @@
 
 Nothing is decided on fewer than 30 questions, so those may all be begun at once. After that work runs ahead of what has
 counted by a quarter of it: enough to keep servers busy, and little to lose when the verdict comes.
+
+What is still wanted of the work that a plan holds. A pipeline asks; a run that carries out all of it wants all.
+
+What a stop rule can spare of a plan, told before the first call.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
 
 from engine.errors import UsageProblem
 from engine.events import (
@@ -15,6 +22,7 @@ from engine.events import (
     RecordFailed,
     RecordSaved,
     Stage,
+    Standing,
     StandingChanged,
     StopRuleSet,
     TaskKey,
@@ -24,9 +32,9 @@ from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS
 from engine.ratings.sequential import Decider
 from engine.ratings.stop_rule import StopRule
 from engine.records import Label
-from engine.work.jobs import GAME_NUMBERS, JudgeJob, Unit
-from engine.work.plan import TaskPlan
-from engine.work.survey import Survey
+from engine.work.jobs import GAME_NUMBERS, JudgeJob, OpenPart
+from engine.work.plan import Plan
+from engine.work.tasks import Task
 
 LEAST_AHEAD = 10  # questions
 
@@ -39,14 +47,14 @@ class EarlyStop:
     judged, and where there are several baselines.
     """
 
-    def __init__(self, rule: StopRule, found: Survey, emit: Callable[[Event], None]) -> None:
-        roster = found.roster
-        judged = roster.judged_against(roster.baseline)
+    def __init__(self, rule: StopRule, found: Plan, emit: Callable[[Event], None]) -> None:
+        participants = found.participants
+        judged = participants.judged_against(participants.baseline)
         if not found.judging or not judged:
             raise UsageProblem(f"--until {rule}: nothing is judged in this run", "only judgments can decide")
-        if len(roster.baselines) > 1:
+        if len(participants.baselines) > 1:
             raise UsageProblem(
-                f"--until {rule}: there are {len(roster.baselines)} baselines, and models are decided against one",
+                f"--until {rule}: {len(participants.baselines)} baselines, but models are decided against one",
                 "name one as judge.baseline, or judge without --until",
             )
         self.changed: Callable[[], None] = lambda: None
@@ -54,15 +62,15 @@ class EarlyStop:
         self.decider = Decider(
             rule,
             judged,
-            baseline=roster.baseline,
+            baseline=participants.baseline,
             order=[question.id for question in found.questions],
             judges=len(found.judging),
         )
         self._rule = rule
         self._emit = emit
-        self._baseline = roster.baseline
+        self._baseline = participants.baseline
         self._judged = tuple(judged)
-        self._tasks = [task.task for task in (*found.answers, *found.judgments) if task.jobs or task.awaited]
+        self._tasks = [task.key for task in (*found.answers, *found.judgments) if task.jobs or task.awaited]
         self._stopped: set[TaskKey] = set()
         self._judges = len(found.judging)
         self._answers_first = False
@@ -70,7 +78,7 @@ class EarlyStop:
         self._lost = False
         self._over = False
         self._exhausted = False
-        emit(StopRuleSet(str(rule), rule.opponent or roster.baseline))
+        emit(StopRuleSet(str(rule), rule.opponent or participants.baseline))
         ids = {question.id for question in found.questions}
         for task in found.judgments:
             self._take_what_is_there(task, ids)
@@ -95,7 +103,7 @@ class EarlyStop:
         if self._serves(task):
             self._after(task.model, self.decider.skip(task.model, question_id))
 
-    def wants(self, unit: Unit) -> bool:
+    def wants(self, unit: OpenPart) -> bool:
         """Whether the unit may still help to decide, or belongs to no decision at all."""
         task = unit.job.task
         if not self._serves(task):
@@ -171,8 +179,8 @@ class EarlyStop:
     def _is_open(self, model: str) -> bool:
         return not self.decider.is_settled(model)
 
-    def _take_what_is_there(self, task: TaskPlan, ids: set[str]) -> None:
-        key = task.task
+    def _take_what_is_there(self, task: Task, ids: set[str]) -> None:
+        key = task.key
         coming = {job.question.id for job in task.jobs} | {question.id for question in task.awaited}
         for question in ids - coming - task.labels.keys():
             self.decider.skip(key.model, question)
@@ -197,10 +205,119 @@ class EarlyStop:
                 self._emit(TaskStopped(task))
 
 
-def _calls_made(task: TaskPlan) -> int:
+def _calls_made(task: Task) -> int:
     """Judge calls that the bench holds of a task with questions left: one a game, more for unfinished ones that were
     asked again. A task that is whole costs this run nothing, so it takes nothing of its budget."""
     if not task.jobs and not task.awaited:
         return 0
     unfinished = sum(part.game.asks for job in task.jobs if isinstance(job, JudgeJob) for part in job.parts.values())
     return len(GAME_NUMBERS) * task.cached + unfinished
+
+
+class Demand(Protocol):
+    """Who says what is wanted. What it says may change while the work goes on."""
+
+    def wants(self, unit: OpenPart) -> bool:
+        """Whether the unit may be begun; once it may not, it never may again."""
+
+    def limit(self, stage: Stage) -> int | None:
+        """The rank (from 0, in the order of the questions) from which units of the stage must wait; None: no such."""
+
+    def permits(self, task: TaskKey | None) -> bool:
+        """Whether a request for the task may go out now. One that may is taken as sent."""
+
+    def found(self, task: TaskKey, question_id: str, labels: Sequence[Label | None]) -> None:
+        """A judgment that was thought to be missing is there after all."""
+
+    def gone(self, task: TaskKey, question_id: str) -> None:
+        """A judgment will not be made, for lack of an answer."""
+
+    def judge_waits(self, judge: str) -> None:
+        """The judge can be called only when all answers are made."""
+
+    def judge_lost(self, judge: str) -> None:
+        """The judge cannot be called at all."""
+
+
+class Everything:
+    """Wants all of it, in no hurry."""
+
+    def wants(self, unit: OpenPart) -> bool:
+        return True
+
+    def limit(self, stage: Stage) -> int | None:
+        return None
+
+    def permits(self, task: TaskKey | None) -> bool:
+        return True
+
+    def found(self, task: TaskKey, question_id: str, labels: Sequence[Label | None]) -> None:
+        pass
+
+    def gone(self, task: TaskKey, question_id: str) -> None:
+        pass
+
+    def judge_waits(self, judge: str) -> None:
+        pass
+
+    def judge_lost(self, judge: str) -> None:
+        pass
+
+
+class StopForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls of a plan under a rule, answers and judgments together.
+
+    Attributes:
+        rule: in its words.
+        fewest: where every verdict comes at the first look; `most` where none comes.
+        whole: what the plan takes without a rule.
+        settled: models that the bench has settled already.
+    """
+
+    rule: StopRule
+    opponent: str
+    fewest: int
+    most: int
+    whole: int
+    settled: Mapping[str, Standing]
+
+
+def stop_forecast(rule: StopRule, found: Plan) -> StopForecast:
+    """Forecast a run of `found` under `rule`. Raises UsageProblem for a rule that the plan cannot have."""
+    standings: dict[str, Standing] = {}
+
+    def hear(event: Event) -> None:
+        if isinstance(event, StandingChanged):
+            standings[event.model] = event.standing
+
+    stop = EarlyStop(rule, found, hear)
+    rank = {question.id: at for at, question in enumerate(found.questions)}
+    baseline = found.participants.baseline
+    open_models = [model for model in standings if not stop.decider.is_settled(model)]
+    needed = {model: max(MINIMUM_QUESTIONS, stop.decider.counted(model) + 1) for model in open_models}
+    if open_models:
+        needed[baseline] = max(needed.values())
+    left = max(0, rule.calls - stop.calls) if rule.calls is not None else None
+
+    def calls(task: Task, *, within: float) -> int:
+        made = sum(job.calls() for job in task.jobs if rank[job.question.id] < within)
+        return made + 2 * sum(rank[question.id] < within for question in task.awaited)
+
+    fewest = most = 0
+    for tasks in (found.answers, found.judgments):
+        useful = [task for task in tasks if task.key.model in needed or task.key.model not in (baseline, *standings)]
+        at_least = sum(calls(task, within=needed.get(task.key.model, len(rank))) for task in useful)
+        at_most = sum(calls(task, within=len(rank)) for task in useful)
+        if left is not None and tasks is found.judgments:
+            at_least, at_most = min(at_least, left), min(at_most, left)
+        fewest, most = fewest + at_least, most + at_most
+    if not rule.decided and rule.half_width is None and rule.minutes is None:
+        fewest = most
+    return StopForecast(
+        rule=rule,
+        opponent=rule.opponent or baseline,
+        fewest=0 if rule.minutes is not None else fewest,
+        most=most,
+        whole=found.calls,
+        settled={model: known for model, known in standings.items() if model not in open_models},
+    )

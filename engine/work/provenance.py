@@ -1,4 +1,7 @@
-"""What `runs/<id>.json` says of a run, put together from its config, its plan, its servers and its state. Pure."""
+"""What was sent with every call of a run beside the messages: the whole of the sampling, in the server's own words.
+
+What `runs/<id>.json` says of a run, put together from its config, its plan, its servers and its state. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,42 @@ import msgspec
 
 from engine import __version__
 from engine.config.model import Config
+from engine.config.sampling import answer_sampling
 from engine.models.discover import EndpointReport
 from engine.serving.server import VllmServer
 from engine.serving.specs import masked
+from engine.work.calls import answer_requests, judge_requests
+from engine.work.plan import Plan, Scope
 from engine.work.progress import RunState
-from engine.work.sent_fields import sent_fields
-from engine.work.survey import Scope, Survey
+
+
+def sent_fields(config: Config, plan: Plan) -> dict[str, dict[str, Any]]:
+    """By model: its provider, the fields of its `answers` (by category where they differ), and of its `judgments`."""
+    told: dict[str, dict[str, Any]] = {}
+    for model in {task.key.model for task in plan.answers} & config.models.keys():
+        by_category = {
+            category: dict(answer_requests(config, model, answer_sampling(config, model, category)).fixed)
+            for category in sorted({question.category for question in plan.questions})
+        }
+        first = next(iter(by_category.values()), {})
+        is_one = all(fields == first for fields in by_category.values())
+        told[model] = {"provider": config.provider_name(model), "answers": first if is_one else by_category}
+    mode = config.judge.mode
+    kinds = {
+        "text": mode.kind == "text" or mode.thinks_first,
+        "verdict": mode.kind != "text" or mode.constrains_reasks,
+    }
+    for judge in plan.judging.keys() & config.models.keys():
+        requests = judge_requests(config, judge)
+        sent = {kind: dict(requests[kind].fixed) for kind, is_used in kinds.items() if is_used}
+        told.setdefault(judge, {"provider": config.provider_name(judge)})["judgments"] = sent
+    return dict(sorted(told.items()))
 
 
 def run_record(
     config: Config,
     scope: Scope,
-    plan: Survey,
+    plan: Plan,
     reports: Mapping[str, Sequence[EndpointReport]],
     servers: Iterable[VllmServer],
     state: RunState,

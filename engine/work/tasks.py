@@ -1,0 +1,298 @@
+"""The plan: what the config asks for, less what the bench already holds. Pure: records in, jobs out.
+
+A record that is there is never made again unless a user asks for it (`refresh`): one made with other settings is
+counted as stale and reported, a judgment without a verdict is counted as unparsed. A judgment of other texts (another
+baseline, an answer changed since) does not count as being there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from engine.bench.answers import StoredAnswer
+from engine.bench.digest import inputs_digest, text_digest
+from engine.bench.judgments import StoredJudgment, is_current
+from engine.config.model import Config
+from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
+from engine.events import TaskKey
+from engine.judging.games import game_messages
+from engine.judging.prompts import JudgePrompt, render
+from engine.records import AnswerPart, GamePart, Label, Question, VerdictMode
+from engine.work.jobs import AnswerJob, Job, JudgeJob, gives_up
+
+Refresh: TypeAlias = Literal["stale", "unparsed"]
+CHARACTERS_PER_TOKEN = 3.3  # between English (about 4) and Russian (about 2.7) in current vocabularies
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: `total` records, `cached` of them there (`stale` of those made with other settings), the rest jobs.
+
+    The judgments of `awaited` questions wait for answers that are not there yet, so they have no job so far; `planner`
+    makes it once they are. `labels` are those of the cached judgments, by question.
+    `settings_found` counts the cached records by the settings digest that made them, where it is not today's.
+    """
+
+    key: TaskKey
+    total: int
+    cached: int
+    stale: int = 0
+    unparsed: int = 0
+    jobs: Sequence[Job] = ()
+    settings_found: Mapping[str, int] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    max_completion_tokens: int = 0
+    awaited: Sequence[Question] = ()
+    planner: JudgmentPlanner | None = None
+    labels: Mapping[str, Sequence[Label | None]] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> int:
+        return len(self.awaited)
+
+    @property
+    def calls(self) -> int:
+        """Calls to make if every one succeeds at once; a pending judgment takes those of both its games."""
+        each = self.planner.judging.calls_each if self.planner is not None else 1
+        return sum(job.calls() for job in self.jobs) + 2 * each * self.pending
+
+    def only_cached(self) -> Task:
+        """The same task with nothing to do, for a model that cannot be called."""
+        return replace(self, total=self.cached, jobs=(), prompt_tokens=0, max_completion_tokens=0)
+
+
+def is_edited(answer: StoredAnswer, question: Question) -> bool:
+    """Whether the answer was given to another text of its question; answers of other programs do not tell."""
+    return answer.inputs is not None and answer.inputs != text_digest(question.turns)
+
+
+def plan_answers(
+    config: Config,
+    model: str,
+    questions: Sequence[Question],
+    stored: Mapping[str, StoredAnswer],
+    parts: Iterable[AnswerPart] = (),
+    refresh: Collection[Refresh] = (),
+) -> Task:
+    """What is missing of `model`'s answers to `questions`."""
+    task = TaskKey("answers", model)
+    by_category: dict[str, tuple[Sampling, str]] = {}
+    unfinished = _by_question(part for part in parts if part.model == model)
+    found: Counter[str] = Counter()
+    jobs: list[AnswerJob] = []
+    cached = 0
+    for question in questions:
+        if question.category not in by_category:
+            by_category[question.category] = (
+                answer_sampling(config, model, question.category),
+                settings_digest(answer_settings(config, model, question.category)),
+            )
+        sampling, settings = by_category[question.category]
+        answer = stored.get(question.id)
+        has_other_settings = answer is not None and answer.settings not in (None, settings)
+        is_stale = answer is not None and (has_other_settings or is_edited(answer, question))
+        if answer is not None and not (is_stale and "stale" in refresh):
+            cached += 1
+            if has_other_settings:
+                found[answer.settings or ""] += 1
+            continue
+        asked = text_digest(question.turns)
+        kept = {
+            part.choice.index: part
+            for part in unfinished.get(question.id, ())
+            if part.settings == settings and part.inputs in (None, asked)
+        }
+        jobs.append(AnswerJob(task, question, sampling, settings, parts=kept))
+    return Task(
+        task,
+        total=len(questions),
+        cached=cached,
+        stale=found.total(),
+        jobs=jobs,
+        settings_found=found,
+        prompt_tokens=_tokens(sum(len(turn) for job in jobs for turn in job.question.turns)),
+        max_completion_tokens=sum(job.calls() * job.sampling.max_tokens for job in jobs),
+    )
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How one judge compares: the prompt that opens a game, its settings digest, and limits per game.
+
+    `is_anchor` says whether `baseline` is the first or only one of the config.
+    """
+
+    judge: str
+    baseline: str
+    prompt: JudgePrompt
+    settings: str
+    asks: int
+    labels: str
+    max_tokens: int
+    mode: VerdictMode
+    is_anchor: bool = True
+
+    @property
+    def calls_each(self) -> int:
+        """Calls that a game takes if all goes well."""
+        return 2 if self.mode.thinks_first else 1
+
+    def against(self, baseline: str) -> Judging:
+        """The same with another baseline than the first."""
+        return replace(self, baseline=baseline, is_anchor=False)
+
+
+class JudgmentPlanner:
+    """What one judge still has to say of one model: the texts that are known, and the judgments that are there.
+
+    `theirs` are the baseline's answers and `ours` the model's, as far as they are on disk.
+    """
+
+    def __init__(
+        self,
+        judging: Judging,
+        model: str,
+        theirs: Mapping[str, StoredAnswer],
+        ours: Mapping[str, StoredAnswer],
+        stored: Mapping[str, StoredJudgment],
+        parts: Iterable[GamePart] = (),
+        refresh: Collection[Refresh] = (),
+    ) -> None:
+        self.key = TaskKey("judgments", model, judging.judge, "" if judging.is_anchor else judging.baseline)
+        self.judging = judging
+        self._theirs = theirs
+        self._ours = ours
+        self._stored = stored
+        self._unfinished = _by_question(part for part in parts if (part.model, part.judge) == (model, judging.judge))
+        self._refresh = refresh
+
+    def settle(
+        self, question: Question, theirs: Sequence[str] | None = None, ours: Sequence[str] | None = None
+    ) -> JudgeJob | StoredJudgment | None:
+        """The job of judging a question, or the judgment that makes it needless; None where an answer is missing.
+
+        `theirs` and `ours` are turns of answers that were made since the files were read.
+        """
+        if theirs is None and (answer := self._theirs.get(question.id)):
+            theirs = answer.turns
+        if ours is None and (answer := self._ours.get(question.id)):
+            ours = answer.turns
+        if theirs is None or ours is None:
+            return None
+        inputs = inputs_digest(question.turns, theirs, ours)
+        judgment = self._stored.get(question.id)
+        if judgment is not None and self._suffices(judgment, inputs, question, theirs, ours):
+            return judgment
+        kept = {
+            part.number: _with_prompt(part, self.judging.prompt, question, theirs, ours)
+            for part in self._unfinished.get(question.id, ())
+            if part.inputs == inputs and part.settings == self.judging.settings
+        }
+        return JudgeJob(
+            self.key,
+            question,
+            self.judging.baseline,
+            tuple(theirs),
+            tuple(ours),
+            self.judging.settings,
+            inputs,
+            self.judging.asks,
+            self.judging.calls_each,
+            parts=kept,
+            given_up={number for number, part in kept.items() if _is_given_up(part, self.judging)},
+        )
+
+    def is_stale(self, judgment: StoredJudgment) -> bool:
+        """Whether it was made with other settings than today's."""
+        return judgment.settings not in (None, self.judging.settings)
+
+    def _suffices(
+        self, judgment: StoredJudgment, inputs: str, question: Question, theirs: Sequence[str], ours: Sequence[str]
+    ) -> bool:
+        return (
+            is_current(
+                judgment,
+                baseline=self.judging.baseline,
+                inputs=inputs,
+                question_turns=question.turns,
+                baseline_turns=theirs,
+                model_turns=ours,
+            )
+            and not (self.is_stale(judgment) and "stale" in self._refresh)
+            and not (None in judgment.labels and "unparsed" in self._refresh)
+            and all(judgment.played)
+        )
+
+
+def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], coming: Collection[str] = ()) -> Task:
+    """What is missing of the judgments of a model; `coming` are the questions whose answers are still to be made.
+
+    Questions that lack an answer of either side, now and later, are not part of the task.
+    """
+    judging = planner.judging
+    found: Counter[str] = Counter()
+    jobs: list[JudgeJob] = []
+    awaited = [question for question in questions if question.id in coming]
+    labels: dict[str, Sequence[Label | None]] = {}
+    unparsed = characters = 0
+    for question in questions:
+        if question.id in coming:
+            continue
+        settled = planner.settle(question)
+        if isinstance(settled, JudgeJob):
+            jobs.append(settled)
+            texts = (*question.turns, *settled.baseline_turns, *settled.model_turns)
+            characters += settled.calls() * sum(map(len, texts))
+        elif settled is not None:
+            labels[question.id] = settled.labels
+            unparsed += None in settled.labels
+            if planner.is_stale(settled):
+                found[settled.settings or ""] += 1
+    calls = sum(job.calls() for job in jobs)
+    overhead = sum(map(len, render(judging.prompt, ("",), ("",), ("",))))
+    return Task(
+        planner.key,
+        total=len(awaited) + len(labels) + len(jobs),
+        cached=len(labels),
+        stale=found.total(),
+        unparsed=unparsed,
+        jobs=jobs,
+        settings_found=found,
+        prompt_tokens=_tokens(characters + calls * overhead),
+        max_completion_tokens=calls * judging.max_tokens,
+        awaited=awaited,
+        planner=planner if awaited else None,
+        labels=labels,
+    )
+
+
+def _is_given_up(part: GamePart, judging: Judging) -> bool:
+    """Whether a game without a label is not asked for again; its last reply was what `unparsed` says."""
+    return part.game.score is None and gives_up(judging.mode, judging.labels, part.game.unparsed)
+
+
+def _with_prompt(
+    part: GamePart, prompt: JudgePrompt, question: Question, theirs: Sequence[str], ours: Sequence[str]
+) -> GamePart:
+    """The part with the prompt that its judge saw, which the journal leaves out."""
+    sent = game_messages(prompt, question, theirs, ours, part.number)[-1]["content"]
+    return msgspec.structs.replace(part, game=msgspec.structs.replace(part.game, user_prompt=sent))
+
+
+def _tokens(characters: int) -> int:
+    return round(characters / CHARACTERS_PER_TOKEN)
+
+
+_Part = TypeVar("_Part", AnswerPart, GamePart)
+
+
+def _by_question(parts: Iterable[_Part]) -> dict[str, list[_Part]]:
+    grouped: dict[str, list[_Part]] = {}
+    for part in parts:
+        grouped.setdefault(part.question_id, []).append(part)
+    return grouped
