@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engine.bench import Bench
-from engine.bench.answers import StoredAnswer
+from engine.bench.stored import StoredAnswer
 from engine.ratings.features import count_markdown
 from engine.ratings.style import COVARIATES, StyleCounts
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.bench.answers import StoredAnswer
+from engine.bench.stored import StoredAnswer
 from engine.ratings.battles import FloatArray
 from engine.records import Question
 

@@ -18,10 +18,10 @@ from typing import TypeAlias
 import msgspec
 
 from engine.bench import Bench
-from engine.bench.answers import StoredAnswer
+from engine.bench.current import is_current
 from engine.bench.digest import inputs_digest
-from engine.bench.judgments import StoredJudgment, against, is_current
 from engine.bench.settings import Settings, describe_difference
+from engine.bench.stored import StoredAnswer, StoredJudgment, against
 from engine.config.sampling import settings_digest
 from engine.errors import BenchError
 from engine.ratings.battles import Battles, battles_from_judgments, pooled

@@ -10,7 +10,7 @@ from arena_tui.reading.page import Band, Heading, Page, column_width, text_colum
 from arena_tui.reading.passages import Passage, RawText, Stack, Words
 from arena_tui.safe_text import one_line, readable
 from arena_tui.theme import Inks
-from engine.bench.whole import WholeAnswer, WholeGame
+from engine.bench.stored import WholeAnswer, WholeGame
 from engine.errors import ArenaError
 from engine.labels import strength
 from engine.records import Label

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import msgspec
 
 from engine.audit.trials import IdenticalProbe, ProbeResult, RepeatReport, identical_probe, probe_result, repeat_report
-from engine.bench.answers import StoredAnswer
+from engine.bench.stored import StoredAnswer
 from engine.config.model import Config
 from engine.errors import CallFailed, UsageProblem
 from engine.judging.games import game_messages

@@ -18,9 +18,7 @@ from engine.audit.intervals import QuestionResampler
 from engine.audit.people import PeopleLabels
 from engine.audit.verdicts import ReplyCounts
 from engine.bench import Bench
-from engine.bench.answers import StoredAnswer
-from engine.bench.replies import Reply as StoredReply
-from engine.bench.replies import load_replies
+from engine.bench.stored import StoredAnswer, StoredReply, load_replies
 from engine.config.model import Config
 from engine.judging.labels import Verdict, parser
 from engine.judging.mentions import Reply

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
-from engine.bench.codec import decode_line
+from engine.bench.decoding import answer_lines
 from engine.bench.layout import BenchPaths
-from engine.bench.places import Place, PlacedLines
-from engine.bench.whole import WholeAnswer, read_answer
+from engine.bench.lines import LineSpan
+from engine.bench.places import PlacedLines
+from engine.bench.stored import WholeAnswer, read_answer
 
 
 class AnswerPlaces:
@@ -28,7 +27,7 @@ class AnswerPlaces:
         found = self.find(model, question_id)
         return found[0] if found is not None else None
 
-    def find(self, model: str, question_id: str) -> tuple[WholeAnswer, Place] | None:
+    def find(self, model: str, question_id: str) -> tuple[WholeAnswer, LineSpan] | None:
         """The same, and where it stands in the file of the model."""
         index = self._index(model)
         for place in reversed(index.places.get(question_id, ())):
@@ -48,7 +47,7 @@ class AnswerPlaces:
 class _IndexedAnswers:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.places: dict[str, list[Place]] = {}
+        self.places: dict[str, list[LineSpan]] = {}
         self._lines = PlacedLines(path)
 
     def refresh(self) -> None:
@@ -57,17 +56,6 @@ class _IndexedAnswers:
         if self._lines.is_fresh:
             self.places = {}
         for place, line in self._lines.read():
-            record = decode_line(_decoder, line)
-            if record is None:
-                continue
-            key = record.question_id if record.question_id is not None else record.uid
-            if key not in (None, ""):
-                self.places.setdefault(str(key), []).append(place)
-
-
-class _Id(msgspec.Struct, gc=False):
-    question_id: str | int | None = None
-    uid: str | int | None = None
-
-
-_decoder = msgspec.json.Decoder(_Id)
+            record, _ = answer_lines.decode(bytes(line))
+            if record is not None and record.key:
+                self.places.setdefault(record.key, []).append(place)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.bench.problems import Problem, ProblemLog
+from engine.bench.lines import FileProblem, ProblemLog
 from engine.errors import BenchError, StorageError
 from engine.ratings.battles import BattleBuilder, Battles, FloatArray
 from engine.ratings.bradley_terry import elo
@@ -44,7 +44,7 @@ class LoadedBattles(msgspec.Struct, frozen=True):
     battles: Battles
     rows: int
     weight: int | None
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
 
 
 def load_battles(path: Path) -> LoadedBattles:

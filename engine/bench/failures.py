@@ -6,8 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.bench.problems import Loaded
-from engine.bench.structs import load_structs
+from engine.bench.lines import Loaded, load_structs
 from engine.records import Failure
 
 _decoder: msgspec.json.Decoder[Failure] = msgspec.json.Decoder(Failure)

@@ -17,12 +17,10 @@ from typing import Any
 
 import msgspec
 
-from engine.bench.codec import encode_json
 from engine.bench.digest import text_digest
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import blocks, numbered
-from engine.bench.problems import ProblemLog
-from engine.bench.questions import load_questions
+from engine.bench.lines import ProblemLog, encode_json, json_lines
+from engine.bench.stored import load_questions
 from engine.errors import BenchError
 
 
@@ -133,7 +131,7 @@ def _objects(held: Mapping[str, Any]) -> dict[str, Any]:
 def _records(src: Path) -> Iterator[dict[str, Any]]:
     log = ProblemLog(src)
     decoder = msgspec.json.Decoder(dict[str, Any])
-    return (decoder.decode(line) for first, block in blocks(src, log) for _, line in numbered(first, block, log))
+    return (decoder.decode(line) for _, line in json_lines(src, log))
 
 
 def _write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

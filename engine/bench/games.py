@@ -8,17 +8,14 @@ memory, and leaves out a bad line without a second look at the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from engine.bench.codec import decode_line
+from engine.bench.decoding import judgment_lines
 from engine.bench.layout import BenchPaths
-from engine.bench.places import Place, PlacedLines
-from engine.judging.labels import normalise_label
-from engine.judging.spelling import LONGEST_SPELLING
+from engine.bench.lines import LineSpan
+from engine.bench.places import PlacedLines
 from engine.records import Label
 
 
@@ -35,7 +32,7 @@ class JudgmentRow(msgspec.Struct, frozen=True, gc=False):
     labels: tuple[Label | None, ...]
     played: tuple[bool, ...]
     file: Path
-    place: Place
+    place: LineSpan
 
 
 class JudgmentIndex:
@@ -88,45 +85,14 @@ class _IndexedFile:
             self._take(place, line)
         return True
 
-    def _take(self, place: Place, line: memoryview) -> None:
-        record = decode_line(_decoder, line)
-        if record is None:
+    def _take(self, place: LineSpan, line: memoryview) -> None:
+        record, _ = judgment_lines.decode(bytes(line))
+        if record is None or not record.games or not record.key:
             return
-        question_id = record.question_id if record.question_id is not None else record.uid
-        if not record.games or question_id in (None, ""):
-            return
-        baseline = record.baseline if isinstance(record.baseline, str) else None
-        labels, played = _told(tuple([None if game is None else _score(game) for game in record.games]))
-        key = str(question_id), baseline
+        baseline = record.baseline
+        labels = tuple(None if game is None else game.label() for game in record.games)
+        played = tuple(game is not None for game in record.games)
+        key = record.key, baseline
         self.rows[key] = JudgmentRow(
             key[0], self._model, self._judge, baseline, labels, played, self._lines.path, place
         )
-
-
-class _Score(msgspec.Struct, gc=False):
-    score: Any = None
-
-
-class _Record(msgspec.Struct, gc=False):
-    """As much of a judgment as is listed; ids of other programs may be numbers."""
-
-    question_id: str | int | None = None
-    uid: str | int | None = None
-    baseline: Any = None
-    games: list[_Score | None] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Record)
-
-
-def _score(game: _Score) -> str:
-    """The label as it is written; "" where it cannot be one."""
-    score = game.score
-    return score if isinstance(score, str) and len(score) <= LONGEST_SPELLING else ""
-
-
-@lru_cache(maxsize=1024)
-def _told(scores: tuple[str | None, ...]) -> tuple[tuple[Label | None, ...], tuple[bool, ...]]:
-    """The labels of the games, and which were played; None stands for a game that was not."""
-    labels = tuple(normalise_label(score) if score else None for score in scores)
-    return labels, tuple(score is not None for score in scores)

@@ -15,15 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from engine.bench.answers import load_token_lengths
 from engine.bench.appender import storage_error, sync_folder
-from engine.bench.judgments import load_judgments
 from engine.bench.layout import BenchPaths
+from engine.bench.lines import FileProblem
 from engine.bench.lock import BenchLock
-from engine.bench.problems import Problem
-from engine.bench.questions import load_questions
 from engine.bench.settings import load_settings, register_settings
 from engine.bench.sources import BenchSource, Source, find_sources
+from engine.bench.stored import load_judgments, load_questions, load_token_lengths
 from engine.errors import BenchError
 
 
@@ -32,7 +30,7 @@ class ImportedFile(msgspec.Struct, frozen=True):
 
     source: Source
     question_ids: frozenset[str]
-    problems: tuple[Problem, ...]
+    problems: tuple[FileProblem, ...]
     copied: bool = False
 
 
@@ -42,7 +40,7 @@ class ImportedBench(msgspec.Struct, frozen=True):
     root: Path
     files: tuple[ImportedFile, ...]
     left_out: tuple[Path, ...]
-    notes: tuple[Problem, ...]
+    notes: tuple[FileProblem, ...]
 
 
 class ImportReport(msgspec.Struct, frozen=True):
@@ -51,7 +49,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     benches: tuple[ImportedBench, ...]
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[FileProblem, ...]:
         """Everything that is not as it should be, with file and line."""
         of_files = (problem for bench in self.benches for file in bench.files for problem in file.problems)
         return (*of_files, *(note for bench in self.benches for note in bench.notes))
@@ -134,18 +132,18 @@ def _copy(source: Source, root: Path) -> bool:
     return True
 
 
-def _notes(files: Collection[ImportedFile], root: Path) -> Iterator[Problem]:
+def _notes(files: Collection[ImportedFile], root: Path) -> Iterator[FileProblem]:
     """Whether the files fit the question set, which may have been there before."""
     questions = BenchPaths(root).questions
     if not questions.exists():
-        yield Problem(str(questions), None, "there is no question set yet; import one into this bench")
+        yield FileProblem(str(questions), None, "there is no question set yet; import one into this bench")
         return
     ids = {question.id for question in load_questions(questions).items}
     for file in files:
         place = str(root / file.source.place)
         strangers = len(file.question_ids - ids)
         if strangers:
-            yield Problem(place, None, f"{strangers} {file.source.kind} are to questions that are not in the set")
+            yield FileProblem(place, None, f"{strangers} {file.source.kind} are to questions that are not in the set")
         missing = len(ids - file.question_ids)
         if missing and file.source.kind == "answers":
-            yield Problem(place, None, f"{missing} of {len(ids)} questions have no answer")
+            yield FileProblem(place, None, f"{missing} of {len(ids)} questions have no answer")

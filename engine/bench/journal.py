@@ -14,9 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.bench.appender import storage_error, sync_folder
-from engine.bench.codec import encode_line
-from engine.bench.problems import Loaded
-from engine.bench.structs import load_structs
+from engine.bench.lines import Loaded, encode_line, load_structs
 from engine.records import AnswerPart, GamePart
 
 Part: TypeAlias = AnswerPart | GamePart

@@ -1,84 +1,149 @@
-"""Cuts a JSONL file into blocks of whole lines, and judges single lines when a block cannot be read at once.
+"""JSONL files: their lines, one record of them, and what is wrong with them.
 
 Lines end at "\\n" and nowhere else: answers hold U+2028, U+2029 and U+0085, at which `str.splitlines` would cut.
+One bad line never fails a file: what can be used is used, and every other line is reported by file and number.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
-from engine.bench.problems import ProblemLog
 from engine.errors import BenchError
 
-BLOCK_BYTES = 8 << 20
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
-_LONE_SURROGATE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-)
+BLOCK_BYTES = 4 << 20
+MOST_PER_FILE = 20  # problems reported one by one; a file that is bad throughout must not flood a screen
+BLANK = b" \t\r"
 
-
-def blocks(path: Path, log: ProblemLog, size: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Yield (number of the first line, whole lines), see `placed_blocks`."""
-    return ((number, block) for number, _, block in placed_blocks(path, log, size))
+_encoder = msgspec.json.Encoder()
 
 
-def placed_blocks(path: Path, log: ProblemLog, size: int = BLOCK_BYTES) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (number of the first line, its place in the file, whole lines each ending in "\\n") by about `size` bytes.
+class FileProblem(msgspec.Struct, frozen=True):
+    """One thing wrong in a file; `line` counts from 1, None means the whole file."""
 
-    A byte order mark is left out. A last line without its "\\n" is yielded if it is a whole JSON object (a file written
-    by hand), else it was torn by a crash: it is left out and told. A file that is not there has no lines. Raises
-    BenchError if the file cannot be read.
+    file: str
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.message}"
+
+
+class Loaded(msgspec.Struct, Generic[T_co], frozen=True):
+    """What a file holds, and what of it could not be used."""
+
+    items: T_co
+    problems: tuple[FileProblem, ...] = ()
+
+
+class ProblemLog:
+    """Collects the problems of one file in the order of their lines, and counts those beyond `MOST_PER_FILE`."""
+
+    def __init__(self, file: Path) -> None:
+        self.found: list[tuple[int | None, str]] = []
+        self._file = str(file)
+
+    def add(self, line: int | None, message: str) -> None:
+        self.found.append((line, message))
+
+    def result(self) -> tuple[FileProblem, ...]:
+        """Return the problems by line; a last one stands for all beyond `MOST_PER_FILE`."""
+        ordered = sorted(self.found, key=lambda problem: problem[0] or 0)
+        shown = [FileProblem(self._file, line, message) for line, message in ordered[:MOST_PER_FILE]]
+        if len(ordered) > MOST_PER_FILE:
+            shown.append(FileProblem(self._file, None, f"{len(ordered) - MOST_PER_FILE} more lines have problems"))
+        return tuple(shown)
+
+
+class LineSpan(msgspec.Struct, frozen=True, gc=False):
+    """One line of a file: its first byte and its length in bytes, without its "\\n"."""
+
+    start: int
+    length: int
+
+
+class LineReader:
+    """Iterates over (number, first byte, line without "\\n") of a file from byte `at`, which begins line `number`.
+
+    Blank lines and a byte order mark are skipped. A last line without "\\n" counts if it is a whole JSON object (a file
+    written by hand); else it is torn: skipped and reported. An absent file has no lines. Afterwards `at` and `number`
+    are those of the first line without its "\\n" (or of the next one), `checksum` is the CRC-32 of all bytes before it.
+    Raises BenchError if the file cannot be read.
     """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(len(BOM_UTF8))
-            if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-                log.add(None, "the file is UTF-16; save it as UTF-8")
-                return
-            at = stream.seek(len(BOM_UTF8) if start == BOM_UTF8 else 0)
-            number, rest = 1, b""
-            while chunk := stream.read(size):
-                whole, newline, tail = chunk.rpartition(b"\n")
-                if newline:
-                    block = rest + whole + newline
-                    yield number, at, block
-                    number += block.count(b"\n")
-                    at += len(block)
-                    rest = tail
-                else:
-                    rest += chunk
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise BenchError(f"{path}: cannot be read: {error.strerror}", "check that it is a file you may read") from error
-    if is_object(rest):
-        yield number, at, rest + b"\n"
-    elif rest.strip(b" \t\r"):
-        log.add(number, f"the last line is cut off after {len(rest)} bytes and left out")
+
+    def __init__(self, path: Path, log: ProblemLog, *, block_bytes: int = BLOCK_BYTES) -> None:
+        self.at = 0
+        self.number = 1
+        self.checksum = 0
+        self._path = path
+        self._log = log
+        self._block_bytes = block_bytes
+
+    def resume(self, at: int, number: int, checksum: int) -> None:
+        """Start where an earlier reader ended."""
+        self.at, self.number, self.checksum = at, number, checksum
+
+    def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
+        rest = b""
+        try:
+            with self._path.open("rb") as stream:
+                if self.at == 0 and not self._skip_mark(stream.read(len(BOM_UTF8))):
+                    return
+                stream.seek(self.at)
+                while chunk := stream.read(self._block_bytes):
+                    whole, newline, tail = chunk.rpartition(b"\n")
+                    if newline:
+                        yield from self._lines_of(rest + whole + newline)
+                        rest = tail
+                    else:
+                        rest += chunk
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        if is_object(rest):
+            yield self.number, self.at, rest
+        elif rest.strip(BLANK):
+            self._log.add(self.number, f"the last line is cut off after {len(rest)} bytes and left out")
+
+    def _lines_of(self, block: bytes) -> Iterator[tuple[int, int, bytes]]:
+        lines = block.split(b"\n")
+        lines.pop()
+        number, start = self.number, self.at
+        self.number += len(lines)
+        self.at += len(block)
+        self.checksum = zlib.crc32(block, self.checksum)
+        for line in lines:
+            if line.strip(BLANK):
+                yield number, start, line
+            number += 1
+            start += len(line) + 1
+
+    def _skip_mark(self, first: bytes) -> bool:
+        """Return whether the file can be read as UTF-8."""
+        if first.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            self._log.add(None, "the file is UTF-16; save it as UTF-8")
+            return False
+        if first == BOM_UTF8:
+            self.at = len(BOM_UTF8)
+            self.checksum = zlib.crc32(BOM_UTF8)
+        return True
 
 
-def is_object(line: bytes) -> bool:
-    """Whether `line` is one whole JSON object. No beginning of an object is one, so a cut line never passes."""
-    cleaned, _ = clean_line(line)
-    return cleaned is not None
-
-
-def has_lone_surrogate(block: bytes) -> bool:
-    """Whether an escape of half a surrogate pair may be in it. Polars reads other text in its place, silently."""
-    return (b"\\ud" in block or b"\\uD" in block) and _LONE_SURROGATE.search(block) is not None
-
-
-def numbered(first: int, block: bytes, log: ProblemLog) -> Iterator[tuple[int, bytes]]:
-    """The lines of a block that are JSON objects, with their numbers; blank ones are skipped, bad ones told."""
-    for number, line in enumerate(block.split(b"\n"), first):
-        if not line.strip(b" \t\r"):
-            continue
+def json_lines(path: Path, log: ProblemLog) -> Iterator[tuple[int, bytes]]:
+    """Yield (number, line) of the JSON objects in a file, mended as `clean_line` does; report the other lines."""
+    for number, _, line in LineReader(path, log):
         cleaned, why = clean_line(line)
         if cleaned is None:
             log.add(number, why)
@@ -86,16 +151,63 @@ def numbered(first: int, block: bytes, log: ProblemLog) -> Iterator[tuple[int, b
             yield number, cleaned
 
 
-def clean_line(line: bytes) -> tuple[bytes | None, str]:
-    """The line as JSON that every reader takes, or None and why not.
+def load_structs(path: Path, decoder: msgspec.json.Decoder[T]) -> Loaded[list[T]]:
+    """Decode the lines of one of this program's own files (journal, failures, settings); report the others.
 
-    What Python's own writer lets through is mended: half a surrogate pair becomes U+FFFD, NaN and Infinity null.
+    An absent file has none. Raises BenchError if the file cannot be read.
+    """
+    log = ProblemLog(path)
+    found: list[T] = []
+    for number, line in json_lines(path, log):
+        try:
+            found.append(decoder.decode(line))
+        except msgspec.DecodeError as error:
+            log.add(number, f"not a record of this file ({error})")
+    return Loaded(found, log.result())
+
+
+def read_object(path: Path, span: LineSpan) -> bytes:
+    """Return the JSON object at `span`, mended as `clean_line` does. Raises BenchError if it is no longer there."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(span.start)
+            line = stream.read(span.length)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    cleaned, why = clean_line(line)
+    if cleaned is None:
+        raise changed_meanwhile(path, span, why)
+    return cleaned
+
+
+def changed_meanwhile(path: Path, span: LineSpan, why: str) -> BenchError:
+    """Return the error for a record that is no longer where it was listed."""
+    return BenchError(
+        f"{path}: the record at byte {span.start} cannot be read: {why}",
+        "the file has changed since it was listed; open the list again",
+    )
+
+
+def unreadable(path: Path, error: OSError) -> BenchError:
+    """Return the error for a file that cannot be read."""
+    return BenchError(f"{path}: cannot be read: {error.strerror}", "check that it is a file you may read")
+
+
+def is_object(line: bytes) -> bool:
+    """Return whether `line` is one whole JSON object; a cut line never is."""
+    return clean_line(line)[0] is not None
+
+
+def clean_line(line: bytes) -> tuple[bytes | None, str]:
+    """Return the line as JSON that every reader takes, or None and why not.
+
+    What Python's own writer lets through is mended: half a surrogate pair becomes U+FFFD; NaN, Infinity and 1e999 null.
     """
     try:
         value = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
-            value = json.loads(line, parse_constant=lambda _: None)
+            value = json.loads(line, parse_constant=lambda _: None, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             return None, _why(line, error)
         if isinstance(value, dict):
@@ -103,9 +215,28 @@ def clean_line(line: bytes) -> tuple[bytes | None, str]:
     return (line, "") if isinstance(value, dict) else (None, "not a JSON object")
 
 
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if isfinite(value) else None
+
+
 def without_surrogates(text: str) -> str:
-    """`text` with surrogate pairs joined and lone halves as U+FFFD, so that it can be written as UTF-8."""
+    """Return `text` with surrogate pairs joined and lone halves as U+FFFD, so that it can be written as UTF-8."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def encode_line(record: msgspec.Struct) -> bytes:
+    """Return a record as one line with its "\\n", as `encode_json` writes it."""
+    return encode_json(record) + b"\n"
+
+
+def encode_json(value: object) -> bytes:
+    """Return a record or plain JSON data as UTF-8 on one line; half a surrogate pair becomes U+FFFD."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+        return without_surrogates(text).encode()
 
 
 def _why(line: bytes, error: Exception) -> str:

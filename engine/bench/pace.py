@@ -7,27 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-import polars as pl
-
-from engine.bench.jsonl import scan_blocks
-from engine.bench.problems import ProblemLog
-from engine.bench.schema import Schema
+from engine.bench.decoding import answer_lines, judgment_lines
+from engine.bench.lines import ProblemLog
 
 _FEWEST = 20  # records of one stretch of work; fewer say little about its pace
 _LONGEST_PAUSE = 60.0  # seconds without a record that surely are a pause, unless records always take that long
-
-_JUDGED: Schema = {
-    "question_id": pl.String,
-    "settings": pl.String,
-    "tstamp": pl.Float64,
-    "games": pl.List(pl.Struct({"asks": pl.Int64})),
-}
-_ANSWERED: Schema = {
-    "question_id": pl.String,
-    "settings": pl.String,
-    "tstamp": pl.Float64,
-    "choices": pl.List(pl.Struct({"index": pl.Int64})),
-}
 
 
 def judging_pace(files: Iterable[Path]) -> float | None:
@@ -36,12 +20,22 @@ def judging_pace(files: Iterable[Path]) -> float | None:
     Only this program's own records count: it alone writes `settings`, and times of others are not from here. Raises
     BenchError if a file cannot be read.
     """
-    return _pace(files, _JUDGED, "games")
+    finished: list[tuple[float, int]] = []
+    for file in files:
+        for _, _, line in judgment_lines.read(file, ProblemLog(file)):
+            if line.settings and line.tstamp and line.games:
+                finished.append((line.tstamp, sum((game and game.asks) or 1 for game in line.games)))
+    return calls_per_second(finished)
 
 
 def answering_pace(files: Iterable[Path]) -> float | None:
     """The same for answers: choices per second (a choice of several turns counts once)."""
-    return _pace(files, _ANSWERED, "choices")
+    finished: list[tuple[float, int]] = []
+    for file in files:
+        for _, _, line in answer_lines.read(file, ProblemLog(file)):
+            if line.settings and line.tstamp and line.choices:
+                finished.append((line.tstamp, len(line.choices)))
+    return calls_per_second(finished)
 
 
 def calls_per_second(finished: Sequence[tuple[float, int]]) -> float | None:
@@ -65,14 +59,3 @@ def calls_per_second(finished: Sequence[tuple[float, int]]) -> float | None:
             calls += sum(record_calls for _, record_calls in ordered[begin + 1 : at])
         begin = at
     return calls / seconds if seconds > 0.0 else None
-
-
-def _pace(files: Iterable[Path], schema: Schema, parts: str) -> float | None:
-    finished: list[tuple[float, int]] = []
-    for file in files:
-        # The command that asks has told the problems of its files.
-        for frame in scan_blocks(file, schema, ProblemLog(file)):
-            for settings, tstamp, made in frame.select("settings", "tstamp", parts).iter_rows():
-                if settings and tstamp and made:
-                    finished.append((tstamp, sum((part or {}).get("asks") or 1 for part in made)))
-    return calls_per_second(finished)

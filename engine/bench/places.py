@@ -1,4 +1,4 @@
-"""Where each line of a JSONL file is, so that one record can be read whole without reading the file again."""
+"""Lines of a file that grows, each with its place."""
 
 from __future__ import annotations
 
@@ -7,21 +7,11 @@ from codecs import BOM_UTF8
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import msgspec
-
-from engine.bench.lines import clean_line, is_object
-from engine.errors import BenchError
+from engine.bench.lines import LineSpan, is_object, unreadable
 
 BUFFER_BYTES = 1 << 19
 
 _BLANK = b" \t\r\n"
-
-
-class Place(msgspec.Struct, frozen=True, gc=False):
-    """One line of a file: where it starts and how long it is, in bytes, without its "\\n"."""
-
-    start: int
-    length: int
 
 
 class PlacedLines:
@@ -52,7 +42,7 @@ class PlacedLines:
             self._read_to = 0
         return True
 
-    def read(self, buffer_bytes: int = BUFFER_BYTES) -> Iterator[tuple[Place, memoryview]]:
+    def read(self, buffer_bytes: int = BUFFER_BYTES) -> Iterator[tuple[LineSpan, memoryview]]:
         """Yield each line since the last look, which may be used until the next one is asked for; blank ones left out.
 
         A last line without its "\\n" is yielded if it is a whole object (a file written by hand); else it is just being
@@ -76,18 +66,18 @@ class PlacedLines:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise _unreadable(self.path, error) from error
+            raise unreadable(self.path, error) from error
         last = bytes(buffer[:filled])
         if last.strip() and is_object(last):
-            yield Place(self._read_to, len(last)), memoryview(last)
+            yield LineSpan(self._read_to, len(last)), memoryview(last)
 
-    def _lines(self, buffer: bytearray, filled: int) -> Generator[tuple[Place, memoryview], None, int]:
+    def _lines(self, buffer: bytearray, filled: int) -> Generator[tuple[LineSpan, memoryview], None, int]:
         """Yield the whole lines of a buffer that begins at `_read_to`; returns where the next one starts in it."""
         view = memoryview(buffer)
         start = 0
         while (end := buffer.find(b"\n", start, filled)) != -1:
             if buffer[start] not in _BLANK or buffer[start:end].strip():
-                yield Place(self._read_to + start, end - start), view[start:end]
+                yield LineSpan(self._read_to + start, end - start), view[start:end]
             start = end + 1
         self._read_to += start
         return start
@@ -101,29 +91,10 @@ class PlacedLines:
             return stream.read(1) == b"\n"
 
 
-def read_object(path: Path, place: Place) -> bytes:
-    """The JSON object at `place`, mended as `clean_line` does. Raises BenchError if it is not there any more."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(place.start)
-            line = stream.read(place.length)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    cleaned, why = clean_line(line)
-    if cleaned is None:
-        title = f"{path}: the record at byte {place.start} cannot be read: {why}"
-        raise BenchError(title, "the file has changed since it was listed; open the list again")
-    return cleaned
-
-
 def _stat(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> BenchError:
-    return BenchError(f"{path}: cannot be read: {error.strerror}", "check that it is a file you may read")
+        raise unreadable(path, error) from error

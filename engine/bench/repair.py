@@ -18,9 +18,8 @@ import msgspec
 from engine.bench.appender import storage_error
 from engine.bench.atomic import atomic_file
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import clean_line
+from engine.bench.lines import FileProblem, ProblemLog, clean_line
 from engine.bench.lock import BenchLock
-from engine.bench.problems import Problem, ProblemLog
 from engine.bench.salvage import salvage
 from engine.errors import BenchError
 
@@ -33,7 +32,7 @@ class FileRepair(msgspec.Struct, frozen=True):
     """
 
     path: Path
-    damage: tuple[Problem, ...]
+    damage: tuple[FileProblem, ...]
     saved: int = 0
     left_out: int = 0
     mendable: bool = True

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.bench.appender import Appender
-from engine.bench.structs import load_structs
+from engine.bench.lines import load_structs
 
 Settings: TypeAlias = Mapping[str, object]
 

@@ -9,9 +9,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import blocks, numbered
+from engine.bench.lines import ProblemLog, json_lines
 from engine.bench.names import file_stem, is_shortened, model_name
-from engine.bench.problems import ProblemLog
 from engine.errors import BenchError
 
 Kind: TypeAlias = Literal["questions", "answers", "judgments"]
@@ -135,7 +134,7 @@ def _bench_around(file: Path, depth: int) -> str:
 def _records(file: Path) -> Iterator[dict[str, object]]:
     log = ProblemLog(file)
     decoder = msgspec.json.Decoder(dict[str, object])
-    return (decoder.decode(line) for first, block in blocks(file, log) for _, line in numbered(first, block, log))
+    return (decoder.decode(line) for _, line in json_lines(file, log))
 
 
 def _text(record: dict[str, object], key: str) -> str | None:

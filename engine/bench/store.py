@@ -6,14 +6,20 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.bench.answers import StoredAnswer, load_answers, load_token_lengths
 from engine.bench.failures import load_failures
 from engine.bench.journal import Part, compact, load_journal
-from engine.bench.judgments import StoredJudgment, load_all_judgments, load_judgments
 from engine.bench.layout import BenchPaths
-from engine.bench.problems import Loaded, Problem
-from engine.bench.questions import load_questions
+from engine.bench.lines import FileProblem, Loaded
 from engine.bench.settings import Settings, describe_settings, load_settings, register_settings
+from engine.bench.stored import (
+    StoredAnswer,
+    StoredJudgment,
+    load_all_judgments,
+    load_answers,
+    load_judgments,
+    load_questions,
+    load_token_lengths,
+)
 from engine.errors import BenchError
 from engine.records import AnswerPart, Failure, Question
 
@@ -69,7 +75,7 @@ class Bench:
     def failures(self) -> Loaded[list[Failure]]:
         return load_failures(self.paths.errors)
 
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[FileProblem]:
         """Everything in its files that cannot be used as it is, with file and line; what is merely missing is not."""
         found = [*self.questions().problems, *self.failures().problems, *load_journal(self.paths.journal).problems]
         for model in self.models_with_answers():

@@ -13,8 +13,8 @@ from types import TracebackType
 import msgspec
 
 from engine.bench.appender import Appender, Written
-from engine.bench.codec import encode_line
 from engine.bench.layout import BenchPaths
+from engine.bench.lines import encode_line
 from engine.bench.other_writers import OtherChange
 
 BATCH_SECONDS = 0.05

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.bench.layout import BenchPaths
-from engine.bench.whole import WholeAnswer, WholeGame, WholeJudgment
+from engine.bench.stored import WholeAnswer, WholeGame, WholeJudgment
 from engine.exporting.lengths import Lengths
 from engine.exporting.output import Output
 from engine.exporting.selection import RawRecord, Selection

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from engine.bench.layout import BenchPaths
-from engine.bench.whole import WholeAnswer, WholeGame
+from engine.bench.stored import WholeAnswer, WholeGame
 from engine.exporting.lengths import Lengths
 from engine.exporting.output import Output
 from engine.exporting.selection import RawRecord, Selection

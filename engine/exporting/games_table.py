@@ -15,8 +15,8 @@ from typing import Any, Literal
 import msgspec
 
 from engine.bench.atomic import atomic_file
-from engine.bench.codec import encode_json
-from engine.bench.whole import WholeAnswer
+from engine.bench.lines import encode_json
+from engine.bench.stored import WholeAnswer
 from engine.errors import StorageError
 from engine.exporting.selection import Selection
 from engine.exporting.spreadsheet import neutral

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.bench.codec import encode_json
+from engine.bench.lines import encode_json
 from engine.exporting.selection import RawRecord
 
 

@@ -16,8 +16,8 @@ import msgspec
 from engine.bench import Bench
 from engine.bench.answer_places import AnswerPlaces
 from engine.bench.games import JudgmentIndex
-from engine.bench.places import Place, read_object
-from engine.bench.whole import WholeAnswer, WholeJudgment, read_judgment
+from engine.bench.lines import LineSpan, read_object
+from engine.bench.stored import WholeAnswer, WholeJudgment, read_judgment
 from engine.errors import UsageProblem
 from engine.records import Question
 from engine.results import is_counted
@@ -55,7 +55,7 @@ class Selection:
         wanted = {*_named("--models", choice.models, known), self.baseline} if choice.models else known
         self.models = tuple(model for model in known if model in wanted)
         self._places = AnswerPlaces(bench.paths)
-        self._counted: dict[tuple[str, str], dict[str, Place]] = {}
+        self._counted: dict[tuple[str, str], dict[str, LineSpan]] = {}
 
     def answers(self, model: str) -> Iterator[tuple[Question, WholeAnswer, RawRecord]]:
         """The model's answers in the order of the questions, each also as it stands in the file."""
@@ -95,13 +95,13 @@ class Selection:
         place = self.counted(judge, model).get(question_id)
         return None if place is None else read_judgment(self.bench.paths.judgments(judge, model), place)
 
-    def counted(self, judge: str, model: str) -> Mapping[str, Place]:
+    def counted(self, judge: str, model: str) -> Mapping[str, LineSpan]:
         """Where the judgments stand that count today, by question id."""
         if (judge, model) not in self._counted:
             self._counted[judge, model] = self._find_counted(judge, model)
         return self._counted[judge, model]
 
-    def _find_counted(self, judge: str, model: str) -> dict[str, Place]:
+    def _find_counted(self, judge: str, model: str) -> dict[str, LineSpan]:
         stored = self.bench.judgments(judge, model, baseline=self.baseline).items
         theirs, ours = self.bench.answers(self.baseline).items, self.bench.answers(model).items
         current = {
@@ -111,7 +111,7 @@ class Selection:
         }
         if len(current) < len(stored):
             self.note(f"{len(stored) - len(current)} judgments of {model} by {judge} are not of today's texts")
-        places: dict[str, Place] = {}
+        places: dict[str, LineSpan] = {}
         for row in self._index.rows:
             if (row.judge, row.model) == (judge, model) and row.baseline in (None, self.baseline):
                 earlier = places.get(row.question_id)

@@ -17,10 +17,10 @@ import msgspec
 
 from engine.bench import Bench
 from engine.bench.answer_places import AnswerPlaces
+from engine.bench.current import ANSWER_END, ANSWER_START, is_current
 from engine.bench.digest import inputs_digest
 from engine.bench.games import JudgmentIndex
-from engine.bench.judgments import ANSWER_END, ANSWER_START, StoredJudgment, is_current
-from engine.bench.whole import WholeAnswer, WholeGame, WholeJudgment, read_judgment
+from engine.bench.stored import StoredJudgment, WholeAnswer, WholeGame, WholeJudgment, read_judgment
 from engine.config.sampling import settings_digest
 from engine.errors import ArenaError
 from engine.judging.prompts import judge_prompt

@@ -13,10 +13,8 @@ from pathlib import Path
 import msgspec
 
 from engine.bench.appender import Appender
-from engine.bench.codec import encode_line
 from engine.bench.layout import BenchPaths
-from engine.bench.problems import Loaded
-from engine.bench.structs import load_structs
+from engine.bench.lines import Loaded, encode_line, load_structs
 from engine.records import Label
 from engine.review.labels import HumanLabel, Pair, ReviewLine, SkippedLabel, UndoneLabel, standing
 

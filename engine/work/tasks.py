@@ -14,9 +14,9 @@ from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from engine.bench.answers import StoredAnswer
+from engine.bench.current import is_current
 from engine.bench.digest import inputs_digest, text_digest
-from engine.bench.judgments import StoredJudgment, is_current
+from engine.bench.stored import StoredAnswer, StoredJudgment
 from engine.config.model import Config
 from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
 from engine.events import TaskKey

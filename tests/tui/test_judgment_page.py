@@ -6,7 +6,7 @@ from rich.style import Style
 
 from arena_tui.reading.judgment_page import Layout, judgment_page
 from arena_tui.theme import Inks
-from engine.bench.whole import WholeGame, WholeJudgment
+from engine.bench.stored import WholeGame, WholeJudgment
 from engine.records import LABELS
 from engine.review.library import Comparison
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arena_tui.output.html_report.markup import name, passage
-from engine.bench.whole import WholeJudgment
+from engine.bench.stored import WholeJudgment
 from engine.exporting.selection import Selection
 
 MOST_TEXT = 16_000_000  # characters of the judgments in one page; browsers open that, and little more, at ease

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bench.answers import StoredAnswer, load_answers, load_token_lengths
-from engine.bench.codec import encode_line
+from engine.bench.lines import encode_line
+from engine.bench.stored import StoredAnswer, load_answers, load_token_lengths
 from engine.records import AnswerRecord, Choice, Turn
 
 

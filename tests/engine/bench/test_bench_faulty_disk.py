@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bench.appender import Appender, Disk
-from engine.bench.codec import encode_line
 from engine.bench.layout import BenchPaths
+from engine.bench.lines import encode_line
 from engine.bench.recover import recover
 from engine.records import AnswerRecord, Choice, Turn
 

@@ -9,9 +9,8 @@ import pytest
 
 from engine.bench.answer_places import AnswerPlaces
 from engine.bench.games import JudgmentIndex, JudgmentRow
-from engine.bench.judgments import load_judgments
 from engine.bench.layout import BenchPaths
-from engine.bench.whole import read_answer, read_judgment
+from engine.bench.stored import load_judgments, read_answer, read_judgment
 
 
 def judgment(question_id: str, *scores: str | None, **more: Any) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bench.answers import load_answers
-from engine.bench.judgments import load_judgments
-from engine.bench.questions import load_questions
+from engine.bench.stored import load_answers, load_judgments, load_questions
 from engine.records import LABELS
 
 TEXTS = st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()) and text.strip() != "$ERROR$")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.bench import Bench
-from engine.bench.codec import encode_line
 from engine.bench.journal import compact, load_journal
+from engine.bench.lines import encode_line
 from engine.errors import StorageError
 from engine.judging.probabilities import normalised
 from engine.records import LABELS, AnswerPart, AnswerRecord, Choice, Game, GamePart, JudgmentRecord, Turn, Usage

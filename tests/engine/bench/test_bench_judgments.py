@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bench.codec import encode_line
+from engine.bench.current import is_current
 from engine.bench.digest import inputs_digest, text_digest
-from engine.bench.judgments import StoredJudgment, is_current, load_judgments
+from engine.bench.lines import encode_line
+from engine.bench.stored import StoredJudgment, load_judgments
 from engine.judging.probabilities import most_probable, normalised
 from engine.records import LABELS, Game, JudgmentRecord
 

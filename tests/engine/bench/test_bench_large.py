@@ -12,8 +12,8 @@ import pytest
 SCRIPT = """
 import resource, sys
 from pathlib import Path
-from engine.bench.answers import load_answers
-from engine.bench.judgments import load_judgments
+from engine.bench.stored import load_answers
+from engine.bench.stored import load_judgments
 from engine.bench.repair import examine_bench
 from engine.bench.layout import BenchPaths
 paths = BenchPaths(Path(sys.argv[1]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.answers import load_answers
+from engine.bench.stored import load_answers
 from engine.bench.writer import BenchWriter
 from engine.records import AnswerRecord, Choice, Turn
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.bench.places import Place, PlacedLines, read_object
+from engine.bench.lines import LineSpan, read_object
+from engine.bench.places import PlacedLines
 from engine.errors import BenchError
 
 
@@ -93,9 +94,9 @@ def test_a_whole_last_line_without_its_end_counts_but_a_torn_one_does_not(tmp_pa
 def test_a_record_that_is_gone_is_told_with_what_to_do(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"n":1}\n')
-    assert read_object(path, Place(0, 7)) == b'{"n":1}'
+    assert read_object(path, LineSpan(0, 7)) == b'{"n":1}'
     with pytest.raises(BenchError, match="cannot be read"):
-        read_object(path, Place(3, 4))
+        read_object(path, LineSpan(3, 4))
     path.unlink()
     with pytest.raises(BenchError, match="cannot be read"):
-        read_object(path, Place(0, 7))
+        read_object(path, LineSpan(0, 7))

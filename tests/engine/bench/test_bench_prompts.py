@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.bench.prompts import StoredPrompts
+from engine.bench.lines import LineSpan
+from engine.bench.stored import StoredPrompts
 
 FIRST = {"question_id": "q0", "games": [{"user_prompt": "one " * 30_000}, {"user_prompt": "two"}]}
 SECOND = {
@@ -24,19 +25,19 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def start_of_second() -> int:
-    return len(json.dumps(FIRST)) + 1
+FIRST_SPAN = LineSpan(0, len(json.dumps(FIRST)))
+SECOND_SPAN = LineSpan(len(json.dumps(FIRST)) + 1, len(json.dumps(SECOND)))
 
 
 def test_the_users_prompt_of_each_game_however_long(file: Path):
-    prompts = StoredPrompts(file, 0, "q0")
+    prompts = StoredPrompts(file, FIRST_SPAN, "q0")
     assert len(prompts) == 2
     assert prompts[0] == "one " * 30_000
     assert prompts[1:] == ("two",)
 
 
 def test_all_messages_of_the_other_generation_and_none_of_a_game_not_played(file: Path):
-    assert StoredPrompts(file, start_of_second(), "q1").read() == ("S\nU", None)
+    assert StoredPrompts(file, SECOND_SPAN, "q1").read() == ("S\nU", None)
 
 
 @pytest.mark.parametrize(
@@ -51,14 +52,14 @@ def test_all_messages_of_the_other_generation_and_none_of_a_game_not_played(file
 )
 def test_a_file_that_changed_meanwhile_has_none(file: Path, changed: bytes):
     file.write_bytes(changed)
-    assert StoredPrompts(file, 0, "q0").read() == ()
+    assert StoredPrompts(file, FIRST_SPAN, "q0").read() == ()
 
 
 def test_a_file_that_has_gone_has_none(tmp_path: Path):
-    assert len(StoredPrompts(tmp_path / "nothing.jsonl", 0, "q0")) == 0
+    assert len(StoredPrompts(tmp_path / "nothing.jsonl", FIRST_SPAN, "q0")) == 0
 
 
 def test_a_line_that_only_pythons_writer_lets_through_is_read(file: Path):
     record: dict[str, Any] = {"question_id": "q0", "score": float("nan"), "games": [{"user_prompt": "half \ud83d"}]}
     file.write_text(json.dumps(record) + "\n", "utf-8")
-    assert StoredPrompts(file, 0, "q0").read() == ("half \ufffd",)
+    assert StoredPrompts(file, FIRST_SPAN, "q0").read() == ("half \ufffd",)

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.bench import Bench
-from engine.bench.answers import load_answers, load_token_lengths
+from engine.bench.current import is_current
 from engine.bench.digest import inputs_digest
-from engine.bench.judgments import is_current, load_judgments
-from engine.bench.questions import load_questions
+from engine.bench.stored import load_answers, load_judgments, load_questions, load_token_lengths
 
 pytestmark = pytest.mark.realdata
 

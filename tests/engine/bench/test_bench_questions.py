@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.bench.questions import load_questions
+from engine.bench.stored import load_questions
 from engine.records import Question
 
 

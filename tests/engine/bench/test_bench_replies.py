@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.bench.layout import BenchPaths
-from engine.bench.replies import Reply, load_replies
+from engine.bench.stored import StoredReply, load_replies
 
 
 def test_replies_of_both_generations_are_read(bench: BenchPaths, write_lines) -> None:
@@ -17,8 +17,8 @@ def test_replies_of_both_generations_are_read(bench: BenchPaths, write_lines) ->
     )
     loaded = load_replies(path)
     assert loaded.items == {
-        "q1": (Reply("first [[A>B]]", "A>B"), Reply("none", None)),
-        "q2": (Reply("[[A<B]]", "B>A"), None),
+        "q1": (StoredReply("first [[A>B]]", "A>B"), StoredReply("none", None)),
+        "q2": (StoredReply("[[A<B]]", "B>A"), None),
     }
 
 
@@ -27,7 +27,7 @@ def test_thinking_is_not_part_of_a_reply_and_asks_are_kept(bench: BenchPaths, wr
     path = write_lines(
         bench.judgments("judge", "m"), {"question_id": 7, "games": [{"judgment": text, "score": "B>A", "asks": 2}]}
     )
-    assert load_replies(path).items == {"7": (Reply("[[B>A]]", "B>A", 2),)}
+    assert load_replies(path).items == {"7": (StoredReply("[[B>A]]", "B>A", 2),)}
 
 
 def test_the_last_record_of_the_baseline_counts(bench: BenchPaths, write_lines) -> None:
@@ -37,7 +37,7 @@ def test_the_last_record_of_the_baseline_counts(bench: BenchPaths, write_lines) 
         {"question_id": "q", "baseline": "base", "games": [{"judgment": "new", "score": None}]},
         {"question_id": "q", "baseline": "another", "games": [{"judgment": "theirs", "score": None}]},
     )
-    assert load_replies(path, "base").items == {"q": (Reply("new", None),)}
+    assert load_replies(path, "base").items == {"q": (StoredReply("new", None),)}
 
 
 def test_bad_lines_are_told_and_a_missing_file_has_none(bench: BenchPaths, write_lines) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.bench import Bench, benches
-from engine.bench.codec import encode_line
+from engine.bench.lines import encode_line
 from engine.errors import BenchError
 from engine.records import Failure
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.answers import load_answers
 from engine.bench.appender import Appender
 from engine.bench.layout import BenchPaths
+from engine.bench.stored import load_answers
 from engine.bench.writer import BenchWriter
 from engine.errors import StorageError
 from engine.records import AnswerRecord, Choice, Turn

@@ -1,0 +1,318 @@
+"""What the files of a bench hold of questions, answers and judgments, whatever their generation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.bench.decoding import (
+    NO_ID,
+    GameLine,
+    JudgmentLine,
+    answer_lines,
+    judgment_lines,
+    question_lines,
+    string,
+)
+from engine.bench.digest import text_digest
+from engine.bench.lines import LineSpan, Loaded, ProblemLog, read_object
+from engine.errors import BenchError
+from engine.judging.probabilities import Probabilities, read_probabilities
+from engine.judging.thinking import split_thinking
+from engine.records import Label, Question
+
+
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """A model's answer to one question: the turns of its first choice, never empty.
+
+    `token_len` is summed over the turns, None if the file does not have it. `settings` and `inputs` (the digest of
+    the question that was answered) are None in records of other programs.
+    """
+
+    question_id: str
+    turns: tuple[str, ...]
+    token_len: int | None = None
+    settings: str | None = None
+    finish_reason: str | None = None
+    inputs: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of the text, see `text_digest`."""
+        return text_digest(self.turns)
+
+
+class StoredJudgment(msgspec.Struct, frozen=True):
+    """A judge's labels for one question. `labels` and `played` have one entry per game, in the order of the games.
+
+    In game 1 the baseline is A, in game 2 the model is. A label is None without a verdict; a game that was not played
+    is False in `played`. `baseline`, `settings` and `inputs` are None where the file does not have them (generation 1
+    of other programs has none). `prompts` are what the judge was shown in each game that was played, only where
+    `inputs` is None; they are read when they are used. `probabilities` has one entry per game where a game has
+    any, and is else empty.
+    """
+
+    question_id: str
+    model: str | None
+    judge: str | None
+    labels: tuple[Label | None, ...]
+    played: tuple[bool, ...]
+    baseline: str | None = None
+    settings: str | None = None
+    inputs: str | None = None
+    prompts: Sequence[str | None] = ()
+    probabilities: tuple[Probabilities | None, ...] = ()
+
+
+class StoredReply(msgspec.Struct, frozen=True):
+    """What the judge wrote in one game, without its reasoning, and the label that was stored for it.
+
+    With several `asks` the text is of all of them. `asks` is None in files of other programs.
+    """
+
+    text: str
+    label: Label | None
+    asks: int | None = None
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    """One message of the chat that a judge was sent."""
+
+    role: str
+    content: str
+
+
+class WholeGame(msgspec.Struct, frozen=True):
+    """One game as it was played. `messages` is what the file has of the chat: generation 1 keeps the user's only.
+
+    `judgment` holds no reasoning; that is in `reasoning`. `score` is the label as it stands in the file, whatever it
+    is. `probabilities` are the judge's for the five labels, where it was asked for them.
+    """
+
+    messages: tuple[ChatMessage, ...]
+    judgment: str
+    label: Label | None
+    score: str | None = None
+    reasoning: str | None = None
+    asks: int | None = None
+    finish_reason: str | None = None
+    completion_tokens: int | None = None
+    probabilities: Probabilities | None = None
+
+
+class WholeJudgment(msgspec.Struct, frozen=True):
+    """Both games of one question; one that was not played is None. In game 1 the baseline is A, in game 2 the model."""
+
+    question_id: str
+    games: tuple[WholeGame | None, ...]
+    baseline: str | None = None
+    settings: str | None = None
+    inputs: str | None = None
+    tstamp: float | None = None
+
+
+class WholeAnswer(msgspec.Struct, frozen=True):
+    """The turns of the first choice of an answer."""
+
+    turns: tuple[str, ...]
+    token_len: int | None = None
+    finish_reason: str | None = None
+    reasoning: str | None = None
+
+
+def load_questions(path: Path) -> Loaded[list[Question]]:
+    """Read the questions in the order of the file; of two with one id the first is kept and the other reported.
+
+    The cluster of a generation 2 question is its `subcategory`. Raises BenchError if the file cannot be read.
+    """
+    log = ProblemLog(path)
+    first_seen: dict[str, int] = {}
+    questions: list[Question] = []
+    for number, _, line in question_lines.read(path, log):
+        question = line.question()
+        if not line.key:
+            log.add(number, NO_ID)
+        elif question is None:
+            log.add(number, f"question {line.key} has no text")
+        elif (first := first_seen.setdefault(line.key, number)) != number:
+            log.add(number, f"question {line.key} stands in line {first} already; this one is left out")
+        else:
+            questions.append(question)
+    return Loaded(questions, log.result())
+
+
+def load_answers(path: Path) -> Loaded[dict[str, StoredAnswer]]:
+    """Read the answers by question id; of several to one question the last counts.
+
+    Null, empty and "$ERROR$" answers do not count and do not hide an earlier answer; they are reported. An absent file
+    has none. Raises BenchError if it cannot be read.
+    """
+    log = ProblemLog(path)
+    found: dict[str, StoredAnswer] = {}
+    for number, _, line in answer_lines.read(path, log):
+        turns = line.usable()
+        if turns is None or not line.key:
+            log.add(number, line.complaint())
+            continue
+        found[line.key] = StoredAnswer(line.key, turns, line.tokens(), line.settings, line.finish_reason, line.inputs)
+    return Loaded(found, log.result())
+
+
+def load_token_lengths(path: Path) -> Loaded[dict[str, int | None]]:
+    """Read only the `token_len` of what `load_answers` would load."""
+    log = ProblemLog(path)
+    found: dict[str, int | None] = {}
+    for number, _, line in answer_lines.read(path, log):
+        if line.key and line.usable() is not None:
+            found[line.key] = line.tokens()
+        else:
+            log.add(number, line.complaint())
+    return Loaded(found, log.result())
+
+
+def load_judgments(
+    path: Path, *, prompts: bool = True, baseline: str | None = None
+) -> Loaded[dict[str, StoredJudgment]]:
+    """Read the judgments by question id; of several of one question the last counts.
+
+    With `baseline`, judgments that name another one are passed over, so that those of an earlier baseline are found
+    again. A score that is no label is None and reported. With `prompts` False no prompts are kept, so that
+    `is_current` is False for judgments without `inputs`. An absent file has none. Raises BenchError if it cannot be
+    read.
+    """
+    loaded = load_all_judgments(path, prompts=prompts)
+    return Loaded(against(loaded.items, baseline), loaded.problems)
+
+
+def against(judgments: Iterable[StoredJudgment], baseline: str | None) -> dict[str, StoredJudgment]:
+    """Return by question id the last judgment that names `baseline` or none; the last of all where it is None."""
+    wanted = (each for each in judgments if baseline is None or each.baseline in (None, baseline))
+    return {judgment.question_id: judgment for judgment in wanted}
+
+
+def load_all_judgments(path: Path, *, prompts: bool = True) -> Loaded[list[StoredJudgment]]:
+    """Read the last judgment of each question and baseline, in the order of the file. See `load_judgments`."""
+    log = ProblemLog(path)
+    found: dict[tuple[str, str | None], StoredJudgment] = {}
+    for number, span, line in judgment_lines.read(path, log):
+        for complaint in line.complaints():
+            log.add(number, complaint)
+        if not line.key or not line.games:
+            continue
+        found.pop((line.key, line.baseline), None)  # so that the order is that of the last of each
+        found[line.key, line.baseline] = StoredJudgment(
+            line.key,
+            string(line.model),
+            string(line.judge),
+            labels=tuple(None if game is None else game.label() for game in line.games),
+            played=tuple(game is not None for game in line.games),
+            baseline=line.baseline,
+            settings=line.settings,
+            inputs=line.inputs,
+            prompts=StoredPrompts(path, span, line.key) if prompts and line.inputs is None else (),
+            probabilities=line.probabilities(),
+        )
+    return Loaded(list(found.values()), log.result())
+
+
+def load_replies(path: Path, baseline: str | None = None) -> Loaded[dict[str, tuple[StoredReply | None, ...]]]:
+    """Read what a judge wrote by question id, one entry a game; of several records the last counts.
+
+    With `baseline`, records that name another one are passed over. A game without text is None. An absent file has
+    none. Raises BenchError if it cannot be read.
+    """
+    log = ProblemLog(path)
+    found: dict[str, tuple[StoredReply | None, ...]] = {}
+    for number, _, line in judgment_lines.read(path, log):
+        if not line.key or line.games is None:
+            log.add(number, next(line.complaints()))
+        elif baseline is None or line.baseline in (None, baseline):
+            found[line.key] = tuple(map(_reply, line.games))
+    return Loaded(found, log.result())
+
+
+class StoredPrompts(Sequence[str | None]):
+    """What a judge was shown in each game (None: not known), read from the file only when it is used.
+
+    Prompts are most of the bytes of a judgment: those of a large file would fill the memory. Empty where the record
+    at `span` is not, or no longer, of `question_id`.
+    """
+
+    __slots__ = ("_path", "_question_id", "_span")
+
+    def __init__(self, path: Path, span: LineSpan, question_id: str) -> None:
+        self._path = path
+        self._span = span
+        self._question_id = question_id
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.read()[index]
+
+    def __len__(self) -> int:
+        return len(self.read())
+
+    def read(self) -> tuple[str | None, ...]:
+        """Return all of them."""
+        try:
+            record = judgment_lines.read_at(self._path, self._span, self._question_id)
+        except BenchError:
+            return ()
+        return tuple(game.shown() if game is not None else None for game in record.games or ())
+
+
+def read_judgment(path: Path, span: LineSpan) -> WholeJudgment:
+    """Read one judgment with all its text. Raises BenchError if the record is no longer there."""
+    line, _ = judgment_lines.decode(read_object(path, span))
+    line = line or JudgmentLine()
+    return WholeJudgment(
+        question_id=line.key,
+        games=tuple(map(_whole_game, line.games or ())),
+        baseline=line.baseline,
+        settings=line.settings,
+        inputs=line.inputs,
+        tstamp=line.tstamp,
+    )
+
+
+def read_answer(path: Path, span: LineSpan) -> WholeAnswer | None:
+    """Read one answer, None if the record holds no usable one. Raises BenchError if it is no longer there."""
+    line, _ = answer_lines.decode(read_object(path, span))
+    turns = line.usable() if line is not None else None
+    if line is None or turns is None:
+        return None
+    return WholeAnswer(turns, line.tokens(), line.finish_reason, line.reasoning)
+
+
+def _whole_game(game: GameLine | None) -> WholeGame | None:
+    if game is None:
+        return None
+    visible, thought, _ = split_thinking(game.written() or "")
+    if game.user_prompt is not None:
+        messages: tuple[ChatMessage, ...] = (ChatMessage("user", game.user_prompt),)
+    else:
+        messages = tuple(
+            ChatMessage(str(each.role), each.content if isinstance(each.content, str) else "")
+            for each in game.prompt or ()
+            if each is not None
+        )
+    return WholeGame(
+        messages=messages,
+        judgment=visible,
+        label=game.label(),
+        score=string(game.score),
+        reasoning=game.reasoning or thought,
+        asks=game.asks,
+        finish_reason=game.finish_reason,
+        completion_tokens=game.usage.completion_tokens if game.usage is not None else None,
+        probabilities=read_probabilities(game.probabilities),
+    )
+
+
+def _reply(game: GameLine | None) -> StoredReply | None:
+    text = game.written() if game is not None else None
+    if game is None or text is None:
+        return None
+    return StoredReply(split_thinking(text)[0], game.label(), game.asks)
