@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from typing import Literal, TypeAlias
 
@@ -18,7 +17,8 @@ from engine.errors import ArenaError, ConfigError
 from engine.models.discover import probe
 from engine.models.session import open_session
 from engine.models.tokens import load_counter
-from engine.serving.prepare import server_plan
+from engine.serving.gpus import GpuQueryFailed, has_driver, query_gpus
+from engine.serving.plan import server_plan
 from engine.work.plan import Scope, make_plan
 from engine.work.worker import endpoints_of
 
@@ -163,19 +163,17 @@ def _server_checks(config: Config) -> Iterator[Check]:
 
 
 def _gpu_checks() -> Iterator[Check]:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        yield Check("note", "GPU", "no nvidia-smi here; not needed while the servers run elsewhere")
+    if not has_driver():
+        yield Check("note", "GPU", "no nvidia-smi on this machine; not needed while the servers run elsewhere")
         return
-    query = [program, "--query-gpu=index,name,memory.used,memory.total", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        yield Check("problem", "GPU", f"nvidia-smi failed: {error}", "check the driver")
+        gpus = query_gpus()
+    except GpuQueryFailed as error:
+        yield Check("problem", "GPU", error.title, error.hint)
         return
-    for line in told.splitlines():
-        index, name, used, total = (cell.strip() for cell in line.split(",", 3))
-        yield Check("ok", f"GPU {index}", f"{name}: {used} of {total} MiB in use")
+    for gpu in gpus:
+        used, total = ("?" if value is None else f"{value:.0f}" for value in (gpu.used, gpu.total))
+        yield Check("ok", f"GPU {gpu.index}", f"{gpu.name}: {used} of {total} MiB in use")
 
 
 def _disk_check(config: Config) -> Check:

@@ -29,9 +29,9 @@ from engine.events import Event, Notice, RunEnded, TaskPlanned, steady_now
 from engine.models.client import ModelClient
 from engine.models.session import open_session
 from engine.models.tokens import load_counter
+from engine.serving.endpoints import Places
 from engine.serving.fleet import Fleet
-from engine.serving.places import Places
-from engine.serving.prepare import server_plan
+from engine.serving.plan import server_plan
 from engine.serving.server import VllmServer
 from engine.work.plan import Plan, Scope, make_plan
 from engine.work.progress import RunState, reduce

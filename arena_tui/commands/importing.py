@@ -13,8 +13,8 @@ from engine.bench.foreign import convert, is_foreign
 from engine.bench.importing import ImportReport, import_bench
 from engine.bench.layout import BenchPaths
 from engine.bench.sources import check_bench_name
-from engine.config.yaml_import import import_yaml
 from engine.errors import UsageProblem
+from engine.formats.original_config import import_yaml
 
 YAML_NAMES = ("api_config", "gen_answer_config", "judge_config")
 

@@ -18,9 +18,9 @@ from engine.config.model import Config
 from engine.errors import UsageProblem
 from engine.events import Event, Notice, ServerChanged
 from engine.run import SERVER_GRACE_SECONDS
+from engine.serving.endpoints import Nowhere
 from engine.serving.fleet import Fleet
-from engine.serving.places import Nowhere
-from engine.serving.prepare import server_plan
+from engine.serving.plan import server_plan
 from engine.work.worker import endpoints_of
 
 

@@ -13,7 +13,7 @@ from engine.bench.runs import load_runs
 from engine.config.model import Config
 from engine.errors import BenchError
 from engine.serving.forecast import Turn, turns
-from engine.serving.prepare import server_plan
+from engine.serving.plan import server_plan
 from engine.work.plan import Plan
 
 ASSUMED_TOKENS_PER_SECOND = 30.0  # of one call while others run beside it: an 8B model on one GPU gives 20 to 50

@@ -6,10 +6,10 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-from arena_tui.live.gpu_watch import Gpu
 from arena_tui.safe_text import clip, one_line
 from arena_tui.theme import inks
 from arena_tui.widgets.bars import bar
+from engine.serving.gpus import Gpu
 
 _BAR, _SHORT_BAR = 12, 8
 _WIDE, _NARROW = 96, 72  # columns: from the one on with names, below the other without bars
@@ -43,7 +43,7 @@ class GpuLines(Widget):
         columns = _BAR if width >= _WIDE else _SHORT_BAR if width >= _NARROW else 0
         gap = " " * (3 if width >= _NARROW else 2)
         segments = [Segment(f"GPU {gpu.index}{name}  ", ink.muted)]
-        for title, share, told in (("", _share(gpu.busy, 100.0), _busy(gpu)), ("memory ", used, _memory(gpu))):
+        for title, share, told in (("", _share(gpu.load, 100.0), _busy(gpu)), ("memory ", used, _memory(gpu))):
             segments.append(Segment(title))
             if columns:
                 segments += [*bar(share or 0.0, columns, ink).render(self.app.console, end=""), Segment(" ")]
@@ -58,7 +58,7 @@ def _share(part: float | None, whole: float | None) -> float | None:
 
 
 def _busy(gpu: Gpu) -> str:
-    return "busy -" if gpu.busy is None else f"busy {gpu.busy:.0f}%"
+    return "busy -" if gpu.load is None else f"busy {gpu.load:.0f}%"
 
 
 def _memory(gpu: Gpu) -> str:

@@ -1,18 +1,25 @@
 """Checks that no single table can make: names that must be entries of `[models.*]`, and who needs a key.
 
 They look at the document, not at the validated config, so that their findings stand beside the validator's.
+
+What follows from `provider` in a model's table: where a hosted model is called, with which key, and what cannot be.
+
+The key is taken from the variable that the provider's own library reads, unless the config names another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from engine.config.problems import Problem, problem
-from engine.config.wording import Place, did_you_mean, quoted, quoted_key, shortened
+from engine.config.model import Config
+from engine.config.problems import LocatedProblem, problem
+from engine.config.providers import PROVIDERS, SAMPLING_FIELDS, Provider, provider_at
+from engine.config.wording import KeyPath, did_you_mean, listed, quoted, quoted_key, shortened
 
 
-def unknown_models(document: Mapping[str, Any]) -> list[Problem]:
+def unknown_models(document: Mapping[str, Any]) -> list[LocatedProblem]:
     """Answering models and judges without an entry.
 
     The baseline and the models that are judged need none: their answers may be on disk.
@@ -43,7 +50,7 @@ def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _named(document: Mapping[str, Any], table: str, key: str) -> Iterator[tuple[Place, str]]:
+def _named(document: Mapping[str, Any], table: str, key: str) -> Iterator[tuple[KeyPath, str]]:
     """Each model name at `table.key`, one text or a list of them, with its place."""
     value = _table(document, table).get(key)
     if isinstance(value, str):
@@ -52,3 +59,89 @@ def _named(document: Mapping[str, Any], table: str, key: str) -> Iterator[tuple[
         for number, name in enumerate(value):
             if isinstance(name, str):
                 yield (table, key, number), name
+
+
+_LOCAL = ("localhost", "127.", "::1", "10.", "192.168.")
+
+
+def with_hosted_endpoints(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy in which models of a hosted provider have its address, and its endpoints a key."""
+    models = document.get("models")
+    if not isinstance(models, dict):
+        return dict(document)
+    return {**document, "models": {name: _completed(entry) for name, entry in models.items()}}
+
+
+def unfit_for_provider(config: Config) -> Iterator[LocatedProblem]:
+    """What the config asks of a model that its provider cannot do, and of a verdict that it has no use for."""
+    if config.judge.verdict == "text" and config.judge.thinking == "first":
+        yield problem(
+            ("judge", "thinking"),
+            'is for the verdicts "constrained" and "soft": a judge that writes a text thinks as it likes',
+            "take it out, or choose another `verdict`",
+        )
+    if config.judge.verdict != "text" and config.judge.reask == "constrained":
+        yield problem(
+            ("judge", "reask"),
+            f'is for verdict = "text": {quoted(config.judge.verdict)} ones hold a label',
+            "take it out",
+        )
+    for judge in config.judge.model:
+        if judge not in config.models or config.provider(judge).can(config.judge.verdict):
+            continue
+        provider, verdict = config.provider_name(judge), config.judge.verdict
+        able = [name for name in ("text", "constrained", "soft") if PROVIDERS[provider].can(name)]
+        why = "bind a reply to a choice" if verdict == "constrained" else "tell the probabilities of tokens"
+        yield problem(
+            ("judge", "verdict"),
+            f"{quoted(verdict)} is not to be had of {judge}: {quoted(provider)} does not {why}",
+            f"use {' or '.join(map(quoted, able))}",
+        )
+        break
+    if config.judge.reask == "constrained":
+        for judge in config.judge.model:
+            if judge in config.models and not config.provider(judge).can("constrained"):
+                message = f"{quoted('constrained')} is not to be had of {judge}: {quoted(config.provider_name(judge))}"
+                yield problem(("judge", "reask"), f"{message} does not bind a reply to a choice", 'use "text"')
+                break
+    for name, entry in config.models.items():
+        taken = config.sampling_taken(name)
+        for field in SAMPLING_FIELDS:
+            if getattr(entry, field) is not None and field not in taken:
+                yield problem(
+                    ("models", name, field),
+                    f"is not taken by {quoted(config.provider_name(name))}",
+                    f"take it out; it takes {listed(sorted(taken))}" if taken else "take it out",
+                )
+        if entry.api_version is not None and config.provider_name(name) != "azure":
+            yield problem(
+                ("models", name, "api_version"), "is for Azure alone", 'say provider = "azure", or take it out'
+            )
+
+
+def _completed(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    named = PROVIDERS.get(entry["provider"]) if isinstance(entry.get("provider"), str) else None
+    endpoints = entry.get("endpoints")
+    if not endpoints and named is not None and named.base_url and "serve" not in entry:
+        return {**entry, "endpoints": [{"base_url": named.base_url, "api_key": f"${{{named.key_variable}}}"}]}
+    if not isinstance(endpoints, list):
+        return entry
+    return {**entry, "endpoints": [_with_key(endpoint, named) for endpoint in endpoints]}
+
+
+def _with_key(endpoint: Any, named: Provider | None) -> Any:
+    if not isinstance(endpoint, dict) or "api_key" in endpoint or not isinstance(endpoint.get("base_url"), str):
+        return endpoint
+    provider = named or PROVIDERS[provider_at(endpoint["base_url"])]
+    if not provider.key_variable or _is_local(endpoint["base_url"]):
+        return endpoint
+    return {**endpoint, "api_key": f"${{{provider.key_variable}}}"}
+
+
+def _is_local(url: str) -> bool:
+    try:
+        return (urlsplit(url).hostname or "").startswith(_LOCAL)
+    except ValueError:
+        return True

@@ -1,21 +1,65 @@
-"""From a file to a `Config`, or to one error that tells every problem at once."""
+"""`${NAME}` in a config reads the environment; `$${NAME}` stands for the text `${NAME}` itself.
+
+Texts that go to a model and fields that are recorded with results (prompts, label patterns, extra request fields) are
+left as they are: a value from the environment may be a secret, and those are written to files.
+
+From a file to a `Config`, or to one error that tells every problem at once.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomli
 from pydantic import ValidationError
 
-from engine.config.checks import models_in_use, unknown_models
-from engine.config.environment import Unset, expand
-from engine.config.hosted import unfit_for_provider, with_hosted_endpoints
+from engine.config.checks import models_in_use, unfit_for_provider, unknown_models, with_hosted_endpoints
 from engine.config.model import Config
-from engine.config.problems import Problem, from_validation, problem
+from engine.config.problems import LocatedProblem, from_validation, problem
+from engine.config.wording import KeyPath
 from engine.errors import Advice, AdviceKind, ConfigError, ConfigProblem
+
+_VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_LEFT_AS_THEY_ARE = {"system_prompt", "prompt", "labels", "extra_body", "chat_template_kwargs"}
+
+
+class Unset(NamedTuple):
+    """A variable that the config names at `place` and that the environment does not have."""
+
+    place: KeyPath
+    name: str
+
+
+def expand(document: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Unset]]:
+    """A copy of `document` with its variables filled in, and the variables that are not set.
+
+    A text that names an unset variable becomes empty.
+    """
+    unset: list[Unset] = []
+
+    def filled(value: Any, place: KeyPath) -> Any:
+        if place and place[-1] in _LEFT_AS_THEY_ARE and place[:-1] != ("models",):
+            return value
+        if isinstance(value, Mapping):
+            return {key: filled(item, (*place, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [filled(item, (*place, number)) for number, item in enumerate(value)]
+        return text(value, place) if isinstance(value, str) else value
+
+    def text(value: str, place: KeyPath) -> str:
+        names = [match[2] for match in _VARIABLE.finditer(value) if not match[1]]
+        absent = [name for name in dict.fromkeys(names) if name not in environ]
+        unset.extend(Unset(place, name) for name in absent)
+        if absent:
+            return ""
+        return _VARIABLE.sub(lambda match: match[0][1:] if match[1] else environ[match[2]], value)
+
+    return {key: filled(value, (key,)) for key, value in document.items()}, unset
+
 
 _TOO_DEEP = ConfigProblem("TOML", "is nested too deeply")
 _DEEPEST = 50  # tables and lists within one another
@@ -40,7 +84,7 @@ def parse_config(
     """A config from what a TOML file holds, as `load_config`; relative paths count from the folder of `file`."""
     config, problems = examine(document, file, environ, keys=keys)
     if config is None or problems:
-        raise ConfigError(str(file or "config"), [found.told for found in problems])
+        raise ConfigError(str(file or "config"), [found.problem for found in problems])
     return config
 
 
@@ -93,7 +137,7 @@ def examine(
     environ: Mapping[str, str] | None = None,
     *,
     keys: bool = True,
-) -> tuple[Config | None, list[Problem]]:
+) -> tuple[Config | None, list[LocatedProblem]]:
     """The config if the document makes one, and everything that is wrong with the document, table by table."""
     document = with_hosted_endpoints(document)
     filled, unset = expand(document, os.environ if environ is None else environ)
@@ -113,7 +157,7 @@ def examine(
     # Where a variable is not set there is nothing else to judge.
     blank = {gap.place for gap in unset}
     unfit = unfit_for_provider(config) if config is not None else ()
-    problems += [wrong for wrong in (*found, *unknown_models(filled), *unfit) if wrong.place not in blank]
+    problems += [wrong for wrong in (*found, *unknown_models(filled), *unfit) if wrong.path not in blank]
     return config, sorted(problems, key=lambda wrong: _position(wrong, document))
 
 
@@ -155,7 +199,7 @@ def _how_to_set(name: str) -> str:
     return f"export {name}=..., or take the key out if the server needs none"
 
 
-def _position(wrong: Problem, document: Mapping[str, Any]) -> int:
+def _position(wrong: LocatedProblem, document: Mapping[str, Any]) -> int:
     """Where the problem's table stands in the document; what is missing comes last."""
     names = list(document)
-    return names.index(str(wrong.place[0])) if wrong.place and wrong.place[0] in document else len(names)
+    return names.index(str(wrong.path[0])) if wrong.path and wrong.path[0] in document else len(names)

@@ -9,20 +9,20 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from engine.config.model import AnswersConfig, Config, EndpointConfig, JudgeConfig, ModelConfig
-from engine.config.wording import Place, did_you_mean, key_of, listed, quoted
+from engine.config.wording import KeyPath, did_you_mean, key_of, listed, quoted
 from engine.errors import ConfigProblem
 
 
-class Problem(NamedTuple):
+class LocatedProblem(NamedTuple):
     """A problem and the place in the document that it is about."""
 
-    place: Place
-    told: ConfigProblem
+    path: KeyPath
+    problem: ConfigProblem
 
 
-def problem(place: Place, message: str, hint: str = "") -> Problem:
+def problem(place: KeyPath, message: str, hint: str = "") -> LocatedProblem:
     """A problem at `place`."""
-    return Problem(place, ConfigProblem(key_of(place), message, hint))
+    return LocatedProblem(place, ConfigProblem(key_of(place), message, hint))
 
 
 _TYPES = {
@@ -45,7 +45,7 @@ _BOUNDS = {
     "less_than": ("less than", "lt"),
 }
 _LONGEST_NUMBER = 10**15
-_HINTS: dict[Place, str] = {
+_HINTS: dict[KeyPath, str] = {
     ("bench",): 'say which folder of `data` to use: bench = "starter-ru"',
     ("judge",): "add a [judge] table that says `model` and `baseline`",
     ("judge", "model"): "say who judges: an entry of [models.*]",
@@ -77,7 +77,7 @@ _TABLES = (
 )
 
 
-def from_validation(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
+def from_validation(error: ErrorDetails, document: Mapping[str, Any]) -> LocatedProblem:
     """One error of the validator, about `document`, in words. It never repeats a text that stands in the document."""
     place = _place_of(error, document)
     kind, context = error["type"], error.get("ctx", {})
@@ -104,9 +104,9 @@ def from_validation(error: ErrorDetails, document: Mapping[str, Any]) -> Problem
     return problem(place, error["msg"][:1].lower() + error["msg"][1:])
 
 
-def _place_of(error: ErrorDetails, document: Mapping[str, Any]) -> Place:
+def _place_of(error: ErrorDetails, document: Mapping[str, Any]) -> KeyPath:
     """The error's location, without the steps that only the validator knows (its names of alternatives)."""
-    place: Place = ()
+    place: KeyPath = ()
     value: Any = document
     for number, step in enumerate(error["loc"], start=1):
         in_table = isinstance(value, dict) and step in value
@@ -125,7 +125,7 @@ def _kind_of(value: object) -> str:
     return next((words for kind, words in _KINDS if isinstance(value, kind)), "a date or time")
 
 
-def _guess(place: Place) -> str:
+def _guess(place: KeyPath) -> str:
     """What an unknown key was meant to be: a key of its own table, or one that belongs elsewhere."""
     name, table = str(place[-1]), _table_at(place[:-1])
     if table is None:
@@ -148,7 +148,7 @@ def _keys(table: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in table.model_fields.items()]
 
 
-def _table_at(place: Place) -> type[BaseModel] | None:
+def _table_at(place: KeyPath) -> type[BaseModel] | None:
     """The table that stands at `place`, if it is one of the config's own."""
     table: type[BaseModel] | None = Config
     inside_container = False

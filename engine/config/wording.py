@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TypeAlias
 
-Place: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 """Where something stands in a config: keys and list positions from the top, such as ("models", "aya", "rate")."""
 
 QUOTE, ESCAPED_QUOTE = '"', '\\"'
@@ -15,7 +15,7 @@ _SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _LONGEST_NAME = 80
 
 
-def key_of(place: Place) -> str:
+def key_of(place: KeyPath) -> str:
     """The place as TOML would say it: `models."aya 23".endpoints[0].base_url`."""
     words = ""
     for step in place:

@@ -1,1 +1,13 @@
-"""vLLM's life: which server runs when and on which GPUs, how one is started, watched, mended and ended."""
+"""vLLM servers that arena-tui runs itself: which, on which GPUs, when; start, watch, restart, stop.
+
+plan        which servers a config needs, on which GPUs, in which order
+forecast    how long the starts, and so the whole plan, will take
+gpus        the GPUs of this machine, as nvidia-smi reports them
+fleet       the servers of one run, each started in its turn and stopped when no model needs it
+server      one server from its first start to its last exit
+process     its process under a warden, its port, orphans of a crash
+warden      the program that stops a server when its owner exits
+ready       whether a started server answers
+server_log  its log on disk; start-up stage and cause of failure read from it
+endpoints   where a model can be called: the interface that a run needs of all of this
+"""

@@ -18,12 +18,10 @@ from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
 from engine.models.refusal import readable
 from engine.models.session import open_session
-from engine.serving.layout import PlannedServer, ServerPlan
-from engine.serving.ledger import end_orphans
-from engine.serving.places import Place, Places
-from engine.serving.ports import local_port
+from engine.serving.endpoints import Place, Places
+from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
+from engine.serving.process import local_port, stop_orphans
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
-from engine.serving.specs import ServerSpec
 
 
 class Fleet:
@@ -66,7 +64,7 @@ class Fleet:
 
     async def open(self) -> None:
         """Make the servers; none is started yet. Those that an earlier run left behind are ended first."""
-        for name in await asyncio.to_thread(end_orphans, self._settings.logs):
+        for name in await asyncio.to_thread(stop_orphans, self._settings.logs):
             self._notice("warning", f"{name}: a server that an earlier run had left behind was ended")
         self._session = await self._stack.enter_async_context(open_session())
         for planned in self._plan.servers:

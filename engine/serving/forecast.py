@@ -8,8 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from engine.serving.layout import PlannedServer, ServerPlan
-from engine.serving.specs import ServerSpec
+from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
 
 ASSUMED_START = 60.0  # seconds without the weights: imports, profiling, CUDA graphs
 ASSUMED_LOADING = 1e9  # bytes per second from a local disk

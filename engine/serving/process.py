@@ -1,25 +1,41 @@
-"""A server process under its warden, as a coroutine sees it: lines that come, orders that go, an end to wait for."""
+"""A server process under its warden: its start, its output lines, its end; the orphans of a crash; its port.
+
+A warden stops its server when its owner exits. A server outlives both only if both are killed at once; the ledger file
+that was written at its start then remains, and the next start stops it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import random
 import signal
+import socket
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+import psutil
 
 from engine.serving import warden
-from engine.serving.startup import Lines
+from engine.serving.server_log import LineSplitter
 
-Order: TypeAlias = Literal["interrupt", "terminate", "kill", "serving"]
-_PIECE = 1 << 16
+WardenOrder: TypeAlias = Literal["interrupt", "terminate", "kill", "serving"]
+ORPHAN_GRACE_SECONDS = 5.0
+CLOCK_STEP_SECONDS = 2.0
+_CHUNK_BYTES = 1 << 16
+_PORTS = range(18_000, 32_000)  # below the ports that systems give to outgoing connections
+_picked_ports: set[int] = set()  # a server binds its port seconds after it was picked
 
 
 class ServerProcess:
-    """One server from its start to the end of its last process. Make it by `start`; always await `close`."""
+    """One server from its start to the exit of its last process. Create it with `start`; always await `close`."""
 
     def __init__(self, process: asyncio.subprocess.Process, on_line: Callable[[str], None]) -> None:
         self.failure: str | None = None  # why it could not be started at all
@@ -36,7 +52,7 @@ class ServerProcess:
     async def start(
         cls, command: Sequence[str], environment: Mapping[str, str], grace: float, on_line: Callable[[str], None]
     ) -> ServerProcess:
-        """Start `command`. It gets `grace` seconds to end when it is asked to; `on_line` gets what it writes."""
+        """Start `command`; `on_line` receives each line of its output, `grace` is how many seconds it has to exit."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(Path(warden.__file__)), str(grace), *command),
             stdin=asyncio.subprocess.PIPE,
@@ -48,39 +64,38 @@ class ServerProcess:
         return cls(process, on_line)
 
     @property
-    def warden(self) -> int:
-        """The pid of the warden."""
+    def warden_pid(self) -> int:
         return self._process.pid
 
-    def order(self, what: Order) -> None:
-        """Tell the warden what to do; nothing where it is gone."""
+    def order(self, what: WardenOrder) -> None:
+        """Send an order to the warden; do nothing if it has exited."""
         assert self._process.stdin is not None
         if not self._process.stdin.is_closing():
             self._process.stdin.write(f"{what}\n".encode())
 
-    async def gone(self) -> None:
+    async def wait_gone(self) -> None:
         """Wait until no process of the server is left."""
         await asyncio.shield(self._readers)
         await self._process.wait()
-        if self.session is not None and not self._is_empty:  # the warden was killed: do its last duty
+        if self.session is not None and not self._is_empty:  # the warden was killed before it could finish
             while left := warden.members(self.session):
-                for process in left:
+                for pid in left:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(process, signal.SIGKILL)
+                        os.kill(pid, signal.SIGKILL)
                 await asyncio.sleep(warden.LOOK_SECONDS)
         self.has_exited.set()
 
     async def close(self) -> None:
-        """End the server, politely first, and wait until nothing of it is left."""
+        """Stop the server, politely first, and wait until no process of it is left."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        await self.gone()
+        await self.wait_gone()
 
     async def _read_output(self) -> None:
         assert self._process.stdout is not None
-        lines = Lines()
-        while told := await self._process.stdout.read(_PIECE):
-            for line in lines.feed(told):
+        lines = LineSplitter()
+        while chunk := await self._process.stdout.read(_CHUNK_BYTES):
+            for line in lines.feed(chunk):
                 self._on_line(line)
         for line in lines.rest():
             self._on_line(line)
@@ -101,3 +116,112 @@ class ServerProcess:
                 self._is_empty = True
         self.has_begun.set()
         self.has_exited.set()
+
+
+class _LedgerEntry(msgspec.Struct):
+    """A server and its warden, each by pid and creation time: a pid alone may belong to a later process."""
+
+    host: str
+    name: str
+    session: int
+    session_created: float
+    warden: int
+    warden_created: float
+
+
+def record_server(folder: Path, name: str, session: int, warden_pid: int) -> Path | None:
+    """Write the ledger file of a started server; return it, or None if the folder cannot be written."""
+    entry = _LedgerEntry(socket.gethostname(), name, session, _created(session), warden_pid, _created(warden_pid))
+    file = folder / f"server-{session}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.encode(entry))
+    except OSError:
+        return None
+    return file
+
+
+def stop_orphans(folder: Path) -> list[str]:
+    """Stop every server of the ledger whose warden is gone; return their names.
+
+    Takes seconds: call it in a thread.
+    """
+    stopped = []
+    for file in folder.glob("server-*.json"):
+        try:
+            entry = msgspec.json.decode(file.read_bytes(), type=_LedgerEntry)
+        except (OSError, msgspec.DecodeError):
+            continue
+        if entry.host != socket.gethostname():
+            continue  # a folder that machines share
+        if _is_alive(entry.warden, entry.warden_created):
+            continue
+        # The leader may have exited before the rest of its session; its id is not given to another session until then.
+        is_ours = _created(entry.session) == 0.0 or _is_alive(entry.session, entry.session_created)
+        if (
+            is_ours
+            and entry.session_created >= psutil.boot_time() - CLOCK_STEP_SECONDS
+            and warden.members(entry.session)
+        ):
+            _stop_session(entry.session)
+            stopped.append(entry.name)
+        file.unlink(missing_ok=True)
+    return stopped
+
+
+def _stop_session(session: int) -> None:
+    deadline = time.monotonic() + ORPHAN_GRACE_SECONDS
+    signal_number = signal.SIGTERM
+    while members := warden.members(session):
+        for pid in members:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal_number)
+        if time.monotonic() > deadline + ORPHAN_GRACE_SECONDS:
+            return  # a process of another user, or one that the system cannot end
+        signal_number = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
+        time.sleep(warden.LOOK_SECONDS)
+
+
+def _created(pid: int) -> float:
+    """Return when a process was created, in seconds of the epoch; 0 if it does not exist or is a zombie."""
+    try:
+        process = psutil.Process(pid)
+        return 0.0 if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) else process.create_time()
+    except psutil.Error:
+        return 0.0
+
+
+def _is_alive(pid: int, created: float) -> bool:
+    """Return whether the process that was created then still runs; a step of the clock shifts all times a little."""
+    return created > 0.0 and abs(_created(pid) - created) < CLOCK_STEP_SECONDS
+
+
+def pick_port() -> int:
+    """Return a free port that was not picked before. Raises OSError if none is found."""
+    for port in random.sample(_PORTS, 200):
+        if port not in _picked_ports and is_free(port):
+            _picked_ports.add(port)
+            return port
+    raise OSError("no free port found")
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def local_port(base_url: str) -> int | None:
+    """Return the port of an address on this machine; None for another machine."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    try:
+        is_local = ip_address(host).is_loopback or ip_address(host).is_unspecified
+    except ValueError:
+        is_local = host == "localhost" or host == socket.gethostname()
+    return (parts.port or (443 if parts.scheme == "https" else 80)) if is_local else None

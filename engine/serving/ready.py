@@ -10,7 +10,7 @@ import msgspec
 
 from engine.models.endpoint import Endpoint
 from engine.models.refusal import readable
-from engine.serving.causes import Cause
+from engine.serving.server_log import Cause
 
 LOOK_SECONDS = 0.25
 LOOK_LIMIT = 5.0  # seconds that one question about its health may take

@@ -19,16 +19,11 @@ from engine.events import Event, Notice, ServerChanged, ServerStatus, steady_now
 from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
-from engine.serving.causes import Cause, exit_cause
 from engine.serving.gpus import wait_for_memory
-from engine.serving.layout import PlannedServer
-from engine.serving.ledger import note
-from engine.serving.ports import is_free, pick_port
-from engine.serving.process import ServerProcess
+from engine.serving.plan import PlannedServer, masked
+from engine.serving.process import ServerProcess, is_free, pick_port, record_server
 from engine.serving.ready import until_healthy, until_it_chats
-from engine.serving.server_log import ServerLog
-from engine.serving.specs import masked
-from engine.serving.startup import Startup, follow
+from engine.serving.server_log import Cause, ServerLog, Startup, exit_cause, follow
 
 MEMORY_SECONDS = 60.0  # that are waited for the memory of the server before
 PAUSE_SECONDS = 5.0  # before another try at what may pass
@@ -197,7 +192,11 @@ class VllmServer:
         process = await ServerProcess.start(self.command, self._environment(), self._settings.grace, self._on_line)
         self._process = process
         await process.has_begun.wait()
-        noted = note(self._settings.logs, self.name, process.session, process.warden) if process.session else None
+        noted = (
+            record_server(self._settings.logs, self.name, process.session, process.warden_pid)
+            if process.session
+            else None
+        )
         if self._at_once:
             process.order("kill")
         serving = asyncio.create_task(self._serve(process))
@@ -212,8 +211,8 @@ class VllmServer:
                 self.told("stopping")
             await process.close()
             self._process = None
-            if noted is not None:
-                noted.unlink(missing_ok=True)
+            if ledger_file is not None:
+                ledger_file.unlink(missing_ok=True)
         return None if serving.cancelled() else serving.result()
 
     async def _serve(self, process: ServerProcess) -> Cause:
@@ -252,7 +251,7 @@ class VllmServer:
             )
 
     async def _cause_of_end(self, process: ServerProcess) -> Cause:
-        await process.gone()  # its last lines are there then
+        await process.wait_gone()  # its last lines are there then
         if process.failure is not None:
             return Cause(
                 f"{self._settings.command[0]!r} cannot be run: {process.failure}",

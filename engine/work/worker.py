@@ -29,7 +29,7 @@ from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
 from engine.models.limits import PoolClosed
 from engine.models.tokens import TokenCounter
-from engine.serving.places import Place, Places
+from engine.serving.endpoints import Place, Places
 from engine.work.calls import AnswerMaker, GameMaker, JudgeCaller
 from engine.work.jobs import OpenPart
 from engine.work.plan import Plan

@@ -11,7 +11,6 @@ from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.live.gpu_watch import Gpu
 from arena_tui.live.session import ArenaSession, Status
 from engine.events import (
     CallEnded,
@@ -29,6 +28,7 @@ from engine.events import (
     TaskStopped,
 )
 from engine.records import Usage
+from engine.serving.gpus import Gpu
 from engine.work.progress import RunState, reduce
 
 SIZES = [(60, 20), (80, 24), (120, 34)]

@@ -8,11 +8,10 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config.environment import expand
-from engine.config.load import examine, parse_config
+from engine.config.load import examine, expand, parse_config
 from engine.config.model import AnswersConfig, Config, JudgeConfig, ModelConfig
-from engine.config.toml_text import toml_text
 from engine.config.wording import key_of, quoted
+from engine.formats.original_config import toml_text
 
 SECRET = "planted-secret"
 known_keys = sorted(
@@ -49,12 +48,12 @@ def test_any_document_is_a_config_or_has_problems_that_can_be_told(document: dic
 
     assert (config is None) <= bool(problems)
     for wrong in problems:
-        assert wrong.told.message
-        assert wrong.told.key.isprintable()
-        assert "\x1b" not in wrong.told.message
+        assert wrong.problem.message
+        assert wrong.problem.key.isprintable()
+        assert "\x1b" not in wrong.problem.message
         names = {"answers.models", "judge.model"}
-        if not any(wrong.told.key.startswith(name) for name in names):
-            assert SECRET not in wrong.told.message + wrong.told.hint
+        if not any(wrong.problem.key.startswith(name) for name in names):
+            assert SECRET not in wrong.problem.message + wrong.problem.hint
 
 
 @given(st.sampled_from(["answers", "judge", "models"]), documents)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from engine.config.load import parse_config
 from engine.config.model import Config, PromptTexts
-from engine.config.yaml_import import import_yaml
 from engine.errors import ConfigError
+from engine.formats.original_config import import_yaml
 
 API = r"""
     gpt-4-0314:

@@ -23,7 +23,7 @@ class Driver:
         program.chmod(0o755)
 
     def tell(self, *used: int | str) -> None:
-        self.numbers.write_text("".join(f"{gpu}, {taken}, 1000\n" for gpu, taken in enumerate(used)))
+        self.numbers.write_text("".join(f"{gpu}, H200, 0, {taken}, 1000, 40, 90\n" for gpu, taken in enumerate(used)))
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_a_start_waits_until_the_memory_of_the_server_before_is_free(drive
     driver.tell(50, 0)
     assert await waiting == ""
     driver.tell(900, 0)
-    assert await wait_for_memory([0, 1], 0.9, 0) == "90% of GPU 0's memory is taken"
+    assert await wait_for_memory([0, 1], 0.9, 0) == "90% of the memory of GPU 0 is in use"
 
 
 async def test_each_server_sees_only_its_gpus_and_a_judge_that_has_its_own_judges_at_once(driver, tmp_path):

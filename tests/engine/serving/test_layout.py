@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from engine.config.load import parse_config
 from engine.serving.forecast import turns
-from engine.serving.layout import NO_GPU, PlannedServer, ServerPlan, plan_servers
-from engine.serving.specs import masked, server_specs, spec_problems
+from engine.serving.plan import NO_GPU, PlannedServer, ServerPlan, masked, plan_servers, server_specs, spec_problems
 
 
 def config(models: dict[str, dict[str, Any]]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.serving.ledger import end_orphans, note
+from engine.serving.process import record_server, stop_orphans
 
 IDLE = (sys.executable, "-S", "-c", "import time; time.sleep(120)")
 
@@ -28,21 +29,21 @@ def idle() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def test_a_server_whose_warden_was_killed_is_ended_even_while_nobody_has_reaped_the_warden(idle, tmp_path: Path):
     server, warden = idle
-    entry = note(tmp_path, "good", server.pid, warden.pid)
+    entry = record_server(tmp_path, "good", server.pid, warden.pid)
     assert entry is not None
     warden.kill()
     stat = Path(f"/proc/{warden.pid}/stat")
     while stat.read_text().rpartition(")")[2].split()[0] != "Z":  # until the test looks, as its parent
         pass
-    assert end_orphans(tmp_path) == ["good"]
+    assert stop_orphans(tmp_path) == ["good"]
     assert server.wait(60) < 0
     assert not entry.exists()
 
 
 def test_a_server_with_its_warden_is_left_alone(idle, tmp_path: Path):
     server, warden = idle
-    entry = note(tmp_path, "good", server.pid, warden.pid)
-    assert end_orphans(tmp_path) == []
+    entry = record_server(tmp_path, "good", server.pid, warden.pid)
+    assert stop_orphans(tmp_path) == []
     assert server.poll() is None
     assert entry is not None
     assert entry.exists()
@@ -50,12 +51,12 @@ def test_a_server_with_its_warden_is_left_alone(idle, tmp_path: Path):
 
 def test_a_process_that_has_the_number_of_an_ended_server_is_left_alone(idle, tmp_path: Path):
     server, warden = idle
-    entry = note(tmp_path, "good", server.pid, warden.pid)
+    entry = record_server(tmp_path, "good", server.pid, warden.pid)
     assert entry is not None
-    began = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[19]
-    entry.write_text(entry.read_text().replace(f'"session_began":"{began}"', '"session_began":"1"'))
+    recorded = json.loads(entry.read_text())
+    entry.write_text(json.dumps(recorded | {"session_created": recorded["session_created"] - 60}))
     warden.kill()
     warden.wait()
-    assert end_orphans(tmp_path) == []
+    assert stop_orphans(tmp_path) == []
     assert server.poll() is None
     assert not entry.exists()

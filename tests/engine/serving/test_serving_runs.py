@@ -14,7 +14,7 @@ from engine.bench.runs import load_runs
 from engine.errors import ConfigError
 from engine.events import CallEnded, CallStarted, ServerChanged
 from engine.run import Run
-from engine.serving.ports import pick_port
+from engine.serving.process import pick_port
 
 
 @pytest.fixture

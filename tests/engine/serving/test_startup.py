@@ -7,8 +7,7 @@ from fake_vllm import STAGES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.serving.causes import exit_cause, find_cause
-from engine.serving.startup import FIRST_STAGE, Lines, Startup, follow
+from engine.serving.server_log import FIRST_STAGE, LineSplitter, Startup, exit_cause, find_cause, follow
 
 USELESS = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
 
@@ -56,7 +55,7 @@ def test_no_line_breaks_the_reading_of_a_start(line):
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(1, 7))
 def test_lines_are_the_same_however_the_stream_is_cut(parts, size):
     stream = b"\n".join(parts)
-    whole, pieces = Lines(), Lines()
+    whole, pieces = LineSplitter(), LineSplitter()
     expected = [*whole.feed(stream), *whole.rest()]
     cut = [line for at in range(0, len(stream), size) for line in pieces.feed(stream[at : at + size])]
     assert [*cut, *pieces.rest()] == expected
@@ -64,7 +63,7 @@ def test_lines_are_the_same_however_the_stream_is_cut(parts, size):
 
 
 def test_a_redrawn_bar_is_several_lines_and_colours_are_none_of_it():
-    lines = Lines().feed(b"\rLoading:  0%\rLoading: 50%\n\x1b[36m(APIServer pid=1)\x1b[0;0m INFO x\n")
+    lines = LineSplitter().feed(b"\rLoading:  0%\rLoading: 50%\n\x1b[36m(APIServer pid=1)\x1b[0;0m INFO x\n")
     assert lines == ["Loading:  0%", "Loading: 50%", "(APIServer pid=1) INFO x"]
 
 

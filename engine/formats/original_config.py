@@ -1,0 +1,321 @@
+"""Finding arena-hard-auto's YAML files: which one says where models are, who answers, and how they are judged.
+
+The files are told apart by what they hold, since generation 2 names its judge settings after the bench
+(`arena-hard-v2.0.yaml`); of several of one kind, the one with the usual name is taken.
+
+From arena-hard-auto's `gen_answer_config.yaml` and judge settings to `[answers]` and `[judge]`.
+
+`arena-tui import config/`: arena-hard-auto's three YAML files as one `config.toml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import tomli_w
+import yaml
+
+from engine.config.load import examine
+from engine.config.problems import LocatedProblem
+from engine.errors import ConfigError, ConfigProblem
+from engine.formats.original_models import KeyNames, Notes, is_single, models_table, text_of
+
+Kind: TypeAlias = Literal["models", "answers", "judge"]
+
+_USUAL_NAMES: dict[Kind, str] = {"models": "api_config", "answers": "gen_answer_config", "judge": "judge_config"}
+_SUFFIXES = {".yaml", ".yml"}
+
+
+@dataclass
+class OriginalFiles:
+    """The documents that were found, one of each kind at most, and the files that they came from."""
+
+    documents: dict[Kind, dict[Any, Any]] = field(default_factory=dict)
+    files: dict[Kind, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def of(self, kind: Kind) -> dict[Any, Any]:
+        """The document of that kind; empty when there is none."""
+        return self.documents.get(kind, {})
+
+
+def find_original_files(source: Path) -> OriginalFiles:
+    """The YAML files of a folder (or of its `config/`), or one file together with the other kinds beside it.
+
+    Raises ConfigError: nothing there, not YAML (with the line).
+    """
+    folder = source if source.is_dir() else source.parent
+    if source.is_dir() and not _yaml_files(folder) and (folder / "config").is_dir():
+        folder /= "config"
+    found = OriginalFiles()
+    if not source.is_dir():
+        kind, document = _read(source)
+        if kind is None:
+            raise ConfigError(str(source), [ConfigProblem("YAML", "is none of arena-hard-auto's config files")])
+        found.documents[kind], found.files[kind] = document, source
+
+    candidates: dict[Kind, dict[Path, dict[Any, Any]]] = {}
+    for path in _yaml_files(folder):
+        if path not in found.files.values():
+            kind, document = _read(path)
+            if kind is None:
+                found.notes.append(f"{path.name}: not one of arena-hard-auto's config files; not read")
+            elif kind not in found.files:
+                candidates.setdefault(kind, {})[path] = document
+    for kind, choices in candidates.items():
+        chosen = next((path for path in choices if path.stem == _USUAL_NAMES[kind]), list(choices)[-1])
+        found.documents[kind], found.files[kind] = choices[chosen], chosen
+        found.notes += [
+            f"{path.name}: not used, {chosen.name} was taken; import the file itself to use it instead"
+            for path in choices
+            if path != chosen
+        ]
+    if not found.files:
+        hint = "give a folder with api_config.yaml, gen_answer_config.yaml and judge_config.yaml"
+        raise ConfigError(str(source), [ConfigProblem("YAML", "there is no config file of arena-hard-auto", hint)])
+    return found
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+
+
+def _read(path: Path) -> tuple[Kind | None, dict[Any, Any]]:
+    try:
+        document = yaml.safe_load(path.read_bytes().decode("utf-8-sig"))
+        return _kind_of(document), document if isinstance(document, dict) else {}
+    except OSError as error:
+        wrong = ConfigProblem("file", f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        wrong = ConfigProblem("file", f"is not UTF-8 text (byte {error.start})", "save it as UTF-8")
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        wrong = ConfigProblem("YAML", f"{line}{error.problem or 'cannot be read'}")
+    except (yaml.YAMLError, ValueError, RecursionError):
+        wrong = ConfigProblem("YAML", "cannot be read as YAML")
+    # Raised outside the handlers: the parser's own error quotes the file, keys included.
+    raise ConfigError(str(path), [wrong])
+
+
+def _kind_of(document: object) -> Kind | None:
+    if not isinstance(document, Mapping):
+        return None
+    if "judge_model" in document:
+        return "judge"
+    if "model_list" in document:
+        return "answers"
+    marks = {"api_type", "endpoints", "model_name"}
+    return "models" if any(isinstance(entry, Mapping) and marks & entry.keys() for entry in document.values()) else None
+
+
+# The patterns that the published configs hold, and the parser that has all the rules of the program they belong to.
+_LABEL_PATTERNS = {
+    r"\[\[([AB<>=]+)\]\]": "v0.1",
+    r"\[(\[?[AB<>=ab]+\]?)\]": "arena-hard-local",
+}
+_ASKS = {"v0.1": 2}
+_BASELINES = {"arena-hard-v0.1": "gpt-4-0314", "arena-hard-v2.0": "o3-mini-2025-01-31"}
+_ANSWERS_READ = {"name", "bench_name", "model_list", "temperature", "max_tokens", "num_choices"}
+_JUDGE_READ = {
+    "name", "bench_name", "judge_model", "baseline", "baseline_model", "pairwise", "reference", "ref_model",
+    "temperature", "max_tokens", "regex_pattern", "regex_patterns", "system_prompt", "prompt_template", "model_list",
+    "number_of_judgment_attempts",
+}  # fmt: skip
+
+
+def answers_table(original: Mapping[Any, Any], notes: Notes) -> dict[str, Any]:
+    """The `[answers]` table; without such a file nobody answers, and what is on disk is judged."""
+    kept = ("temperature", "max_tokens", "num_choices")
+    table = {key: value for key in kept if is_single(value := original.get(key))}
+    _note_unknown(original, _ANSWERS_READ, "answers", notes)
+    if not original:
+        notes.add("no gen_answer_config.yaml: [answers] models is empty, so nobody answers; list who should")
+    return {"models": _names(original.get("model_list")), **table}
+
+
+def judge_table(original: Mapping[Any, Any], notes: Notes) -> dict[str, Any]:
+    """The `[judge]` table."""
+    baseline = text_of(original.get("baseline_model")) or _usual_baseline(original, notes)
+    table: dict[str, Any] = {"model": text_of(original["judge_model"])}
+    if baseline:
+        table["baseline"] = baseline
+    judged = [name for name in _names(original.get("model_list")) if name != baseline]
+    if len(judged) < len(_names(original.get("model_list"))):
+        notes.add("the baseline was in the judge's model_list and was left out: it is not compared with itself")
+    if judged:
+        table["models"] = judged
+    labels = _labels(original, notes)
+    table["labels"] = labels
+    table |= {key: value for key in ("temperature", "max_tokens") if is_single(value := original.get(key))}
+    asks = original.get("number_of_judgment_attempts", _ASKS.get(labels))
+    if is_single(asks):
+        table["retries"] = asks
+    table["prompt"] = _prompt(original, notes)
+
+    if original.get("pairwise") is False:
+        notes.add("`pairwise: False` was not carried over: every question is played twice, with the places swapped")
+    if original.get("baseline") is False:
+        notes.add("`baseline: False` was not carried over: answers are compared, never graded alone")
+    if original.get("reference"):
+        notes.add("`reference` and `ref_model` were not carried over: the judge sees no reference answer")
+    _note_unknown(original, _JUDGE_READ, "judge", notes)
+    return table
+
+
+def _usual_baseline(original: Mapping[Any, Any], notes: Notes) -> str | None:
+    baseline = _BASELINES.get(text_of(original.get("bench_name")))
+    if baseline:
+        notes.add(f"no baseline_model: {baseline} is what the original compares with on this bench")
+    return baseline
+
+
+def _labels(original: Mapping[Any, Any], notes: Notes) -> str:
+    several = original.get("regex_patterns")
+    if isinstance(several, list) and several:
+        if _LABEL_PATTERNS.get(text_of(several[0])) != "v0.1":
+            notes.add("`regex_patterns` became the rules of v2; check that they are what you want")
+        return "v2"
+    pattern = original.get("regex_pattern")
+    if not isinstance(pattern, str):
+        return "lenient"
+    if _LABEL_PATTERNS.get(pattern) == "v0.1" and _is_generation_2(original):
+        return "v2"
+    return _LABEL_PATTERNS.get(pattern, pattern)
+
+
+def _prompt(original: Mapping[Any, Any], notes: Notes) -> str | dict[str, str]:
+    system, template = original.get("system_prompt"), original.get("prompt_template")
+    if isinstance(template, list):
+        if len(template) > 1:
+            notes.add("the texts of `prompt_template` became one message")
+        template = "\n\n".join(map(text_of, template))
+    if not isinstance(system, str):
+        notes.add('no system_prompt (generation 2 keeps it in its code): prompt = "full" is the closest to it')
+        return "full"
+    if not isinstance(template, str):
+        notes.add('no prompt_template: prompt = "full" was put in its place')
+        return "full"
+    return {"system": system, "template": template}
+
+
+def _is_generation_2(original: Mapping[Any, Any]) -> bool:
+    return "{QUESTION}" in text_of(original.get("prompt_template"))
+
+
+def _names(value: object) -> list[str]:
+    return list(dict.fromkeys(text_of(name) for name in value)) if isinstance(value, list) else []
+
+
+def _note_unknown(original: Mapping[Any, Any], known: set[str], where: str, notes: Notes) -> None:
+    for key in original:
+        if key not in known:
+            notes.add(f"`{key}` ({where}) was not carried over: not known here")
+
+
+def import_yaml(source: Path) -> tuple[str, list[str]]:
+    """The text of a `config.toml`, and notes on what the user should know or do.
+
+    `source` is a folder with the YAML files, or one of them. The text loads as it is once the variables that the notes
+    name are set; no key stands in it. Raises ConfigError: nothing to read, or no judge and baseline to be found.
+    """
+    files, notes, keys = find_original_files(source), Notes(), KeyNames()
+    if "judge" not in files.files:
+        hint = "import a folder that holds judge_config.yaml too"
+        raise ConfigError(str(source), [ConfigProblem("judge", "no file says who judges (`judge_model`)", hint)])
+    document = _document(files, notes, keys)
+    _drop_what_is_refused(document, source, notes, keys)
+    _own_sampling_of_judges(document, notes)
+    head = _head(files, keys.variables())
+    return f"{head}\n{toml_text(document)}", [*keys.lines(), *files.notes, *notes.lines()]
+
+
+def toml_text(document: Mapping[str, Any]) -> str:
+    """Return the document as TOML, prompts over several lines.
+
+    Readers of TOML turn CR LF in such a string into LF; a document that holds one gets escapes instead.
+    """
+    return tomli_w.dumps(document, multiline_strings="\r\n" not in "".join(_texts(document)))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _document(files: OriginalFiles, notes: Notes, keys: KeyNames) -> dict[str, Any]:
+    original = files.of("judge")
+    models = models_table(files.of("models"), notes, keys)
+    answers, judge = answers_table(files.of("answers"), notes), judge_table(original, notes)
+    for name in (*answers["models"], judge["model"]):
+        if name not in models:
+            models[name] = {}
+            notes.add("not in api_config.yaml: add `endpoints` to its table", name)
+    answered = text_of(files.of("answers").get("bench_name"))
+    bench = text_of(original.get("bench_name")) or answered
+    if answered not in ("", bench):
+        notes.add(f"the files name different benches; {bench} of the judge settings was taken")
+    return {"bench": bench, "answers": answers, "judge": judge, "models": models}
+
+
+def _drop_what_is_refused(document: dict[str, Any], source: Path, notes: Notes, keys: KeyNames) -> None:
+    """Take out, with a note, every value that a config does not allow; ConfigError if nothing can do without it."""
+    environ = dict.fromkeys(keys.variables(), "set")
+    while problems := examine(document, None, environ)[1]:
+        for wrong in problems:
+            _drop(document, wrong, source)
+            notes.add(f"{wrong.problem.key}: {wrong.problem.message}; left out")
+            break  # the places of the others may have moved
+
+
+def _drop(document: dict[str, Any], wrong: LocatedProblem, source: Path) -> None:
+    """Delete the innermost thing at the problem's place that is there."""
+    container: Any = document
+    path = [container]
+    for step in wrong.path:
+        if not _holds(container, step):
+            break
+        container = container[step]
+        path.append(container)
+    depth = len(path) - 1
+    if wrong.path[-1] == "base_url":  # an endpoint is nothing without it
+        depth -= 1
+    if depth < 2 or wrong.path in {("judge", "model"), ("judge", "baseline")}:
+        raise ConfigError(str(source), [wrong.problem])
+    del path[depth - 1][wrong.path[depth - 1]]
+
+
+def _holds(container: object, step: str | int) -> bool:
+    if isinstance(container, dict):
+        return step in container
+    return isinstance(container, list) and isinstance(step, int) and step < len(container)
+
+
+def _own_sampling_of_judges(document: dict[str, Any], notes: Notes) -> None:
+    """In the original a judge is asked with the judge settings; here what stands in its own entry would win."""
+    judge = document["judge"]["model"]
+    entry = document["models"][judge]
+    own = [key for key in ("temperature", "max_tokens") if key in entry and key in document["judge"]]
+    if judge in document["answers"]["models"]:
+        if own:
+            notes.add(
+                "answers and judges, with the sampling of its entry in both; make a second entry to part them", judge
+            )
+        return
+    for key in own:
+        del entry[key]
+
+
+def _head(files: OriginalFiles, variables: Sequence[str]) -> str:
+    lines = [f"# Imported from {', '.join(sorted(path.name for path in files.files.values()))}."]
+    if variables:
+        lines.append(f"# Environment variables to set: {', '.join(variables)}.")
+    return "".join(f"{line}\n" for line in lines)
