@@ -192,11 +192,9 @@ class VllmServer:
         process = await ServerProcess.start(self.command, self._environment(), self._settings.grace, self._on_line)
         self._process = process
         await process.has_begun.wait()
-        noted = (
-            record_server(self._settings.logs, self.name, process.session, process.warden_pid)
-            if process.session
-            else None
-        )
+        ledger_file = None
+        if process.session:
+            ledger_file = record_server(self._settings.logs, self.name, process.session, process.warden_pid)
         if self._at_once:
             process.order("kill")
         serving = asyncio.create_task(self._serve(process))
