@@ -107,8 +107,7 @@ async def bare(port: int, calls: int) -> dict[str, float]:
 def judge_bodies(root: Path, calls: int) -> list[dict[str, object]]:
     """The requests that the engine sends for the same bench, made before the clock starts."""
     from engine.bench import Bench
-    from engine.judging.games import game_messages
-    from engine.judging.prompts import judge_prompt
+    from engine.judging.prompts import game_messages, judge_prompt
 
     baseline, *models = write_bench(root, calls)
     bench, prompt = Bench.open(root.parent, root.name), judge_prompt("simple")

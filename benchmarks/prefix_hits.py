@@ -155,7 +155,7 @@ class Prompts:
         """Tokens of the prompt of a game, and its whole blocks."""
         name = job.task.model, job.question.id, number
         if name not in self._blocks:
-            from engine.judging.games import game_messages
+            from engine.judging.prompts import game_messages
 
             messages = game_messages(self._prompt, job.question, job.baseline_turns, job.model_turns, number)
             # Cut at the end of the first answer, so that tokens there do not depend on what comes after it.

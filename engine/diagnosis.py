@@ -14,8 +14,8 @@ from engine.bench import Bench
 from engine.bench.repair import examine_bench
 from engine.config.model import Config
 from engine.errors import ArenaError, ConfigError
+from engine.models.connection import open_session
 from engine.models.discover import probe
-from engine.models.session import open_session
 from engine.models.tokens import load_counter
 from engine.serving.gpus import GpuQueryFailed, has_driver, query_gpus
 from engine.serving.plan import server_plan

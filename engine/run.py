@@ -27,7 +27,7 @@ from engine.bench.writer import BenchWriter
 from engine.config.model import Config
 from engine.events import Event, Notice, RunEnded, TaskPlanned, steady_now
 from engine.models.client import ModelClient
-from engine.models.session import open_session
+from engine.models.connection import open_session
 from engine.models.tokens import load_counter
 from engine.serving.endpoints import Places
 from engine.serving.fleet import Fleet

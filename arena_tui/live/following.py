@@ -12,7 +12,7 @@ import msgspec
 from engine.bench import Bench
 from engine.bench.lock import writer_of
 from engine.events import Event, RecordFailed, RecordSaved, Stage, StageEnded, StageStarted, TaskKey, steady_now
-from engine.judging.labels import normalise_label
+from engine.judging.spelling import normalise_label
 from engine.records import Failure
 from engine.work.plan import Plan
 from engine.work.tasks import Task

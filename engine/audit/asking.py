@@ -22,10 +22,9 @@ from engine.audit.trials import IdenticalProbe, ProbeResult, RepeatReport, ident
 from engine.bench.stored import StoredAnswer
 from engine.config.model import Config
 from engine.errors import CallFailed, UsageProblem
-from engine.judging.games import game_messages
-from engine.judging.prompts import JudgePrompt
+from engine.judging.prompts import JudgePrompt, game_messages
 from engine.models.client import ModelClient
-from engine.models.session import open_session
+from engine.models.connection import open_session
 from engine.records import Game, Label, Question
 from engine.work.calls import JudgeCaller
 from engine.work.jobs import GAME_NUMBERS

@@ -20,8 +20,9 @@ from engine.audit.verdicts import ReplyCounts
 from engine.bench import Bench
 from engine.bench.stored import StoredAnswer, StoredReply, load_replies
 from engine.config.model import Config
-from engine.judging.labels import Verdict, parser
-from engine.judging.mentions import Reply
+from engine.judging.lenient import JudgeReply
+from engine.judging.rules import parser
+from engine.judging.spelling import Verdict
 from engine.labels import is_strong, points_of_model, strength
 from engine.ratings.battles import Battles
 from engine.records import Question
@@ -203,7 +204,7 @@ def _with_bench(found: Material, bench: Bench, config: Config, *, warn: bool) ->
 
 def holds_verdict(answer: str) -> bool:
     """Whether an answer holds what a judge's verdict looks like: `[[A>B]]`, `\\boxed{A>B}`, "Final verdict: A>B"."""
-    text = Reply(answer)
+    text = JudgeReply(answer)
     if ("[[" in answer or "boxed" in answer) and text.double_bracketed():
         return True
     return any(text.is_final(mention) for mention in text.bare())

@@ -21,7 +21,7 @@ from engine.bench.digest import text_digest
 from engine.bench.lines import LineSpan, Loaded, ProblemLog, read_object
 from engine.errors import BenchError
 from engine.judging.probabilities import Probabilities, read_probabilities
-from engine.judging.thinking import split_thinking
+from engine.judging.reasoning import split_reasoning
 from engine.records import Label, Question
 
 
@@ -289,7 +289,7 @@ def read_answer(path: Path, span: LineSpan) -> WholeAnswer | None:
 def _whole_game(game: GameLine | None) -> WholeGame | None:
     if game is None:
         return None
-    visible, thought, _ = split_thinking(game.written() or "")
+    visible, thought, _ = split_reasoning(game.written() or "")
     if game.user_prompt is not None:
         messages: tuple[ChatMessage, ...] = (ChatMessage("user", game.user_prompt),)
     else:
@@ -315,4 +315,4 @@ def _reply(game: GameLine | None) -> StoredReply | None:
     text = game.written() if game is not None else None
     if game is None or text is None:
         return None
-    return StoredReply(split_thinking(text)[0], game.label(), game.asks)
+    return StoredReply(split_reasoning(text)[0], game.label(), game.asks)

@@ -1,25 +1,177 @@
-"""Reads what judges really write: every common spelling of the five labels, and never a guess between two of them.
+"""The `lenient` rule: every common spelling of the five labels in a judge's reply, and never a guess between two.
 
 Forms are tried in turn, and the first that holds any label decides: double brackets or `\\boxed{}`; single brackets,
 bold or code; a bare label alone on its line, after "verdict" or the like, or after the colon that ends the reply.
-Within a form, the same label may come any number of times. If there are different ones,
+Within a form, the same label may occur any number of times. If there are different ones,
 
-1. mentions that are not the judge's own verdict are set aside: the menu of options (three or more different labels side
+1. mentions that are not the judge's own verdict are ignored: the menu of options (three or more different labels side
    by side or line by line), and quotations and code that the reply goes on after, such as an answer's fake verdict;
-2. of what is left, one announced as final ("My final verdict is [[B>A]]", a heading "Итоговый вердикт") is taken if no
-   other label follows it and nothing else is announced so;
+2. of the rest, one announced as final ("My final verdict is [[B>A]]", a heading "Итоговый вердикт") is taken if no
+   other label follows it and no other is announced as final;
 3. otherwise it is a conflict: null, to be asked again and reported.
 
-A label that is only quoted, or only in the menu, is no verdict either.
+A label that is only quoted, or only in the menu, is no verdict either. Every scan is linear in the length of the text:
+all repeats and all looks around a mention are bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
-from engine.judging.mentions import Mention, Reply
-from engine.judging.rules import CONFLICT, NONE, Verdict
-from engine.records import LABELS
+import msgspec
+
+from engine.judging.spelling import CONFLICT, NONE, SPELLING, Verdict, meaning, normalise_label
+from engine.labels import LABELS, Label
+
+_LOOK = 160  # characters around a mention, of its own line, that tell how it is meant
+
+_OPEN, _CLOSE = r"\[［【", r"\]］】"
+_BRACKETED = re.compile(
+    rf"([{_OPEN}](?:\\?[{_OPEN}]){{0,3}})([^{_OPEN}{_CLOSE}]{{1,80}})([{_CLOSE}](?:\\?[{_CLOSE}]){{0,3}})"
+)
+_BOXED = re.compile(r"\\boxed[ \t]?\{((?:[^{}\n]|\{[^{}\n]{0,20}\}){1,40})\}")
+_EMPHASISED = re.compile(r"(\*{2,3}|_{2,3}|`{1,3})([^*`_\n]{1,60})\1")
+_FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
+_INDEXED = re.compile(r"[\w)\]]", re.ASCII)  # what stands before a bracket that is an index, as in `rows[a<b]`
+_FINAL = ("final", "overall", "conclu", "my verdict", "итог", "окончательн", "финальн", "мой вердикт", "в целом")
+_VERDICT = (*_FINAL, "verdict", "label", "winner", "вердикт", "вывод", "решение", "метка")
+_DECORATION = " \t\r*_`#>|-–—•.:()[]\"'“”«»0123456789"
+_QUOTES = (("“", "”"), ("«", "»"), ("„", "“"))
+
+
+class Mention(msgspec.Struct, frozen=True):
+    """A label somewhere in a reply, from `start` up to `end`."""
+
+    label: Label
+    start: int
+    end: int
+
+
+class JudgeReply:
+    """A judge's reply, searched for labels form by form. Mentions come in the order of the text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def double_bracketed(self) -> list[Mention]:
+        """`[[A>B]]`, also with words beside the label inside of the brackets, and `\\boxed{A>B}`."""
+        bracketed = (
+            Mention(label, match.start(), match.end())
+            for match in _BRACKETED.finditer(self.text)
+            if _depth(match) >= 2 and (label := normalise_label(match[2]) or _only_label_in(match[2]))
+        )
+        return sorted([*bracketed, *_labelled(_BOXED.finditer(self.text), 1)], key=_place)
+
+    def set_off(self) -> list[Mention]:
+        """`[A>B]`, and a label alone in bold or code: `**A>B**`. A bold "tie" has to be announced or come last."""
+        bracketed = (
+            match
+            for match in _BRACKETED.finditer(self.text)
+            if _depth(match) == 1 and not (match.start() and _INDEXED.match(self.text, match.start() - 1))
+        )
+        emphasised = (
+            mention
+            for mention in _labelled(_EMPHASISED.finditer(self.text), 2)
+            if not self._is_tie_in_words(mention) or self.is_final(mention) or self.is_last_word(mention)
+        )
+        return sorted([*_labelled(bracketed, 2), *emphasised], key=_place)
+
+    def bare(self) -> list[Mention]:
+        """A label without marks where it can only be a verdict: alone on its line, announced, or after a last colon."""
+        spelt = (
+            Mention(label, match.start(), match.end())
+            for match in SPELLING.finditer(self.text)
+            if (label := meaning(match))
+        )
+        return [mention for mention in spelt if self._is_verdict_by_its_place(mention)]
+
+    def is_final(self, mention: Mention) -> bool:
+        """Whether the judge calls it its final verdict: before it on the line, or in a heading above its line."""
+        before, after = self._line_around(mention)
+        if before.strip(_DECORATION) or after.strip(_DECORATION):
+            return _has(_FINAL, before)
+        end = mention.start - len(before)
+        above = self.text[max(0, end - _LOOK) : end].rstrip()
+        heading = above[above.rfind("\n") + 1 :].strip()
+        return (heading.startswith("#") or heading.endswith((":", "：", "**"))) and _has(_FINAL, heading)
+
+    def is_aside(self, mention: Mention) -> bool:
+        """Whether it stands in quotation marks, a block quote or a code block, and the reply goes on after it."""
+        if self.is_last_word(mention):
+            return False
+        before, after = self._line_around(mention)
+        return before.lstrip().startswith(">") or _is_in_quotes(before, after) or self._is_fenced(mention.start)
+
+    def is_last_word(self, mention: Mention) -> bool:
+        """Whether only punctuation and markup follow it."""
+        return self._last_word < mention.end
+
+    def lines_between(self, one: Mention, other: Mention) -> int:
+        """Line breaks between two mentions."""
+        return self.text.count("\n", one.end, other.start)
+
+    def _is_verdict_by_its_place(self, mention: Mention) -> bool:
+        before, after = self._line_around(mention)
+        if not before.strip(_DECORATION) and not after.strip(_DECORATION):
+            return True
+        closes = self.is_last_word(mention) and before.rstrip(" *_`").endswith((":", "：", "—", "→"))
+        return closes or _has(_VERDICT, before)
+
+    def _is_tie_in_words(self, mention: Mention) -> bool:
+        return SPELLING.search(self.text, mention.start, mention.end) is None
+
+    def _line_around(self, mention: Mention) -> tuple[str, str]:
+        """What stands before and after it on its own line, as far as that matters."""
+        before = self.text[max(0, mention.start - _LOOK) : mention.start]
+        after = self.text[mention.end : mention.end + _LOOK]
+        return before[before.rfind("\n") + 1 :], after.partition("\n")[0]
+
+    def _is_fenced(self, place: int) -> bool:
+        index = bisect_right(self._fences, place)
+        return index % 2 == 1 and index < len(self._fences)  # the last fence of an odd number opens nothing
+
+    @cached_property
+    def _fences(self) -> list[int]:
+        return [fence.start() for fence in _FENCE.finditer(self.text)]
+
+    @cached_property
+    def _last_word(self) -> int:
+        return next((place for place in range(len(self.text) - 1, -1, -1) if self.text[place].isalnum()), -1)
+
+
+def _labelled(matches: Iterable[re.Match[str]], group: int) -> list[Mention]:
+    """The matches of which `group` is a label and nothing else."""
+    return [Mention(label, match.start(), match.end()) for match in matches if (label := normalise_label(match[group]))]
+
+
+def _place(mention: Mention) -> int:
+    return mention.start
+
+
+def _depth(match: re.Match[str]) -> int:
+    return min(len(match[1].replace("\\", "")), len(match[3].replace("\\", "")))
+
+
+def _only_label_in(text: str) -> Label | None:
+    """The label of `A=B: Tie` or `Verdict: A>B`; None if there are several or none."""
+    found = [meaning(match) for match in SPELLING.finditer(text)]
+    return found[0] if len(found) == 1 else None
+
+
+def _has(words: tuple[str, ...], text: str) -> bool:
+    lowered = text.lower()
+    return any(word in lowered for word in words)
+
+
+def _is_in_quotes(before: str, after: str) -> bool:
+    """Whether a quotation that began earlier on the line ends later on it."""
+    if before.count('"') % 2 and '"' in after:
+        return True
+    return any(before.rfind(opening) > before.rfind(closing) and closing in after for opening, closing in _QUOTES)
+
 
 _LONE_LABELS = {f"[[{label}]]": Verdict(label) for label in LABELS}  # what nearly every reply to "simple" is
 _MENU = 3  # different labels in a row make a list of the options
@@ -29,7 +181,7 @@ def lenient(text: str) -> Verdict:
     """The verdict of a reply. Never raises; linear in the length of the text."""
     if (lone := _LONE_LABELS.get(text)) is not None:
         return lone
-    reply = Reply(text)
+    reply = JudgeReply(text)
     nothing = NONE
     for form in (reply.double_bracketed, reply.set_off, reply.bare):
         mentions = form()
@@ -41,7 +193,7 @@ def lenient(text: str) -> Verdict:
     return nothing
 
 
-def _decided(reply: Reply, own: Sequence[Mention]) -> Verdict:
+def _decided(reply: JudgeReply, own: Sequence[Mention]) -> Verdict:
     last = own[-1]
     if all(mention.label == last.label for mention in own):
         return Verdict(last.label)
@@ -49,7 +201,7 @@ def _decided(reply: Reply, own: Sequence[Mention]) -> Verdict:
     return Verdict(last.label) if announced == {last.label} and reply.is_final(last) else CONFLICT
 
 
-def _without_menus(reply: Reply, mentions: Sequence[Mention]) -> Iterator[Mention]:
+def _without_menus(reply: JudgeReply, mentions: Sequence[Mention]) -> Iterator[Mention]:
     """All mentions but those that together list the options to choose from."""
     run: list[Mention] = []
     for mention in mentions:
@@ -60,7 +212,7 @@ def _without_menus(reply: Reply, mentions: Sequence[Mention]) -> Iterator[Mentio
     yield from run if len(run) < _MENU else ()
 
 
-def _continues(reply: Reply, run: Sequence[Mention], mention: Mention) -> bool:
+def _continues(reply: JudgeReply, run: Sequence[Mention], mention: Mention) -> bool:
     """Whether it can be the next entry of a list of different labels: on the same line or (nearly) the next."""
     if any(mention.label == listed.label for listed in run):
         return False

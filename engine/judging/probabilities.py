@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from engine.records import LABELS, Label
+from engine.labels import LABELS, Label
 
 Probabilities: TypeAlias = dict[Label, float]
 """Every label of `LABELS`, in their order; the values sum to 1."""

@@ -1,39 +1,25 @@
-"""The label rules of the programs that others publish results with, each exactly as that program has it.
+"""The label rules that a config can name: from a judge's reply to one of five labels, or to the reason for none.
 
-They differ in what a null costs: generation 1 asks the judge again only when there is no match at all, and different
-matches are null for good; generation 2 takes the last match and never asks again.
+`"lenient"` (see `engine.judging.lenient`) reads what judges really write. `"v0.1"`, `"v2"` and `"arena-hard-local"`
+reproduce the programs that others publish results with, exactly. Anything else is a regular expression.
+
+The published rules differ in what a null costs: generation 1 asks the judge again only when nothing matches, and
+different matches are null for good; generation 2 takes the last match and never asks again.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal
+from types import MappingProxyType
 
-import msgspec
-
-from engine.judging.spelling import PUBLISHED, normalise_label
-from engine.records import LABELS, Label
+from engine.judging.lenient import lenient
+from engine.judging.spelling import CONFLICT, NONE, PUBLISHED, UNKNOWN, Verdict, normalise_label
+from engine.labels import LABELS
 
 _DOUBLE = re.compile(r"\[\[([AB<>=]+)\]\]")
 _SINGLE = re.compile(r"\[([AB<>=]+)\]")
 _LOCAL = re.compile(r"\[(\[?[AB<>=ab]+\]?)\]")
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What one reply of a judge comes to: a label, or the reason why there is none.
-
-    `reason` is "" with a label; "none" if nothing in the reply counts as one; "conflict" if different ones do;
-    "unknown" if a rule takes something for one (`[[A]]`, `[[A>>>B]]`) that is none of the five.
-    """
-
-    label: Label | None
-    reason: Literal["", "none", "conflict", "unknown"] = ""
-
-
-NONE = Verdict(None, "none")
-CONFLICT = Verdict(None, "conflict")
-UNKNOWN = Verdict(None, "unknown")
 
 
 def arena_hard_v01(text: str) -> Verdict:
@@ -84,3 +70,33 @@ def _only_one(matches: Sequence[str], cleaned: Callable[[str], str] = str) -> Ve
     found = cleaned(matches[0])
     label = next((label for label in LABELS if label == found), None)
     return Verdict(label) if label else UNKNOWN
+
+
+RULES: MappingProxyType[str, Callable[[str], Verdict]] = MappingProxyType(
+    {"lenient": lenient, "v0.1": arena_hard_v01, "v2": arena_hard_v2, "arena-hard-local": arena_hard_local}
+)
+"""The rules that have a name."""
+
+
+def parser(rule: str) -> Callable[[str], Verdict]:
+    """The function that reads replies by a named rule, or by a regular expression whose group (or match) is the label.
+
+    It never raises, whatever the reply. Raises ValueError, in words, for a pattern that is none.
+    """
+    if rule in RULES:
+        return RULES[rule]
+    try:
+        return by_pattern(re.compile(rule))
+    except (re.error, RecursionError, OverflowError) as error:
+        names = ", ".join(RULES)
+        raise ValueError(f"{rule!r} is neither one of {names} nor a regular expression: {error}") from None
+
+
+def asks_again(rule: str, verdict: Verdict) -> bool:
+    """Whether the judge is asked once more after `verdict`: as the programs of the named rules do; `lenient` always.
+
+    Generation 1 and its fork (and a user's own pattern) ask again only when nothing matched; v2 never does.
+    """
+    if verdict.label is not None or rule == "v2":
+        return False
+    return rule == "lenient" or verdict.reason == "none"

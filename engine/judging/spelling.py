@@ -1,10 +1,13 @@
-"""How the five labels are spelt by judges and in published files, and the one spelling that the program uses."""
+"""The spellings of the five labels in replies and published files, and the verdict that one reply comes to."""
 
 from __future__ import annotations
 
 import re
+from typing import Literal
 
-from engine.records import LABELS, Label
+import msgspec
+
+from engine.labels import LABELS, Label
 
 LONGEST_SPELLING = 80  # characters; anything longer is prose
 
@@ -41,6 +44,22 @@ SPELLING = re.compile(
 _one_sign = re.compile(_sign)
 _AROUND = " \t\n\r\u00a0[]［］【】()*_`$\"'“”\\.,;:!"
 _TEX = re.compile(r"\\(?:boxed|text(?:bf|it|tt)?|math(?:bf|rm|it|tt))(?![a-z])|[{}]")
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one reply of a judge comes to: a label, or the reason why there is none.
+
+    `reason` is "" with a label; "none" if nothing in the reply counts as one; "conflict" if different ones do;
+    "unknown" if a rule takes something for one (`[[A]]`, `[[A>>>B]]`) that is none of the five.
+    """
+
+    label: Label | None
+    reason: Literal["", "none", "conflict", "unknown"] = ""
+
+
+NONE = Verdict(None, "none")
+CONFLICT = Verdict(None, "conflict")
+UNKNOWN = Verdict(None, "unknown")
 
 
 def normalise_label(text: str) -> Label | None:

@@ -13,8 +13,9 @@ from functools import lru_cache
 
 from engine.judging.probabilities import Probabilities, most_probable, normalised
 from engine.judging.prompts import SIMPLE, JudgePrompt
-from engine.judging.rules import NONE, Verdict
-from engine.records import LABELS, Label, VerdictMode
+from engine.judging.spelling import NONE, Verdict
+from engine.labels import LABELS, Label
+from engine.records import VerdictMode
 
 FORMS: tuple[str, ...] = tuple(f"[[{label}]]" for label in LABELS)
 """What a constrained judge writes."""

@@ -1,1 +1,16 @@
-"""Calls to model servers: one OpenAI-compatible chat call, its limits, retries and tokens, and a simulated server."""
+"""Chat calls to OpenAI-compatible servers. Every call ends as one `Completion` or one `CallFailed`.
+
+client      one model behind its endpoints: a call with slots, retries and events
+endpoint    a URL, its key, and the redaction of secrets
+connection  the HTTP session, bounded reading of bodies, connection errors in words
+reply       from the bytes of a reply to a Completion or a CallFailed
+retry       whether and when a failed call is sent again
+limits      slots and start rates: which call goes to which endpoint when
+affinity    routing by prompt prefix
+health      how many calls an endpoint takes, and whether it is down or disabled
+silence     finds servers that stopped answering while calls are in flight
+metrics     vLLM's /metrics
+context     calls that do not fit into the context of a server, and replies cut short by it
+discover    checks an endpoint: reachable, key accepted, model served
+tokens      token counts with tiktoken
+"""

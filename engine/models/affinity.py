@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 HomeT = TypeVar("HomeT", bound=Hashable)
 
 
-class Homes(Generic[HomeT]):
+class EndpointRanking(Generic[HomeT]):
     """The endpoints in the order in which a prefix would have them; remembered, for prefixes come in groups."""
 
     def __init__(self, places: Sequence[HomeT], name_of: Callable[[HomeT], str]) -> None:
@@ -32,7 +32,7 @@ class Homes(Generic[HomeT]):
         return self._ranked[prefix]
 
 
-class WaitingLines(Generic[HomeT]):
+class WaitingQueues(Generic[HomeT]):
     """Futures that wait for a slot, one line for each home and one for calls that have none; cancelled ones drop out.
 
     Whoever is handed out is the oldest of the home's line and of the homeless, else the newest of the longest line.

@@ -13,16 +13,14 @@ import msgspec
 
 from engine.errors import CallFailed, FailureKind, NeverAsked
 from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice, ServerSeen, TaskKey
-from engine.models.body import read_body
-from engine.models.connection import FAULTS, failure_of, is_stale
+from engine.models.connection import CONNECT_TIMEOUT, FAULTS, failure_of, is_stale, proxy_for, read_body
 from engine.models.context import ContextGuard
 from engine.models.endpoint import Endpoint
 from engine.models.health import DOWN, Patience
-from engine.models.limits import EndpointPool, Lane, PoolClosed
+from engine.models.limits import EndpointPool, PoolClosed, PooledEndpoint
 from engine.models.metrics import fetch_metrics
 from engine.models.reply import read_reply
 from engine.models.retry import delay, parse_retry_after, should_retry
-from engine.models.session import CONNECT_TIMEOUT, proxy_for
 from engine.models.silence import LONGEST_ANSWER, Sign, SilenceWatch, ask_server
 from engine.records import Completion
 
@@ -44,7 +42,7 @@ class EndpointStatus(msgspec.Struct, frozen=True):
     given_up: str = ""  # why nothing is sent there any more
 
 
-class Pace(msgspec.Struct, frozen=True):
+class PollIntervals(msgspec.Struct, frozen=True):
     """Seconds between two questions to a server: while its limit may rise, when it does not, and if it is silent."""
 
     rising: float = 0.5
@@ -52,7 +50,7 @@ class Pace(msgspec.Struct, frozen=True):
     silent: float = 15.0
 
 
-PACE = Pace()
+PACE = PollIntervals()
 
 
 class _Target:
@@ -180,21 +178,21 @@ class ModelClient:
         for lane in self._lanes_at(endpoint):
             self._pool.give_up(lane, why)
 
-    def _lanes_at(self, endpoint: str) -> list[Lane[_Target]]:
+    def _lanes_at(self, endpoint: str) -> list[PooledEndpoint[_Target]]:
         return [lane for lane in self._pool.lanes if lane.place.address == endpoint]
 
     def close(self) -> None:
         """Start nothing more. Calls in flight go on; those that wait or back off raise PoolClosed at once."""
         self._pool.close()
 
-    async def watch(self, served_name: str, pace: Pace = PACE) -> None:
+    async def watch(self, served_name: str, pace: PollIntervals = PACE) -> None:
         """Ask the servers how they are, for as long as this is awaited: no more calls go out than keep them busy.
 
         What they say is emitted as ServerSeen. For servers with vLLM's `/metrics`; others are asked now and then.
         """
         await asyncio.gather(*(self._watch(lane, served_name, pace) for lane in self._pool.lanes))
 
-    async def _watch(self, lane: Lane[_Target], served_name: str, pace: Pace) -> None:
+    async def _watch(self, lane: PooledEndpoint[_Target], served_name: str, pace: PollIntervals) -> None:
         target, before = lane.place, None
         while lane.health.given_up is None:
             told = await fetch_metrics(self._session, target.endpoint, served_name)
@@ -249,7 +247,7 @@ class ModelClient:
             if pause:
                 await self._pool.pause(pause)
 
-    async def _slot(self, tried: int, prefix: str, task: TaskKey | None) -> Lane[_Target]:
+    async def _slot(self, tried: int, prefix: str, task: TaskKey | None) -> PooledEndpoint[_Target]:
         try:
             lane = await self._pool.acquire(prefix)
         except NeverAsked as refusal:
@@ -269,7 +267,7 @@ class ModelClient:
         return lane
 
     async def _try(
-        self, lane: Lane[_Target], payload: bytes, max_tokens: int | None, task: TaskKey | None
+        self, lane: PooledEndpoint[_Target], payload: bytes, max_tokens: int | None, task: TaskKey | None
     ) -> Completion:
         """Send the request once and give the slot back. Raises _Fault."""
         target = lane.place
@@ -325,7 +323,7 @@ class ModelClient:
         raise fault
 
     def _fault(
-        self, lane: Lane[_Target], failure: CallFailed, started: float, retry_after: float | None, stale: bool
+        self, lane: PooledEndpoint[_Target], failure: CallFailed, started: float, retry_after: float | None, stale: bool
     ) -> _Fault:
         """What a failed try comes to, told to the pool; its slot is given back."""
         target = lane.place
@@ -338,7 +336,7 @@ class ModelClient:
         self._pool.release(lane)
         return _Fault(failure, retry_after, stale)
 
-    def _tell_of(self, lane: Lane[_Target], cause: str) -> None:
+    def _tell_of(self, lane: PooledEndpoint[_Target], cause: str) -> None:
         """Tell once when an endpoint goes down, comes back, or is given up: a run without progress must say why."""
         target, health = lane.place, lane.health
         who, now = f"{self.name}: {target.address}", self._now()

@@ -17,10 +17,8 @@ import aiohttp
 import msgspec
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.body import read_body
-from engine.models.connection import FAULTS
+from engine.models.connection import FAULTS, proxy_for, read_body
 from engine.models.endpoint import Endpoint
-from engine.models.session import proxy_for
 from engine.records import Completion
 
 SAMPLES = 16  # replies whose counts are worth a bound

@@ -12,11 +12,9 @@ import msgspec
 from yarl import URL
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.body import read_body
-from engine.models.connection import FAULTS, failure_of
+from engine.models.connection import FAULTS, failure_of, proxy_for, read_body
 from engine.models.endpoint import Endpoint
-from engine.models.refusal import failure_of_status, readable
-from engine.models.session import proxy_for
+from engine.models.reply import failure_of_status, readable
 
 TIME_LIMIT = 10.0  # seconds for each question
 LARGEST_LIST = 4 * 2**20  # bytes

@@ -1,8 +1,6 @@
-"""Who may call which endpoint when: slots that are handed out in the order of asking, to the least busy endpoint.
+"""Slots at endpoints: handed out in the order of requests, to the least busy endpoint or to the one with affinity.
 
-Calls that say with what their prompts begin go to the endpoint that knows it (see `affinity`).
-
-A slot is held while a request is out, never while a failed call backs off.
+A slot is held while a request is in flight, never while a failed call backs off.
 """
 
 from __future__ import annotations
@@ -13,10 +11,71 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
+from asyncio_throttle.throttler import Throttler
+
 from engine.errors import CallFailed, NeverAsked
-from engine.models.affinity import Homes, WaitingLines
+from engine.models.affinity import EndpointRanking, WaitingQueues
 from engine.models.health import Health, Patience
-from engine.models.start_rate import StartRate
+
+WINDOW = 0.2  # seconds: calls start in small groups instead of a second's worth at once
+
+
+class StartRate:
+    """At most `rate` starts in any second, in the order of asking; `None` is no bound.
+
+    asyncio-throttle's waiters poll, so only one waits on it at a time and the others wait for that one: a thousand
+    waiters would otherwise take most of a core and be served unfairly.
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        self._turn = asyncio.Lock()
+        self._throttler: Throttler | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._interrupted = False
+        self.set_rate(rate)
+
+    def set_rate(self, rate: float | None) -> None:
+        """Change the bound, also for a call that waits already."""
+        if rate is None:
+            self._throttler = None
+        else:
+            starts = max(1, int(rate * WINDOW))
+            self._throttler = Throttler(rate_limit=starts, period=starts / rate)
+        self._wake()
+
+    async def wait(self) -> bool:
+        """Wait until a call may start. False when `interrupt` was called meanwhile: it must not."""
+        if self._throttler is None:
+            return not self._interrupted
+        async with self._turn:
+            while self._throttler is not None and not self._interrupted:
+                self._waiting = asyncio.ensure_future(self._throttler.acquire())  # type: ignore[no-untyped-call]
+                try:
+                    await self._waiting
+                except asyncio.CancelledError:
+                    if _being_cancelled():
+                        raise
+                else:
+                    break
+                finally:
+                    self._waiting = None
+        return not self._interrupted
+
+    def interrupt(self) -> None:
+        """Let nobody wait any longer, now or later."""
+        self._interrupted = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let the call that waits look again at what holds."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
 
 PlaceT = TypeVar("PlaceT")
 COMING = 0.02  # seconds in which calls that are begun together come in: so long none is sent away from its home
@@ -26,7 +85,7 @@ class PoolClosed(Exception):
     """The pool hands out no more slots."""
 
 
-class Lane(Generic[PlaceT]):
+class PooledEndpoint(Generic[PlaceT]):
     """One endpoint as the pool sees it."""
 
     __slots__ = ("health", "in_flight", "place", "start_rate")
@@ -55,14 +114,14 @@ class EndpointPool(Generic[PlaceT]):
         name_of: Callable[[PlaceT], str] = str,
         starts_low: bool = False,
     ) -> None:
-        self.lanes = tuple(Lane(place, parallel, rate, patience or Patience()) for place in places)
+        self.lanes = tuple(PooledEndpoint(place, parallel, rate, patience or Patience()) for place in places)
         if starts_low:
             for lane in self.lanes:
                 lane.health.start_low()
         self.closed = False
         self._loop = asyncio.get_running_loop()
-        self._homes = Homes(self.lanes, lambda lane: name_of(lane.place))
-        self._waiters = WaitingLines(self.lanes)
+        self._homes = EndpointRanking(self.lanes, lambda lane: name_of(lane.place))
+        self._waiters = WaitingQueues(self.lanes)
         self._pauses: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._coming: asyncio.TimerHandle | None = None
@@ -93,7 +152,7 @@ class EndpointPool(Generic[PlaceT]):
             lane.start_rate.set_rate(rate)
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Lane[PlaceT]]:
+    async def slot(self) -> AsyncIterator[PooledEndpoint[PlaceT]]:
         """A slot for as long as the block lasts. Raises what `acquire` raises."""
         lane = await self.acquire()
         try:
@@ -101,7 +160,7 @@ class EndpointPool(Generic[PlaceT]):
         finally:
             self.release(lane)
 
-    async def acquire(self, prefix: str = "") -> Lane[PlaceT]:
+    async def acquire(self, prefix: str = "") -> PooledEndpoint[PlaceT]:
         """Wait for a slot, which `release` must give back; at the home of `prefix` unless another would be idle.
 
         Raises PoolClosed once the pool is closed, and NeverAsked, with an endpoint's fault, when all were given up.
@@ -127,32 +186,34 @@ class EndpointPool(Generic[PlaceT]):
             raise PoolClosed
         return lane
 
-    def release(self, lane: Lane[PlaceT]) -> None:
+    def release(self, lane: PooledEndpoint[PlaceT]) -> None:
         """Give a slot back; the next in line gets it at once."""
         lane.in_flight -= 1
         if self._waiters:
             self._hand_out()
 
-    def succeeded(self, lane: Lane[PlaceT]) -> None:
+    def succeeded(self, lane: PooledEndpoint[PlaceT]) -> None:
         """The call in a slot of `lane` brought a good reply."""
         lane.health.succeeded(lane.in_flight)
 
-    def failed(self, lane: Lane[PlaceT], failure: CallFailed, started: float, retry_after: float | None = None) -> None:
+    def failed(
+        self, lane: PooledEndpoint[PlaceT], failure: CallFailed, started: float, retry_after: float | None = None
+    ) -> None:
         """The call in a slot of `lane`, sent at loop time `started`, failed."""
         lane.health.failed(failure, started, self._loop.time(), retry_after)
         if not self.is_alive:
             self._refuse_all()
 
-    def hold(self, lane: Lane[PlaceT]) -> None:
+    def hold(self, lane: PooledEndpoint[PlaceT]) -> None:
         """Give out no slots there until `resume`: whoever keeps the server knows that it is down, and will be back."""
         lane.health.held = True
 
-    def resume(self, lane: Lane[PlaceT]) -> None:
+    def resume(self, lane: PooledEndpoint[PlaceT]) -> None:
         """The endpoint is back."""
         lane.health.resumed()
         self._hand_out()
 
-    def give_up(self, lane: Lane[PlaceT], why: CallFailed) -> None:
+    def give_up(self, lane: PooledEndpoint[PlaceT], why: CallFailed) -> None:
         """Never give out slots there again."""
         lane.health.given_up = why
         if not self.is_alive:
@@ -160,7 +221,7 @@ class EndpointPool(Generic[PlaceT]):
         else:
             self._hand_out()
 
-    def server_told(self, lane: Lane[PlaceT], running: int, waiting: int, *, was_full: bool) -> None:
+    def server_told(self, lane: PooledEndpoint[PlaceT], running: int, waiting: int, *, was_full: bool) -> None:
         """What the server of `lane` says of itself: see `Health.server_told`."""
         lane.health.server_told(running, waiting, was_full=was_full, in_flight=lane.in_flight)
         self._hand_out()
@@ -194,7 +255,7 @@ class EndpointPool(Generic[PlaceT]):
             if timer is not None:
                 timer.cancel()
 
-    async def _wait(self, home: Lane[PlaceT] | None) -> Lane[PlaceT]:
+    async def _wait(self, home: PooledEndpoint[PlaceT] | None) -> PooledEndpoint[PlaceT]:
         if not self.is_alive:
             raise self._refusal()
         waiter = self._waiters.join(home)
@@ -226,19 +287,19 @@ class EndpointPool(Generic[PlaceT]):
             self._take(lane)
             waiter.set_result(lane)
 
-    def _take(self, lane: Lane[PlaceT]) -> None:
+    def _take(self, lane: PooledEndpoint[PlaceT]) -> None:
         lane.in_flight += 1
         if lane.health.set_aside:
             lane.health.began(self._loop.time())
 
-    def _home(self, prefix: str) -> Lane[PlaceT] | None:
+    def _home(self, prefix: str) -> PooledEndpoint[PlaceT] | None:
         """Where calls with this prefix belong, of the endpoints that work."""
         return next((lane for lane in self._homes.ranking(prefix) if lane.health.works), None)
 
-    def _has_room(self, lane: Lane[PlaceT]) -> bool:
+    def _has_room(self, lane: PooledEndpoint[PlaceT]) -> bool:
         return lane.in_flight < lane.health.allowance(self._loop.time())
 
-    def _least_busy(self) -> Lane[PlaceT] | None:
+    def _least_busy(self) -> PooledEndpoint[PlaceT] | None:
         """The endpoint with room that has the fewest calls out; first of those for which calls of their own wait."""
         now = self._loop.time()
         free = [lane for lane in self.lanes if lane.in_flight < lane.health.allowance(now)]
@@ -265,7 +326,7 @@ class EndpointPool(Generic[PlaceT]):
         return NeverAsked(why.kind, why.title, endpoint=why.endpoint, status=why.status, attempts=0, hint=why.hint)
 
 
-def _calls_out(lane: Lane[Any]) -> int:
+def _calls_out(lane: PooledEndpoint[Any]) -> int:
     return lane.in_flight
 
 

@@ -13,10 +13,8 @@ import aiohttp
 
 from engine.errors import CallFailed
 from engine.events import Histogram, VllmMetrics
-from engine.models.body import read_body
-from engine.models.connection import FAULTS
+from engine.models.connection import FAULTS, proxy_for, read_body
 from engine.models.endpoint import Endpoint
-from engine.models.session import proxy_for
 
 __all__ = ["Histogram", "VllmMetrics", "fetch_metrics", "parse_metrics"]
 

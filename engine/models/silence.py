@@ -16,11 +16,9 @@ from typing import Any
 import aiohttp
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.body import read_body
-from engine.models.connection import FAULTS
+from engine.models.connection import FAULTS, proxy_for, read_body
 from engine.models.endpoint import Endpoint
 from engine.models.metrics import LARGEST_TEXT, parse_metrics
-from engine.models.session import proxy_for
 
 QUESTIONS = 3  # without a good answer, before a call is lost
 LONGEST_ANSWER = 10.0  # seconds that one question may take

@@ -14,10 +14,10 @@ import aiohttp
 
 from engine.config.model import Config
 from engine.events import Event, Notice
+from engine.models.connection import open_session
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
-from engine.models.refusal import readable
-from engine.models.session import open_session
+from engine.models.reply import readable
 from engine.serving.endpoints import Place, Places
 from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
 from engine.serving.process import local_port, stop_orphans

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from engine.records import LABELS, Label
+from engine.labels import LABELS, Label
 from engine.simulator.config import SimulatedJudge
 from engine.simulator.draws import Draws, digest, normal, uniform
 from engine.simulator.requests import StructuredOutputs

@@ -13,9 +13,9 @@ from engine.config.requests import Requests, constrained_requests, read_choice, 
 from engine.config.sampling import Sampling, judge_sampling
 from engine.errors import CallFailed, FailureKind
 from engine.events import TaskKey
-from engine.judging.games import Messages, game_messages, reask_messages
-from engine.judging.labels import Verdict, parser
-from engine.judging.prompts import JudgePrompt
+from engine.judging.prompts import JudgeMessages, JudgePrompt, game_messages, reask_messages
+from engine.judging.rules import parser
+from engine.judging.spelling import Verdict
 from engine.judging.verdicts import FORMS, asked_for_verdict, choices, read_first_token, read_form
 from engine.models.tokens import TokenCounter
 from engine.records import LABELS, AnswerPart, Choice, Completion, Game, GamePart, Turn, Usage
@@ -55,7 +55,9 @@ class JudgeCaller:
         requests = judge_requests(config, judge)
         self._free, self._bound = requests["text"], requests["verdict"]
 
-    async def ask(self, opening: Messages, before: Game | None, task: TaskKey | None = None, prefix: str = "") -> Game:
+    async def ask(
+        self, opening: JudgeMessages, before: Game | None, task: TaskKey | None = None, prefix: str = ""
+    ) -> Game:
         """The game after one more call; `before` is None for the first one. Raises CallFailed."""
         is_bound = self._is_bound(before)
         messages = opening if before is None else self._following(opening, before, is_bound=is_bound)
@@ -72,7 +74,7 @@ class JudgeCaller:
             return before is not None and self._mode.constrains_reasks
         return before is not None or not self._mode.thinks_first
 
-    def _following(self, opening: Messages, before: Game, *, is_bound: bool) -> Messages:
+    def _following(self, opening: JudgeMessages, before: Game, *, is_bound: bool) -> JudgeMessages:
         if not is_bound:
             return reask_messages(opening, before.judgment)
         said = before.judgment
@@ -81,7 +83,7 @@ class JudgeCaller:
         asked = {"role": "user", "content": asked_for_verdict(self._mode)}
         return [*opening, {"role": "assistant", "content": said}, asked]
 
-    def _after(self, opening: Messages, before: Game | None, completion: Completion, *, is_bound: bool) -> Game:
+    def _after(self, opening: JudgeMessages, before: Game | None, completion: Completion, *, is_bound: bool) -> Game:
         said, finish_reason, probabilities, mass = completion.content, completion.finish_reason, None, None
         if not is_bound:
             is_verdict = self._mode.kind == "text"

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from engine.bench.digest import text_digest
 from engine.config.sampling import Sampling
 from engine.events import TaskKey
-from engine.judging.labels import Verdict, asks_again
+from engine.judging.rules import asks_again
+from engine.judging.spelling import Verdict
 from engine.records import AnswerPart, AnswerRecord, GamePart, JudgmentRecord, Question, Usage, VerdictMode
 
 GAME_NUMBERS = (1, 2)

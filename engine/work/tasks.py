@@ -20,8 +20,7 @@ from engine.bench.stored import StoredAnswer, StoredJudgment
 from engine.config.model import Config
 from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
 from engine.events import TaskKey
-from engine.judging.games import game_messages
-from engine.judging.prompts import JudgePrompt, render
+from engine.judging.prompts import JudgePrompt, game_messages, render
 from engine.records import AnswerPart, GamePart, Label, Question, VerdictMode
 from engine.work.jobs import AnswerJob, Job, JudgeJob, gives_up
 

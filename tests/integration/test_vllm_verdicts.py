@@ -13,9 +13,9 @@ from vllm_bench import games_of, judged, post, workspace
 
 from engine.events import VllmMetrics
 from engine.judging.verdicts import FORMS, NUMBERS
+from engine.models.connection import open_session
 from engine.models.endpoint import Endpoint
 from engine.models.metrics import fetch_metrics
-from engine.models.session import open_session
 from engine.records import LABELS
 
 pytestmark = pytest.mark.vllm

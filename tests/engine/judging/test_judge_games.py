@@ -2,9 +2,8 @@
 
 import pytest
 
-from engine.judging.games import game_messages, reask_messages
-from engine.judging.labels import parser
-from engine.judging.prompts import REASK, SIMPLE, judge_prompt
+from engine.judging.prompts import REASK, SIMPLE, game_messages, judge_prompt, reask_messages
+from engine.judging.rules import parser
 from engine.records import Question
 
 QUESTION = Question("q1", ("Why is the sky blue?",))

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
-from engine.judging.labels import normalise_label
 from engine.judging.prompts import FULL, SIMPLE, judge_prompt, render
+from engine.judging.spelling import normalise_label
 from engine.records import LABELS
 
 V01 = "{question_1}\n--\n{answer_1}\n--\n{answer_2}"

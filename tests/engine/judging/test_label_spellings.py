@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.judging.labels import normalise_label
+from engine.judging.spelling import normalise_label
 from engine.labels import LABELS, mirror
 
 SPELLINGS = {

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.judging.labels import Verdict, parser
+from engine.judging.rules import parser
+from engine.judging.spelling import Verdict
 from engine.labels import LABELS, mirror
 
 lenient = parser("lenient")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.judging.labels import RULES, Verdict, parser
+from engine.judging.rules import RULES, parser
+from engine.judging.spelling import Verdict
 
 NONE, CONFLICT, UNKNOWN = Verdict(None, "none"), Verdict(None, "conflict"), Verdict(None, "unknown")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.judging.labels import parser
 from engine.judging.prompts import FULL, SIMPLE, JudgePrompt, judge_prompt, render
+from engine.judging.rules import parser
 from engine.judging.verdicts import (
     FORMS,
     NUMBERS,

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from model_servers import Connected, Handler
 
-from engine.models.session import open_session
+from engine.models.connection import open_session
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.affinity import Homes, WaitingLines
+from engine.models.affinity import EndpointRanking, WaitingQueues
 from engine.models.health import DOWN_AT_ONCE, Patience
 from engine.models.limits import COMING, EndpointPool
 
@@ -19,14 +19,14 @@ names = st.lists(st.text(max_size=20), min_size=2, max_size=8, unique=True)
 
 @given(names, st.text())
 def test_every_endpoint_has_a_rank_for_a_prefix_and_it_is_always_the_same(places, prefix):
-    ranking = Homes(places, str).ranking(prefix)
+    ranking = EndpointRanking(places, str).ranking(prefix)
     assert sorted(ranking) == sorted(places)
-    assert Homes(places[::-1], str).ranking(prefix) == ranking
+    assert EndpointRanking(places[::-1], str).ranking(prefix) == ranking
 
 
 @given(names, st.lists(st.text(), max_size=20))
 def test_when_an_endpoint_goes_only_its_own_prefixes_move(places, prefixes):
-    before, after = Homes(places, str), Homes(places[1:], str)
+    before, after = EndpointRanking(places, str), EndpointRanking(places[1:], str)
     for prefix in prefixes:
         home = before.ranking(prefix)[0]
         if home != places[0]:
@@ -34,13 +34,13 @@ def test_when_an_endpoint_goes_only_its_own_prefixes_move(places, prefixes):
 
 
 def test_prefixes_are_spread_evenly():
-    homes = Homes([f"http://host-{n}:8000/v1" for n in range(4)], str)
+    homes = EndpointRanking([f"http://host-{n}:8000/v1" for n in range(4)], str)
     share = Counter(homes.ranking(f"question-{n}")[0] for n in range(4000))
     assert min(share.values()) > 850
 
 
 async def test_a_line_is_served_oldest_first_and_robbed_newest_first():
-    lines = WaitingLines(["a", "b"])
+    lines = WaitingQueues(["a", "b"])
     first, second, third, anyone = (lines.join(home) for home in ("a", "a", "a", None))
     assert lines.next_for("b") is anyone
     assert lines.next_for("b") is third

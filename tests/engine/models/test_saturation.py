@@ -15,11 +15,11 @@ from model_servers import BODY, encoded
 
 from engine.errors import CallFailed, FailureKind
 from engine.events import Event, ServerSeen
-from engine.models.client import Endpoint, ModelClient, Pace
+from engine.models.client import Endpoint, ModelClient, PollIntervals
 from engine.models.health import FEW, Health, Patience
 from engine.simulator import SimulatedModel, SimulatorConfig, running_simulator
 
-QUICK = Pace(rising=0.02, steady=0.02, silent=0.02)
+QUICK = PollIntervals(rising=0.02, steady=0.02, silent=0.02)
 TOO_MANY = CallFailed(FailureKind.RATE_LIMITED, "HTTP 429", status=429)
 
 

@@ -26,7 +26,7 @@ ServeRaw = Callable[[Connected], Awaitable[str]]
 PROXIES = """
 import sys
 from yarl import URL
-from engine.models.session import proxy_for
+from engine.models.connection import proxy_for
 for url in sys.argv[1:]:
     print(proxy_for(URL(url)))
 """
@@ -35,7 +35,7 @@ for url in sys.argv[1:]:
 CALL = """
 import asyncio
 from engine.models.client import Endpoint, ModelClient
-from engine.models.session import open_session
+from engine.models.connection import open_session
 
 async def main():
     async with open_session() as session:

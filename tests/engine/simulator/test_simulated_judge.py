@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.judging.games import game_messages, reask_messages
-from engine.judging.labels import parser
+from engine.judging.prompts import game_messages, reask_messages
 from engine.judging.prompts import judge_prompt as prompt_named
+from engine.judging.rules import parser
 from engine.records import LABELS, Question
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, demo_cast
 from engine.simulator.cast import Cast

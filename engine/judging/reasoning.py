@@ -14,7 +14,7 @@ _QUOTES = "`\"'"
 _LOOK_BACK = 120  # characters before a closing tag in which the quotation that it ends may have begun
 
 
-def split_thinking(text: str) -> tuple[str, str | None, bool]:
+def split_reasoning(text: str) -> tuple[str, str | None, bool]:
     """Split a reply into (visible text, reasoning or None, whether a thought was cut off).
 
     Reasoning is what stands in closed blocks, before a closing tag that nothing opened, and after an opening tag that

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.judging.thinking import split_thinking
+from engine.judging.reasoning import split_reasoning
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from engine.judging.thinking import split_thinking
     ],
 )
 def test_a_reply_is_split(reply, visible, reasoning, cut_off):
-    assert split_thinking(reply) == (visible, reasoning, cut_off)
+    assert split_reasoning(reply) == (visible, reasoning, cut_off)
 
 
 @pytest.mark.parametrize(
@@ -41,36 +41,36 @@ def test_a_reply_is_split(reply, visible, reasoning, cut_off):
     ],
 )
 def test_text_about_the_tags_stays(reply):
-    assert split_thinking(reply) == (reply, None, False)
+    assert split_reasoning(reply) == (reply, None, False)
 
 
 def test_an_answer_may_begin_with_a_quote():
-    assert split_thinking('Which line?\n</think>"Call me Ishmael."') == ('"Call me Ishmael."', "Which line?", False)
+    assert split_reasoning('Which line?\n</think>"Call me Ishmael."') == ('"Call me Ishmael."', "Which line?", False)
 
 
 @settings(deadline=None)
 @given(st.text())
 def test_a_reply_without_tags_comes_back_as_it_is(reply):
     if "think" not in reply.lower():
-        assert split_thinking(reply) == (reply, None, False)
+        assert split_reasoning(reply) == (reply, None, False)
 
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["<think>", "</think>", "</thinking>", "\n", " ", "abc", "`", "'"])).map("".join))
 def test_nothing_that_was_said_or_thought_is_lost(reply):
-    visible, reasoning, _ = split_thinking(reply)
+    visible, reasoning, _ = split_reasoning(reply)
     assert (visible + (reasoning or "")).count("abc") == reply.count("abc")
 
 
 @settings(deadline=None)
 @given(st.text(alphabet="abc .\n"), st.text(alphabet="abc ."))
 def test_no_thought_is_ever_visible(thought, said):
-    assert split_thinking(f"<think>SECRET{thought}</think>{said}")[0] == said.lstrip()
-    assert split_thinking(f"SECRET{thought}</think>{said}")[0] == said.lstrip()
+    assert split_reasoning(f"<think>SECRET{thought}</think>{said}")[0] == said.lstrip()
+    assert split_reasoning(f"SECRET{thought}</think>{said}")[0] == said.lstrip()
 
 
 @pytest.mark.parametrize("unit", ["<think>", "</think>", "<", "'</think>'", "</think> "])
 def test_hostile_text_takes_linear_time(unit):
     began = time.process_time()
-    split_thinking(unit * (1_000_000 // len(unit)))
+    split_reasoning(unit * (1_000_000 // len(unit)))
     assert time.process_time() - began < 15  # about 0.2 s; quadratic time would be minutes
