@@ -337,7 +337,7 @@ def runs(invocation: Invocation, ids: tuple[str, ...]) -> int:
 def doctor(invocation: Invocation, repair: bool, dry_run: bool) -> int:
     """Check config, data, endpoints, vLLM, GPU and disk; say what to do."""
     if repair:
-        from arena_tui.commands.repair import repair_command
+        from arena_tui.commands.doctor import repair_command
 
         return repair_command(invocation, dry_run=dry_run)
     if dry_run:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from arena_tui.invocation import Invocation
+from engine.errors import UsageProblem
 
 
 @click.command()
@@ -49,6 +50,9 @@ def simulate(**options: Any) -> int:
 @click.pass_obj
 def web(invocation: Invocation, host: str, port: int) -> int:
     """The UI in a browser, behind a link with a token (of your own with ARENA_TUI_WEB_TOKEN)."""
-    from arena_tui.commands.web import web_command
+    try:
+        from arena_tui.commands.web import web_command
+    except ImportError:
+        raise UsageProblem("textual-serve is not installed", "pip install 'arena-tui[web]'") from None
 
     return web_command(invocation, host, port)

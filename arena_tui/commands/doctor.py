@@ -1,6 +1,8 @@
-"""`arena-tui doctor`: what is there, what is not, and what to do about it."""
+"""`arena-tui doctor`: checks config, servers and bench; with --repair it repairs damaged files of the bench."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import click
 
@@ -8,6 +10,9 @@ from arena_tui import console
 from arena_tui.advice import phrase
 from arena_tui.headless import run_loop
 from arena_tui.invocation import Invocation
+from engine.bench import Bench
+from engine.bench.lock import writer_of
+from engine.bench.repair import FileRepair, examine_bench, repair_bench
 from engine.config.model import Config
 from engine.diagnosis import Check, examine
 from engine.errors import ConfigError
@@ -21,7 +26,7 @@ def doctor_command(invocation: Invocation) -> int:
         config = invocation.config()
     except ConfigError as error:
         for problem in error.problems:
-            _show(Check("problem", problem.key, problem.message, problem.hint))
+            _show_check(Check("problem", problem.key, problem.message, problem.hint))
         return console.USAGE
     return run_loop(_examine(config))
 
@@ -29,13 +34,54 @@ def doctor_command(invocation: Invocation) -> int:
 async def _examine(config: Config) -> int:
     problems = 0
     async for check in examine(config):
-        _show(check)
+        _show_check(check)
         problems += check.status == "problem"
     click.echo(f"{problems} problem{'' if problems == 1 else 's'}" if problems else "everything a run needs is there")
     return console.USAGE if problems else console.DONE
 
 
-def _show(check: Check) -> None:
-    click.echo(console.printable(f"{_MARKS[check.status]}  {check.subject}: {check.text}"))
+def _show_check(check: Check) -> None:
+    _print(f"{_MARKS[check.status]}  {check.subject}: {check.text}")
     if check.hint:
-        click.echo(console.printable(f"         {phrase(check.hint)}"))
+        _print(f"         {phrase(check.hint)}")
+
+
+def repair_command(invocation: Invocation, *, dry_run: bool) -> int:
+    """Print the damage, repair it unless `dry_run`, and print what cannot be repaired. Return the exit code."""
+    config = invocation.config(keys=False)
+    bench = Bench.open(config.data, config.bench)
+    writing = writer_of(bench.paths)
+    if writing is not None:
+        raise writing
+    damaged = examine_bench(bench.paths)
+    _show_damage(damaged)
+    if damaged and not dry_run:
+        for repair in repair_bench(bench.paths):
+            if repair.backup is not None:
+                _print(f"mended  {repair.path}  (as it was: {repair.backup.name})")
+    elif damaged:
+        _print("Nothing was changed. Without --dry-run these files are mended, each kept as it was beside it.")
+    _show_rest(bench, damaged)
+    return console.DONE
+
+
+def _show_damage(damaged: Sequence[FileRepair]) -> None:
+    if not damaged:
+        _print("no file of the bench is damaged")
+    for repair in damaged:
+        for problem in repair.damage:
+            _print(f"damage  {problem}")
+
+
+def _show_rest(bench: Bench, damaged: Sequence[FileRepair]) -> None:
+    """Print the problems that only a run, or a person, can correct; damage itself is not repeated."""
+    told = {(problem.file, problem.line) for repair in damaged for problem in repair.damage}
+    rest = [problem for problem in bench.problems() if (problem.file, problem.line) not in told]
+    for problem in rest:
+        _print(f"stays   {problem}")
+    if rest:
+        _print("What stays is left out wherever the bench is read; a run makes missing answers and judgments again.")
+
+
+def _print(text: str) -> None:
+    click.echo(console.printable(text))

@@ -39,7 +39,7 @@ def export_command(
     choice = Choice(baseline=baseline or config.judge.baseline, judges=chosen, models=models)
     out = out or Path(f"{bench.name}-{form}" if form in FOLDERS else f"{bench.name}.{form}")
     if form == "html":
-        from arena_tui.output.html_report.report import export_html
+        from arena_tui.output.html_report import export_html
 
         report = export_html(bench, choice, out, force=force)
     else:

@@ -60,7 +60,7 @@ async def _run(
 ) -> int:
     async with AsyncExitStack() as stack:
         if invocation.demo:
-            from arena_tui.demo import SIMULATED, demo_config
+            from arena_tui.starters import SIMULATED, demo_config
 
             config = await stack.enter_async_context(demo_config(invocation.data))
             console.say(SIMULATED)

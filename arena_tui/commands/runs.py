@@ -12,7 +12,7 @@ from arena_tui.console import DONE, printable
 from arena_tui.invocation import Invocation
 from arena_tui.output.json_text import json_text
 from arena_tui.output.progress import clock
-from arena_tui.output.text_table import Column, rendered
+from arena_tui.output.tables import TableColumn, text_table
 from engine.bench import Bench
 from engine.bench.runs import load_runs
 from engine.errors import UsageProblem
@@ -72,10 +72,10 @@ def _table(runs: list[dict[str, Any]]) -> str:
     ]
     titles = ("run", "started", "outcome", "took", "calls", "servers")
     columns = [
-        Column(title, [printable(row[at]) for row in rows], right=title in ("took", "calls"))
+        TableColumn(title, [printable(row[at]) for row in rows], right=title in ("took", "calls"))
         for at, title in enumerate(titles)
     ]
-    return rendered(columns) + "\n"
+    return text_table(columns) + "\n"
 
 
 def _versions(run: Mapping[str, Any]) -> set[str]:

@@ -1,22 +1,31 @@
-"""`arena-tui web`: the terminal UI in a browser, on this machine unless asked otherwise."""
+"""`arena-tui web`: the terminal UI in a browser, by textual-serve's server behind a token and a check of the origin.
+
+A page of any other site can open a WebSocket to this machine, and a host name can be made to point at it. So requests
+must name this server as their host, come from its own pages, and carry the token (once in the link, then in a cookie).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
+import secrets
 import shlex
 import signal
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit
 
 import click
+from aiohttp import web
+from textual_serve.app_service import AppService
+from textual_serve.server import Server, to_int
 
 from arena_tui import console
 from arena_tui.invocation import Invocation
 from engine.errors import UsageProblem
-
-if TYPE_CHECKING:
-    from arena_tui.web_server import WebServer
 
 TOKEN_VARIABLE = "ARENA_TUI_WEB_TOKEN"
 _SHORTEST_TOKEN = 16  # characters
@@ -24,10 +33,6 @@ _SHORTEST_TOKEN = 16  # characters
 
 def web_command(invocation: Invocation, host: str, port: int) -> int:
     """Serve until interrupted. The link to open is the only line on stdout."""
-    try:
-        from arena_tui.web_server import WebServer
-    except ImportError:
-        raise UsageProblem("textual-serve is not installed", "pip install 'arena-tui[web]'") from None
     token = os.environ.get(TOKEN_VARIABLE, "")
     if token and len(token) < _SHORTEST_TOKEN:
         raise UsageProblem(
@@ -63,3 +68,136 @@ async def _serve(server: WebServer) -> int:
             f"{server.host}:{server.port}: cannot be listened on ({error.strerror})", "choose another --port or --host"
         ) from None
     return console.DONE
+
+
+COOKIE = "arena-tui"
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+_HEARTBEAT_SECONDS = 15.0  # after which a page that does not answer counts as closed
+_CLOSING_SECONDS = 15.0  # for the runs of open pages to stop: calls in flight have ten
+_KILLING_SECONDS = 5.0  # for a process that was told to end, before it is made to
+_GOODBYE_SECONDS = 2.0  # for a browser to answer that a page is closed
+
+_origin: ContextVar[str] = ContextVar("origin", default="")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class WebServer(Server):
+    """Serves `command` in a process of its own for each page. `address` is the link to open, token included."""
+
+    def __init__(self, command: str, host: str, port: int, token: str = "") -> None:
+        super().__init__(command, host=host, port=port, title="arena-tui")
+        self.token = token or secrets.token_urlsafe(24)
+        self._pages: dict[asyncio.Task[Any], web.WebSocketResponse] = {}
+
+    @property
+    def public_url(self) -> str:
+        """What the browser that is being answered calls this server: it may come through a tunnel."""
+        return _origin.get()
+
+    @public_url.setter
+    def public_url(self, url: str) -> None:
+        """The base class guesses one from the address it binds to, which a browser elsewhere cannot reach."""
+
+    @property
+    def address(self) -> str:
+        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{_bracketed(host)}:{self.port}/?token={self.token}"
+
+    async def run(self, ready: Callable[[str], None], until: asyncio.Event) -> None:
+        """Serve until `until` is set, then end what the open pages show. Raises OSError if the port cannot be had."""
+        app = await self._make_app()
+        app.middlewares.append(self._guard)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.host, self.port)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            ready(self.address)
+            await until.wait()
+        finally:
+            # Closed and not cancelled: a handler that is just ending its process must get to the end of that.
+            await asyncio.gather(*(page.close() for page in self._pages.values()), return_exceptions=True)
+            if self._pages:
+                await asyncio.wait(self._pages, timeout=_CLOSING_SECONDS + _KILLING_SECONDS)
+            await runner.cleanup()
+
+    async def on_startup(self, app: web.Application) -> None:
+        """Print nothing: stdout is for the link."""
+
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """One open page: what it shows is a process, which has ended by the time this returns."""
+        websocket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, timeout=_GOODBYE_SECONDS)
+        handler = asyncio.current_task()
+        assert handler is not None
+        self._pages[handler] = websocket
+        try:
+            await websocket.prepare(request)
+            await self._show(websocket, request)
+        finally:
+            del self._pages[handler]
+        return websocket
+
+    async def _show(self, websocket: web.WebSocketResponse, request: web.Request) -> None:
+        page = _Page(
+            self.command,
+            write_bytes=websocket.send_bytes,
+            write_str=websocket.send_str,
+            close=websocket.close,  # type: ignore[arg-type]  # that it returns something does no harm
+            download_manager=self.download_manager,
+        )
+        width, height = (to_int(request.query.get(name, ""), least) for name, least in (("width", 80), ("height", 24)))
+        try:
+            await page.start(width, height)
+            await self._process_messages(websocket, page)
+        finally:
+            await page.end()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not self._is_ours(request):
+            raise web.HTTPForbidden(text="this server is not known by that name")
+        if (given := request.query.get("token")) is not None and self._fits(given):
+            welcome = web.HTTPSeeOther("/")
+            welcome.set_cookie(COOKIE, self.token, httponly=True, samesite="Strict")
+            raise welcome
+        if not self._fits(request.cookies.get(COOKIE, "")):
+            raise web.HTTPUnauthorized(text="open the link that arena-tui web has printed: it holds the token")
+        _origin.set(f"{request.scheme}://{request.host}")
+        return await handler(request)
+
+    def _is_ours(self, request: web.Request) -> bool:
+        """Whether the request was meant for this server, and comes from its own pages if from any."""
+        asked = urlsplit(f"//{request.host}").hostname or ""
+        if self.host in _LOCAL_NAMES and asked not in _LOCAL_NAMES:
+            return False
+        origin = request.headers.get("Origin")
+        return origin is None or urlsplit(origin).netloc == request.host
+
+    def _fits(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self.token.encode())
+
+
+class _Page(AppService):
+    """The process behind an open page."""
+
+    async def end(self) -> None:
+        """Ask it to leave, which saves what it has, and wait until it has; a second time it is made to."""
+        process = self._process
+        if process is None:
+            return
+        try:
+            await asyncio.wait_for(self.stop(), _CLOSING_SECONDS)
+            await asyncio.wait_for(process.wait(), _KILLING_SECONDS)
+        except TimeoutError:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), _KILLING_SECONDS)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -103,7 +103,7 @@ class ArenaSession:
         Variables that hold API keys need not be set before a run is started.
         """
         if self.demo:
-            from arena_tui.demo import demo_config
+            from arena_tui.starters import demo_config
 
             config = await self._stack.enter_async_context(demo_config(self.invocation.data))
         else:

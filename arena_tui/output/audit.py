@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 from arena_tui.output.json_text import json_text
-from arena_tui.output.markdown_text import escaped, markdown_table
-from arena_tui.output.text_table import Column, column_width, rendered, table_width
+from arena_tui.output.tables import TableColumn, column_width, escaped, markdown_table, table_width, text_table
 from arena_tui.safe_text import one_line, shorten
 from engine.audit.biases import ModelLanguage
 from engine.audit.intervals import Estimate
@@ -45,7 +44,7 @@ def _page(report: AuditReport, width: int, ascii_only: bool) -> str:
         topic_width = max((len(finding.topic) for finding in audit.findings), default=0)
         parts.append("\n".join(_lines(finding, topic_width, width) for finding in audit.findings))
         if columns := _model_columns(audit):
-            parts.append(rendered(_fitted(columns, width, "~" if ascii_only else "…")))
+            parts.append(text_table(_fitted(columns, width, "~" if ascii_only else "…")))
     return "\n\n".join(parts) + "\n"
 
 
@@ -90,15 +89,15 @@ def _headline(report: AuditReport) -> Iterator[str]:
         yield f"people agree with each other: kappa {between.kappa.value:.2f} in {between.games} games"
 
 
-def _finding_columns(findings: Sequence[Finding]) -> list[Column]:
+def _finding_columns(findings: Sequence[Finding]) -> list[TableColumn]:
     return [
-        Column("", [MARKS[finding.level] for finding in findings], right=False),
-        Column("looked at", [finding.topic for finding in findings], right=False),
-        Column("found", [one_line(finding.text) for finding in findings], right=False),
+        TableColumn("", [MARKS[finding.level] for finding in findings], right=False),
+        TableColumn("looked at", [finding.topic for finding in findings], right=False),
+        TableColumn("found", [one_line(finding.text) for finding in findings], right=False),
     ]
 
 
-def _model_columns(audit: JudgeAudit) -> list[Column]:
+def _model_columns(audit: JudgeAudit) -> list[TableColumn]:
     """One row a model: what stands behind the findings. Columns that nothing is known for are left out."""
     flips = {row.model: row for row in audit.position.models} if audit.position is not None else {}
     tongues = {row.model: row for row in audit.language.models} if audit.language is not None else {}
@@ -117,19 +116,19 @@ def _model_columns(audit: JudgeAudit) -> list[Column]:
         return [cell(people[model]) if model in people else "-" for model in models]
 
     columns = [
-        Column("flips %", flip(lambda row: _number(row.flips))),
-        Column("first place %", flip(lambda row: _number(row.first_place))),
-        Column("other language", tongue(lambda row: f"{row.mismatched}/{row.answers}")),
-        Column("score", tongue(lambda row: _number(row.score))),
-        Column("if those lost", tongue(lambda row: _number(row.score_if_lost))),
-        Column("labels", person(lambda row: str(row.labels))),
-        Column("by people", person(lambda row: _limits(row.corrected))),
+        TableColumn("flips %", flip(lambda row: _number(row.flips))),
+        TableColumn("first place %", flip(lambda row: _number(row.first_place))),
+        TableColumn("other language", tongue(lambda row: f"{row.mismatched}/{row.answers}")),
+        TableColumn("score", tongue(lambda row: _number(row.score))),
+        TableColumn("if those lost", tongue(lambda row: _number(row.score_if_lost))),
+        TableColumn("labels", person(lambda row: str(row.labels))),
+        TableColumn("by people", person(lambda row: _limits(row.corrected))),
     ]
     told = [column for column in columns if any(cell != "-" for cell in column.cells)]
-    return [Column("model", [one_line(model) for model in models], right=False), *told]
+    return [TableColumn("model", [one_line(model) for model in models], right=False), *told]
 
 
-def _fitted(columns: list[Column], width: int, ellipsis: str) -> list[Column]:
+def _fitted(columns: list[TableColumn], width: int, ellipsis: str) -> list[TableColumn]:
     """Fewer columns, then shorter names, until the table fits, as far as it can."""
     names = columns[0]
     for title in _LEFT_OUT_WHEN_NARROW:
@@ -137,7 +136,10 @@ def _fitted(columns: list[Column], width: int, ellipsis: str) -> list[Column]:
             break
         columns = [column for column in columns if column.title != title]
     room = max(_NARROWEST_NAME, column_width(names) - max(0, table_width(columns) - width))
-    return [Column(names.title, [shorten(cell, room, ellipsis) for cell in names.cells], right=False), *columns[1:]]
+    return [
+        TableColumn(names.title, [shorten(cell, room, ellipsis) for cell in names.cells], right=False),
+        *columns[1:],
+    ]
 
 
 def _number(estimate: Estimate) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from arena_tui.output.json_text import json_text
-from arena_tui.output.leaderboard.columns import further_baselines, soft_phrase
-from arena_tui.output.text_table import Column, column_width, rendered, table_width
+from arena_tui.output.leaderboard_columns import further_baselines, soft_phrase
+from arena_tui.output.tables import TableColumn, column_width, table_width, text_table
 from arena_tui.safe_text import one_line, shorten
 from engine.ratings.compare import ALPHA, Comparison, PairComparison
 from engine.ratings.direct import DirectGames
@@ -27,9 +27,9 @@ def format_comparison(result: Comparison, form: CompareFormat, *, width: int = 1
     if len(result.models) == 2 and result.pairs:
         parts.append(_in_words(result.pairs[0]))
     elif result.models:
-        parts.append(rendered(_rank_columns(result)))
+        parts.append(text_table(_rank_columns(result)))
     if result.pairs:
-        parts.append(rendered(_fitted(_pair_columns(result.pairs), width, "~" if ascii_only else "…")))
+        parts.append(text_table(_fitted(_pair_columns(result.pairs), width, "~" if ascii_only else "…")))
     if len(result.models) > 2:
         parts.append(_separable(result))
     text = "\n\n".join(parts) + "\n"
@@ -68,25 +68,25 @@ def _in_words(pair: PairComparison) -> str:
     return "\n".join(lines)
 
 
-def _rank_columns(result: Comparison) -> list[Column]:
+def _rank_columns(result: Comparison) -> list[TableColumn]:
     models = result.models
     return [
-        Column("#", [str(model.rank) for model in models]),
-        Column(
+        TableColumn("#", [str(model.rank) for model in models]),
+        TableColumn(
             "can be",
             [
                 f"{model.best_rank}-{model.worst_rank}" if model.best_rank < model.worst_rank else str(model.best_rank)
                 for model in models
             ],
         ),
-        Column("model", [one_line(model.model) for model in models], right=False),
-        Column("score", [f"{model.score:.2f}" for model in models]),
+        TableColumn("model", [one_line(model.model) for model in models], right=False),
+        TableColumn("score", [f"{model.score:.2f}" for model in models]),
     ]
 
 
-def _pair_columns(pairs: Sequence[PairComparison]) -> list[Column]:
-    def column(title: str, cell: Callable[[PairComparison], str], *, right: bool = True) -> Column:
-        return Column(title, [cell(pair) for pair in pairs], right=right)
+def _pair_columns(pairs: Sequence[PairComparison]) -> list[TableColumn]:
+    def column(title: str, cell: Callable[[PairComparison], str], *, right: bool = True) -> TableColumn:
+        return TableColumn(title, [cell(pair) for pair in pairs], right=right)
 
     columns = [
         column("model A", lambda pair: one_line(pair.model_a), right=False),
@@ -113,7 +113,7 @@ def _direct(pair: PairComparison) -> str:
     return f"{direct.score:.1f} [{direct.lower:.1f}, {direct.upper:.1f}] {_p(direct.p_value)}"
 
 
-def _fitted(columns: list[Column], width: int, ellipsis: str) -> list[Column]:
+def _fitted(columns: list[TableColumn], width: int, ellipsis: str) -> list[TableColumn]:
     """Fewer columns, then shorter names, until the table fits as far as it can."""
     for title in _LEFT_OUT_WHEN_NARROW:
         if table_width(columns) - _names_width(columns) + 2 * _NARROWEST_NAME <= width:
@@ -122,14 +122,14 @@ def _fitted(columns: list[Column], width: int, ellipsis: str) -> list[Column]:
     room = (width - (table_width(columns) - _names_width(columns))) // 2
     longest = max(_NARROWEST_NAME, room)
     return [
-        Column(column.title, [shorten(cell, longest, ellipsis) for cell in column.cells], right=False)
+        TableColumn(column.title, [shorten(cell, longest, ellipsis) for cell in column.cells], right=False)
         if not column.right and table_width(columns) > width
         else column
         for column in columns
     ]
 
 
-def _names_width(columns: Sequence[Column]) -> int:
+def _names_width(columns: Sequence[TableColumn]) -> int:
     return sum(column_width(column) for column in columns if not column.right)
 
 

@@ -7,8 +7,7 @@ from typing import Literal, TypeAlias
 
 from arena_tui.advice import phrase
 from arena_tui.output.json_text import json_text
-from arena_tui.output.markdown_text import escaped, markdown_table
-from arena_tui.output.text_table import Column, rendered
+from arena_tui.output.tables import TableColumn, escaped, markdown_table, text_table
 from arena_tui.safe_text import one_line
 from engine.ratings.gate import GateCheck, GateReport
 
@@ -22,7 +21,7 @@ def format_gate(report: GateReport, form: GateFormat, *, ascii_only: bool = Fals
     if form == "markdown":
         return _markdown(report)
     parts = [_headline(report), "\n".join(_sentence(check, report) for check in report.checks)]
-    text = "\n\n".join([*parts, rendered(_columns(report)), _basis(report)]) + "\n"
+    text = "\n\n".join([*parts, text_table(_columns(report)), _basis(report)]) + "\n"
     return text.replace("−", "-").encode("ascii", "replace").decode() if ascii_only else text
 
 
@@ -68,9 +67,9 @@ def _sentence(check: GateCheck, report: GateReport) -> str:
             return f"{told}, but only {limit}.{more}"
 
 
-def _columns(report: GateReport) -> list[Column]:
-    def column(title: str, cell: Callable[[GateCheck], str], *, right: bool = True) -> Column:
-        return Column(title, [cell(check) for check in report.checks], right=right)
+def _columns(report: GateReport) -> list[TableColumn]:
+    def column(title: str, cell: Callable[[GateCheck], str], *, right: bool = True) -> TableColumn:
+        return TableColumn(title, [cell(check) for check in report.checks], right=right)
 
     return [
         column("model", lambda check: one_line(check.model), right=False),

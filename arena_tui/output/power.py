@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from arena_tui.output.json_text import json_text
-from arena_tui.output.leaderboard.columns import further_baselines, soft_phrase
-from arena_tui.output.text_table import Column, rendered, table_width
+from arena_tui.output.leaderboard_columns import further_baselines, soft_phrase
+from arena_tui.output.tables import TableColumn, table_width, text_table
 from arena_tui.safe_text import one_line
 from engine.ratings.power import Design, Need, StudyPlan
 from engine.ratings.soft import SoftReport
@@ -24,7 +24,7 @@ def format_study_plan(plan: StudyPlan, form: PowerFormat, *, width: int = 200, a
     """Text that ends with a newline; warnings are part of the JSON alone. `width` (columns) shapes the table."""
     if form == "json":
         return json_text(plan)
-    parts = [_headline(plan), rendered(_fitted(_columns(plan), width)), _notes(plan)]
+    parts = [_headline(plan), text_table(_fitted(_columns(plan), width)), _notes(plan)]
     text = "\n\n".join(parts) + "\n"
     return text.replace("·", "|").encode("ascii", "replace").decode() if ascii_only else text
 
@@ -43,20 +43,20 @@ def _headline(plan: StudyPlan) -> str:
     return " · ".join(phrases)
 
 
-def _columns(plan: StudyPlan) -> list[Column]:
+def _columns(plan: StudyPlan) -> list[TableColumn]:
     rows = [(each.difference, need) for each in plan.plans for need in each.needs]
     columns = [
-        Column("points", [f"{difference:g}" for difference, _ in rows]),
-        Column("to compare", [_DESIGNS[need.design] for _, need in rows], right=False),
-        Column("questions", [str(need.questions) for _, need in rows]),
-        Column("(from - to)", [f"({need.fewest} - {need.most})" for _, need in rows]),
-        Column("judge calls", [str(need.judge_calls) for _, need in rows]),
-        Column("answers", [str(need.answers) for _, need in rows]),
+        TableColumn("points", [f"{difference:g}" for difference, _ in rows]),
+        TableColumn("to compare", [_DESIGNS[need.design] for _, need in rows], right=False),
+        TableColumn("questions", [str(need.questions) for _, need in rows]),
+        TableColumn("(from - to)", [f"({need.fewest} - {need.most})" for _, need in rows]),
+        TableColumn("judge calls", [str(need.judge_calls) for _, need in rows]),
+        TableColumn("answers", [str(need.answers) for _, need in rows]),
     ]
     if any(need.seconds is not None for _, need in rows):
-        columns.append(Column("time here", [_duration(need) for _, need in rows]))
+        columns.append(TableColumn("time here", [_duration(need) for _, need in rows]))
     columns.append(
-        Column(
+        TableColumn(
             "run --until decided",
             ["-" if need.until_decided is None else f"about {need.until_decided}" for _, need in rows],
         )
@@ -64,7 +64,7 @@ def _columns(plan: StudyPlan) -> list[Column]:
     return columns
 
 
-def _fitted(columns: list[Column], width: int) -> list[Column]:
+def _fitted(columns: list[TableColumn], width: int) -> list[TableColumn]:
     """Fewer columns until the table fits, as far as it can."""
     for title in _LEFT_OUT_WHEN_NARROW:
         if table_width(columns) <= width:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from arena_tui.output.text_table import Column, rendered
+from arena_tui.output.tables import TableColumn, text_table
 from arena_tui.safe_text import one_line
 
 if TYPE_CHECKING:
@@ -65,17 +65,17 @@ def format_stop_report(report: StopReport) -> str:
     """The verdicts as a table that ends with a newline."""
     models: Sequence[ModelStanding] = report.models
     columns = [
-        Column("model", [one_line(model.model) for model in models], right=False),
-        Column("verdict", [_verdict(model, report.opponent) for model in models], right=False),
-        Column("after", ["-" if model.decided_after is None else str(model.decided_after) for model in models]),
-        Column("questions", [str(model.questions) for model in models]),
-        Column("score", ["-" if model.score is None else f"{model.score:.1f}" for model in models]),
-        Column("any-time 95% limits", [f"[{model.lower:.1f}, {model.upper:.1f}]" for model in models]),
+        TableColumn("model", [one_line(model.model) for model in models], right=False),
+        TableColumn("verdict", [_verdict(model, report.opponent) for model in models], right=False),
+        TableColumn("after", ["-" if model.decided_after is None else str(model.decided_after) for model in models]),
+        TableColumn("questions", [str(model.questions) for model in models]),
+        TableColumn("score", ["-" if model.score is None else f"{model.score:.1f}" for model in models]),
+        TableColumn("any-time 95% limits", [f"[{model.lower:.1f}, {model.upper:.1f}]" for model in models]),
     ]
     if any(model.difference is not None for model in models):
-        columns.append(Column(f"against {one_line(report.opponent)}", [_difference(model) for model in models]))
+        columns.append(TableColumn(f"against {one_line(report.opponent)}", [_difference(model) for model in models]))
     title = f"Stopped by --until {one_line(report.rule)}; these limits hold whenever one looks:"
-    return f"{title}\n{rendered(columns)}\n"
+    return f"{title}\n{text_table(columns)}\n"
 
 
 def _verdict(model: ModelStanding, opponent: str) -> str:

@@ -71,7 +71,7 @@ class WelcomeScreen(ModalScreen[None]):
         self.run_worker(self._demo(), exclusive=True, exit_on_error=False)
 
     def action_write_config(self) -> None:
-        from arena_tui.first_config import write_first_config
+        from arena_tui.starters import write_first_config
 
         try:
             told = write_first_config()

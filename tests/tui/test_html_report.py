@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from judged_bench import ANSWERS, answer, judgment, make_bench, write
 
-from arena_tui.output.html_report.judgments import judgments_section
-from arena_tui.output.html_report.report import export_html
+from arena_tui.output.html_report import export_html, judgments_section
 from engine.bench import Bench
 from engine.errors import BenchError, UsageProblem
 from engine.exporting.selection import Choice, Selection

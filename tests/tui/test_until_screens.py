@@ -12,11 +12,11 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from arena_tui.app import ArenaApp
-from arena_tui.demo import starter_questions
 from arena_tui.invocation import Invocation
 from arena_tui.live.session import ArenaSession
 from arena_tui.screens.details import DetailsScreen
 from arena_tui.screens.plan_screen import PlanScreen
+from arena_tui.starters import starter_questions
 from arena_tui.widgets.log_list import LogList
 from arena_tui.widgets.run_summary import RunSummary
 from arena_tui.widgets.task_table import TaskTable
@@ -28,7 +28,7 @@ MODELS = ("sim-baseline", "sim-strong", "sim-tiny", "sim-judge")
 def write_config(folder: Path, url: str) -> Path:
     bench = folder / "data" / "small"
     bench.mkdir(parents=True)
-    (bench / "question.jsonl").write_bytes(starter_questions().read_bytes())
+    (bench / "question.jsonl").write_bytes(starter_questions("starter-ru").read_bytes())
     tables = "".join(f'[models."{name}"]\nparallel = 4\nendpoints = [{{ base_url = "{url}/v1" }}]\n' for name in MODELS)
     config = folder / "config.toml"
     config.write_text(f'bench = "small"\n[judge]\nmodel = "sim-judge"\nbaseline = "sim-baseline"\n{tables}', "utf-8")

@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from arena_tui.commands.web import ui_arguments
+from arena_tui.commands.web import WebServer, ui_arguments
 from arena_tui.invocation import Invocation
-from arena_tui.web_server import WebServer
 
 PAGE = """
 import sys

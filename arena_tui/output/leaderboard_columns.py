@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import UnsetType
 
-from arena_tui.output.text_table import Column
+from arena_tui.output.tables import TableColumn
 from arena_tui.safe_text import one_line
 from engine.ratings.full_stats import ModelStats
 from engine.ratings.leaderboard import Leaderboard, Row, StyleReport
@@ -33,7 +33,7 @@ def interval(row: Row) -> Interval:
     return Interval(score, lower, upper, 0)
 
 
-def score_columns(rows: Sequence[Row], baseline: str) -> list[Column]:
+def score_columns(rows: Sequence[Row], baseline: str) -> list[TableColumn]:
     """Rank, model, score, interval and what it rests on.
 
     Columns that would say nothing (no known lengths, nothing unparsed, nothing missing) are left out.
@@ -41,56 +41,58 @@ def score_columns(rows: Sequence[Row], baseline: str) -> list[Column]:
     shown = [interval(row) for row in rows]
     is_elo = any(number.decimals == 0 for number in shown)
     columns = [
-        Column("#", [str(row.rank) for row in rows]),
-        Column("model", [one_line(row.model) for row in rows], right=False),
-        Column("elo" if is_elo else "score", [f"{number.score:.{number.decimals}f}" for number in shown]),
-        Column(
+        TableColumn("#", [str(row.rank) for row in rows]),
+        TableColumn("model", [one_line(row.model) for row in rows], right=False),
+        TableColumn("elo" if is_elo else "score", [f"{number.score:.{number.decimals}f}" for number in shown]),
+        TableColumn(
             "95% CI",
             ["baseline" if row.model == baseline else _limits(number) for row, number in zip(rows, shown, strict=True)],
         ),
     ]
     if any(isinstance(row.same_style, float) for row in rows):
         columns.append(
-            Column(
+            TableColumn(
                 "same style", [_percent(row.same_style if isinstance(row.same_style, float) else None) for row in rows]
             )
         )
     if any(isinstance(row.label_score, float) for row in rows):
-        columns.append(Column("by label", [_by_label(row, baseline) for row in rows]))
+        columns.append(TableColumn("by label", [_by_label(row, baseline) for row in rows]))
     if any(row.avg_tokens is not None for row in rows):
-        columns.append(Column("tokens", ["-" if row.avg_tokens is None else str(row.avg_tokens) for row in rows]))
-    columns += [Column("questions", _counts(rows, lambda row: row.questions))]
-    columns += [Column("games", _counts(rows, lambda row: row.games))]
+        columns.append(TableColumn("tokens", ["-" if row.avg_tokens is None else str(row.avg_tokens) for row in rows]))
+    columns += [TableColumn("questions", _counts(rows, lambda row: row.questions))]
+    columns += [TableColumn("games", _counts(rows, lambda row: row.games))]
     if any(row.unparsed for row in rows):
-        columns.append(Column("unparsed", _counts(rows, lambda row: row.unparsed)))
+        columns.append(TableColumn("unparsed", _counts(rows, lambda row: row.unparsed)))
     if any(row.missing for row in rows):
-        columns.append(Column("missing", _counts(rows, lambda row: row.missing)))
+        columns.append(TableColumn("missing", _counts(rows, lambda row: row.missing)))
     return columns
 
 
-def stats_columns(rows: Sequence[Row]) -> list[Column]:
+def stats_columns(rows: Sequence[Row]) -> list[TableColumn]:
     """The columns of `--full-stats`; empty when no row has them."""
     known = [(row, row.stats) for row in rows if isinstance(row.stats, ModelStats)]
     if not known:
         return []
     stats = [stat for _, stat in known]
     columns = [
-        Column("model", [one_line(row.model) for row, _ in known], right=False),
-        Column("wins", [str(stat.wins) for stat in stats]),
-        Column("ties", [str(stat.ties) for stat in stats]),
-        Column("losses", [str(stat.losses) for stat in stats]),
-        Column("strong +/-", [f"{stat.strong_wins}/{stat.strong_losses}" for stat in stats]),
-        Column("weight 1", [f"{stat.unweighted:.2f}" for stat in stats]),
-        Column("game 1", [_percent(stat.game_1) for stat in stats]),
-        Column("game 2", [_percent(stat.game_2) for stat in stats]),
-        Column("flips", [str(stat.flips) for stat in stats]),
-        Column("questions +/=/-", [_balance(stat) for stat in stats]),
-        Column("mean", [f"{stat.bootstrap_mean:.2f}" for stat in stats]),
-        Column("SE", [f"{stat.std_error:.2f}" for stat in stats]),
+        TableColumn("model", [one_line(row.model) for row, _ in known], right=False),
+        TableColumn("wins", [str(stat.wins) for stat in stats]),
+        TableColumn("ties", [str(stat.ties) for stat in stats]),
+        TableColumn("losses", [str(stat.losses) for stat in stats]),
+        TableColumn("strong +/-", [f"{stat.strong_wins}/{stat.strong_losses}" for stat in stats]),
+        TableColumn("weight 1", [f"{stat.unweighted:.2f}" for stat in stats]),
+        TableColumn("game 1", [_percent(stat.game_1) for stat in stats]),
+        TableColumn("game 2", [_percent(stat.game_2) for stat in stats]),
+        TableColumn("flips", [str(stat.flips) for stat in stats]),
+        TableColumn("questions +/=/-", [_balance(stat) for stat in stats]),
+        TableColumn("mean", [f"{stat.bootstrap_mean:.2f}" for stat in stats]),
+        TableColumn("SE", [f"{stat.std_error:.2f}" for stat in stats]),
     ]
     judges = sorted({judge for stat in stats for judge in stat.judges})
     if len(judges) > 1:
-        columns += [Column(one_line(judge), [_percent(stat.judges.get(judge)) for stat in stats]) for judge in judges]
+        columns += [
+            TableColumn(one_line(judge), [_percent(stat.judges.get(judge)) for stat in stats]) for judge in judges
+        ]
     return columns
 
 

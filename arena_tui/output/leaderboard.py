@@ -1,0 +1,202 @@
+"""A leaderboard as text for stdout: a table with intervals drawn to scale, JSON, CSV, Markdown, or the original's lines.
+
+No colour and no terminal codes. `leaderboard_columns` chooses the columns of the formats that people read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from arena_tui.output.forest import ASCII, UNICODE, Scale, Strokes
+from arena_tui.output.json_text import json_text, rounded
+from arena_tui.output.leaderboard_columns import headline, interval, same_games, score_columns, stats_columns
+from arena_tui.output.tables import GAP, TableColumn, column_width, escaped, markdown_table, table_width, text_table
+from arena_tui.safe_text import one_line, shorten, text_width
+from engine.exporting.spreadsheet import neutral
+from engine.ratings.leaderboard import Leaderboard, Row
+
+LeaderboardFormat: TypeAlias = Literal["table", "json", "csv", "markdown", "arena-hard"]
+LEADERBOARD_FORMATS: tuple[LeaderboardFormat, ...] = get_args(LeaderboardFormat)
+
+_NARROWEST_NAME = 24
+_NARROWEST_BAR, _WIDEST_BAR = 15, 41
+_LEFT_OUT_WHEN_NARROW = ("games", "questions", "tokens", "by label")
+
+
+def format_leaderboard(
+    board: Leaderboard, form: LeaderboardFormat, *, width: int = 120, ascii_only: bool = False
+) -> str:
+    """Return the leaderboard as text that ends with a newline. Warnings are part of the JSON alone.
+
+    `width` (columns) and `ascii_only` (for terminals without Unicode) shape the table only. Text that came from files
+    or models can neither move the cursor, nor break a line, nor run as a spreadsheet formula.
+    """
+    match form:
+        case "table":
+            return _table(board, width=width, ascii_only=ascii_only)
+        case "json":
+            return json_text(board)
+        case "csv":
+            return _csv(board)
+        case "markdown":
+            return _markdown(board)
+        case "arena-hard":
+            return _arena_hard(board)
+
+
+def _csv(board: Leaderboard) -> str:
+    """One line a row under the JSON's names; with groups a first column says which, empty for the whole bench.
+
+    Details become columns of their own, one for each judge among them. Texts are made such that no spreadsheet takes
+    them for a formula, see `engine.exporting.spreadsheet`.
+    """
+    grouped = board.groups is not UNSET
+    records = [_record(row, "") for row in board.rows]
+    for group in board.groups if board.groups is not UNSET else []:
+        records += [_record(row, group.group) for row in group.rows]
+    names = list(dict.fromkeys(name for record in records for name in record))
+    if not grouped:
+        names.remove("group")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(_cell(name) for name in names)
+    writer.writerows([_cell(record.get(name)) for name in names] for record in records)
+    return buffer.getvalue()
+
+
+def _arena_hard(board: Leaderboard) -> str:
+    """The lines that the original prints, in its layout; groups are headed as in its second version."""
+    lines = [_arena_hard_line(row) for row in board.rows]
+    for group in board.groups if board.groups is not UNSET else []:
+        lines += [f"##### Category: {one_line(group.group)} #####", *map(_arena_hard_line, group.rows)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _arena_hard_line(row: Row) -> str:
+    """Percent limits relative to the score, all rounded to 2 decimals and then to 1, or whole Elo points, as there."""
+    score: float | str
+    lower: float | str
+    upper: float | str
+    if isinstance(row.elo, UnsetType):
+        score = round(row.score, 2)
+        lower, upper = round(round(row.lower, 2) - score, 1), round(round(row.upper, 2) - score, 1)
+        score = round(score, 1)
+    elif row.elo is None:
+        score, lower, upper = ("inf" if row.score > 50.0 else "-inf"), float("nan"), float("nan")
+    else:
+        score = int(row.elo)
+        lower, upper = (
+            int(limit) - int(row.elo) if isinstance(limit, float) else infinite
+            for limit, infinite in ((row.elo_lower, float("-inf")), (row.elo_upper, float("inf")))
+        )
+    name, limits = one_line(row.model), f"({lower}, {upper})"
+    return f"{name:<50} | score: {score:^5} | 95% CI: {limits:^15} | average #tokens: {row.avg_tokens or 0}"
+
+
+def _record(row: Row, group: str) -> dict[str, Any]:
+    record: dict[str, Any] = {"group": group, **rounded(msgspec.to_builtins(row))}
+    stats: dict[str, Any] = record.pop("stats", {})
+    judges: dict[str, float] = stats.pop("judges", {})
+    return {**record, **stats, **{f"judge {name}": share for name, share in judges.items()}}
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    return neutral(one_line(value))
+
+
+def _markdown(board: Leaderboard) -> str:
+    """A line that says what was compared, the table, and a section a group."""
+    parts = [escaped(" · ".join(headline(board))), *_markdown_tables(board.rows, board.baseline)]
+    for group in board.groups if board.groups is not UNSET else []:
+        parts.append(f"### {board.by}: {escaped(one_line(group.group))} ({group.questions} questions)")
+        parts += _markdown_tables(group.rows, board.baseline) or [escaped(one_line(text)) for text in group.warnings]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_tables(rows: Sequence[Row], baseline: str) -> list[str]:
+    if not rows:
+        return []
+    return [markdown_table(columns) for columns in (score_columns(rows, baseline), stats_columns(rows)) if columns]
+
+
+def _table(board: Leaderboard, *, width: int, ascii_only: bool) -> str:
+    """A headline, the table, one table a group, and the details where they were asked for."""
+    strokes = ASCII if ascii_only else UNICODE
+    phrases = headline(board)
+    if each := same_games(board.rows):
+        phrases.append(f"{each.questions} questions, {each.games} games each")
+    parts = ["\n".join(_wrapped(phrases, strokes.separator, width)), *_blocks(board.rows, board, strokes, width)]
+    for group in board.groups if board.groups is not UNSET else []:
+        title = f"{board.by}: {one_line(group.group)} ({group.questions} question{'s' if group.questions != 1 else ''})"
+        blocks = _blocks(group.rows, board, strokes, width) or [one_line(text) for text in group.warnings]
+        parts += ["\n".join([title, *blocks[:1]]), *blocks[1:]]
+    text = "\n\n".join(parts) + "\n"
+    return text.encode("ascii", "replace").decode("ascii") if ascii_only else text
+
+
+def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: Strokes, width: int) -> list[str]:
+    if not rows:
+        return []
+    columns = score_columns(rows, board.baseline)
+    if same_games(board.rows) and same_games(rows):
+        columns = [column for column in columns if column.title not in ("questions", "games")]
+    columns = _fitted(columns, width, strokes)
+    room = width - table_width(columns) - GAP
+    if room >= _NARROWEST_BAR:
+        bar = _bars(rows, board.baseline, min(room, _WIDEST_BAR), strokes)
+        columns.insert(4, TableColumn("", bar, right=False))
+    blocks = [text_table(columns)]
+    if details := stats_columns(rows):
+        blocks.append(text_table(_fitted(details, width, strokes)))
+    return blocks
+
+
+def _fitted(columns: list[TableColumn], width: int, strokes: Strokes) -> list[TableColumn]:
+    """Fewer columns and a shorter name until the table fits, as far as it can."""
+    fitted = list(columns)
+    for title in _LEFT_OUT_WHEN_NARROW:
+        if table_width(fitted) - _name_width(fitted) + min(_NARROWEST_NAME, _name_width(fitted)) <= width:
+            break
+        fitted = [column for column in fitted if column.title != title]
+    excess = table_width(fitted) - width
+    if excess <= 0:
+        return fitted
+    longest = max(_name_width(fitted) - excess, min(_NARROWEST_NAME, _name_width(fitted)))
+    return [
+        msgspec.structs.replace(column, cells=[shorten(cell, longest, strokes.ellipsis) for cell in column.cells])
+        if column.title == "model"
+        else column
+        for column in fitted
+    ]
+
+
+def _bars(rows: Sequence[Row], baseline: str, columns: int, strokes: Strokes) -> list[str]:
+    """One text of `columns` characters a row: its interval on the scale that holds all of them."""
+    shown = [interval(row) for row in rows]
+    middle = next(number.score for row, number in zip(rows, shown, strict=True) if row.model == baseline)
+    scale = Scale.around((limit for number in shown for limit in (number.lower, number.upper)), columns, middle)
+    return [scale.bar(number.lower, number.score, number.upper, strokes) for number in shown]
+
+
+def _name_width(columns: Sequence[TableColumn]) -> int:
+    return next(column_width(column) for column in columns if column.title == "model")
+
+
+def _wrapped(phrases: Sequence[str], separator: str, width: int) -> list[str]:
+    """The phrases on as few lines as hold them, broken between phrases only."""
+    lines: list[str] = []
+    for phrase in phrases:
+        longer = f"{lines[-1]}{separator}{phrase}" if lines else phrase
+        if lines and text_width(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(phrase)
+    return lines

@@ -1,0 +1,62 @@
+"""Tables of safe texts: as plain text, aligned by terminal columns, and as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from arena_tui.safe_text import text_width
+
+GAP = 2  # blanks between columns
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~])")
+
+
+class TableColumn(msgspec.Struct, frozen=True):
+    """A column: its title and one text a row; numbers stand to the right."""
+
+    title: str
+    cells: list[str]
+    right: bool = True
+
+
+def text_table(columns: Sequence[TableColumn]) -> str:
+    """Return the titles and one line a row, each cell as wide as the widest of its column."""
+    widths = [column_width(column) for column in columns]
+    header = [_padded(column.title, size, column.right) for column, size in zip(columns, widths, strict=True)]
+    body = (
+        [_padded(column.cells[row], size, column.right) for column, size in zip(columns, widths, strict=True)]
+        for row in range(len(columns[0].cells))
+    )
+    return "\n".join((" " * GAP).join(line).rstrip() for line in (header, *body))
+
+
+def _padded(text: str, columns: int, right: bool) -> str:
+    padding = " " * (columns - text_width(text))
+    return padding + text if right else text + padding
+
+
+def column_width(column: TableColumn) -> int:
+    """Terminal columns of the widest of its texts."""
+    return max(map(text_width, (column.title, *column.cells)))
+
+
+def table_width(columns: Sequence[TableColumn]) -> int:
+    """Terminal columns of the longest line of `text_table`."""
+    return sum(map(column_width, columns)) + GAP * (len(columns) - 1)
+
+
+def markdown_table(columns: Sequence[TableColumn]) -> str:
+    """Return a Markdown table; numbers stand to the right."""
+    lines = [
+        [escaped(column.title) for column in columns],
+        ["---:" if column.right else "---" for column in columns],
+        *([escaped(column.cells[row]) for column in columns] for row in range(len(columns[0].cells))),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Return the text with every character that Markdown would interpret escaped."""
+    return _SPECIAL.sub(r"\\\1", text)
