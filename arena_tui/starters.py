@@ -1,4 +1,4 @@
-"""What comes with the program for a first start: a commented config, starter benches, and the demo that needs no config.
+"""The parts of a first start: a commented config, starter benches, and the demo that needs no config.
 
 The demo is the whole job over real HTTP against simulated servers; no real model takes part.
 """

@@ -1,4 +1,4 @@
-"""A leaderboard as text for stdout: a table with intervals drawn to scale, JSON, CSV, Markdown, or the original's lines.
+"""A leaderboard as text for stdout: a table with intervals drawn to scale, JSON, CSV, Markdown, the original's.
 
 No colour and no terminal codes. `leaderboard_columns` chooses the columns of the formats that people read.
 """
