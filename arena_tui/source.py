@@ -9,10 +9,9 @@ import msgspec
 
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from engine.bench import Bench, battles_file
-from engine.errors import UsageProblem
+from engine.errors import UsageProblem, listed
 from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import common_opponent
-from engine.ratings.cautions import listed
 from engine.ratings.leaderboard import BenchFacts
 from engine.results import JudgedBench, judged_bench
 

@@ -31,11 +31,10 @@ import numpy as np
 from judge_coverage import audit_coverage, people_coverage, style_coverage
 
 from engine.ratings.battles import Battles
-from engine.ratings.bootstrap import interval
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
-from engine.ratings.multiplicity import holm, rank_ranges
+from engine.ratings.intervals import holm, interval, rank_ranges
+from engine.ratings.outcomes import relative_width
 from engine.ratings.paired import PairedRatings
-from engine.ratings.soft import relative_width
 
 UNIVERSE = 20_000
 WEIGHT = 3

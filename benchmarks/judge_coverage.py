@@ -16,7 +16,7 @@ from engine.audit.people import corrected_score
 from engine.audit.verdicts import position_report
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.estimate import RatingOptions
-from engine.ratings.student import student_quantile
+from engine.ratings.intervals import student_quantile
 from engine.ratings.style import StyleCounts, rate_with_style, style_differences
 
 MODELS = ("base", "even", "strong", "weak")

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.ratings import MINIMUM_QUESTIONS
 from engine.ratings import confidence_sequence as sequence
 from engine.ratings.battles import Battles
-from engine.ratings.non_inferiority import difference
+from engine.ratings.gate import difference
 from engine.ratings.power import questions_needed
 
 UNIVERSE = 20_000
@@ -101,7 +102,7 @@ def sequence_errors(strengths: tuple[float, float], benches: int, seed: int = 2)
     products = (won_a * won_b, won_a * total_b, total_a * won_b, total_a * total_b)
     cross = sequence.CrossMoments(*(product.cumsum(axis=1) for product in products))
 
-    asked = np.arange(1, HORIZON + 1) >= sequence.MINIMUM_QUESTIONS
+    asked = np.arange(1, HORIZON + 1) >= MINIMUM_QUESTIONS
     reach = np.array([sequence.boundary(count) for count in range(1, HORIZON + 3)]) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         alone = sequence.squared_z(sequence.strengthened(a), truth[0]) > reach[2:]

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.bench import Bench
 from engine.bench.stored import StoredAnswer
-from engine.ratings.features import count_markdown
+from engine.ratings.markdown import count_markdown
 from engine.ratings.style import COVARIATES, StyleCounts
 
 _BYTES_PER_TOKEN = 4.3  # of UTF-8, in cl100k_base, for English and for Russian alike

@@ -197,3 +197,9 @@ class CallFailed(ArenaError):
 
 class NeverAsked(CallFailed):
     """A call that was not sent even once, because every endpoint of its model was given up: it stays to be done."""
+
+
+def listed(items: Sequence[str], most: int = 5) -> str:
+    """Join the items with commas; beyond `most`, only their number is given."""
+    shown = ", ".join(items[:most])
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown

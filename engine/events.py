@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from engine.ratings.stop_rule import Standing
 from engine.records import Label, Usage
 
 
@@ -101,7 +102,6 @@ class ServerNumbers(msgspec.Struct, frozen=True):
 
 ServerStatus: TypeAlias = Literal["waiting", "starting", "ready", "down", "stopping", "stopped", "failed"]
 Stage: TypeAlias = Literal["answers", "judgments"]
-Verdict: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"]
 
 
 class TaskKey(msgspec.Struct, frozen=True, order=True):
@@ -193,29 +193,6 @@ class RecordFailed(msgspec.Struct, frozen=True):
     question_id: str
     kind: str
     message: str
-
-
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a model so far, where a run stops models that need no more judgments.
-
-    Attributes:
-        verdict: "better" or "worse" than the opponent, "precise" enough, stopped by the "budget", or "undecided".
-        questions: how many have counted.
-        score, lower, upper: percent, with the limits of the confidence sequence; None before the first question.
-        difference, difference_lower, difference_upper: points above the opponent on the questions of both, where the
-            opponent is a named model; None else.
-        decided_after: how many had counted when the verdict was reached; what was under way then came in later.
-    """
-
-    verdict: Verdict
-    questions: int
-    score: float | None = None
-    lower: float = 0.0
-    upper: float = 100.0
-    difference: float | None = None
-    difference_lower: float | None = None
-    difference_upper: float | None = None
-    decided_after: int | None = None
 
 
 class StopRuleSet(msgspec.Struct, frozen=True):

@@ -23,12 +23,10 @@ from engine.bench.digest import inputs_digest
 from engine.bench.settings import Settings, describe_difference
 from engine.bench.stored import StoredAnswer, StoredJudgment, against
 from engine.config.sampling import settings_digest
-from engine.errors import BenchError
+from engine.errors import BenchError, listed
 from engine.ratings.battles import Battles, battles_from_judgments, pooled
-from engine.ratings.cautions import listed
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
-from engine.ratings.evidence import Evidence, Origin, evidence
-from engine.ratings.gate_sides import Result
+from engine.ratings.evidence import Evidence, Origin, Result, evidence
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater, leaderboard
 from engine.records import Question
 

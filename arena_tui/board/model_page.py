@@ -12,9 +12,8 @@ from arena_tui.board.choices import BoardChoices
 from arena_tui.board.rating import narrowed
 from engine.errors import RatingError
 from engine.labels import strength
-from engine.ratings.counts import games_of
-from engine.ratings.full_stats import ModelStats
 from engine.ratings.leaderboard import GroupKind, Row
+from engine.ratings.model_stats import ModelStats, games_of
 from engine.results import JudgedBench, rate
 from engine.review.listing import Listed
 

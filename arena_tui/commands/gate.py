@@ -15,8 +15,8 @@ from engine.bench import Bench
 from engine.bench.settings import describe_difference
 from engine.errors import UsageProblem
 from engine.ratings.estimate import RatingOptions
+from engine.ratings.evidence import Describe, Result
 from engine.ratings.gate import GateOptions, gate
-from engine.ratings.gate_sides import Describe, Result
 from engine.results import gate_result, sampling_digests
 
 

@@ -17,7 +17,7 @@ from engine.answer_style import read_style
 from engine.bench import Bench, battles_file
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Rater
-from engine.ratings.soft import unused_odds
+from engine.ratings.outcomes import unused_odds
 from engine.ratings.style import rate_with_style
 from engine.results import JudgedBench, rate
 

@@ -19,9 +19,8 @@ from engine.config.model import Config
 from engine.errors import BenchError, RatingError
 from engine.events import TaskKey
 from engine.ratings.leaderboard import LeaderboardOptions
-from engine.ratings.soft import unused_odds
-from engine.ratings.stop_report import stop_cautions, stop_report
-from engine.ratings.stop_rule import parse_stop_rule
+from engine.ratings.outcomes import unused_odds
+from engine.ratings.stop_rule import parse_stop_rule, stop_cautions, stop_report
 from engine.results import judged_bench, rate
 from engine.run import Run, stale_notes
 from engine.work.plan import Scope, make_plan

@@ -9,9 +9,10 @@ from arena_tui.output.json_text import json_text
 from arena_tui.output.leaderboard_columns import further_baselines, soft_phrase
 from arena_tui.output.tables import TableColumn, column_width, table_width, text_table
 from arena_tui.safe_text import one_line, shorten
-from engine.ratings.compare import ALPHA, Comparison, PairComparison
-from engine.ratings.direct import DirectGames
-from engine.ratings.soft import SoftReport
+from engine.ratings import ALPHA
+from engine.ratings.compare import Comparison, PairComparison
+from engine.ratings.outcomes import SoftReport
+from engine.ratings.paired import DirectGames
 
 CompareFormat: TypeAlias = Literal["table", "json"]
 _NARROWEST_NAME = 16

@@ -9,9 +9,9 @@ from msgspec import UnsetType
 
 from arena_tui.output.tables import TableColumn
 from arena_tui.safe_text import one_line
-from engine.ratings.full_stats import ModelStats
 from engine.ratings.leaderboard import Leaderboard, Row, StyleReport
-from engine.ratings.soft import SoftReport
+from engine.ratings.model_stats import ModelStats
+from engine.ratings.outcomes import SoftReport
 
 
 class Interval(msgspec.Struct, frozen=True):

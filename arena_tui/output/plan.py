@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from arena_tui.console import printable
 from arena_tui.output.progress import clock
 from arena_tui.output.stop_rule import verdict_words
-from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS
+from engine.ratings import MINIMUM_QUESTIONS
 from engine.serving.forecast import Turn
 from engine.work.plan import Plan
 from engine.work.stopping import LEAST_AHEAD, StopForecast

@@ -8,8 +8,8 @@ from arena_tui.output.json_text import json_text
 from arena_tui.output.leaderboard_columns import further_baselines, soft_phrase
 from arena_tui.output.tables import TableColumn, table_width, text_table
 from arena_tui.safe_text import one_line
+from engine.ratings.outcomes import SoftReport
 from engine.ratings.power import Design, Need, StudyPlan
-from engine.ratings.soft import SoftReport
 
 PowerFormat: TypeAlias = Literal["table", "json"]
 _LEFT_OUT_WHEN_NARROW = ("answers", "(from - to)", "judge calls", "run --until decided")

@@ -9,8 +9,7 @@ from arena_tui.output.tables import TableColumn, text_table
 from arena_tui.safe_text import one_line
 
 if TYPE_CHECKING:
-    from engine.events import Standing
-    from engine.ratings.stop_report import ModelStanding, StopReport
+    from engine.ratings.stop_rule import ModelStanding, Standing, StopReport
     from engine.work.progress import RunState
 
 
@@ -56,7 +55,7 @@ def early_stop_cautions(state: RunState) -> list[str]:
     """What to know of a leaderboard's intervals after a run whose rule stopped somebody."""
     if not state.stop_rule:
         return []
-    from engine.ratings.stop_report import stop_cautions, stop_report
+    from engine.ratings.stop_rule import stop_cautions, stop_report
 
     return stop_cautions(stop_report(state.stop_rule, state.opponent, state.standings))
 

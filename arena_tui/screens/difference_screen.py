@@ -99,7 +99,7 @@ def _gate_words(board: Board, model: str, reference: str) -> str:
 
 def difference_text(result: Comparison, width: int, ink: Inks, gate: str = "") -> Text:
     """A headline in words, the interval drawn to scale, and what it rests on; `gate` is what that would say."""
-    from engine.ratings.compare import ALPHA
+    from engine.ratings import ALPHA
 
     pair = result.pairs[0]
     a, b = one_line(pair.model_a), one_line(pair.model_b)
@@ -125,12 +125,12 @@ def difference_text(result: Comparison, width: int, ink: Inks, gate: str = "") -
 
 def more_questions(pair: PairComparison, is_told: bool) -> str:
     """How many questions it would take, in a sentence or two."""
-    from engine.ratings.cautions import FEW_QUESTIONS
+    from engine.ratings import MINIMUM_QUESTIONS
     from engine.ratings.power import questions_needed
 
-    if pair.questions < FEW_QUESTIONS:
-        more = FEW_QUESTIONS - pair.questions
-        return f"Limits can be trusted from {FEW_QUESTIONS} questions on: judge at least {more} more."
+    if pair.questions < MINIMUM_QUESTIONS:
+        more = MINIMUM_QUESTIONS - pair.questions
+        return f"Limits can be trusted from {MINIMUM_QUESTIONS} questions on: judge at least {more} more."
     spread = pair.std_error * pair.questions**0.5
     if is_told:
         return f"The {pair.questions} questions that both were judged on suffice."
@@ -153,7 +153,7 @@ def more_questions(pair: PairComparison, is_told: bool) -> str:
 
 
 def _facts(pair: PairComparison, result: Comparison) -> list[tuple[str, Text]]:
-    from engine.ratings.direct import DirectGames
+    from engine.ratings.paired import DirectGames
 
     limits = f"[{pair.lower:+.2f}, {pair.upper:+.2f}]"
     narrower = 1.0 - pair.std_error / pair.unpaired_std_error if pair.unpaired_std_error else 0.0

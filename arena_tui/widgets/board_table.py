@@ -15,8 +15,8 @@ from arena_tui.safe_text import one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import GUTTER, VirtualList
-from engine.events import Standing
 from engine.ratings.leaderboard import Row
+from engine.ratings.stop_rule import Standing
 
 SortKey: TypeAlias = Literal["rank", "model", "interval", "tokens", "questions", "unparsed", "missing"]
 SORT_KEYS: tuple[SortKey, ...] = ("rank", "model", "interval", "tokens", "questions", "unparsed", "missing")

@@ -17,8 +17,8 @@ import numpy as np
 from engine.audit.intervals import NOTHING, Estimate, QuestionResampler, by_question
 from engine.errors import RatingError
 from engine.ratings.battles import Battles, BoolArray, FloatArray
-from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
-from engine.ratings.style import STYLE_WORDS, StyleCounts, StyleCovariate, rate_with_style
+from engine.ratings.estimate import RatingOptions, Ratings, StyleCovariate, rate_battles
+from engine.ratings.style import STYLE_WORDS, StyleCounts, rate_with_style
 
 _TWICE_AS_LONG = (2.0 - 1.0) / (2.0 + 1.0)  # the length covariate of an answer twice as long
 

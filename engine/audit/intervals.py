@@ -8,9 +8,8 @@ import msgspec
 import numpy as np
 
 from engine.ratings.battles import FloatArray, IntArray
-from engine.ratings.bootstrap import interval, question_draws
 from engine.ratings.estimate import open_limits
-from engine.ratings.influence import sandwich_limits
+from engine.ratings.intervals import interval, question_draws, sandwich_limits
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -36,7 +35,7 @@ class QuestionResampler:
     """Limits of what is estimated from Q questions: the same resamples of them for all of it.
 
     Cluster bootstrap (Field and Welsh, J. R. Stat. Soc. B 69, 2007) with percentile limits. Shares, many of them small,
-    get clustered errors on the logit scale instead (`engine.ratings.influence`): percentiles of a share of 8 % on 100
+    get clustered errors on the logit scale instead (`engine.ratings.intervals`): percentiles of a share of 8 % on 100
     questions hold it 93.5 times in 100, these 95.
     """
 

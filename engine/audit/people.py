@@ -20,7 +20,7 @@ from engine.audit.agreement import Agreement, agreement
 from engine.audit.intervals import NOTHING, Estimate, QuestionResampler, by_question
 from engine.ratings.battles import Battles, FloatArray, IntArray, label_strength
 from engine.ratings.estimate import RatingOptions
-from engine.ratings.student import student_quantile
+from engine.ratings.intervals import student_quantile
 
 LEAST_LABELS = 10
 """Below this many labelled questions a corrected score is not given."""

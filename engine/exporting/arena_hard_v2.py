@@ -15,7 +15,7 @@ from engine.bench.stored import WholeAnswer, WholeGame
 from engine.exporting.lengths import Lengths
 from engine.exporting.output import Output
 from engine.exporting.selection import RawRecord, Selection
-from engine.ratings.features import count_markdown
+from engine.ratings.markdown import count_markdown
 from engine.records import Question
 
 _KEPT = ("tstamp", "settings", "inputs", "finish_reason")  # of our records: v2 ignores them, an import reads them

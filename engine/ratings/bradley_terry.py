@@ -1,15 +1,14 @@
-"""Bradley-Terry: how likely each model is to beat the baseline, from points won in pairs.
+"""Bradley-Terry: the probability that each model beats the baseline, from points won in pairs.
 
-The model (Bradley and Terry, Biometrika 39, 1952): P(j beats i) = sigmoid(theta_j - theta_i), a tie being half a
-win for each. Two ways lead to the same maximum of the likelihood:
+The model (Bradley and Terry, Biometrika 39, 1952): P(j beats i) = sigmoid(theta_j - theta_i), where a tie is half a win
+for each. The likelihood has one maximum, found in one of two ways:
 
 - every game is against the baseline: theta_j is the logit of j's share of the points, in closed form;
-- any pairs of models: Newton's method on the summed points, many resamples at once (`engine.ratings.newton`). It is
-  what an unpenalised logistic regression on single rows gives, without their number and without its tolerance.
+- any pairs of models: Newton's method on the summed points, many resamples at once (`newton_fit`).
 
-The maximum is finite only where wins lead from a model to the baseline and back (Ford, Amer. Math. Monthly 64,
-1957). A model that beats its way to the baseline but is never beaten back has win rate 1, the reverse has 0, and
-without a path either way it is undetermined (NaN).
+The maximum is finite only where wins lead from a model to the baseline and back (Ford, Amer. Math. Monthly 64, 1957). A
+model with a chain of wins to the baseline but none back has win rate 1, the reverse has 0, and one with neither is
+undetermined (NaN).
 """
 
 from __future__ import annotations
@@ -18,8 +17,74 @@ import numpy as np
 
 from engine.errors import RatingError
 from engine.ratings.battles import BoolArray, FloatArray, IntArray
-from engine.ratings.newton import newton_fit
 from engine.ratings.outcomes import OutcomeTable
+
+_MAX_ITERATIONS = 100
+_GRADIENT_TOLERANCE = 1e-10  # points, relative to all points of the resample
+_LONGEST_STEP = 2.0  # in logits: far from the maximum a full Newton step can overshoot it
+
+
+def newton_fit(
+    pairs: IntArray,
+    won: FloatArray,
+    total: FloatArray,
+    finite: BoolArray,
+    baseline: int,
+    start: FloatArray,
+) -> FloatArray:
+    """Bradley-Terry strengths that maximise the likelihood of each of R resamples.
+
+    Args:
+        pairs: [P, 2] indices (opponent, model).
+        won, total: [R, P] points of the pair's model and weight of the pair.
+        finite: [R, M] the models whose strength is finite in that resample; all others are left at their start.
+        baseline: the model whose strength is 0.
+        start: [M] strengths to set out from.
+
+    Returns:
+        [R, M] strengths in logits relative to the baseline; the likelihood is concave, so they are the maximum. NaN for
+        a resample on which the steps come to no end.
+    """
+    rounds, models = finite.shape
+    opponent, model = pairs.T
+    row = np.arange(len(pairs))
+    design = np.zeros((len(pairs), models))
+    design[row, model] = 1.0
+    design[row, opponent] = -1.0
+    crossed = (design[:, :, None] * design[:, None, :]).reshape(len(pairs), models * models)
+
+    inside = finite[:, opponent] & finite[:, model]
+    won, total = np.where(inside, won, 0.0), np.where(inside, total, 0.0)
+    free = finite.copy()
+    free[:, baseline] = False
+    scale = np.maximum(total.sum(axis=1), 1.0)
+    theta = np.broadcast_to(start - start[baseline], (rounds, models)).copy()
+
+    working = np.arange(rounds)
+    for _ in range(_MAX_ITERATIONS):
+        gap = theta[working] @ design.T
+        rate = 0.5 * (1.0 + np.tanh(0.5 * gap))
+        gradient = ((won[working] - total[working] * rate) @ design) * free[working]
+        unfinished = np.abs(gradient).max(axis=1) > _GRADIENT_TOLERANCE * scale[working]
+        if not unfinished.any():
+            return theta
+        working, gradient, rate = working[unfinished], gradient[unfinished], rate[unfinished]
+        curvature = (total[working] * rate * (1.0 - rate)) @ crossed
+        theta[working] += _step(curvature.reshape(-1, models, models), gradient, free[working])
+    theta[working] = np.nan
+    return theta
+
+
+def _step(curvature: FloatArray, gradient: FloatArray, free: BoolArray) -> FloatArray:
+    """The Newton step [R, M] for the free models, no longer than `_LONGEST_STEP` in any of them."""
+    models = gradient.shape[1]
+    diagonal = np.arange(models)
+    system = curvature * (free[:, :, None] & free[:, None, :])
+    system[:, diagonal, diagonal] += np.where(free, 1e-12, 1.0)
+    step: FloatArray = np.linalg.solve(system, gradient[:, :, None])[:, :, 0].astype(np.float64)
+    longest: FloatArray = np.abs(step).max(axis=1, keepdims=True)
+    return step * (_LONGEST_STEP / np.maximum(longest, _LONGEST_STEP))
+
 
 ELO_SCALE = 400.0
 ELO_BASELINE = 1000.0

@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from engine.ratings.counts import Coverage, questions_by_judge
+from engine.errors import listed
+from engine.ratings import MINIMUM_QUESTIONS
 from engine.ratings.estimate import RatingOptions, Ratings
-from engine.ratings.soft import soft_report
-
-FEW_QUESTIONS = 30
-"""Below this many questions the percentiles of a bootstrap are too narrow to be called 95 %."""
+from engine.ratings.model_stats import Coverage, questions_by_judge
+from engine.ratings.outcomes import soft_report
 
 _MANY_UNPARSED = 0.05
 _FAR_FROM_SAME_STYLE = 1.0  # points
@@ -39,12 +38,6 @@ def cautions(
     ]
 
 
-def listed(items: Sequence[str], most: int = 5) -> str:
-    """The items, comma separated; beyond `most` only their number is said."""
-    shown = ", ".join(items[:most])
-    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
-
-
 def _unrated(ratings: Ratings) -> Iterator[str]:
     names = [name for name, rate in zip(ratings.models, ratings.rate, strict=True) if np.isnan(rate)]
     if names:
@@ -64,8 +57,9 @@ def _unbounded(ratings: Ratings) -> Iterator[str]:
 
 def _few_questions(ratings: Ratings) -> Iterator[str]:
     count = len(ratings.table.won)
-    if count < FEW_QUESTIONS:
-        yield f"Only {count} question{'s' if count != 1 else ''}: below {FEW_QUESTIONS} the intervals are too narrow."
+    if count < MINIMUM_QUESTIONS:
+        questions = f"Only {count} question{'s' if count != 1 else ''}"
+        yield f"{questions}: below {MINIMUM_QUESTIONS} the intervals are too narrow."
 
 
 def _missing(counts: dict[str, Coverage], questions: int) -> Iterator[str]:

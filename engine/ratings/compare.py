@@ -11,16 +11,13 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from engine.errors import RatingError
+from engine.errors import RatingError, listed
+from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 from engine.ratings.battles import Battles
-from engine.ratings.cautions import FEW_QUESTIONS, listed
-from engine.ratings.direct import DirectGames, direct_games
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
-from engine.ratings.multiplicity import holm, rank_ranges
-from engine.ratings.paired import PairedDifference, PairedRatings
-from engine.ratings.soft import SoftReport, relative_width, soft_report
-
-ALPHA = 0.05
+from engine.ratings.intervals import holm, rank_ranges
+from engine.ratings.outcomes import SoftReport, relative_width, soft_report
+from engine.ratings.paired import DirectGames, PairedDifference, PairedRatings, direct_games
 
 
 class PairComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,11 +239,11 @@ def _cautions(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairCompa
     if len(pairs) < possible:
         left_out = possible - len(pairs)
         warnings.append(f"Left out, with fewer than two questions in common: {left_out} of {possible} pairs.")
-    few = [f"{pair.model_a} and {pair.model_b} ({pair.questions})" for pair in pairs if pair.questions < FEW_QUESTIONS]
+    few = [pair for pair in pairs if pair.questions < MINIMUM_QUESTIONS]
     if few:
-        warnings.append(
-            f"Below {FEW_QUESTIONS} questions in common limits are too narrow and p-values too small: {listed(few)}."
-        )
+        names = listed([f"{pair.model_a} and {pair.model_b} ({pair.questions})" for pair in few])
+        text = "questions in common limits are too narrow and p-values too small"
+        warnings.append(f"Below {MINIMUM_QUESTIONS} {text}: {names}.")
     if not ratings.table.against_baseline_only:
         return warnings  # strengths come from all games together, whatever the pair has in common
     most = int(ratings.table.questions_of_models().max())

@@ -24,9 +24,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-ALPHA = 0.05
-MINIMUM_QUESTIONS = 30
-"""The limits rest on the central limit theorem, so nothing is decided on fewer."""
+from engine.ratings import ALPHA
 
 _TIGHTEST_AT = 70  # questions at which the boundary is the tightest that it can be
 _IMAGINED = 2

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 import numpy as np
 
 from engine.errors import RatingError
 from engine.labels import DEFAULT_WEIGHT
+from engine.ratings import ALPHA
 from engine.ratings.battles import Battles, FloatArray, common_opponent
-from engine.ratings.bootstrap import interval, resample_questions, resample_rows
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
-from engine.ratings.influence import influence, sandwich_limits
-from engine.ratings.outcomes import OutcomeTable, outcome_table
-from engine.ratings.soft import has_odds
-
-if TYPE_CHECKING:
-    from engine.ratings.style import StyleControl
+from engine.ratings.intervals import influence, interval, resample_questions, resample_rows, sandwich_limits
+from engine.ratings.outcomes import OutcomeTable, has_odds, outcome_table
 
 CiKind: TypeAlias = Literal["question", "battle", "sandwich"]
-_ONE_SIDED = 0.025
 
 
 class RatingOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +36,41 @@ class RatingOptions(msgspec.Struct, frozen=True, kw_only=True):
     soft: bool = False
 
 
+class StyleCovariate(msgspec.Struct, frozen=True):
+    """What one covariate is worth: log odds for one standard deviation more of it, with 95 % limits.
+
+    `mean` and `deviation` are those of the raw covariate over all battles.
+    """
+
+    name: str
+    weight: float
+    lower: float
+    upper: float
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class StyleControl:
+    """What came with ratings that control for style.
+
+    Attributes:
+        words: what was controlled for.
+        covariates: their weights. One that never varies is left out.
+        same_style, lower, upper: [M] win rates, and 95 % limits, if all answers had the style of the baseline's.
+        unknown: games left out because the length of an answer is not known.
+        weak: whether style varies too little within the models to be told apart from their strength.
+    """
+
+    words: tuple[str, ...]
+    covariates: tuple[StyleCovariate, ...]
+    same_style: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    unknown: int
+    weak: bool
+
+
 @dataclass(frozen=True)
 class Ratings:
     """Win rates against the baseline as fractions: NaN for a model without a single verdict.
@@ -51,7 +81,7 @@ class Ratings:
         resampled: [R, M] the estimate in every bootstrap round.
         battles: the games that were used (already cut to first games where that was asked).
         table: their sums.
-        style: what came with it, where style was controlled for (`engine.ratings.style`).
+        style: what came with it, where style was controlled for.
     """
 
     models: tuple[str, ...]
@@ -108,7 +138,7 @@ def open_limits(
     rate: FloatArray, lower: FloatArray, upper: FloatArray, trials: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """The exact binomial limit in place of the upper one of a rate of 0 and the lower one of a rate of 1."""
-    exact = _ONE_SIDED ** (1.0 / np.maximum(trials, 1.0))
+    exact = (ALPHA / 2.0) ** (1.0 / np.maximum(trials, 1.0))
     return np.where(rate == 1.0, exact, lower), np.where(rate == 0.0, 1.0 - exact, upper)
 
 

@@ -1,17 +1,19 @@
-"""What a result rests on, question by question, small enough to be stored with it: another result can be paired with it
-later, and be told apart from one that it must not be compared with."""
+"""Points by question, stored with a result, so that a later result can be paired with it; and whether two results are
+comparable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 
 from engine.ratings.battles import Battles, BoolArray, FloatArray
 from engine.ratings.estimate import RatingOptions, require_rateable
-from engine.ratings.outcomes import outcomes_by_label
-from engine.ratings.soft import expected_outcomes
+from engine.ratings.outcomes import expected_outcomes, outcomes_by_label
 
 
 class ModelEvidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,3 +106,141 @@ def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Eviden
 
 def _listed(values: FloatArray, played: BoolArray) -> list[float | None]:
     return [value if was_played else None for value, was_played in zip(values.tolist(), played.tolist(), strict=True)]
+
+
+MANY_UNPARSED = 0.05
+"""Above this share of questions without a verdict, those that have one may not stand for the others."""
+
+Describe: TypeAlias = Callable[[str, str], str]
+"""In words, what the settings of the second digest have that those of the first had not; empty where not known."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """As much of a result as a gate needs: a leaderboard as JSON has it, and so has what a gate printed as JSON."""
+
+    bench: str
+    judges: list[str]
+    baseline: str
+    weight: int
+    evidence: Evidence
+    first_game_only: bool = False
+
+
+@dataclass(frozen=True)
+class Side:
+    """One model of one result.
+
+    Attributes:
+        points: by question, points won of those played for: 0 of 0 without a verdict, half on all for the baseline.
+        texts: by question, the digest of its text and of the baseline's answer; None where it is not known.
+        settings: by judge, the digests of the settings of its judgments; None among them where one is not known.
+        sampling: the digests of what its answers were made with, in the same way.
+        is_baseline: whether it is the model that all others were compared with.
+    """
+
+    model: str
+    points: Mapping[str, tuple[float, float]]
+    texts: Mapping[str, str | None]
+    settings: Mapping[str, Sequence[str | None]]
+    sampling: Sequence[str | None] = ()
+    is_baseline: bool = False
+
+
+def side(result: Result, model: str) -> Side:
+    """The side of a model of `result`, which may be its baseline."""
+    found = result.evidence
+    texts = dict(zip(found.questions, found.compared_with, strict=True))
+    if model == result.baseline:
+        return Side(model, dict.fromkeys(found.questions, (0.5, 1.0)), texts, {}, is_baseline=True)
+    mine = found.models[model]
+    points = {
+        question: (won, total)
+        for question, won, total in zip(found.questions, mine.won, mine.total, strict=True)
+        if won is not None and total is not None
+    }
+    return Side(model, points, texts, mine.settings, mine.sampling)
+
+
+def other_contest(now: Result, stored: Result) -> list[str]:
+    """What was different for all models alike."""
+    facts = (
+        ("judge", ", ".join(sorted(stored.judges)), ", ".join(sorted(now.judges))),
+        ("baseline", stored.baseline, now.baseline),
+        ("weight of a strong verdict", stored.weight, now.weight),
+        ("kind of outcome", *("expected" if each.evidence.soft else "by label" for each in (stored, now))),
+        ("games", *("first game only" if each.first_game_only else "both games" for each in (stored, now))),
+    )
+    return [
+        f"another {what}: {was} in the stored result, {now_is} here" for what, was, now_is in facts if was != now_is
+    ]
+
+
+def incomparable(mine: Side, theirs: Side, describe: Describe, *, any_sampling: bool) -> Iterator[str]:
+    """Reasons for which nothing can be said of the two, whatever their points. With `any_sampling` their answers may
+    have been made with different settings."""
+    for each in (mine, theirs):
+        for judge, digests in each.settings.items():
+            if len(set(digests) - {None}) > 1:
+                yield f"{each.model} was judged by {judge} with different settings{_in_words(digests, describe)}"
+    for judge in mine.settings.keys() & theirs.settings.keys():
+        was, now = _known(theirs.settings[judge]), _known(mine.settings[judge])
+        if was and now and was != now:
+            words = _in_words([*was, *now], describe)
+            yield f"{mine.model} was judged by {judge} with another prompt or other settings than {theirs.model}{words}"
+    was, now = _known(theirs.sampling), _known(mine.sampling)
+    if was and now and was != now and not any_sampling:
+        words = _in_words([*was, *now], describe)
+        yield f"the answers of {mine.model} were made with other settings than those of {theirs.model}{words}"
+    changed = sum(
+        theirs.texts[question] != text
+        for question, text in mine.texts.items()
+        if text is not None and theirs.texts.get(question) is not None
+    )
+    if changed:
+        yield f"other texts: {changed} questions, or the baseline's answers to them, have changed since"
+
+
+def uncovered(mine: Side, theirs: Side, allowed: int) -> Iterator[str]:
+    """Reasons that lie in missing judgments; `allowed` questions may be judged for one side only."""
+    gaps = [(mine, theirs.points.keys() - mine.points.keys()), (theirs, mine.points.keys() - theirs.points.keys())]
+    missing = sum(len(questions) for _, questions in gaps)
+    if missing > allowed:
+        told = " and ".join(f"{each.model} has no judgment on {len(lost)}" for each, lost in gaps if lost)
+        yield f"missing coverage: of {len(theirs.points.keys() | mine.points.keys())} questions {told}"
+    for each in (mine, theirs):
+        silent = sum(not total for _, total in each.points.values())
+        if silent > MANY_UNPARSED * len(each.points):
+            yield f"missing coverage: {each.model} got no verdict on {silent} of {len(each.points)} questions"
+
+
+def unknown_texts(mine: Side, theirs: Side) -> Iterator[str]:
+    """A warning where two results cannot be told to be about the same texts."""
+    shared = mine.points.keys() & theirs.points.keys()
+    if any(mine.texts.get(question) is None or theirs.texts.get(question) is None for question in shared):
+        yield "It cannot be told whether the questions and the baseline's answers are those of the stored result."
+
+
+def unknown_settings(mine: Side, theirs: Side) -> Iterator[str]:
+    """A warning where judgments cannot be told to have been made alike."""
+    if theirs.settings and any(None in digests for each in (mine, theirs) for digests in each.settings.values()):
+        yield "It cannot be told whether all judgments were made with the same prompt and settings."
+
+
+def common(mine: Side, theirs: Side) -> list[str]:
+    """The questions on which both have a verdict."""
+    return [
+        question
+        for question, (_, total) in mine.points.items()
+        if total > 0.0 and theirs.points.get(question, (0.0, 0.0))[1] > 0.0
+    ]
+
+
+def _known(digests: Sequence[str | None]) -> set[str]:
+    return {digest for digest in digests if digest is not None}
+
+
+def _in_words(digests: Sequence[str | None], describe: Describe) -> str:
+    """What differs between the first and the last of the digests, or the digests where that is not known."""
+    known = [digest for digest in dict.fromkeys(digests) if digest is not None]
+    words = describe(known[0], known[-1])
+    return f": {words}" if words else f" ({', '.join(known)})"

@@ -9,17 +9,16 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from engine.errors import RatingError
+from engine.errors import RatingError, listed
+from engine.ratings import MINIMUM_QUESTIONS
 from engine.ratings.battles import Battles
 from engine.ratings.bradley_terry import elo
-from engine.ratings.cautions import FEW_QUESTIONS, cautions, listed
-from engine.ratings.counts import Coverage, average_tokens, coverage
-from engine.ratings.estimate import CiKind, RatingOptions, Ratings, rate_battles
+from engine.ratings.cautions import cautions
+from engine.ratings.estimate import CiKind, RatingOptions, Ratings, StyleControl, StyleCovariate, rate_battles
 from engine.ratings.evidence import Evidence
-from engine.ratings.full_stats import ModelStats, model_stats
-from engine.ratings.soft import SoftReport, relative_width, soft_report
-from engine.ratings.stop_report import StopReport
-from engine.ratings.style import StyleControl, StyleCovariate
+from engine.ratings.model_stats import Coverage, ModelStats, average_tokens, coverage, model_stats
+from engine.ratings.outcomes import SoftReport, relative_width, soft_report
+from engine.ratings.stop_rule import StopReport
 from engine.records import Question
 
 GroupKind: TypeAlias = Literal["category", "cluster"]
@@ -151,10 +150,10 @@ def leaderboard(
     if options.by is None:
         return board
     groups = _groups(ratings.battles, options, facts, rater)
-    small = [group.group for group in groups if group.questions < FEW_QUESTIONS]
+    small = [group.group for group in groups if group.questions < MINIMUM_QUESTIONS]
     if small:
-        text = f"Fewer than {FEW_QUESTIONS} questions, so too narrow intervals, in {len(small)} of {len(groups)} groups"
-        board.warnings.append(f"{text}: {listed(small)}.")
+        text = f"Fewer than {MINIMUM_QUESTIONS} questions, so too narrow intervals, "
+        board.warnings.append(f"{text}in {len(small)} of {len(groups)} groups: {listed(small)}.")
     return msgspec.structs.replace(board, by=options.by, groups=groups)
 
 

@@ -3,7 +3,7 @@
 A difference of X points is found with probability `power` by a two-sided test at 5 % when its standard error is
 X / (z(0.975) + z(power)); the standard error is that of one question over the root of their number (Miller,
 arXiv 2411.00640, section 5). One question's is measured on the pilot, by its influence on the score or on the
-difference (`engine.ratings.influence`), so the dependence of the games of a question is in it.
+difference (`engine.ratings.intervals`), so the dependence of the games of a question is in it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from engine.errors import RatingError
+from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 from engine.ratings.battles import Battles
-from engine.ratings.cautions import FEW_QUESTIONS
 from engine.ratings.compare import ComparedBench
-from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS, boundary
-from engine.ratings.counts import games_of
+from engine.ratings.confidence_sequence import boundary
 from engine.ratings.estimate import RatingOptions, rate_battles
+from engine.ratings.model_stats import games_of
+from engine.ratings.outcomes import SoftReport, soft_report
 from engine.ratings.paired import PairedRatings
-from engine.ratings.soft import SoftReport, soft_report
-
-ALPHA = 0.05
 
 Design: TypeAlias = Literal["baseline", "paired", "unpaired"]
 """A model against the baseline; two models on the same questions; two models on different ones."""
@@ -240,8 +238,8 @@ def _need(
 
 def _cautions(questions: int, models: int) -> list[str]:
     warnings = []
-    if questions < FEW_QUESTIONS:
-        warnings.append(f"A pilot of {questions} questions says little; {FEW_QUESTIONS} or more would.")
+    if questions < MINIMUM_QUESTIONS:
+        warnings.append(f"A pilot of {questions} questions says little; {MINIMUM_QUESTIONS} or more would.")
     if models < 2:
         warnings.append("Only one model was judged: how much two models agree on questions is not known.")
     return warnings

@@ -18,16 +18,15 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from engine.errors import UsageProblem
-from engine.events import Standing, Verdict
 from engine.labels import DEFAULT_WEIGHT, Label, Points, points_of_games
+from engine.ratings import MINIMUM_QUESTIONS
 from engine.ratings.confidence_sequence import (
-    MINIMUM_QUESTIONS,
     CrossMoments,
     Moments,
     difference_interval,
     interval,
 )
-from engine.ratings.stop_rule import StopRule
+from engine.ratings.stop_rule import Decision, Standing, StopRule
 
 _EVEN = 0.5
 
@@ -75,7 +74,7 @@ class Decider:
         self._records = {model: _Records() for model in models}
         self._opponent = opponent
         self._pairs = {model: _Pair() for model in models if opponent is not None and model != opponent}
-        self._verdicts: dict[str, Verdict] = {}
+        self._verdicts: dict[str, Decision] = {}
         self._decided_after: dict[str, int] = {}
 
     def observe(
@@ -122,7 +121,7 @@ class Decider:
         """How many places of the order lie behind the model, questions without a verdict among them."""
         return self._records[model].counted
 
-    def verdict(self, model: str) -> Verdict:
+    def verdict(self, model: str) -> Decision:
         return self._verdicts.get(model, "undecided")
 
     def is_settled(self, model: str) -> bool:
@@ -194,7 +193,7 @@ class Decider:
         if self._rule.decided and model not in self._verdicts and not lower <= even <= upper:
             self._settle(model, "better" if lower > even else "worse", moments, settled)
 
-    def _settle(self, model: str, verdict: Verdict, moments: Moments, settled: list[str]) -> None:
+    def _settle(self, model: str, verdict: Decision, moments: Moments, settled: list[str]) -> None:
         self._verdicts[model] = verdict
         self._decided_after[model] = int(moments.n)
         settled.append(model)

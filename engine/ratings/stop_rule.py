@@ -1,14 +1,41 @@
-"""Stop rules: the text of `run --until`, such as "decided,calls:4000", as a value."""
+"""Stop rules (`run --until`): the rule, where a model stands, and the report at the end."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from engine.errors import UsageProblem
+from engine.errors import UsageProblem, listed
+from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 
+Decision: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"]
 _HINT = "one or more, joined by commas: decided (against the baseline), decided:MODEL, ci:POINTS, calls:N, minutes:N"
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a model so far, where a run stops models that need no more judgments.
+
+    Attributes:
+        verdict: "better" or "worse" than the opponent, "precise" enough, stopped by the "budget", or "undecided".
+        questions: how many have counted.
+        score, lower, upper: percent, with the limits of the confidence sequence; None before the first question.
+        difference, difference_lower, difference_upper: points above the opponent on the questions of both, where the
+            opponent is a named model; None else.
+        decided_after: how many had counted when the verdict was reached; what was under way then came in later.
+    """
+
+    verdict: Decision
+    questions: int
+    score: float | None = None
+    lower: float = 0.0
+    upper: float = 100.0
+    difference: float | None = None
+    difference_lower: float | None = None
+    difference_upper: float | None = None
+    decided_after: int | None = None
 
 
 class StopRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,3 +117,55 @@ def _number(text: str, kind: str, value: str, *, most: float = math.inf, whole: 
 
 def _problem(text: str, what: str) -> UsageProblem:
     return UsageProblem(f"--until {text}: {what}", _HINT)
+
+
+class ModelStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """One model: the verdict, the questions that counted, and percent limits that may be looked at all the time.
+
+    `decided_after` so many questions the verdict was reached, None without one. `difference...` are points above the
+    opponent on the questions of both, None where the opponent is the baseline.
+    """
+
+    model: str
+    verdict: Decision
+    questions: int
+    score: float | None
+    lower: float
+    upper: float
+    difference: float | None
+    difference_lower: float | None
+    difference_upper: float | None
+    decided_after: int | None
+
+
+class StopReport(msgspec.Struct, frozen=True, kw_only=True):
+    """`rule` as it is written, `opponent` whom the verdicts are against; `models` in the order of the run."""
+
+    rule: str
+    opponent: str
+    alpha: float
+    minimum_questions: int
+    models: list[ModelStanding]
+
+
+def stop_report(rule: str, opponent: str, standings: Mapping[str, Standing]) -> StopReport:
+    """The report of a run that had a stop rule."""
+    return StopReport(
+        rule=rule,
+        opponent=opponent,
+        alpha=ALPHA,
+        minimum_questions=MINIMUM_QUESTIONS,
+        models=[ModelStanding(model=model, **msgspec.structs.asdict(known)) for model, known in standings.items()],
+    )
+
+
+def stop_cautions(report: StopReport) -> list[str]:
+    """What to know before one reads the leaderboard's own intervals."""
+    stopped = [model.model for model in report.models if model.verdict != "undecided"]
+    if not stopped:
+        return []
+    return [
+        f"Questions were stopped early by --until {report.rule} for {listed(stopped)}: the 95% intervals of a "
+        "leaderboard hold for a number of questions that was set before, and are too narrow for one that the results "
+        "chose. The limits that came with the verdicts (a confidence sequence) hold whenever one looks."
+    ]

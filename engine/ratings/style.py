@@ -18,14 +18,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
 from engine.errors import RatingError
 from engine.ratings.battles import Battles, FloatArray
-from engine.ratings.bootstrap import interval, question_draws
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
-from engine.ratings.estimate import RatingOptions, Ratings, open_limits, require_rateable
+from engine.ratings.estimate import RatingOptions, Ratings, StyleControl, StyleCovariate, open_limits, require_rateable
+from engine.ratings.intervals import interval, question_draws
 from engine.ratings.outcomes import OutcomeTable, outcome_table
 from engine.ratings.style_fit import PRECISION, StyleDesign, fit_once, fit_resamples, least_information
 
@@ -58,41 +57,6 @@ class StyleCounts:
         row = [rows.get(name, -1) for name in battles.questions]
         column = [columns.get(name, -1) for name in battles.models]
         return padded[np.ix_(row, column)]
-
-
-class StyleCovariate(msgspec.Struct, frozen=True):
-    """What one covariate is worth: log odds for one standard deviation more of it, with 95 % limits.
-
-    `mean` and `deviation` are those of the raw covariate over all battles.
-    """
-
-    name: str
-    weight: float
-    lower: float
-    upper: float
-    mean: float
-    deviation: float
-
-
-@dataclass(frozen=True)
-class StyleControl:
-    """What came with ratings that control for style.
-
-    Attributes:
-        words: what was controlled for.
-        covariates: their weights. One that never varies is left out.
-        same_style, lower, upper: [M] win rates, and 95 % limits, if all answers had the style of the baseline's.
-        unknown: games left out because the length of an answer is not known.
-        weak: whether style varies too little within the models to be told apart from their strength.
-    """
-
-    words: tuple[str, ...]
-    covariates: tuple[StyleCovariate, ...]
-    same_style: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-    unknown: int
-    weak: bool
 
 
 def style_differences(mine: FloatArray, theirs: FloatArray) -> FloatArray:

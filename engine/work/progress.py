@@ -28,7 +28,6 @@ from engine.events import (
     Stage,
     StageEnded,
     StageStarted,
-    Standing,
     StandingChanged,
     StopRuleSet,
     TaskKey,
@@ -37,6 +36,7 @@ from engine.events import (
     VllmMetrics,
 )
 from engine.labels import points_of_games
+from engine.ratings.stop_rule import Standing
 
 Phase: TypeAlias = Literal["planning", "running", "done", "failed", "interrupted"]
 KEPT_NOTICES = 200

@@ -17,20 +17,10 @@ from typing import Protocol
 import msgspec
 
 from engine.errors import UsageProblem
-from engine.events import (
-    Event,
-    RecordFailed,
-    RecordSaved,
-    Stage,
-    Standing,
-    StandingChanged,
-    StopRuleSet,
-    TaskKey,
-    TaskStopped,
-)
-from engine.ratings.confidence_sequence import MINIMUM_QUESTIONS
+from engine.events import Event, RecordFailed, RecordSaved, Stage, StandingChanged, StopRuleSet, TaskKey, TaskStopped
+from engine.ratings import MINIMUM_QUESTIONS
 from engine.ratings.sequential import Decider
-from engine.ratings.stop_rule import StopRule
+from engine.ratings.stop_rule import Standing, StopRule
 from engine.records import Label
 from engine.work.jobs import GAME_NUMBERS, JudgeJob, OpenPart
 from engine.work.plan import Plan

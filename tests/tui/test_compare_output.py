@@ -10,7 +10,7 @@ import pytest
 from arena_tui.output.compare import format_comparison
 from arena_tui.output.power import format_study_plan
 from engine.ratings.compare import Comparison, PairComparison, RankedModel, Separable
-from engine.ratings.direct import DirectGames
+from engine.ratings.paired import DirectGames
 from engine.ratings.power import DifferencePlan, Need, Pace, StudyPlan
 
 HOSTILE = "evil\x1b]0;title\x07\nname\u202e"

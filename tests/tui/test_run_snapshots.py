@@ -20,13 +20,13 @@ from engine.events import (
     RunEnded,
     ServerChanged,
     StageStarted,
-    Standing,
     StandingChanged,
     StopRuleSet,
     TaskKey,
     TaskPlanned,
     TaskStopped,
 )
+from engine.ratings.stop_rule import Standing
 from engine.records import Usage
 from engine.serving.gpus import Gpu
 from engine.work.progress import RunState, reduce

@@ -9,8 +9,8 @@ import pytest
 from arena_tui.output.json_text import json_text
 from arena_tui.output.progress import summary_line
 from arena_tui.output.stop_rule import format_stop_report, standing_words, verdict_words
-from engine.events import StageStarted, Standing, StandingChanged, StopRuleSet, TaskKey, TaskPlanned, TaskStopped
-from engine.ratings.stop_report import stop_cautions, stop_report
+from engine.events import StageStarted, StandingChanged, StopRuleSet, TaskKey, TaskPlanned, TaskStopped
+from engine.ratings.stop_rule import Standing, stop_cautions, stop_report
 from engine.work.progress import RunSpeed, RunState, reduce
 
 BETTER = Standing("better", 44, 71.25, 55.04, 83.0, decided_after=41)

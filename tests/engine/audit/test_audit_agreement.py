@@ -13,7 +13,7 @@ from engine.audit.intervals import QuestionResampler
 from engine.audit.people import LEAST_LABELS, PeopleLabels, corrected_score, people_report
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.estimate import RatingOptions
-from engine.ratings.student import student_quantile
+from engine.ratings.intervals import student_quantile
 
 VERDICTS = st.integers(-2, 2)
 

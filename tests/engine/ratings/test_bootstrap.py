@@ -10,8 +10,8 @@ import pytest
 
 from engine.errors import RatingError
 from engine.ratings.battles import BattleBuilder, Battles
-from engine.ratings.bootstrap import interval, percentiles, resample_questions, resample_rows
 from engine.ratings.estimate import RatingOptions, rate_battles
+from engine.ratings.intervals import interval, percentiles, resample_questions, resample_rows
 from engine.ratings.outcomes import outcome_table
 
 

@@ -14,10 +14,10 @@ from engine.bench.battles_file import load_battles
 from engine.errors import RatingError
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.compare import Comparison, compare
-from engine.ratings.direct import DirectGames
 from engine.ratings.estimate import RatingOptions, rate_battles
+from engine.ratings.intervals import holm, rank_ranges, sign_test_p, two_sided_p
 from engine.ratings.leaderboard import BenchFacts
-from engine.ratings.multiplicity import holm, rank_ranges, sign_test_p, two_sided_p
+from engine.ratings.paired import DirectGames
 
 FACTS = BenchFacts(name="bench", judges=("judge",))
 OPTIONS = RatingOptions(baseline="base", rounds=400)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.ratings.features import MarkdownCounts, count_markdown
+from engine.ratings.markdown import MarkdownCounts, count_markdown
 
 ANSWER = """\
 # Title

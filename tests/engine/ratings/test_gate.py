@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 from engine.errors import GateRefused, UsageProblem
-from engine.ratings.evidence import Evidence, ModelEvidence
+from engine.ratings.evidence import Evidence, ModelEvidence, Result
 from engine.ratings.gate import GateOptions, gate, least_margin
-from engine.ratings.gate_sides import Result
 
 COUNT = 100
 

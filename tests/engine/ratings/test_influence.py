@@ -8,7 +8,7 @@ import pytest
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.bradley_terry import win_rates
 from engine.ratings.estimate import RatingOptions, rate_battles
-from engine.ratings.influence import influence, standard_error
+from engine.ratings.intervals import influence, standard_error
 from engine.ratings.outcomes import OutcomeTable, outcome_table
 
 MODELS = ("base", "strong", "weak", "middle")

@@ -16,8 +16,8 @@ from msgspec import UNSET
 from engine.errors import RatingError
 from engine.ratings.battles import Battles, battles_from_judgments
 from engine.ratings.estimate import rate_battles
-from engine.ratings.full_stats import ModelStats
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Row, leaderboard
+from engine.ratings.model_stats import ModelStats
 from engine.records import LABELS, Label, Question
 
 

@@ -11,10 +11,10 @@ from scipy import stats
 from engine.ratings.battles import BattleBuilder
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.evidence import Origin, evidence
-from engine.ratings.non_inferiority import difference, questions_for
+from engine.ratings.gate import difference, questions_for
+from engine.ratings.intervals import student_quantile
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.paired import PairedRatings
-from engine.ratings.student import student_quantile
 
 
 def games(seed: int, questions: int = 60):

@@ -16,9 +16,8 @@ from engine.ratings.battles import BattleBuilder, Battles, battles_from_judgment
 from engine.ratings.compare import compare
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, leaderboard
-from engine.ratings.outcomes import outcome_table
+from engine.ratings.outcomes import SoftReport, expected_outcomes, outcome_table
 from engine.ratings.power import plan_study
-from engine.ratings.soft import SoftReport, expected_outcomes
 
 FACTS = BenchFacts(name="bench", judges=("judge",))
 

@@ -13,8 +13,8 @@ from engine.bench import Bench
 from engine.bench.battles_file import load_battles
 from engine.errors import RatingError
 from engine.ratings.battles import BattleBuilder, Battles, FloatArray
-from engine.ratings.bootstrap import question_draws
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
+from engine.ratings.intervals import question_draws
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.style import StyleCounts, rate_with_style, style_differences
 from engine.ratings.style_fit import StyleDesign, fit_once, fit_resamples

@@ -16,7 +16,6 @@ from engine.events import (
     RunEnded,
     ServerSeen,
     StageStarted,
-    Standing,
     StandingChanged,
     StopRuleSet,
     TaskKey,
@@ -24,6 +23,7 @@ from engine.events import (
     TaskStopped,
     VllmMetrics,
 )
+from engine.ratings.stop_rule import Standing
 from engine.records import LABELS, Usage
 from engine.work.progress import KEPT_NOTICES, RunState, reduce, run_speed
 

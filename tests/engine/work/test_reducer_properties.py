@@ -20,13 +20,13 @@ from engine.events import (
     ServerChanged,
     StageEnded,
     StageStarted,
-    Standing,
     StandingChanged,
     StopRuleSet,
     TaskKey,
     TaskPlanned,
     TaskStopped,
 )
+from engine.ratings.stop_rule import Standing
 from engine.records import LABELS, Usage
 from engine.work.progress import EndpointState, RunState, TaskState, reduce, run_speed
 

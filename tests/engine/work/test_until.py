@@ -12,8 +12,8 @@ import pytest
 from desk import Desk
 
 from engine.errors import UsageProblem
-from engine.events import CallStarted, Event, RecordSaved, Standing
-from engine.ratings.stop_rule import parse_stop_rule
+from engine.events import CallStarted, Event, RecordSaved
+from engine.ratings.stop_rule import Standing, parse_stop_rule
 from engine.run import Run
 from engine.simulator import FaultRule, SimulatedJudge, SimulatedModel, Status
 from engine.work.plan import Scope, seeded_order
