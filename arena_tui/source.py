@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
-from engine.bench import Bench, battles_file
+from engine.bench import Bench
 from engine.errors import UsageProblem, listed
+from engine.formats import battles_file
 from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import common_opponent
 from engine.ratings.leaderboard import BenchFacts

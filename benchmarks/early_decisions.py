@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.bench.battles_file import load_battles
 from engine.config.load import parse_config
+from engine.formats.battles_file import load_battles
 from engine.labels import Points
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.sequential import Decider

@@ -19,10 +19,10 @@ from typing import Literal
 import aiohttp
 
 from engine.bench import Bench
+from engine.bench.appender import OtherChange
 from engine.bench.lock import BenchLock
-from engine.bench.other_writers import OtherChange
-from engine.bench.recover import recover
-from engine.bench.runs import new_run_id, write_run
+from engine.bench.repair import recover
+from engine.bench.run_files import new_run_id, write_run
 from engine.bench.writer import BenchWriter
 from engine.config.model import Config
 from engine.events import Event, Notice, RunEnded, TaskPlanned, steady_now

@@ -14,9 +14,10 @@ from engine.audit.asking import TrialPlan, Trials, ask_judge
 from engine.audit.auditor import Auditor, with_trials
 from engine.audit.material import Material, material_of_battles, material_of_bench
 from engine.audit.report import AuditReport
-from engine.bench import Bench, battles_file
+from engine.bench import Bench
 from engine.config.model import Config
 from engine.errors import UsageProblem
+from engine.formats import battles_file
 from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import common_opponent
 from engine.ratings.estimate import RatingOptions

@@ -11,9 +11,9 @@ import click
 from arena_tui import console
 from arena_tui.invocation import Invocation
 from engine.bench import Bench
-from engine.exporting.export import FOLDERS, ExportReport, export_bench
-from engine.exporting.lengths import Count
-from engine.exporting.selection import Choice
+from engine.formats.arena_hard import CountTokens
+from engine.formats.export import FOLDERS, ExportReport, export_bench
+from engine.formats.selection import ExportChoice
 from engine.models.tokens import load_counter
 
 ExportFormat = Literal["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet", "html"]
@@ -36,7 +36,7 @@ def export_command(
     for absent in [judge for judge in config.judge.model if not judges and judge not in there]:
         console.say(f"note: there is no judgment by {absent} in this bench")
     chosen = judges or tuple(judge for judge in config.judge.model if judge in there)
-    choice = Choice(baseline=baseline or config.judge.baseline, judges=chosen, models=models)
+    choice = ExportChoice(baseline=baseline or config.judge.baseline, judges=chosen, models=models)
     out = out or Path(f"{bench.name}-{form}" if form in FOLDERS else f"{bench.name}.{form}")
     if form == "html":
         from arena_tui.output.html_report import export_html
@@ -57,6 +57,6 @@ def _show(report: ExportReport) -> None:
         console.say(f"note: {note}")
 
 
-def _tokenizer() -> Count | None:
+def _tokenizer() -> CountTokens | None:
     counter = asyncio.run(load_counter())
     return counter.count if counter is not None else None

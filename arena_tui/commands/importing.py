@@ -9,11 +9,10 @@ import click
 
 from arena_tui import console
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
-from engine.bench.foreign import convert, is_foreign
-from engine.bench.importing import ImportReport, import_bench
 from engine.bench.layout import BenchPaths
-from engine.bench.sources import check_bench_name
 from engine.errors import UsageProblem
+from engine.formats.foreign_answers import convert, is_foreign
+from engine.formats.importing import ImportReport, check_bench_name, import_bench
 from engine.formats.original_config import import_yaml
 
 YAML_NAMES = ("api_config", "gen_answer_config", "judge_config")

@@ -14,7 +14,7 @@ from arena_tui.output.json_text import json_text
 from arena_tui.output.progress import clock
 from arena_tui.output.tables import TableColumn, text_table
 from engine.bench import Bench
-from engine.bench.runs import load_runs
+from engine.bench.run_files import load_runs
 from engine.errors import UsageProblem
 
 # What two runs of the same thing differ in all the same.

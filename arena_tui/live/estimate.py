@@ -9,7 +9,7 @@ import msgspec
 
 from engine.bench import Bench
 from engine.bench.pace import answering_pace, judging_pace
-from engine.bench.runs import load_runs
+from engine.bench.run_files import load_runs
 from engine.config.model import Config
 from engine.errors import BenchError
 from engine.serving.forecast import Turn, turns

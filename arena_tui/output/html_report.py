@@ -20,9 +20,8 @@ from engine.bench import Bench
 from engine.bench.atomic import atomic_file
 from engine.bench.stored import WholeJudgment
 from engine.errors import BenchError
-from engine.exporting.export import ExportReport, refuse_overwriting
-from engine.exporting.output import WrittenFile
-from engine.exporting.selection import Choice, Selection
+from engine.formats.export import ExportReport, WrittenFile, refuse_overwriting
+from engine.formats.selection import ExportChoice, Selection
 from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Row
 from engine.results import judged_bench, rate
@@ -112,12 +111,8 @@ MOST_TEXT = 16_000_000  # characters of the judgments in one page; browsers open
 
 def judgments_section(selection: Selection, most_text: int = MOST_TEXT) -> Iterator[str]:
     """A fold for each judged question, until the page is full; the last line tells how many are not shown."""
-    counted = {
-        (judge, model): selection.counted(judge, model)
-        for judge in selection.judges
-        for model in selection.judged_models(judge)
-    }
-    judged = [key for key in selection.questions if any(key in of_one_model for of_one_model in counted.values())]
+    counted = [selection.counted(judge, model) for judge, model in selection.judged()]
+    judged = [key for key in selection.questions if any(key in of_one_model for of_one_model in counted)]
     room, shown = most_text, 0
     for question_id in judged:
         fold = "\n".join(_fold(selection, question_id))
@@ -175,7 +170,7 @@ def _labels(judgment: WholeJudgment) -> str:
     return " / ".join("not played" if game is None else game.label or "no verdict" for game in judgment.games)
 
 
-def export_html(bench: Bench, choice: Choice, out: Path, *, force: bool = False) -> ExportReport:
+def export_html(bench: Bench, choice: ExportChoice, out: Path, *, force: bool = False) -> ExportReport:
     """Write the page to `out`. Raises UsageProblem, BenchError (no judgment to rate) and StorageError."""
     refuse_overwriting(out, force=force, is_folder=False)
     selection = Selection(bench, choice)

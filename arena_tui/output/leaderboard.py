@@ -18,7 +18,7 @@ from arena_tui.output.json_text import json_text, rounded
 from arena_tui.output.leaderboard_columns import headline, interval, same_games, score_columns, stats_columns
 from arena_tui.output.tables import GAP, TableColumn, column_width, escaped, markdown_table, table_width, text_table
 from arena_tui.safe_text import one_line, shorten, text_width
-from engine.exporting.spreadsheet import neutral
+from engine.formats.tables import neutral
 from engine.ratings.leaderboard import Leaderboard, Row
 
 LeaderboardFormat: TypeAlias = Literal["table", "json", "csv", "markdown", "arena-hard"]
@@ -54,7 +54,7 @@ def _csv(board: Leaderboard) -> str:
     """One line a row under the JSON's names; with groups a first column says which, empty for the whole bench.
 
     Details become columns of their own, one for each judge among them. Texts are made such that no spreadsheet takes
-    them for a formula, see `engine.exporting.spreadsheet`.
+    them for a formula, see `engine.formats.tables`.
     """
     grouped = board.groups is not UNSET
     records = [_record(row, "") for row in board.rows]

@@ -1,7 +1,12 @@
-"""Files that appear under their name only when they are whole, and folders of them likewise."""
+"""The one way to write or replace a file or folder: beside it, fsync, rename, fsync of the folder around it.
+
+A reader sees the old content or the new, never a part of it, and what was written outlasts a crash of the machine.
+(Record files are appended to instead, see `engine.bench.appender`.)
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,23 +14,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.bench.appender import storage_error, sync_folder
+from engine.errors import StorageError
+
+_NEW_FILE_MODE = 0o644
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write; under `path` once the context is left without an error, else not at all. Raises StorageError.
+def atomic_file(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
+    """Open a file to write that appears under `path` when the context ends without an error. Raises StorageError.
 
-    What stands there already is replaced in one step. Folders on the way are made.
+    A file that is replaced passes its permissions on. Missing folders on the way are made if `make_folders`.
     """
     partial = partial_name(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        if make_folders:
+            make_folder(path.parent)
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _NEW_FILE_MODE)
         with os.fdopen(descriptor, "w+b") as stream:
+            with suppress(FileNotFoundError):
+                os.fchmod(descriptor, path.stat().st_mode & 0o7777)
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            os.fsync(descriptor)
         partial.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -35,24 +45,39 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             partial.unlink(missing_ok=True)
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Write or replace a small file. Raises StorageError."""
+    with atomic_file(path) as stream:
+        stream.write(data)
+
+
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill; its files are under `folder` once the context is left without an error, else none of them.
+    """Open a folder to fill; its files appear under `folder` when the context ends without an error.
 
-    If `folder` is there, files of the same name are replaced one by one and others left alone. Raises StorageError.
+    If `folder` exists, files of the same name are replaced one by one and others stay. Raises StorageError.
     """
     partial = partial_name(folder)
     try:
         partial.mkdir(parents=True)
         yield partial
+        files = sorted(found for found in partial.rglob("*") if found.is_file())
+        for file in files:
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
         if folder.exists():
-            for file in sorted(found for found in partial.rglob("*") if found.is_file()):
-                target = folder / file.relative_to(partial)
-                target.parent.mkdir(parents=True, exist_ok=True)
+            targets = [folder / file.relative_to(partial) for file in files]
+            for file, target in zip(files, targets, strict=True):
+                make_folder(target.parent)
                 file.replace(target)
+            renamed_in = {target.parent for target in targets}
         else:
+            for inner in {file.parent for file in files}:
+                sync_folder(inner)
             partial.replace(folder)
-        sync_folder(folder.parent)
+            renamed_in = {folder.parent}
+        for parent in renamed_in:
+            sync_folder(parent)
     except OSError as error:
         raise storage_error(folder, error) from error
     finally:
@@ -60,5 +85,43 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def partial_name(path: Path) -> Path:
-    """Where `path` is written until it is whole: beside it, hidden, and not where another process writes the same."""
+    """Return where `path` is written until it is whole: beside it, hidden, with the id of this process in its name."""
     return path.with_name(f".{path.name[:100]}.{os.getpid()}.partial")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those around it, each so that its name outlasts a crash of the machine. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlast a crash of the machine, where the system can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """Return the error for a file that could not be written, with what to do about it."""
+    hints = {
+        errno.ENOSPC: "free some disk space",
+        errno.EDQUOT: "free some of your disk quota",
+        errno.EFBIG: "the file has reached the largest size allowed here",
+        errno.EROFS: "the file system is mounted read-only",
+        errno.EACCES: "the folder must be writable",
+        errno.EPERM: "the folder must be writable",
+    }
+    hint = hints.get(error.errno or 0, "check the disk and the folder")
+    why = error.strerror or str(error)
+    return StorageError(
+        f"{path}: cannot be written: {why}", f"{hint}, then run the same command again: what was saved is kept"
+    )

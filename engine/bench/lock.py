@@ -10,7 +10,7 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from engine.bench.appender import storage_error
+from engine.bench.atomic import storage_error
 from engine.bench.layout import BenchPaths
 from engine.errors import ArenaError, BenchLocked
 

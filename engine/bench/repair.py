@@ -1,33 +1,111 @@
-"""`doctor --repair`: damaged files of a bench made readable again, with the file as it was kept beside it.
+"""Mends the form of damaged files: what a crash left of a last line before a run, and everything else on request.
 
-What is mended is the form of a file: torn lines, lines run together, NUL bytes, a byte order mark, UTF-16. A line that
-cannot be saved is left out of the mended file; it stays in the backup. Records are never changed, and a record that is
-whole but says nothing usable (an empty answer, an unknown label) is not damage: readers tell it, a run makes it again.
+`recover` runs at the start of every run and cuts off a torn last line, so that the next record starts on a line of its
+own. `repair_bench` mends a whole file: torn lines, lines run together, NUL bytes, a byte order mark, UTF-16. Records
+are never changed. A line that cannot be saved is left out of the mended file and stays in the backup. A record that is
+whole but unusable (an empty answer, an unknown label) is not damage: readers report it, a run recreates it.
+
+Programs that write from several threads, or resume after a crash without a new line, run records together:
+`{...}{...}`, or a piece of one and then a whole one. `salvage` saves a record only as it is written.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import msgspec
 
-from engine.bench.appender import storage_error
-from engine.bench.atomic import atomic_file
+from engine.bench.atomic import atomic_file, storage_error
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import FileProblem, ProblemLog, clean_line
+from engine.bench.lines import FileProblem, ProblemLog, clean_line, is_object
 from engine.bench.lock import BenchLock
-from engine.bench.salvage import salvage
 from engine.errors import BenchError
+
+_STEP = 64 << 10  # bytes read at a time when searching for the last line's start
+_BETWEEN = b"\0 \t\r"
+# Inside the text of an answer the quotes would be escaped, so this begins a record wherever it occurs.
+_START_OF_RECORD = re.compile(r'\{\s*"(?:question_id|uid)"\s*:')
+_TEXT = re.compile(r"[^\0 \t\r]")
+_decoder = json.JSONDecoder()
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """A torn last line, moved from `file` to the end of `kept_in`."""
+
+    file: Path
+    size: int  # bytes
+    kept_in: Path
+
+    def __str__(self) -> str:
+        return f"{self.file}: a last line torn by a crash ({self.size} bytes) was moved to {self.kept_in.name}"
+
+
+def recover(paths: BenchPaths) -> list[Cut]:
+    """Make every appended file of the bench end in a whole line. The caller holds the `BenchLock`.
+
+    A last line without its "\\n" is completed if it is whole otherwise. Anything else, NUL bytes after a crash of the
+    machine included, is moved to `<file>.torn`, which is written before the file is cut. Raises StorageError.
+    """
+    cuts = []
+    for path in paths.appended_files():
+        try:
+            cut = _mend(path)
+        except OSError as error:
+            raise storage_error(path, error) from error
+        if cut is not None:
+            cuts.append(cut)
+    return cuts
+
+
+def _mend(path: Path) -> Cut | None:
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        start = _start_of_last_line(stream.fileno(), size)
+        if start == size:
+            return None
+        stream.seek(start)
+        tail = stream.read()
+    if is_object(tail):
+        _append(path, b"\n")
+        return None
+    kept_in = path.with_name(path.name + ".torn")
+    _append(kept_in, tail + b"\n")
+    with path.open("r+b") as stream:
+        stream.truncate(start)
+        os.fsync(stream.fileno())
+    return Cut(path, len(tail), kept_in)
+
+
+def _start_of_last_line(descriptor: int, size: int) -> int:
+    """Return the offset after the last "\\n", which is `size` if the file ends in one."""
+    end = size
+    while end > 0:
+        begin = max(0, end - _STEP)
+        newline = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if newline >= 0:
+            return begin + newline + 1
+        end = begin
+    return 0
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 class FileRepair(msgspec.Struct, frozen=True):
-    """What is wrong with the form of a file and what becomes of it; `backup` is the file as it was, once mended.
+    """The damage in the form of a file and its repair; `backup` is the unchanged file, once it is mended.
 
-    `saved` counts records taken out of damaged lines, `left_out` the lines of which something is lost. `mendable` is
+    `saved` counts records taken out of damaged lines, `left_out` the lines with something lost. `mendable` is
     False for a file that has to stay as it is.
     """
 
@@ -40,7 +118,7 @@ class FileRepair(msgspec.Struct, frozen=True):
 
 
 def examine_bench(paths: BenchPaths) -> list[FileRepair]:
-    """The damaged files of a bench; nothing is changed. Raises BenchError for a file that cannot be read."""
+    """Return the damaged files of a bench, changing nothing. Raises BenchError for a file that cannot be read."""
     found = (_examine(path) for path in (paths.questions, *paths.appended_files()) if path.is_file())
     return [repair for repair in found if repair.damage]
 
@@ -52,44 +130,36 @@ def repair_bench(paths: BenchPaths) -> list[FileRepair]:
 
 
 def _mended(repair: FileRepair) -> FileRepair:
-    """Nobody else writes to the file meanwhile; if somebody did by hand, what they wrote is left alone."""
+    """Mend one file. If another program wrote to it meanwhile, the file stays as it is and BenchError is raised."""
     path = repair.path.resolve()  # of a link, the file that it leads to
     log = _Damage(path)
     before = path.stat()
-    with atomic_file(path.with_name(path.name + ".mended")) as stream:
+    with atomic_file(path) as stream:
         for line in _whole_lines(path, log):
             stream.write(line + b"\n")
-    fresh = path.with_name(path.name + ".mended")
-    try:
+        stream.flush()
+        os.fsync(stream.fileno())  # here, since it takes time: what follows has to be quick
         now = path.stat()
         if (now.st_size, now.st_mtime_ns, now.st_ino) != (before.st_size, before.st_mtime_ns, before.st_ino):
-            raise BenchError(f"{path}: somebody wrote to it just now; it was left alone", "run the repair once more")
-        shutil.copymode(path, fresh)
+            raise BenchError(f"{path}: another program wrote to it just now; it was not changed", "repair it once more")
         backup = _keep(path)
-        fresh.replace(path)
-    except OSError as error:
-        raise storage_error(path, error) from error
-    finally:
-        fresh.unlink(missing_ok=True)
     return msgspec.structs.replace(log.result(), backup=backup)
 
 
 def _keep(path: Path) -> Path:
-    """A second name for the file as it is (a copy where there can be none), in place of no other."""
-    number = 0
-    while True:
+    """Give the file a second name (a copy where links are impossible) that replaces no other backup."""
+    for number in count():
         backup = path.with_name(path.name + (f".bak{number}" if number else ".bak"))
+        if backup.exists():
+            continue
         try:
             os.link(path, backup)
         except FileExistsError:
-            number += 1
             continue
         except OSError:
-            if backup.exists():
-                number += 1
-                continue
             shutil.copy2(path, backup)
         return backup
+    raise AssertionError("unreachable")
 
 
 def _examine(path: Path) -> FileRepair:
@@ -111,7 +181,7 @@ class _Damage:
         self._saved = self._left_out = 0
         self._mendable = True
 
-    def tell(self, line: int | None, message: str, *, saved: int = 0, left_out: bool = False) -> None:
+    def add(self, line: int | None, message: str, *, saved: int = 0, left_out: bool = False) -> None:
         self._log.add(line, message)
         self._saved += saved
         self._left_out += left_out
@@ -124,47 +194,97 @@ class _Damage:
         return FileRepair(self._path, self._log.result(), self._saved, self._left_out, self._mendable)
 
 
-def _whole_lines(path: Path, log: _Damage) -> Iterator[bytes]:
-    """The lines of the mended file, without their "\\n"; the damage goes to `log`."""
-    for number, line in enumerate(_lines(path, log), start=1):
+def _whole_lines(path: Path, damage: _Damage) -> Iterator[bytes]:
+    """Yield the lines of the mended file, without their "\\n", and collect the damage."""
+    for number, line in enumerate(_lines(path, damage), start=1):
         whole = line.removesuffix(b"\n")
         if clean_line(whole)[0] is not None:
             if whole is line:
-                log.tell(number, "the last line has no end; it gets one")
+                damage.add(number, "the last line has no end; it gets one")
             yield whole
         elif whole.strip(b" \t\r"):
-            yield from _saved(whole, number, log)
+            yield from _saved(whole, number, damage)
 
 
-def _saved(line: bytes, number: int, log: _Damage) -> tuple[bytes, ...]:
+def _saved(line: bytes, number: int, damage: _Damage) -> tuple[bytes, ...]:
     found = salvage(line)
-    count = len(found.records)
-    records = f"{count} whole record{'s' if count > 1 else ''}"
-    if not count:
-        log.tell(number, f"{clean_line(line)[1]}; left out", left_out=True)
+    saved = len(found.records)
+    records = f"{saved} whole record{'s' if saved > 1 else ''}"
+    if not saved:
+        damage.add(number, f"{clean_line(line)[1]}; left out", left_out=True)
     elif found.lost:
-        log.tell(number, f"{records} and {found.lost} bytes of others; those are left out", saved=count, left_out=True)
+        message = f"{records} and {found.lost} bytes of others; those are left out"
+        damage.add(number, message, saved=saved, left_out=True)
     else:
-        what = "run together; each gets a line" if count > 1 else "with NUL bytes around it; they are left out"
-        log.tell(number, f"{records} {what}", saved=count)
+        what = "run together; each gets a line" if saved > 1 else "with NUL bytes around it; they are left out"
+        damage.add(number, f"{records} {what}", saved=saved)
     return found.records
 
 
-def _lines(path: Path, log: _Damage) -> Iterator[bytes]:
-    """The lines of a file as UTF-8, each with its "\\n" if it has one, without a byte order mark."""
+def _lines(path: Path, damage: _Damage) -> Iterator[bytes]:
+    """Yield the lines of a file as UTF-8, each with its "\\n" if it has one, without a byte order mark."""
     with path.open("rb") as stream:
         start = stream.read(len(BOM_UTF8))
         if not start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
             if start == BOM_UTF8:
-                log.tell(None, "begins with a byte order mark; it is left out")
+                damage.add(None, "begins with a byte order mark; it is left out")
             else:
                 stream.seek(0)
             yield from stream
             return
-    log.tell(None, "is UTF-16; it becomes UTF-8")
+    damage.add(None, "is UTF-16; it becomes UTF-8")
     try:
         with path.open(encoding="utf-16", newline="\n") as text:
             for line in text:
                 yield line.encode("utf-8", "replace")
     except UnicodeError:
-        log.refuse("looks like UTF-16, but is not; it stays as it is")
+        damage.refuse("looks like UTF-16, but is not; it stays as it is")
+
+
+class Salvaged(msgspec.Struct, frozen=True):
+    """The whole records of a line, each as JSON, and how many bytes of it belong to none."""
+
+    records: tuple[bytes, ...]
+    lost: int
+
+
+def salvage(line: bytes) -> Salvaged:
+    """Return the records in a line, which ends without its "\\n" and is not one JSON object."""
+    text = line.decode("utf-8", "surrogateescape")  # a line that is not UTF-8 may hold a record that is
+    records, lost, at = [], 0, 0
+    for start, end in _objects(text):
+        record = text[start:end].encode("utf-8", "surrogateescape")
+        if clean_line(record)[0] is None:
+            continue
+        lost += _size(text[at:start])
+        records.append(record)
+        at = end
+    return Salvaged(tuple(records), lost + _size(text[at:]))
+
+
+def _objects(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where objects begin and end: each after the one before, or after a piece at the next that names its id."""
+    at = 0
+    while (begin := _TEXT.search(text, at)) is not None:
+        start, end = begin.start(), _end_of_object(text, begin.start())
+        if end is None:
+            starts = (match.start() for match in _START_OF_RECORD.finditer(text, start + 1))
+            found = ((each, end) for each in starts if (end := _end_of_object(text, each)) is not None)
+            start, end = next(found, (start, None))
+        if end is None:
+            return
+        yield start, end
+        at = end
+
+
+def _end_of_object(text: str, start: int) -> int | None:
+    if not text.startswith("{", start):
+        return None
+    try:
+        return _decoder.raw_decode(text, start)[1]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogateescape").strip(_BETWEEN))

@@ -6,10 +6,9 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.bench.failures import load_failures
-from engine.bench.journal import Part, compact, load_journal
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, Loaded
+from engine.bench.run_files import Part, compact, load_failures, load_journal
 from engine.bench.settings import Settings, describe_settings, load_settings, register_settings
 from engine.bench.stored import (
     StoredAnswer,

@@ -12,10 +12,9 @@ from types import TracebackType
 
 import msgspec
 
-from engine.bench.appender import Appender, Written
+from engine.bench.appender import Appender, OtherChange, Written
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import encode_line
-from engine.bench.other_writers import OtherChange
 
 BATCH_SECONDS = 0.05
 BATCH_BYTES = 1 << 20
@@ -35,7 +34,7 @@ class BenchWriter:
     leaves everything that was announced, and at most one torn line at the end of a file. Leaving the context writes
     what is still put aside, even while being cancelled.
 
-    `on_change` is told what others do to the files meanwhile, see `engine.bench.other_writers`.
+    `on_change` is told what others do to the files meanwhile, see `engine.bench.appender`.
 
     Once a write failed, `append`, `flush` and leaving raise its StorageError. So they do with an exception of
     `on_saved`. What was put aside before is still written, as far as it can be.

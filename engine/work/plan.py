@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from engine.bench import Bench
-from engine.bench.look_alikes import look_alikes, same_on_disk
+from engine.bench.names import look_alikes, same_on_disk
 from engine.bench.stored import StoredAnswer, StoredJudgment, against
 from engine.config.model import Config
 from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest, unsent_fields

@@ -14,7 +14,7 @@ from judged_bench import ANSWERS, answer, judgment, make_bench, write
 from arena_tui.output.html_report import export_html, judgments_section
 from engine.bench import Bench
 from engine.errors import BenchError, UsageProblem
-from engine.exporting.selection import Choice, Selection
+from engine.formats.selection import ExportChoice, Selection
 
 HOSTILE = '</pre></style><script>alert("x")</script><img src=http://evil/x onerror=alert(1)> &lt;b&gt; \x1b[2J\u202e'
 ALLOWED = {
@@ -71,7 +71,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def exported(bench: Bench, out: Path, **choice: object) -> str:
-    export_html(bench, Choice(baseline="base", **choice), out, force=True)  # type: ignore[arg-type]
+    export_html(bench, ExportChoice(baseline="base", **choice), out, force=True)  # type: ignore[arg-type]
     return out.read_text("utf-8")
 
 
@@ -112,18 +112,18 @@ def test_nothing_that_a_model_or_a_judge_wrote_becomes_markup(bench, tmp_path):
 
 
 def test_a_page_that_would_be_too_large_says_what_it_leaves_out(bench):
-    whole = list(judgments_section(Selection(bench, Choice(baseline="base"))))
+    whole = list(judgments_section(Selection(bench, ExportChoice(baseline="base"))))
     assert len(whole) == 3
-    part = list(judgments_section(Selection(bench, Choice(baseline="base")), most_text=len(whole[0]) + 10))
+    part = list(judgments_section(Selection(bench, ExportChoice(baseline="base")), most_text=len(whole[0]) + 10))
     assert part[0] == whole[0]
     assert "2 more questions are not shown" in part[1]
 
 
 def test_a_report_is_not_written_over_another_and_not_without_judgments(bench, tmp_path):
     out = tmp_path / "report.html"
-    export_html(bench, Choice(baseline="base"), out)
-    with pytest.raises(UsageProblem, match="is there already"):
-        export_html(bench, Choice(baseline="base"), out)
+    export_html(bench, ExportChoice(baseline="base"), out)
+    with pytest.raises(UsageProblem, match="exists"):
+        export_html(bench, ExportChoice(baseline="base"), out)
     with pytest.raises(BenchError, match="no judgment"):
-        export_html(bench, Choice(baseline="good-model", judges=("the-judge",)), tmp_path / "other.html")
+        export_html(bench, ExportChoice(baseline="good-model", judges=("the-judge",)), tmp_path / "other.html")
     assert not (tmp_path / "other.html").exists()

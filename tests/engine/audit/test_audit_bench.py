@@ -12,9 +12,9 @@ from engine.audit.auditor import Auditor
 from engine.audit.material import holds_verdict, material_of_battles, material_of_bench
 from engine.audit.report import AuditReport, JudgeAudit
 from engine.bench import Bench
-from engine.bench.battles_file import load_battles
 from engine.config.load import parse_config
 from engine.errors import BenchError
+from engine.formats.battles_file import load_battles
 from engine.ratings.estimate import RatingOptions
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import writing_child
 
-from engine.bench.journal import load_journal
 from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
-from engine.bench.recover import recover
+from engine.bench.repair import recover
+from engine.bench.run_files import load_journal
 from engine.bench.stored import load_answers
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from engine.bench.appender import Appender, Disk
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import encode_line
-from engine.bench.recover import recover
+from engine.bench.repair import recover
 from engine.records import AnswerRecord, Choice, Turn
 
 RECORDS = 12

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.bench import Bench
-from engine.bench.journal import compact, load_journal
+from engine.bench.atomic import partial_name
 from engine.bench.lines import encode_line
+from engine.bench.run_files import compact, load_journal
 from engine.errors import StorageError
 from engine.judging.probabilities import normalised
 from engine.records import LABELS, AnswerPart, AnswerRecord, Choice, Game, GamePart, JudgmentRecord, Turn, Usage
@@ -75,7 +76,7 @@ def test_no_journal_and_no_parts_are_the_same(bench):
 
 def test_a_journal_that_cannot_be_written_is_told_and_stays(bench):
     compact(bench.journal, [game_part()])
-    bench.journal.with_name("journal.jsonl.new").mkdir()
+    partial_name(bench.journal).mkdir()
     with pytest.raises(StorageError):
         compact(bench.journal, [game_part(), answer_part()])
     assert load_journal(bench.journal).items == [game_part()]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.bench.look_alikes import look_alikes, same_on_disk
+from engine.bench.names import look_alikes, same_on_disk
 
 
 @pytest.mark.parametrize(

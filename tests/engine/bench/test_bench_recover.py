@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bench.layout import BenchPaths
-from engine.bench.recover import recover
+from engine.bench.repair import recover
 
 WHOLE = b'{"question_id":"a"}\n{"question_id":"b"}\n'
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from engine.bench import Bench
 from engine.bench.lock import BenchLock
-from engine.bench.repair import examine_bench, repair_bench
-from engine.bench.salvage import salvage
+from engine.bench.repair import examine_bench, repair_bench, salvage
 from engine.errors import BenchLocked
 
 A, B, C = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.runs import load_runs, write_run
+from engine.bench.run_files import load_runs, write_run
 from engine.errors import StorageError
 
 

@@ -77,7 +77,7 @@ def test_failures_come_back_as_they_were_recorded(data):
 
 def test_paths_locks_and_the_writer_do_without_polars():
     program = (
-        "import sys; from engine.bench import layout, lock, recover, writer, journal, settings;"
+        "import sys; from engine.bench import layout, lock, repair, writer, run_files, settings;"
         "print('polars' in sys.modules)"
     )
     done = subprocess.run(

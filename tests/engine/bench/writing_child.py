@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
-from engine.bench.recover import recover
+from engine.bench.repair import recover
 from engine.bench.writer import BenchWriter
 from engine.records import AnswerPart, AnswerRecord, Choice, Turn, Usage
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.bench.battles_file import load_battles
 from engine.errors import RatingError
+from engine.formats.battles_file import load_battles
 from engine.ratings.battles import BattleBuilder, Battles
 from engine.ratings.confidence_sequence import boundary
 from engine.ratings.estimate import RatingOptions

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.bench.battles_file import LoadedBattles, load_battles, save_battles, save_bootstrap
+from engine.formats.battles_file import LoadedBattles, load_battles, save_battles, save_bootstrap
 from engine.ratings.battles import common_opponent
 from engine.ratings.bradley_terry import elo
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bench.battles_file import load_battles
 from engine.errors import UsageProblem
+from engine.formats.battles_file import load_battles
 from engine.labels import LABELS, Label, Points, points_of_games
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.sequential import Decider

@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 
 from engine.answer_style import read_style
 from engine.bench import Bench
-from engine.bench.battles_file import load_battles
 from engine.errors import RatingError
+from engine.formats.battles_file import load_battles
 from engine.ratings.battles import BattleBuilder, Battles, FloatArray
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.intervals import question_draws

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from yard import QUESTIONS, Yard, carried_out, listening, live_members, parent_of, until
 
-from engine.bench.runs import load_runs
+from engine.bench.run_files import load_runs
 from engine.errors import ConfigError
 from engine.events import CallEnded, CallStarted, ServerChanged
 from engine.run import Run

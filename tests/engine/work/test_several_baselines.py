@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from desk import QUESTIONS, Desk
 
-from engine.bench.journal import Part
+from engine.bench.run_files import Part
 from engine.errors import ConfigError
 from engine.events import TaskKey
 from engine.ratings.estimate import RatingOptions, rate_battles

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.bench.battles_file import load_battles, save_battles, save_bootstrap
 from engine.errors import BenchError, StorageError
+from engine.formats.battles_file import load_battles, save_battles, save_bootstrap
 from engine.ratings.battles import BattleBuilder
 from engine.ratings.estimate import RatingOptions, rate_battles
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.bench import Bench
-from engine.exporting.export import export_bench
-from engine.exporting.selection import Choice
+from engine.formats.export import export_bench
+from engine.formats.selection import ExportChoice
 
 MODEL = "o3-mini-2025-01-31"
 
@@ -27,7 +27,7 @@ def test_published_answers_go_out_as_they_are_with_the_metadata_that_v2_counted(
     (root / "model_answer").mkdir(parents=True)
     shutil.copy(source / "question.jsonl", root)
     shutil.copy(source / "model_answer" / f"{MODEL}.jsonl", root / "model_answer")
-    report = export_bench(Bench(root), Choice(baseline=MODEL), "arena-hard-v2", tmp_path / "out")
+    report = export_bench(Bench(root), ExportChoice(baseline=MODEL), "arena-hard-v2", tmp_path / "out")
     assert report.notes == ()
     published, ours = (lines(folder / "model_answer" / f"{MODEL}.jsonl") for folder in (source, tmp_path / "out"))
     assert ours == {key: {**published[key], "ans_id": str(published[key]["ans_id"])} for key in published}

@@ -1,6 +1,6 @@
-"""What of a bench goes out: the answers and judgments that its leaderboard rests on, read one record at a time.
+"""The part of a bench that is exported: what its leaderboard rests on, read one record at a time.
 
-Of several records of one question the last counts; answers to questions that are not in the set, and judgments of other
+Of several records of one question the last counts. Answers to questions that are not in the set, and judgments of other
 texts than today's, stay behind and are counted. Ids and places are kept in memory, texts only while they are used.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,9 +24,11 @@ from engine.records import Question
 from engine.results import is_counted
 
 RawRecord: TypeAlias = dict[str, Any]
+FileRecords: TypeAlias = tuple[Path, Iterator[RawRecord]]
+"""A file of an export by its relative path, and its records."""
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class ExportChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of a bench is exported: `judges` None and `models` empty mean all of them."""
 
     baseline: str
@@ -34,13 +37,13 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Selection:
-    """The part of a bench that `choice` names. Reads files. Raises UsageProblem for a name that is not there.
+    """The part of a bench that `choice` names. Reads files. Raises UsageProblem for an unknown name.
 
-    `models` have answers or judgments, the baseline among them; `notes` say what stays behind and why, and grow while
+    `models` have answers or judgments, the baseline among them. `notes` say what is left out and why, and grow while
     answers and judgments are read.
     """
 
-    def __init__(self, bench: Bench, choice: Choice) -> None:
+    def __init__(self, bench: Bench, choice: ExportChoice) -> None:
         self.bench = bench
         self.baseline = choice.baseline
         self.notes: list[str] = []
@@ -48,9 +51,9 @@ class Selection:
         self.notes += map(str, questions.problems)
         self._all_questions = {question.id: question for question in questions.items}
         self.questions: Mapping[str, Question] = self._all_questions
-        there = bench.judges()
-        self.judges = tuple(there) if choice.judges is None else _named("--judge", choice.judges, there)
-        judged = {model for judge in there for model in bench.judged_models(judge)}
+        judges = bench.judges()
+        self.judges = tuple(judges) if choice.judges is None else _named("--judge", choice.judges, judges)
+        judged = {model for judge in judges for model in bench.judged_models(judge)}
         known = sorted({*bench.models_with_answers(), *judged})
         wanted = {*_named("--models", choice.models, known), self.baseline} if choice.models else known
         self.models = tuple(model for model in known if model in wanted)
@@ -58,10 +61,10 @@ class Selection:
         self._counted: dict[tuple[str, str], dict[str, LineSpan]] = {}
 
     def answers(self, model: str) -> Iterator[tuple[Question, WholeAnswer, RawRecord]]:
-        """The model's answers in the order of the questions, each also as it stands in the file."""
-        strangers = len(self._places.question_ids(model) - set(self._all_questions))
-        if strangers:
-            self.note(f"{strangers} answers of {model} are to questions that are not in the set")
+        """Yield the model's answers in the order of the questions, each also as it is in the file."""
+        orphans = len(self._places.question_ids(model) - set(self._all_questions))
+        if orphans:
+            self.note(f"{orphans} answers of {model} are to questions that are not in the set")
         path = self.bench.paths.answers(model)
         for question in self.questions.values():
             found = self._places.find(model, question.id)
@@ -70,19 +73,22 @@ class Selection:
                 yield question, answer, _decoder.decode(read_object(path, place))
 
     def answer(self, model: str, question_id: str) -> WholeAnswer | None:
-        """One answer."""
+        """Return one answer."""
         return self._places.read(model, question_id)
 
     def settings(self) -> Iterator[RawRecord]:
-        """What the settings digests in the records stand for, as lines of `settings.jsonl`."""
+        """Yield what the settings digests in the records stand for, as lines of `settings.jsonl`."""
         return ({"settings": digest, **known} for digest, known in self.bench.settings().items())
 
-    def judged_models(self, judge: str) -> list[str]:
-        """Those of `models` that `judge` compared with the baseline."""
-        return [name for name in self.bench.judged_models(judge) if name in self.models and name != self.baseline]
+    def judged(self) -> Iterator[tuple[str, str]]:
+        """Yield every judge with each of `models` that it compared with the baseline."""
+        for judge in self.judges:
+            for model in self.bench.judged_models(judge):
+                if model in self.models and model != self.baseline:
+                    yield judge, model
 
     def judgments(self, judge: str, model: str) -> Iterator[tuple[Question, WholeJudgment, RawRecord]]:
-        """The current judgments in the order of the questions, each also as it stands in the file."""
+        """Yield the current judgments in the order of the questions, each also as it is in the file."""
         path = self.bench.paths.judgments(judge, model)
         counted = self.counted(judge, model)
         for question in self.questions.values():
@@ -91,12 +97,12 @@ class Selection:
                 yield question, read_judgment(path, place), _decoder.decode(read_object(path, place))
 
     def judgment(self, judge: str, model: str, question_id: str) -> WholeJudgment | None:
-        """One judgment, if it counts today."""
+        """Return one judgment, if it is current."""
         place = self.counted(judge, model).get(question_id)
         return None if place is None else read_judgment(self.bench.paths.judgments(judge, model), place)
 
     def counted(self, judge: str, model: str) -> Mapping[str, LineSpan]:
-        """Where the judgments stand that count today, by question id."""
+        """Return where the current judgments are, by question id."""
         if (judge, model) not in self._counted:
             self._counted[judge, model] = self._find_counted(judge, model)
         return self._counted[judge, model]
@@ -125,16 +131,16 @@ class Selection:
         index.refresh()
         return index
 
-    def only_single_turns(self, form: str) -> None:
-        """Leave questions of several turns out, which `form` has no place for."""
+    def drop_questions_of_several_turns(self, form: str) -> None:
+        """Leave out questions of several turns, which `form` cannot hold."""
         single = {key: question for key, question in self.questions.items() if len(question.turns) == 1}
         if len(single) < len(self.questions):
             left_out = len(self.questions) - len(single)
-            self.note(f"{left_out} questions have several turns, which {form} does not know; they are left out")
+            self.note(f"{left_out} questions left out: {form} has no questions of several turns")
         self.questions = single
 
     def note(self, text: str) -> None:
-        """Tell something once."""
+        """Add a note unless it was added before."""
         if text not in self.notes:
             self.notes.append(text)
 

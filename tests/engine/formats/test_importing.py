@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.bench import Bench
-from engine.bench.importing import import_bench
 from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
 from engine.errors import BenchError, BenchLocked, StorageError
+from engine.formats.importing import ImportReport, import_bench
 
 QUESTIONS = [{"question_id": name, "turns": [{"content": f"{name}?"}]} for name in ("q1", "q2")]
 
@@ -94,7 +94,7 @@ def test_other_content_is_never_overwritten_and_nothing_else_is_copied(source, d
     with pytest.raises(BenchError) as refused:
         import_bench(source, data)
     assert contents(data) == before
-    assert "question.jsonl, model_answer/m.jsonl: there already with other content" in refused.value.title
+    assert "question.jsonl, model_answer/m.jsonl: exists with other content" in refused.value.title
     assert "--name" in refused.value.hint
 
 
@@ -138,7 +138,7 @@ def test_answers_without_a_question_set_are_brought_in_and_it_is_told(data, writ
     [
         ([{"question_id": "q", "model_a": "a", "model_b": "b", "winner": "tie"}], "--battles"),
         ([{"something": "else"}], "first line"),
-        ([], "one JSON object a line"),
+        ([], "one JSON object per line"),
         ([answer("q1")], "--name"),
     ],
     ids=["battles", "unknown", "empty", "no bench named"],
@@ -187,10 +187,12 @@ def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing_half_done(sou
 
 @pytest.mark.realdata
 def test_the_published_folders_come_in_whole(shared_data, data):
-    report = import_bench(shared_data, data)
-    assert [bench.root.name for bench in report.benches] == ["arena-hard-ru", "arena-hard-v0.1", "arena-hard-v2.0"]
-    assert [str(problem).rpartition(": ")[2] for problem in report.problems] == ["2 of 750 questions have no answer"]
-    assert sum(len(file.question_ids) for bench in report.benches for file in bench.files) == 9860
+    names = ["arena-hard-ru", "arena-hard-v0.1", "arena-hard-v2.0"]
+    benches = [bench for name in names for bench in import_bench(shared_data / name, data).benches]
+    assert [bench.root.name for bench in benches] == names
+    problems = [problem for bench in benches for problem in ImportReport((bench,)).problems]
+    assert [str(problem).rpartition(": ")[2] for problem in problems] == ["2 of 750 questions have no answer"]
+    assert sum(len(file.question_ids) for bench in benches for file in bench.files) == 9860
 
 
 def test_what_settings_digests_stand_for_comes_along_and_is_added_to_what_is_known(source, data, write_lines):

@@ -11,14 +11,14 @@ import pytest
 from hostile_bench import BASE, JUDGE, LABELS, MODELS, QUESTIONS, answer_turns
 
 from engine.bench import Bench
-from engine.bench.importing import import_bench
-from engine.exporting.export import export_bench
-from engine.exporting.selection import Choice
-from engine.exporting.spreadsheet import original
+from engine.formats.export import export_bench
+from engine.formats.importing import import_bench
+from engine.formats.selection import ExportChoice
+from engine.formats.tables import original
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions
 from engine.results import judged_bench, rate
 
-ALL = Choice(baseline=BASE)
+ALL = ExportChoice(baseline=BASE)
 
 
 def board_of(bench: Bench) -> Leaderboard:
@@ -45,8 +45,8 @@ def test_an_exported_folder_imports_to_the_same_leaderboard(bench, tmp_path, for
 def test_answers_that_do_not_tell_their_length_get_one_and_that_is_told(bench, tmp_path):
     counted = export_bench(bench, ALL, "arena-hard-v0.1", tmp_path / "counted", count_tokens=lambda: len)
     estimated = export_bench(bench, ALL, "arena-hard-v0.1", tmp_path / "estimated")
-    assert "4 answers do not tell their length in tokens: it is counted with cl100k_base" in counted.notes
-    assert "4 answers do not tell their length in tokens: it is estimated from their bytes" in estimated.notes
+    assert "4 answers have no token_len: counted with cl100k_base" in counted.notes
+    assert "4 answers have no token_len: estimated from their bytes" in estimated.notes
     record = json.loads((tmp_path / "counted/model_answer/plain-model.jsonl").read_bytes().split(b"\n")[0])
     assert record["choices"][0]["turns"][0]["token_len"] == len(answer_turns("plain-model", "q1")[0])
 
@@ -82,7 +82,7 @@ def test_a_table_holds_every_game_and_every_text_exactly(bench, tmp_path, form):
 
 
 def test_annotations_have_the_baseline_first_and_give_the_win_rate(bench, tmp_path):
-    export_bench(bench, Choice(baseline=BASE, models=("plain-model",)), "alpaca-eval", tmp_path / "out")
+    export_bench(bench, ExportChoice(baseline=BASE, models=("plain-model",)), "alpaca-eval", tmp_path / "out")
     outputs = json.loads((tmp_path / "out/plain-model/model_outputs.json").read_bytes())
     assert [set(output) for output in outputs] == [{"dataset", "instruction", "output", "generator"}] * 3
     (file,) = (tmp_path / "out/plain-model").glob("*/annotations.json")

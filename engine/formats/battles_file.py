@@ -7,22 +7,23 @@ weight can be tried and games can be counted.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from engine.bench.atomic import atomic_file
 from engine.bench.lines import FileProblem, ProblemLog
-from engine.errors import BenchError, StorageError
+from engine.errors import BenchError
 from engine.ratings.battles import BattleBuilder, Battles, FloatArray
 from engine.ratings.bradley_terry import elo
 from engine.ratings.repeated_rows import RowGame, games_of_rows, strong_weight
 
 _POINTS_OF_B = {"model_a": 0.0, "model_b": 1.0, "tie": 0.5, "tie (bothbad)": 0.5, "both_bad": 0.5}
 _WINNERS = {0.0: "model_a", 1.0: "model_b", 0.5: "tie"}
+_encoder = msgspec.json.Encoder()
 
 
 class BattleRow(msgspec.Struct, frozen=True):
@@ -117,18 +118,13 @@ def save_bootstrap(path: Path, models: Sequence[str], resampled: FloatArray) -> 
     return _write_lines(path, rows)
 
 
-def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> int:
-    """Writes JSON lines beside `path` and moves them there in one step, so that no reader sees half a file."""
-    encoder = msgspec.json.Encoder()
-    lines = [encoder.encode(row) for row in rows]
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(b"".join(line + b"\n" for line in lines))
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(f"{path}: cannot be written: {error.strerror}", "Check the folder and its space.") from None
-    return len(lines)
+def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Write JSON lines; return their number."""
+    count = 0
+    with atomic_file(path, make_folders=False) as stream:
+        for count, row in enumerate(rows, start=1):  # noqa: B007  # the number of the last one
+            stream.write(_encoder.encode(row) + b"\n")
+    return count
 
 
 def _decode(data: bytes, log: ProblemLog) -> list[BattleRow]:

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from engine.bench.foreign import convert, is_foreign
-from engine.bench.importing import import_bench
 from engine.bench.store import Bench
 from engine.errors import BenchError
+from engine.formats.foreign_answers import convert, is_foreign
+from engine.formats.importing import import_bench
 
 OUTPUTS = [
     {"dataset": "d", "instruction": "Why?", "output": "Because.", "generator": "org/model"},
@@ -18,51 +18,51 @@ OUTPUTS = [
 ]
 
 
-def bring_in(src, bench, tmp_path):
+def bring_in(src, empty_bench, tmp_path):
     folder = tmp_path / "converted"
     folder.mkdir()
-    for file in convert(src, bench, folder):
-        import_bench(file, bench.root.parent, bench.name)
-    return Bench(bench.root)
+    for file in convert(src, empty_bench, folder):
+        import_bench(file, empty_bench.root.parent, empty_bench.name)
+    return Bench(empty_bench.root)
 
 
-def test_outputs_of_alpaca_eval_bring_their_questions_along_where_there_are_none(bench, tmp_path):
+def test_outputs_of_alpaca_eval_bring_their_questions_along_where_there_are_none(empty_bench, tmp_path):
     src = tmp_path / "model_outputs.json"
     src.write_text(json.dumps(OUTPUTS), "utf-8")
     assert is_foreign(src)
-    found = bring_in(src, bench, tmp_path)
+    found = bring_in(src, empty_bench, tmp_path)
     texts = {question.turns: question.id for question in found.questions().items}
     assert set(texts) == {("Why?",), ("How?\n",)}
     assert found.models_with_answers() == ["org/model", "other"]
     assert found.answers("org/model").items[texts["How?\n",]].turns == ("So, {braces} and\nlines",)
 
 
-def test_a_csv_is_matched_with_the_questions_that_are_there(bench, tmp_path, write_lines):
-    write_lines(bench.questions, {"question_id": 7, "turns": [{"content": 'Why, "he" asked?\nAnd how?'}]})
+def test_a_csv_is_matched_with_the_questions_that_are_there(empty_bench, tmp_path, write_lines):
+    write_lines(empty_bench.questions, {"question_id": 7, "turns": [{"content": 'Why, "he" asked?\nAnd how?'}]})
     src = tmp_path / "my-model.csv"
     src.write_text('\ufeffprompt,response\n"Why, ""he"" asked?\nAnd how?","Well, so"\n', "utf-8")
-    found = bring_in(src, bench, tmp_path)
+    found = bring_in(src, empty_bench, tmp_path)
     assert found.answers("my-model").items["7"].turns == ("Well, so",)
 
 
-def test_answers_to_unknown_questions_are_refused_and_nothing_comes_in(bench, tmp_path, write_lines):
-    write_lines(bench.questions, {"question_id": "q", "turns": [{"content": "Why?"}]})
+def test_answers_to_unknown_questions_are_refused_and_nothing_comes_in(empty_bench, tmp_path, write_lines):
+    write_lines(empty_bench.questions, {"question_id": "q", "turns": [{"content": "Why?"}]})
     src = tmp_path / "outputs.json"
     src.write_text(json.dumps(OUTPUTS), "utf-8")
     with pytest.raises(BenchError, match="1 answers are to questions that are not in"):
-        bring_in(src, bench, tmp_path)
-    assert Bench(bench.root).models_with_answers() == []
+        bring_in(src, empty_bench, tmp_path)
+    assert Bench(empty_bench.root).models_with_answers() == []
 
 
-def test_files_of_mt_bench_get_turns_as_they_are_here(bench, tmp_path, write_lines):
+def test_files_of_mt_bench_get_turns_as_they_are_here(empty_bench, tmp_path, write_lines):
     questions = write_lines(tmp_path / "q.jsonl", {"question_id": 81, "category": "c", "turns": ["First?", "Second?"]})
     choices = [{"index": 0, "turns": ["one", "two"]}]
     answers = write_lines(tmp_path / "a.jsonl", {"question_id": 81, "model_id": "m", "choices": choices})
     assert is_foreign(questions)
     assert is_foreign(answers)
     (tmp_path / "x").mkdir()
-    bring_in(questions, bench, tmp_path / "x")
-    found = bring_in(answers, bench, tmp_path)
+    bring_in(questions, empty_bench, tmp_path / "x")
+    found = bring_in(answers, empty_bench, tmp_path)
     assert found.questions().items[0].turns == ("First?", "Second?")
     assert found.answers("m").items["81"].turns == ("one", "two")
 
@@ -81,10 +81,10 @@ def test_files_of_mt_bench_get_turns_as_they_are_here(bench, tmp_path, write_lin
         ("a.csv", b""),
     ],
 )
-def test_what_is_in_none_of_the_formats_is_told_with_the_formats(bench, tmp_path, name, content):
+def test_what_is_in_none_of_the_formats_is_told_with_the_formats(empty_bench, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BenchError) as refused:
-        convert(tmp_path / name, bench, tmp_path)
+        convert(tmp_path / name, empty_bench, tmp_path)
     assert "AlpacaEval" in refused.value.hint
 
 

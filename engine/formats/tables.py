@@ -1,6 +1,10 @@
 """The judgments as one flat table, a row for each game that was played, as CSV or Parquet.
 
-The columns are those of `GameRow`. A game without a verdict has null in `label`, `winner` and `points`.
+The columns are those of `GameRow`. A game without a label has null in `label`, `winner` and `points`.
+
+In CSV, no text is a formula. A spreadsheet runs a cell that begins with `=`, `+`, `-` or `@` (full-width ones too, and
+behind blanks). Such a text gets an apostrophe in front, and so does one that begins with an apostrophe: removing one
+leading apostrophe, if there is one, restores every text exactly.
 """
 
 from __future__ import annotations
@@ -18,13 +22,16 @@ from engine.bench.atomic import atomic_file
 from engine.bench.lines import encode_json
 from engine.bench.stored import WholeAnswer
 from engine.errors import StorageError
-from engine.exporting.selection import Selection
-from engine.exporting.spreadsheet import neutral
+from engine.formats.selection import Selection
 from engine.labels import Label, is_strong, points_of_model
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the full-width forms, on purpose
+_BEFORE_A_FORMULA = " \t\r\n\v\f\0\u00a0\u3000\ufeff"
+MARK = "'"
 
 
 class GameRow(msgspec.Struct, frozen=True):
-    """One game. In game 1 the baseline is A, in game 2 the model is; `label` is as the judge gave it.
+    """One game. In game 1 the baseline is A, in game 2 the model is; `label` is the judge's.
 
     `points` is what the model won: 1, 0.5 or 0. `answer` is the model's; lengths are in tokens.
     """
@@ -53,44 +60,39 @@ COLUMNS = GameRow.__struct_fields__
 
 
 def game_rows(selection: Selection) -> Iterator[GameRow]:
-    """Every game of the selection, by judge, model and question."""
-    for judge in selection.judges:
-        for model in selection.judged_models(judge):
-            for question, judgment, _ in selection.judgments(judge, model):
-                theirs = selection.answer(selection.baseline, question.id)
-                ours = selection.answer(model, question.id)
-                for number, game in enumerate(judgment.games, start=1):
-                    if game is None:
-                        continue
-                    label = game.label
-                    points = None if label is None else points_of_model(label, number)
-                    yield GameRow(
-                        bench=selection.bench.name,
-                        question_id=question.id,
-                        category=question.category,
-                        cluster=question.cluster,
-                        judge=judge,
-                        model=model,
-                        baseline=selection.baseline,
-                        game=number,
-                        label=label,
-                        winner=None if points is None else _winner(points),
-                        points=points,
-                        strong=is_strong(label),
-                        model_tokens=ours.token_len if ours else None,
-                        baseline_tokens=theirs.token_len if theirs else None,
-                        question=_joined(question.turns),
-                        answer=_text(ours),
-                        baseline_answer=_text(theirs),
-                        judgment=game.judgment,
-                    )
+    """Yield every game of the selection, by judge, model and question."""
+    for judge, model in selection.judged():
+        for question, judgment, _ in selection.judgments(judge, model):
+            baseline_answer = selection.answer(selection.baseline, question.id)
+            answer = selection.answer(model, question.id)
+            for number, game in enumerate(judgment.games, start=1):
+                if game is None:
+                    continue
+                points = None if game.label is None else points_of_model(game.label, 1 if number % 2 else 2)
+                yield GameRow(
+                    bench=selection.bench.name,
+                    question_id=question.id,
+                    category=question.category,
+                    cluster=question.cluster,
+                    judge=judge,
+                    model=model,
+                    baseline=selection.baseline,
+                    game=number,
+                    label=game.label,
+                    winner=None if points is None else _winner(points),
+                    points=points,
+                    strong=is_strong(game.label),
+                    model_tokens=answer.token_len if answer else None,
+                    baseline_tokens=baseline_answer.token_len if baseline_answer else None,
+                    question="\n\n".join(question.turns),
+                    answer=_text(answer),
+                    baseline_answer=_text(baseline_answer),
+                    judgment=game.judgment,
+                )
 
 
 def export_csv(selection: Selection, path: Path) -> int:
-    """Write the table as CSV (UTF-8); returns the number of rows. Texts are as `neutral` makes them.
-
-    Raises StorageError.
-    """
+    """Write the table as CSV (UTF-8) without formulas; return the number of rows. Raises StorageError."""
     count = 0
     with atomic_file(path) as stream:
         text = io.TextIOWrapper(stream, "utf-8", errors="replace", newline="", write_through=True)
@@ -105,9 +107,9 @@ def export_csv(selection: Selection, path: Path) -> int:
 
 
 def export_parquet(selection: Selection, path: Path) -> int:
-    """Write the table as Parquet; returns the number of rows. Raises StorageError.
+    """Write the table as Parquet; return the number of rows. Raises StorageError.
 
-    The rows go through a file of JSON lines, since Polars streams from one file to the other but cannot be fed.
+    The rows go through a file of JSON lines: Polars streams from one file to another, but not from a generator.
     """
     import polars as pl
 
@@ -122,9 +124,20 @@ def export_parquet(selection: Selection, path: Path) -> int:
         table = pl.scan_ndjson(lines, schema=schema) if count else pl.LazyFrame(schema=schema)
         try:
             table.sink_parquet(stream, compression="zstd")
-        except pl.exceptions.PolarsError as error:  # it wraps what the disk said
+        except pl.exceptions.PolarsError as error:  # it wraps the error of the disk
             raise StorageError(f"{path}: cannot be written: {error}", "check the disk and the folder") from error
     return count
+
+
+def neutral(text: str) -> str:
+    """Return the text as a cell that is shown and never run."""
+    starts = text[:1] in ("\t", "\r", "\n", MARK)
+    return MARK + text if starts or text.lstrip(_BEFORE_A_FORMULA).startswith(_FORMULA_STARTS) else text
+
+
+def original(cell: str) -> str:
+    """Return the text that `neutral` made a cell of."""
+    return cell.removeprefix(MARK)
 
 
 def _type(pl: Any, name: str) -> Any:
@@ -136,12 +149,8 @@ def _winner(points: float) -> Literal["model", "baseline", "tie"]:
     return "tie" if points == 0.5 else "model" if points else "baseline"
 
 
-def _joined(turns: tuple[str, ...]) -> str:
-    return "\n\n".join(turns)
-
-
 def _text(answer: WholeAnswer | None) -> str | None:
-    return _joined(answer.turns) if answer is not None else None
+    return "\n\n".join(answer.turns) if answer is not None else None
 
 
 def _cell(value: object) -> object:

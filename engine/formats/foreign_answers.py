@@ -1,11 +1,11 @@
-"""Answers and questions in the formats of other programs, turned into files of generation 1 that an import takes.
+"""Answers and questions of other programs, turned into files of generation 1 that an import takes.
 
     AlpacaEval   `model_outputs.json`: an array of {instruction, output, generator}
     AutoArena    a CSV with the columns prompt and response; the file's name is the model's
     MT-bench     `question.jsonl` and answers whose turns are plain strings
 
-What names a question by its text is matched with the question set of the bench; where there is none yet, the texts
-become one, under ids that follow from them.
+Questions that are identified by their text are matched with the question set of the bench. Without a question set, the
+texts become one, under ids that follow from them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -23,27 +23,34 @@ from engine.bench.lines import ProblemLog, encode_json, json_lines
 from engine.bench.stored import load_questions
 from engine.errors import BenchError
 
+_EXPECTED = (
+    'AlpacaEval\'s is an array of {"instruction", "output", "generator"}, AutoArena\'s a CSV with prompt,response'
+)
+
+_Answers: TypeAlias = dict[str, list[tuple[str, str]]]
+"""By model, question and answer."""
+
 
 def is_foreign(src: Path) -> bool:
     """Whether a file is in one of these formats."""
     if src.suffix in (".json", ".csv"):
         return True
-    first = next(_records(src), None) if src.suffix == ".jsonl" else None
+    first = next(records_of(src), None) if src.suffix == ".jsonl" else None
     return first is not None and _has_plain_turns(first)
 
 
 def convert(src: Path, bench: BenchPaths, folder: Path) -> list[Path]:
-    """Write what `src` holds into `folder` as JSONL of generation 1: a question set first, if the bench has none.
+    """Write the content of `src` into `folder` as JSONL of generation 1; the question set first if the bench has none.
 
-    Raises BenchError for a file that is in none of the formats, and for answers to questions that are not in the set.
+    Raises BenchError for a file in none of the formats, and for answers to questions that are not in the set.
     """
     if src.suffix == ".jsonl":
         target = folder / src.name
-        _write(target, map(_with_objects, _records(src)))
+        _write(target, map(_with_objects, records_of(src)))
         return [target]
     answers = _alpaca_eval(src) if src.suffix == ".json" else _auto_arena(src)
     if not answers:
-        raise BenchError(f"{src}: there is no answer in it", _EXPECTED)
+        raise BenchError(f"{src}: no answer in it", _EXPECTED)
     written = []
     if bench.questions.exists():
         ids = {question.turns[0].strip(): question.id for question in load_questions(bench.questions).items}
@@ -52,11 +59,11 @@ def convert(src: Path, bench: BenchPaths, folder: Path) -> list[Path]:
         ids = {text.strip(): text_digest((text,)) for text in texts}
         written.append(folder / "question.jsonl")
         _write(written[0], ({"question_id": ids[text.strip()], "turns": [{"content": text}]} for text in texts))
-    strangers = [text for given in answers.values() for text, _ in given if text.strip() not in ids]
-    if strangers:
+    orphans = [text for given in answers.values() for text, _ in given if text.strip() not in ids]
+    if orphans:
         raise BenchError(
-            f"{src}: {len(strangers)} answers are to questions that are not in {bench.questions}, the first to "
-            f"{strangers[0][:60]!r}",
+            f"{src}: {len(orphans)} answers are to questions that are not in {bench.questions}, the first to "
+            f"{orphans[0][:60]!r}",
             "import under the --name of another bench, or of a new one: the questions come along then",
         )
     for number, (model, given) in enumerate(answers.items()):
@@ -66,19 +73,19 @@ def convert(src: Path, bench: BenchPaths, folder: Path) -> list[Path]:
     return written
 
 
-_EXPECTED = (
-    'AlpacaEval\'s is an array of {"instruction", "output", "generator"}, AutoArena\'s a CSV with prompt,response'
-)
+def records_of(src: Path) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a JSONL file; lines that are none are skipped. Raises BenchError if unreadable."""
+    log = ProblemLog(src)
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    return (decoder.decode(line) for _, line in json_lines(src, log))
 
-Given = dict[str, list[tuple[str, str]]]  # by model, question and answer
 
-
-def _alpaca_eval(src: Path) -> Given:
+def _alpaca_eval(src: Path) -> _Answers:
     try:
         rows = msgspec.json.decode(src.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise BenchError(f"{src}: is not JSON ({error})", _EXPECTED) from None
-    found: Given = {}
+    found: _Answers = {}
     for number, row in enumerate(rows if isinstance(rows, list) else [rows], start=1):
         wanted = [row.get(key) for key in ("generator", "instruction", "output")] if isinstance(row, dict) else []
         model, asked, said = wanted if len(wanted) == 3 else (None, None, None)
@@ -88,7 +95,7 @@ def _alpaca_eval(src: Path) -> Given:
     return found
 
 
-def _auto_arena(src: Path) -> Given:
+def _auto_arena(src: Path) -> _Answers:
     try:
         with src.open(encoding="utf-8-sig", newline="") as stream:
             rows = [(row.get("prompt"), row.get("response")) for row in csv.DictReader(stream)]
@@ -126,12 +133,6 @@ def _objects(held: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(turns, list):
         return {}
     return {"turns": [{"content": turn} if isinstance(turn, str) else turn for turn in turns]}
-
-
-def _records(src: Path) -> Iterator[dict[str, Any]]:
-    log = ProblemLog(src)
-    decoder = msgspec.json.Decoder(dict[str, Any])
-    return (decoder.decode(line) for _, line in json_lines(src, log))
 
 
 def _write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

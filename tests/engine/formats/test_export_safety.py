@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.errors import StorageError, UsageProblem
-from engine.exporting.export import export_bench
-from engine.exporting.selection import Choice
-from engine.exporting.spreadsheet import neutral, original
+from engine.formats.export import export_bench
+from engine.formats.selection import ExportChoice
+from engine.formats.tables import neutral, original
 
-ALL = Choice(baseline=BASE)
+ALL = ExportChoice(baseline=BASE)
 FORMS = ["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet"]
 
 
@@ -36,7 +36,7 @@ def test_nothing_is_overwritten_unless_asked_for_and_nothing_is_left_half_done(b
     export_bench(bench, ALL, form, out)
     before = {path: path.read_bytes() for path in (out, *out.rglob("*")) if path.is_file()}
     write(bench.paths.questions, {"question_id": "new", "turns": [{"content": "new"}]})
-    with pytest.raises(UsageProblem, match="is there already"):
+    with pytest.raises(UsageProblem, match="exists"):
         export_bench(bench, ALL, form, out)
     assert {path: path.read_bytes() for path in before} == before
     export_bench(bench, ALL, form, out, force=True)
@@ -97,8 +97,8 @@ def test_of_several_records_of_a_question_the_last_goes_out(bench, tmp_path):
 @pytest.mark.parametrize(
     ("choice", "told"),
     [
-        (Choice(baseline=BASE, models=("plain-modle",)), "plain-model"),
-        (Choice(baseline=BASE, judges=("org/the judgee",)), "org/the judge"),
+        (ExportChoice(baseline=BASE, models=("plain-modle",)), "plain-model"),
+        (ExportChoice(baseline=BASE, judges=("org/the judgee",)), "org/the judge"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_one_that_was_meant(bench, tmp_path, choice, told):
@@ -109,7 +109,7 @@ def test_an_unknown_name_is_told_with_the_one_that_was_meant(bench, tmp_path, ch
 
 
 def test_only_the_named_models_go_out_with_the_baseline(bench, tmp_path):
-    export_bench(bench, Choice(baseline=BASE, models=(MODELS[1],)), "arena-hard-v0.1", tmp_path / "out")
+    export_bench(bench, ExportChoice(baseline=BASE, models=(MODELS[1],)), "arena-hard-v0.1", tmp_path / "out")
     assert sorted(file.name for file in (tmp_path / "out" / "model_answer").iterdir()) == [
         "%2E.%2F..%2Fx.jsonl",
         "base.jsonl",

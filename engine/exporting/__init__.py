@@ -1,1 +1,0 @@
-"""A bench in the formats of other programs: what is current of it, in files of their layout."""

@@ -1,0 +1,217 @@
+"""Export in the layouts of arena-hard-auto v0.1 (generation 1, also arena-hard-local's) and v2.0 (generation 2).
+
+Generation 1 keeps fields beyond the original's (`settings`, `inputs`, `baseline`, ...): its scripts ignore them, and
+with them an imported judgment can still be checked against today's texts. It has no game that was not played.
+
+Generation 2 has one turn per question: of a question with several, `prompt` is the first, and all of them are in
+`turns` for readers of generation 1. Answers carry the style counts that its style control reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from engine.bench.layout import BenchPaths
+from engine.bench.stored import WholeAnswer, WholeGame
+from engine.formats.selection import FileRecords, RawRecord, Selection
+from engine.ratings.markdown import count_markdown
+from engine.records import Question
+
+CountTokens = Callable[[str], int]
+BYTES_PER_TOKEN = 4.3  # of UTF-8, in cl100k_base, for English and for Russian alike
+
+_OF_GENERATION_2 = ("uid", "ans_id", "messages", "metadata", "category", "prompt")  # not copied into generation 1
+_KEPT = ("tstamp", "settings", "inputs", "finish_reason")  # copied into generation 2: it ignores them, imports do not
+
+
+class TokenLengths:
+    """Fills in the answer lengths in tokens that a file does not give.
+
+    `load` returns a tokenizer, or None where there is none; it is called once, when the first length is missing.
+    """
+
+    def __init__(self, load: Callable[[], CountTokens | None]) -> None:
+        self._load = load
+        self._count: CountTokens | None = None
+        self._filled = 0
+
+    def of(self, turns: Sequence[str], stored: int | None) -> int:
+        """Return the length of an answer: as stored, else counted, else estimated from its bytes."""
+        if stored is not None:
+            return stored
+        if not self._filled:
+            self._count = self._load()
+        self._filled += 1
+        if self._count is not None:
+            return sum(map(self._count, turns))
+        return sum(round(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN) for text in turns)
+
+    def note(self) -> str | None:
+        """Return how lengths were filled in, if any were."""
+        if not self._filled:
+            return None
+        how = "counted with cl100k_base" if self._count is not None else "estimated from their bytes"
+        return f"{self._filled} answers have no token_len: {how}"
+
+
+def generation_1_files(selection: Selection, lengths: TokenLengths) -> Iterator[FileRecords]:
+    """Yield `question.jsonl`, `model_answer/` and `model_judgment/` of generation 1."""
+    paths = BenchPaths(Path())
+    yield paths.questions, map(_question_1, selection.questions.values())
+    for model in selection.models:
+        yield paths.answers(model), (_answer_1(model, *found, lengths) for found in selection.answers(model))
+    yield paths.settings, selection.settings()
+    for judge, model in selection.judged():
+        yield paths.judgments(judge, model), _judgments_1(selection, judge, model)
+
+
+def generation_2_files(selection: Selection, lengths: TokenLengths) -> Iterator[FileRecords]:
+    """Yield `question.jsonl`, `model_answer/` and `model_judgment/` of generation 2."""
+    several = sum(len(question.turns) > 1 for question in selection.questions.values())
+    if several:
+        selection.note(f"{several} questions have several turns: programs of v2 read only the first")
+    paths = BenchPaths(Path())
+    yield paths.questions, map(_question_2, selection.questions.values())
+    for model in selection.models:
+        yield paths.answers(model), (_answer_2(model, *found, lengths) for found in selection.answers(model))
+    yield paths.settings, selection.settings()
+    for judge, model in selection.judged():
+        yield paths.judgments(judge, model), _judgments_2(selection, judge, model)
+
+
+def _question_1(question: Question) -> RawRecord:
+    return {
+        "question_id": question.id,
+        "category": question.category,
+        "cluster": question.cluster,
+        "turns": [{"content": turn} for turn in question.turns],
+    }
+
+
+def _answer_1(model: str, question: Question, answer: WholeAnswer, raw: RawRecord, lengths: TokenLengths) -> RawRecord:
+    """Return the record unchanged if it is whole and of generation 1, which needs the length of every turn."""
+    choices = raw["choices"] if isinstance(raw.get("choices"), list) else []
+    if answer.token_len is None or not choices:
+        turns = _turns(answer, lengths.of(answer.turns, answer.token_len))
+        choices = [{"index": 0, "turns": turns}, *choices[1:]]
+    return _without_generation_2(raw) | {
+        "question_id": question.id,
+        "answer_id": str(raw.get("answer_id") or raw.get("ans_id") or question.id),
+        "model_id": model,
+        "choices": choices,
+        "tstamp": raw.get("tstamp") or 0.0,
+    }
+
+
+def _turns(answer: WholeAnswer, tokens: int) -> list[dict[str, object]]:
+    """Return the turns with their lengths; of several, each gets its share by characters."""
+    if len(answer.turns) == 1:
+        return [{"content": answer.turns[0], "token_len": tokens}]
+    size = sum(map(len, answer.turns)) or 1
+    return [{"content": turn, "token_len": round(tokens * len(turn) / size)} for turn in answer.turns]
+
+
+def _judgments_1(selection: Selection, judge: str, model: str) -> Iterator[RawRecord]:
+    unplayed = 0
+    for question, judgment, raw in selection.judgments(judge, model):
+        unplayed += sum(game is None for game in judgment.games)
+        games = raw["games"] if isinstance(raw.get("games"), list) else []
+        yield _without_generation_2(raw) | {
+            "question_id": question.id,
+            "model": model,
+            "judge": judge,
+            "games": [_game_1(game, stored) for game, stored in zip(judgment.games, games, strict=True)],
+            "baseline": judgment.baseline or selection.baseline,
+        }
+    if unplayed:
+        selection.note(f"{unplayed} games of {model} by {judge} were not played: they are exported without a label")
+
+
+def _game_1(game: WholeGame | None, raw: object) -> RawRecord:
+    if game is None or not isinstance(raw, dict):
+        return {"user_prompt": "", "judgment": "", "score": None}
+    prompt = next((message.content for message in reversed(game.messages) if message.role == "user"), "")
+    more = {key: value for key, value in raw.items() if key != "prompt"}
+    return more | {"user_prompt": prompt, "judgment": _written(raw), "score": game.label}
+
+
+def _written(raw: RawRecord) -> str:
+    """Return the judge's text with its reasoning, as in the file; generation 2 wraps it in an object."""
+    text = raw.get("judgment")
+    text = text.get("answer") if isinstance(text, dict) else text
+    return text if isinstance(text, str) else ""
+
+
+def _without_generation_2(raw: RawRecord) -> RawRecord:
+    return {key: value for key, value in raw.items() if key not in _OF_GENERATION_2}
+
+
+def _question_2(question: Question) -> RawRecord:
+    record: RawRecord = {
+        "uid": question.id,
+        "category": question.category,
+        "subcategory": question.cluster,
+        "prompt": question.turns[0],
+    }
+    if len(question.turns) > 1:
+        record["turns"] = [{"content": turn} for turn in question.turns]
+    return record
+
+
+def _answer_2(model: str, question: Question, answer: WholeAnswer, raw: RawRecord, lengths: TokenLengths) -> RawRecord:
+    return {
+        "uid": question.id,
+        "ans_id": str(raw.get("ans_id") or raw.get("answer_id") or question.id),
+        "model": model,
+        "messages": list(_messages(question, answer)),
+        "metadata": {
+            "token_len": lengths.of(answer.turns, answer.token_len),
+            **_style("\n\n".join(answer.turns)),
+        },
+        **_kept(raw),
+    }
+
+
+def _messages(question: Question, answer: WholeAnswer) -> Iterator[RawRecord]:
+    for asked, answered in zip_longest(question.turns, answer.turns):
+        if asked is not None:
+            yield {"role": "user", "content": asked}
+        if answered is not None:
+            yield {"role": "assistant", "content": {"answer": answered}}
+
+
+def _style(text: str) -> dict[str, Any]:
+    counts = count_markdown(text)
+    return {
+        "header_count": {f"h{level}": count for level, count in enumerate(counts.headers, start=1)},
+        "list_count": {"ordered": counts.ordered, "unordered": counts.unordered},
+        "bold_count": {"**": counts.bold_stars, "__": counts.bold_underscores},
+    }
+
+
+def _judgments_2(selection: Selection, judge: str, model: str) -> Iterator[RawRecord]:
+    for question, judgment, raw in selection.judgments(judge, model):
+        yield {
+            "uid": question.id,
+            "category": question.category,
+            "judge": judge,
+            "model": model,
+            "baseline": judgment.baseline or selection.baseline,
+            "games": [None if game is None else _game_2(game) for game in judgment.games],
+            **_kept(raw),
+        }
+
+
+def _game_2(game: WholeGame) -> RawRecord:
+    return {
+        "score": game.label,
+        "judgment": {"answer": game.judgment},
+        "prompt": [{"role": message.role, "content": message.content} for message in game.messages],
+    }
+
+
+def _kept(raw: RawRecord) -> RawRecord:
+    return {key: raw[key] for key in _KEPT if raw.get(key) is not None}

@@ -1,0 +1,258 @@
+"""Imports existing arena-hard data: a bench folder, the `data` folder around several, or a single file.
+
+Files of either generation are copied byte for byte, after every one of them was read. Nothing that exists is
+overwritten: the same content stays, other content is refused before anything is copied.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from engine.bench.atomic import atomic_file, make_folder, storage_error
+from engine.bench.layout import BenchPaths
+from engine.bench.lines import FileProblem
+from engine.bench.lock import BenchLock
+from engine.bench.names import file_stem, is_shortened, model_name
+from engine.bench.settings import load_settings, register_settings
+from engine.bench.stored import load_judgments, load_questions, load_token_lengths
+from engine.errors import BenchError
+from engine.formats.foreign_answers import records_of
+
+Kind: TypeAlias = Literal["questions", "answers", "judgments"]
+
+_PLACES: tuple[tuple[Kind, str], ...] = (
+    ("questions", "question.jsonl"),
+    ("answers", "model_answer/*.jsonl"),
+    ("judgments", "model_judgment/*/*.jsonl"),
+)
+_MARKS = ("question.jsonl", "model_answer", "model_judgment")
+
+
+class SourceFile(msgspec.Struct, frozen=True):
+    """A file to import, and its place under the bench's folder."""
+
+    kind: Kind
+    file: Path
+    place: Path
+
+
+class BenchSource(msgspec.Struct, frozen=True):
+    """All files for one bench. `left_out` are entries of its folder that have no place in a bench.
+
+    `settings` is the file that explains the settings digests in the records, where there is one.
+    """
+
+    name: str
+    sources: tuple[SourceFile, ...]
+    left_out: tuple[Path, ...] = ()
+    settings: Path | None = None
+
+
+def find_sources(src: Path, name: str | None = None) -> list[BenchSource]:
+    """Return what `src` holds: a bench folder, a folder of benches (or one with `data/` in it), or one JSONL file.
+
+    `name` names the bench, by default the folder does. Raises BenchError if there is nothing to import, if `name` is
+    no name for a folder, or if it is needed or cannot be used.
+    """
+    if name is not None:
+        check_bench_name(name)
+    if src.is_file():
+        return [_single(src, name)]
+    folders = [src] if _is_bench(src) else [folder for folder in _inner_folders(src) if _is_bench(folder)]
+    if not folders:
+        raise BenchError(f"{src}: no bench in it", "a bench has a question.jsonl, model_answer/ or model_judgment/")
+    if name is not None and len(folders) > 1:
+        raise BenchError(
+            f"{src}: {len(folders)} benches cannot all be named {name!r}",
+            f"leave the name out, or import one of {', '.join(sorted(folder.name for folder in folders))}",
+        )
+    return [_folder(folder, name or folder.resolve().name) for folder in folders]
+
+
+def check_bench_name(name: str) -> None:
+    """Raise BenchError for what is no name of a folder."""
+    if not name or file_stem(name) != name or "%" in name:
+        raise BenchError(f"{name!r} is no name for a bench", "use letters, digits, '-', '_' and '.'")
+
+
+def _is_bench(folder: Path) -> bool:
+    return any((folder / mark).exists() for mark in _MARKS)
+
+
+def _inner_folders(src: Path) -> list[Path]:
+    candidates = [*src.iterdir(), *(src / "data").glob("*")] if src.is_dir() else []
+    return sorted(entry for entry in candidates if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _folder(folder: Path, name: str) -> BenchSource:
+    sources = [
+        SourceFile(kind, file, file.relative_to(folder))
+        for kind, pattern in _PLACES
+        for file in sorted(folder.glob(pattern))
+        if file.is_file() and all(_is_found_again(part) for part in file.relative_to(folder).parts)
+    ]
+    settings = BenchPaths(folder).settings
+    taken = {settings, *(source.file for source in sources)}
+    left_out = (file for file in sorted(folder.rglob("*.jsonl")) if file not in taken)
+    return BenchSource(name, tuple(sources), tuple(left_out), settings if settings.is_file() else None)
+
+
+def _is_found_again(part: str) -> bool:
+    """Whether a file of this name is found under the name of a model."""
+    stem = part.removesuffix(".jsonl")
+    return not part.startswith(".") and (is_shortened(stem) or model_name(stem) is not None)
+
+
+def _single(file: Path, name: str | None) -> BenchSource:
+    record = next(records_of(file), None)
+    if record is None:
+        raise BenchError(f"{file}: no record in it", "it must hold one JSON object per line")
+    if "winner" in record and "model_a" in record:
+        raise BenchError(
+            f"{file}: it holds battles, which have no place in a bench", f"see `arena-tui leaderboard --battles {file}`"
+        )
+    paths = BenchPaths(Path())
+    if "games" in record:
+        kind: Kind = "judgments"
+        judge = _text(record, "judge") or model_name(file.parent.name) or file.parent.name
+        place = paths.judgments(judge, _text(record, "model") or file.stem)
+    elif "choices" in record or "messages" in record:
+        kind = "answers"
+        place = paths.answers(_text(record, "model_id") or _text(record, "model") or file.stem)
+    elif "turns" in record or "prompt" in record:
+        kind, place = "questions", paths.questions
+    else:
+        raise BenchError(f"{file}: neither questions, answers nor judgments", "see the first line of it")
+    return BenchSource(name or _bench_around(file, len(place.parts)), (SourceFile(kind, file, place),))
+
+
+def _bench_around(file: Path, depth: int) -> str:
+    """Return the name of the bench that a file lies in by its path, `depth` levels up."""
+    folder = file.resolve().parents[depth - 1]
+    if not _is_bench(folder) or (depth == 1 and file.name != "question.jsonl"):
+        raise BenchError(f"{file}: it does not say which bench it is for", "name the bench with --name")
+    return folder.name
+
+
+def _text(record: dict[str, object], key: str) -> str | None:
+    value = record.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+class ImportedFile(msgspec.Struct, frozen=True):
+    """An imported file: the questions of its usable records, and whether it had to be copied."""
+
+    source: SourceFile
+    question_ids: frozenset[str]
+    problems: tuple[FileProblem, ...]
+    copied: bool = False
+
+
+class ImportedBench(msgspec.Struct, frozen=True):
+    """The import of one bench; `notes` say how its files fit together, `left_out` what of the source has no place."""
+
+    root: Path
+    files: tuple[ImportedFile, ...]
+    left_out: tuple[Path, ...]
+    notes: tuple[FileProblem, ...]
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """The benches of one import."""
+
+    benches: tuple[ImportedBench, ...]
+
+    @property
+    def problems(self) -> tuple[FileProblem, ...]:
+        """Return everything that is wrong, with file and line."""
+        of_files = (problem for bench in self.benches for file in bench.files for problem in file.problems)
+        return (*of_files, *(note for bench in self.benches for note in bench.notes))
+
+    def lines(self) -> Iterator[str]:
+        """Yield the report for people, one line per file."""
+        for bench in self.benches:
+            yield f"{bench.root}"
+            for file in bench.files:
+                kept = "" if file.copied else ", there already"
+                yield f"  {file.source.place}: {len(file.question_ids)} {file.source.kind}{kept}"
+            for path in bench.left_out:
+                yield f"  left out, as it has no place in a bench: {path}"
+
+
+def import_bench(src: Path, data_dir: Path, name: str | None = None) -> ImportReport:
+    """Copy what `src` holds into `data_dir` (see `find_sources` for what it may be, and for `name`).
+
+    Raises BenchError if there is nothing to import, or if a file exists with other content (all of them are named);
+    nothing is copied then. Raises BenchLocked while a run writes to the bench, StorageError for a full disk.
+    """
+    return ImportReport(tuple([_import(source, data_dir / source.name) for source in find_sources(src, name)]))
+
+
+def _import(found: BenchSource, root: Path) -> ImportedBench:
+    files = [_read(source) for source in found.sources]
+    try:
+        make_folder(root)
+    except OSError as error:
+        raise storage_error(root, error) from error
+    with BenchLock(BenchPaths(root)):
+        _refuse_conflicts(found.sources, root)
+        imported = tuple([msgspec.structs.replace(file, copied=_copy(file.source, root)) for file in files])
+        if found.settings is not None:  # added to those of the bench: the digests name their own contents
+            register_settings(BenchPaths(root).settings, load_settings(found.settings))
+    return ImportedBench(root, imported, found.left_out, tuple(_notes(imported, root)))
+
+
+def _read(source: SourceFile) -> ImportedFile:
+    if source.kind == "questions":
+        questions = load_questions(source.file)
+        return ImportedFile(source, frozenset(question.id for question in questions.items), questions.problems)
+    if source.kind == "answers":
+        answers = load_token_lengths(source.file)
+        return ImportedFile(source, frozenset(answers.items), answers.problems)
+    judgments = load_judgments(source.file, prompts=False)
+    return ImportedFile(source, frozenset(judgments.items), judgments.problems)
+
+
+def _refuse_conflicts(sources: Collection[SourceFile], root: Path) -> None:
+    existing = [source for source in sources if (root / source.place).exists()]
+    differing = [
+        str(source.place) for source in existing if not filecmp.cmp(source.file, root / source.place, shallow=False)
+    ]
+    if differing:
+        raise BenchError(
+            f"{root}: {', '.join(differing)}: exists with other content; nothing was imported",
+            "import under another --name, or move these files away",
+        )
+
+
+def _copy(source: SourceFile, root: Path) -> bool:
+    """Copy the file unless it exists."""
+    target = root / source.place
+    if target.exists():
+        return False
+    with atomic_file(target) as copy, source.file.open("rb") as original:
+        shutil.copyfileobj(original, copy, 1 << 20)
+    return True
+
+
+def _notes(files: Collection[ImportedFile], root: Path) -> Iterator[FileProblem]:
+    """Yield how the files do not fit the question set, which may be older than the import."""
+    questions = BenchPaths(root).questions
+    if not questions.exists():
+        yield FileProblem(str(questions), None, "there is no question set yet; import one into this bench")
+        return
+    ids = {question.id for question in load_questions(questions).items}
+    for file in files:
+        place = str(root / file.source.place)
+        orphans = len(file.question_ids - ids)
+        if orphans:
+            yield FileProblem(place, None, f"{orphans} {file.source.kind} are to questions that are not in the set")
+        missing = len(ids - file.question_ids)
+        if missing and file.source.kind == "answers":
+            yield FileProblem(place, None, f"{missing} of {len(ids)} questions have no answer")
