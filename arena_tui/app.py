@@ -13,13 +13,13 @@ from textual.command import Provider
 from textual.driver import Driver
 from textual.filter import LineFilter
 
-from arena_tui.clipboard import copy_sequences
-from arena_tui.commands_provider import ArenaCommands
-from arena_tui.live.session import ArenaSession
+from arena_tui.judgments.copying import copy_sequences
 from arena_tui.modes import MODES
+from arena_tui.palette import ArenaCommands
 from arena_tui.safe_text import printable
-from arena_tui.screens.base import ArenaScreen
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
+from arena_tui.widgets.screens import ArenaScreen
 from engine.errors import ArenaError
 
 TICK_SECONDS = 0.25
@@ -109,7 +109,7 @@ class ArenaApp(App[None]):
         self.switch_mode(mode)
 
     def action_help(self) -> None:
-        from arena_tui.screens.help_screen import HelpScreen
+        from arena_tui.widgets.dialogs import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
@@ -120,7 +120,7 @@ class ArenaApp(App[None]):
 
     async def action_quit(self) -> None:
         """Leave at once when nothing is going on, else ask first."""
-        from arena_tui.screens.quit_screen import QuitScreen
+        from arena_tui.widgets.dialogs import QuitScreen
 
         if self.leaving:
             self.session.stop()  # asked again while it ends: do not wait for the calls in flight
@@ -162,7 +162,7 @@ class ArenaApp(App[None]):
         self._close_messages_no_wait()
 
     def _open(self) -> None:
-        from arena_tui.screens.opening import open_session
+        from arena_tui.opening import open_session
 
         self.run_worker(open_session(self), exit_on_error=False)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from arena_tui.screens.base import ArenaScreen
+    from arena_tui.widgets.screens import ArenaScreen
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,25 @@ class Mode:
 
 
 def _run() -> type[ArenaScreen]:
-    from arena_tui.screens.run_screen import RunScreen
+    from arena_tui.run.run_screen import RunScreen
 
     return RunScreen
 
 
 def _judgments() -> type[ArenaScreen]:
-    from arena_tui.screens.judgments_screen import JudgmentsScreen
+    from arena_tui.judgments.judgments_screen import JudgmentsScreen
 
     return JudgmentsScreen
 
 
 def _review() -> type[ArenaScreen]:
-    from arena_tui.screens.review_screen import ReviewScreen
+    from arena_tui.review.review_screen import ReviewScreen
 
     return ReviewScreen
 
 
 def _leaderboard() -> type[ArenaScreen]:
-    from arena_tui.screens.leaderboard_screen import LeaderboardScreen
+    from arena_tui.board.leaderboard_screen import LeaderboardScreen
 
     return LeaderboardScreen
 

@@ -243,7 +243,7 @@ async def judged_headless(config: Path) -> dict[str, float]:
 async def judged_under_ui(config: Path, screen: str) -> dict[str, float]:
     from arena_tui.app import ArenaApp
     from arena_tui.invocation import Invocation
-    from arena_tui.live.session import ArenaSession
+    from arena_tui.session.arena_session import ArenaSession
 
     session, clock = ArenaSession(Invocation(config)), Clock()
     app = ArenaApp(session, screen)
@@ -268,7 +268,7 @@ async def lag() -> dict[str, float]:
     """The UI on a session that is fed events instead of a run."""
     from arena_tui.app import ArenaApp
     from arena_tui.invocation import Invocation
-    from arena_tui.live.session import ArenaSession
+    from arena_tui.session.arena_session import ArenaSession
     from engine.work.progress import reduce
 
     with tempfile.TemporaryDirectory() as folder:

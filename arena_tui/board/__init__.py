@@ -1,6 +1,10 @@
-"""What the leaderboard screen shows, without Textual: the choices of how to rate, and boards rated accordingly.
+"""The leaderboard screen and what opens from it.
 
-choices     which judgments count, and how: one immutable value
-rating      a board from judgments and choices; rated again only when one of them has changed
-model_page  one model in detail: by category, with what it lost
+leaderboard_screen  rows that are rated anew while judgments come in
+board_table         the rows with their intervals, and the lines above and below them
+choices             which judgments count and how they are rated, and the dialogs that change it
+rating              boards and model pages computed from judgments and choices; no Textual
+model_screen        one model: by category, with its hardest losses
+difference_screen   two models compared
+pages               audit, study plan and all pairs, computed in a thread
 """

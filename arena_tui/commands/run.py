@@ -11,7 +11,6 @@ from arena_tui import console
 from arena_tui.commands.leaderboard import show, with_evidence
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
-from arena_tui.live.estimate import server_turns
 from arena_tui.output.plan import format_plan
 from arena_tui.output.stop_rule import format_stop_report
 from engine.bench import Bench
@@ -23,6 +22,7 @@ from engine.ratings.outcomes import unused_odds
 from engine.ratings.stop_rule import parse_stop_rule, stop_cautions, stop_report
 from engine.results import judged_bench, rate
 from engine.run import Run, stale_notes
+from engine.work.duration import server_turns
 from engine.work.plan import Scope, make_plan
 from engine.work.progress import RunState
 from engine.work.stopping import stop_forecast

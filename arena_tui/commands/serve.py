@@ -12,7 +12,7 @@ from arena_tui import console
 from arena_tui.advice import phrase
 from arena_tui.headless import on_signals, run_loop
 from arena_tui.invocation import Invocation
-from arena_tui.live.server_words import ServerLines
+from arena_tui.session.run_watch import ServerLines
 from engine.bench.layout import BenchPaths
 from engine.config.model import Config
 from engine.errors import UsageProblem

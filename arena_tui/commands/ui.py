@@ -15,7 +15,7 @@ from engine.errors import UsageProblem
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
-    from arena_tui.live.session import ArenaSession
+    from arena_tui.session.arena_session import ArenaSession
 
 FRAMES_PER_SECOND = 30  # fewer would delay keys, more would only cost traffic
 
@@ -48,7 +48,7 @@ def _run_ui(invocation: Invocation, first_mode: str, reviewer: str | None) -> in
 
 async def _show(invocation: Invocation, first_mode: str, reviewer: str | None) -> int:
     from arena_tui.app import ArenaApp
-    from arena_tui.live.session import ArenaSession
+    from arena_tui.session.arena_session import ArenaSession
 
     session = ArenaSession(invocation)
     session.reviewer = reviewer

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from arena_tui.advice import phrase
 from arena_tui.console import printable
-from arena_tui.live.server_words import ServerLines, busy_servers, stage_words
-from arena_tui.live.speeds import SpeedGauge
 from arena_tui.output.stop_rule import is_decided, standing_words, verdict_words
+from arena_tui.session.run_watch import ServerLines, SpeedGauge, busy_servers, stage_words
 from engine.events import Event, Notice, RecordFailed, ServerChanged, StandingChanged, StopRuleSet
 from engine.work.progress import RunSpeed, RunState, TaskState
 

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.live.session import ArenaSession
+from arena_tui.session.arena_session import ArenaSession
 
 CONFIG = """
 bench = "small"

@@ -13,11 +13,10 @@ from textual.widgets import Input
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.live.session import ArenaSession
-from arena_tui.screens.problem_screen import ProblemScreen
-from arena_tui.screens.quit_screen import QuitScreen
-from arena_tui.screens.welcome_screen import WelcomeScreen
+from arena_tui.opening import ProblemScreen, WelcomeScreen
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import THEMES
+from arena_tui.widgets.dialogs import QuitScreen
 from engine.errors import ArenaError
 
 SIZES = [(60, 20), (80, 24), (120, 34)]

@@ -14,12 +14,12 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp, pause_after
-from arena_tui.clipboard import copy_sequences
+from arena_tui.judgments.copying import copy_sequences
+from arena_tui.judgments.filter_screen import FilterScreen
+from arena_tui.judgments.viewer_screen import ViewerScreen
 from arena_tui.modes import MODES
-from arena_tui.screens.filter_screen import FilterScreen
-from arena_tui.screens.help_screen import HelpScreen
-from arena_tui.screens.viewer_screen import ViewerScreen
 from arena_tui.theme import THEMES, ControlsOff
+from arena_tui.widgets.dialogs import HelpScreen
 
 
 async def choose(app: ArenaApp, pilot: Pilot[None], words: str) -> None:

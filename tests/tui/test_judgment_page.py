@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.style import Style
 
-from arena_tui.reading.judgment_page import Layout, judgment_page
+from arena_tui.judgments.judgment_page import Layout, judgment_page
 from arena_tui.theme import Inks
 from engine.bench.stored import WholeGame, WholeJudgment
 from engine.records import LABELS

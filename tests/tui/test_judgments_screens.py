@@ -8,11 +8,11 @@ import pytest
 from judged_bench import QUESTIONS, answer, judgment, make_bench, opened, painted, settle, until, write
 from textual.widgets import Input
 
-from arena_tui.reading.judgment_page import NARROW
-from arena_tui.screens.judgments_screen import JudgmentsScreen
-from arena_tui.screens.viewer_screen import ViewerScreen
-from arena_tui.widgets.judgment_list import JudgmentList
-from arena_tui.widgets.reading_pane import ReadingPane
+from arena_tui.judgments.judgment_list import JudgmentList
+from arena_tui.judgments.judgment_page import NARROW
+from arena_tui.judgments.judgments_screen import JudgmentsScreen
+from arena_tui.judgments.page import ReadingPane
+from arena_tui.judgments.viewer_screen import ViewerScreen
 
 
 @pytest.fixture

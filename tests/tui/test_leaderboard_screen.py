@@ -11,15 +11,14 @@ from judged_bench import CONFIG, QUESTIONS, answer, judgment, make_bench, opened
 from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
+from arena_tui.board.board_table import BoardTable
+from arena_tui.board.difference_screen import DifferenceScreen
+from arena_tui.board.leaderboard_screen import LeaderboardScreen
+from arena_tui.board.model_screen import ModelScreen
+from arena_tui.board.pages import AuditScreen, GivenUp, Tell
 from arena_tui.invocation import Invocation
-from arena_tui.live.session import ArenaSession
-from arena_tui.screens.audit_screen import AuditScreen
-from arena_tui.screens.difference_screen import DifferenceScreen
-from arena_tui.screens.leaderboard_screen import LeaderboardScreen
-from arena_tui.screens.model_screen import ModelScreen
-from arena_tui.screens.page_screen import GivenUp, Tell
-from arena_tui.screens.viewer_screen import ViewerScreen
-from arena_tui.widgets.board_table import BoardTable
+from arena_tui.judgments.viewer_screen import ViewerScreen
+from arena_tui.session.arena_session import ArenaSession
 from engine.audit.report import AuditReport
 from engine.bench import Bench
 from engine.bench.digest import inputs_digest

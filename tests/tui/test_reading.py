@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
 
-from arena_tui.reading.highlighting import Ink, fenced, stretches
-from arena_tui.reading.page import Heading, Page
-from arena_tui.reading.passages import MOST_CHARACTERS, Passage, RawText, Stack, Words
-from arena_tui.reading.rendered import renderer
-from arena_tui.reading.wrapping import wrap
+from arena_tui.judgments.markdown import renderer
+from arena_tui.judgments.page import Heading, Page
+from arena_tui.judgments.passages import MOST_CHARACTERS, Ink, Passage, RawText, Stack, Words, fenced, stretches, wrap
 from arena_tui.theme import Inks
 
 any_text = st.text(st.characters(), max_size=300)

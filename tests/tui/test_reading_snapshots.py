@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.live.session import ArenaSession
+from arena_tui.session.arena_session import ArenaSession
 
 SIZES = [(60, 20), (80, 24), (120, 34)]
 KEYS = {

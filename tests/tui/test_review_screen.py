@@ -11,8 +11,8 @@ from judged_bench import LABELS, answer, make_bench, opened, painted, settle, un
 from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
+from arena_tui.judgments.page import ReadingPane
 from arena_tui.theme import inks
-from arena_tui.widgets.reading_pane import ReadingPane
 from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
 

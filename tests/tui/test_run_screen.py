@@ -10,14 +10,13 @@ from judged_bench import QUESTIONS, answer, painted, settle, until, write
 from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
+from arena_tui.board.leaderboard_screen import LeaderboardScreen
 from arena_tui.invocation import Invocation
-from arena_tui.live.session import ArenaSession
-from arena_tui.screens.details import DetailsScreen
-from arena_tui.screens.endpoint_screen import EndpointScreen
-from arena_tui.screens.leaderboard_screen import LeaderboardScreen
-from arena_tui.screens.plan_screen import PlanScreen
-from arena_tui.screens.run_screen import RunScreen
-from arena_tui.screens.stop_rule_screen import StopRuleScreen
+from arena_tui.run.endpoints import EndpointScreen
+from arena_tui.run.plan_screen import PlanScreen, StopRuleScreen
+from arena_tui.run.run_screen import RunScreen
+from arena_tui.session.arena_session import ArenaSession
+from arena_tui.widgets.dialogs import DetailsScreen
 from engine.simulator import SimulatorConfig, demo_cast, running_simulator
 from engine.simulator.faults import FaultRule, Status
 

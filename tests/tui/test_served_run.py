@@ -14,8 +14,8 @@ from yard import Yard
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.live.session import ArenaSession
-from arena_tui.widgets.endpoint_table import endpoint_rows
+from arena_tui.run.endpoints import endpoint_rows
+from arena_tui.session.arena_session import ArenaSession
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 
-from arena_tui.live.run_watch import RunWatch
-from arena_tui.live.server_words import ServerLines, busy_servers, stage_words
 from arena_tui.output.progress import PlainDisplay
+from arena_tui.session.run_watch import RunWatch, ServerLines, busy_servers, stage_words
 from engine.events import ServerChanged
 from engine.work.progress import RunState, reduce
 

@@ -13,13 +13,13 @@ from textual.widgets import Static
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.live.session import ArenaSession
-from arena_tui.screens.details import DetailsScreen
-from arena_tui.screens.plan_screen import PlanScreen
+from arena_tui.run.log import LogList
+from arena_tui.run.plan_screen import PlanScreen
+from arena_tui.run.summary import RunSummary
+from arena_tui.run.tasks import TaskTable
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.starters import starter_questions
-from arena_tui.widgets.log_list import LogList
-from arena_tui.widgets.run_summary import RunSummary
-from arena_tui.widgets.task_table import TaskTable
+from arena_tui.widgets.dialogs import DetailsScreen
 from engine.simulator import demo_cast, running_simulator
 
 MODELS = ("sim-baseline", "sim-strong", "sim-tiny", "sim-judge")

@@ -1,0 +1,382 @@
+"""The leaderboard, live while judging: a row a model with its interval drawn to scale; rows open, and pairs compare."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
+from textual.widgets import Input
+
+from arena_tui.advice import phrase, phrase_all, title
+from arena_tui.board.board_table import (
+    SORT_KEYS,
+    BoardRow,
+    BoardTable,
+    SortKey,
+    board_rows,
+    caution_lines,
+    described,
+    headline,
+    row_line,
+)
+from arena_tui.board.choices import BoardChoices, Choice
+from arena_tui.output.stop_rule import early_stop_cautions
+from arena_tui.safe_text import one_line
+from arena_tui.theme import inks
+from arena_tui.widgets.lines import TextLines
+from arena_tui.widgets.screens import ArenaScreen
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.errors import ArenaError
+from engine.work.progress import RunState
+
+if TYPE_CHECKING:
+    from arena_tui.board.choices import Picked
+    from arena_tui.board.rating import Board, BoardRater
+
+
+_LEAST_SECONDS, _MOST_SECONDS = 2.0, 10.0  # between ratings: files change all the time while judging
+_OTHER_LINES = 6  # title, two of state, axis, row, keys
+_SHARE_OF_TIME = 0.05  # that rating may take of it, however large the bench
+
+
+class LeaderboardScreen(ArenaScreen):
+    """Rates what is on disk, again whenever more judgments are there, in a thread and never twice for the same."""
+
+    MODE = "leaderboard"
+    HELP = (
+        "Win rates against the baseline, which is 50 by definition, with 95% intervals; `ranks` is those that a "
+        "model can have, all models together with 95%. An interval to one side of the dotted line is a model that is "
+        "better or worse than the baseline. Mark two models (space) and press d: is one better than the other? While a "
+        "run judges, the numbers are provisional: they rest on the judgments so far. qu. are questions with a "
+        "verdict, unp. games without one, mis. questions without a judgment."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "Mark", tooltip="Mark this model to be compared (two at most)"),
+        Binding("d", "difference", "Difference", tooltip="The marked models (or this one and the baseline) compared"),
+        Binding("a", "audit", "Audit", tooltip="Whether the judge can be trusted: the audit in words"),
+        Binding("o", "options", "Options", tooltip="Judge, questions, interval, weight, games, style"),
+        Binding("s", "sort(1)", "Sort", tooltip="Sort by the next column"),
+        Binding("slash", "search", "Filter", tooltip="Show only models with a word in their name"),
+        Binding("S", "reverse", "Reverse", show=False, tooltip="Turn the order round"),
+        Binding("n", "notes", "Notes", tooltip="What to know before believing the numbers, in full"),
+        Binding("p", "study", "Questions needed", show=False, tooltip="How many questions a difference takes"),
+        Binding("m", "pairs", "All pairs", show=False, tooltip="Every pair compared: which are told apart"),
+        Binding("c", "pick_group", "Category", show=False, tooltip="Only the questions of one category or cluster"),
+        Binding("J", "next('judge')", "Judge", show=False, tooltip="One judge alone, or all pooled"),
+        Binding("i", "next('ci')", "Interval", show=False, tooltip="Intervals by question or by battle"),
+        Binding("w", "next('weight')", "Weight", show=False, tooltip="What a strong verdict counts"),
+        Binding("f", "next('games')", "First games", show=False, tooltip="First games only, or both of each pair"),
+        Binding("e", "next('verdicts')", "Soft verdicts", show=False, tooltip="Labels, or what the judge expects"),
+        Binding("y", "next('style')", "Style", show=False, tooltip="Scores with length and Markdown controlled for"),
+        Binding("r", "rate", "Rate again", show=False, tooltip="Read the files again"),
+        Binding("x", "reset", "Reset", show=False, tooltip="No filter, no marks, and all options as they were"),
+        Binding("escape", "leave_search", "List", show=False),
+    ]
+    DEFAULT_CSS = """
+    LeaderboardScreen {
+        #search { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
+        #search.wanted { display: block; }
+        #axis { padding: 0; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choices = BoardChoices()
+        self.board: Board | None = None
+        self._problem = ""  # why there is no board
+        self.marked: list[str] = []
+        self.sort: SortKey = "rank"
+        self.reverse = False
+        self._wanted_name = ""
+        self._seconds = 0.0  # that the last rating took
+        self._rated_at = float("-inf")
+        self._due: Timer | None = None  # for the next rating
+        self._rated_moment: tuple[object, ...] = ()
+        self._is_provisional = False  # judgments are still to come
+        self._is_rating = False
+        self._is_wanted = False  # once more
+        self._rater: BoardRater | None = None
+
+    def compose_body(self) -> ComposeResult:
+        yield TextLines(id="state")
+        yield Input(placeholder="part of a model's name; Enter goes to the list, Escape leaves", id="search")
+        yield BoardTable()
+        yield TextLines(id="axis")
+        yield TextLines(id="about-row")
+        yield TextLines(id="cautions")
+
+    def on_mount(self) -> None:
+        self.query_one(BoardTable).focus()
+        self._show_row(None)
+
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self._show()
+
+    # -- rating
+
+    def show_state(self, state: RunState) -> None:
+        judged = sum(task.done + task.cached for key, task in state.tasks.items() if key.stage == "judgments")
+        total = sum(task.total for key, task in state.tasks.items() if key.stage == "judgments")
+        self._is_provisional = judged < total
+        is_reading = self._is_rating and self.board is None
+        first = headline(state, self.session.status, judged, total, is_reading, inks(self.app))
+        self.query_one("#state", TextLines).show(first, self._described())
+        moment = (judged, state.phase)
+        if self.session.is_open and moment != self._rated_moment:
+            due = self._rated_at + max(_LEAST_SECONDS, min(self._seconds / _SHARE_OF_TIME, _MOST_SECONDS))
+            if (wait := due - time.monotonic()) <= 0:
+                self._rated_moment = moment
+                self.action_rate()
+            elif self._due is None:
+                self._due = self.set_timer(wait, self._rate_when_due)
+
+    def _rate_when_due(self) -> None:
+        self._due = None
+        if self.is_current:
+            self.show_state(self.session.state)
+
+    def action_rate(self) -> None:
+        """Read what is new and rate it; while that goes on, once more when it is done."""
+        self._rated_at = time.monotonic()
+        self._is_wanted = self.session.is_open
+        if self._is_wanted and not self._is_rating:
+            self._is_rating = True
+            self.attempt(self._rate_as_wanted(), group="rating")
+
+    async def _rate_as_wanted(self) -> None:
+        try:
+            while self._is_wanted:
+                self._is_wanted = False
+                began = time.monotonic()
+                await self._rate(self.choices)
+                self._seconds = time.monotonic() - began
+        finally:
+            self._is_rating = False
+            self._show()
+
+    async def _rate(self, choices: BoardChoices) -> None:
+        from arena_tui.board.rating import BoardRater
+
+        if self._rater is None:
+            self._rater = BoardRater()
+        session = self.session
+        try:
+            judged = await session.judged((choices.judge,) if choices.judge else None)
+            self.board = await asyncio.to_thread(
+                self._rater.rate, session.bench, judged, choices, session.config.judge.baseline
+            )
+        except ArenaError as error:
+            self.board, self._problem = None, f"{title(error)}. {phrase(error.hint)}".strip(". ")
+            self.query_one(BoardTable).explain("nothing to rate yet")
+        self._show()
+
+    # -- choosing
+
+    def choose(self, choices: BoardChoices) -> None:
+        """Rate by other choices."""
+        if choices != self.choices:
+            self.choices = choices
+            self.action_rate()
+            self.paint(self.session.state)
+
+    def action_next(self, choice: Choice, step: int = 1) -> None:
+        """Go on to the next value of one choice."""
+        groups = self.board.groups if self.board else ()
+        self.choose(self.choices.step(choice, step, self.session.config.judge.model, groups))
+
+    def action_options(self) -> None:
+        from arena_tui.board.choices import BoardOptions
+
+        self.app.push_screen(BoardOptions(self))
+
+    def action_pick_group(self) -> None:
+        from arena_tui.board.choices import GroupPicker
+
+        if self.board is None or not self.board.groups:
+            self.arena.tell("The questions of this bench are in no categories.")
+            return
+        self.app.push_screen(GroupPicker(self.board.groups, self.choices.group), self._group_picked)
+
+    def action_reset(self) -> None:
+        self.marked, self._wanted_name, self.sort, self.reverse = [], "", "rank", False
+        box = self.query_one("#search", Input)
+        box.value = ""
+        box.set_class(False, "wanted")
+        self.query_one(BoardTable).focus()
+        self.choose(BoardChoices())
+        self._show()
+
+    def action_sort(self, step: int) -> None:
+        self.sort = SORT_KEYS[(SORT_KEYS.index(self.sort) + step) % len(SORT_KEYS)]
+        self._show()
+
+    def action_reverse(self) -> None:
+        self.reverse = not self.reverse
+        self._show()
+
+    def action_search(self) -> None:
+        box = self.query_one("#search", Input)
+        box.set_class(True, "wanted")
+        box.focus()
+
+    def action_leave_search(self) -> None:
+        """Back to the list; what was looked for stays, unless it is nothing."""
+        box = self.query_one("#search", Input)
+        if not box.value.strip():
+            box.set_class(False, "wanted")
+        self.query_one(BoardTable).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._wanted_name = event.value
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        self.action_leave_search()
+
+    # -- models
+
+    def action_mark(self) -> None:
+        row = self.query_one(BoardTable).row
+        if row is None:
+            return
+        model = row.row.model
+        if model in self.marked:
+            self.marked.remove(model)
+        else:
+            self.marked = [*self.marked, model][-2:]
+        self._show()
+
+    def action_difference(self) -> None:
+        """Compare the marked models; with fewer than two of them, the row under the cursor with the other or the
+        baseline."""
+        from arena_tui.board.difference_screen import DifferenceScreen
+
+        row = self.query_one(BoardTable).row
+        if self.board is None or row is None:
+            return
+        pair = list(self.marked)
+        for model in (row.row.model, self.board.options.baseline):
+            if len(pair) < 2 and model not in pair:
+                pair.append(model)
+        if len(pair) < 2:
+            self.arena.tell("This is the baseline itself: mark two models (space), or go to another one.")
+            return
+        self.app.push_screen(DifferenceScreen(self.board, pair[0], pair[1], provisional=self._is_provisional))
+
+    def action_audit(self) -> None:
+        from arena_tui.board.pages import AuditScreen
+
+        if self.session.is_open:
+            self.app.push_screen(AuditScreen(self.choices))
+
+    def action_study(self) -> None:
+        from arena_tui.board.pages import StudyScreen
+
+        if self.board is not None:
+            self.app.push_screen(StudyScreen(self.board))
+
+    def action_pairs(self) -> None:
+        from arena_tui.board.pages import PairsScreen
+
+        if self.board is not None:
+            self.app.push_screen(PairsScreen(self.board))
+
+    def action_notes(self) -> None:
+        from arena_tui.widgets.dialogs import DetailsScreen
+
+        style = self.board.leaderboard.style if self.board else UNSET
+        facts = [
+            (
+                each.name,
+                f"{each.weight:+.2f} [{each.lower:+.2f}, {each.upper:+.2f}] log odds for one deviation more of it",
+            )
+            for each in (() if isinstance(style, UnsetType) else style.covariates)
+        ]
+        text = "\n\n".join(f"! {warning}" for warning in self._warnings()) or "No caution about these numbers."
+        self.app.push_screen(DetailsScreen("Before believing the numbers", facts, text))
+
+    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
+        from arena_tui.board.model_screen import ModelScreen
+
+        row = message.row
+        if not isinstance(row, BoardRow) or self.board is None:
+            return
+        if row.is_baseline and not row.row.games:
+            self.arena.tell("The baseline has no games of its own: every model's page is about its games against it.")
+            return
+        self.app.push_screen(ModelScreen(row.row.model, self.choices))
+
+    def on_virtual_list_highlighted(self, message: VirtualList.Highlighted) -> None:
+        self._show_row(message.row)
+
+    # -- painting
+
+    def on_board_table_laid(self) -> None:
+        axis = self.query_one(BoardTable).axis()
+        self.query_one("#axis", TextLines).show(*([axis] if axis.plain else []))
+
+    def _group_picked(self, picked: Picked | None) -> None:
+        if picked is not None:
+            self.choose(msgspec.structs.replace(self.choices, group=picked.group))
+
+    def _show(self) -> None:
+        """Paint the board as it is now: rows, axis, the row under the cursor, cautions."""
+        table, board = self.query_one(BoardTable), self.board
+        if board is None:
+            table.show([], [], "", self.sort, self.reverse)
+        else:
+            rows = board.leaderboard.rows
+            shown = board_rows(
+                rows,
+                board.options.baseline,
+                board.ranges,
+                self.marked,
+                sort=self.sort,
+                reverse=self.reverse,
+                name=self._wanted_name,
+                standings=self.session.state.standings,
+            )
+            table.explain(f'no model has "{one_line(self._wanted_name.strip())}" in its name; x shows all')
+            table.show(shown, rows, board.options.baseline, self.sort, self.reverse)
+        self._show_row(table.row)
+        self._show_cautions()
+        if self.is_current:
+            self.paint(self.session.state)
+
+    def _described(self) -> Text:
+        board, session = self.board, self.session
+        judges = [self.choices.judge] if self.choices.judge else session.config.judge.model if session.is_open else []
+        order = "" if self.sort == "rank" else f"by {self.sort}"
+        order = f"{order or 'by rank'}, reversed" if self.reverse else order
+        found = f'"{one_line(self._wanted_name.strip())}"' if self._wanted_name.strip() else ""
+        rating = "rating ..." if self._is_rating and board is not None else ""
+        return described(
+            self.choices, board.leaderboard if board else None, judges, (order, found), rating, inks(self.app)
+        )
+
+    def _show_row(self, row: BoardRow | None) -> None:
+        line = Text() if row is None else row_line(row, self.session.state.opponent, inks(self.app))
+        self.query_one("#about-row", TextLines).show(line)
+
+    def _show_cautions(self) -> None:
+        """As many lines as there is room for under the rows, at least one; `n` has the rest."""
+        table, height = self.query_one(BoardTable), self.size.height
+        room = max(1, height - _OTHER_LINES - min(len(table.rows), height // 2) - 1)
+        lines = caution_lines(self._warnings(), max(20, self.size.width - 2), room)
+        self.query_one("#cautions", TextLines).show(*(Text(line, inks(self.app).warning) for line in lines))
+        fixed = _OTHER_LINES + len(lines) + self.query_one("#search", Input).has_class("wanted")
+        table.styles.height = max(3, min(len(table.rows) + 1, height - fixed))
+
+    def _warnings(self) -> list[str]:
+        if self.board is None:
+            return [self._problem] if self._problem else []
+        return [*phrase_all(self.board.leaderboard.warnings), *early_stop_cautions(self.session.state)]

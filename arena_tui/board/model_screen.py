@@ -1,0 +1,352 @@
+"""A model's page: its score by category, and its hardest losses or flips, each of which opens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
+
+from arena_tui.board.choices import BoardChoices
+from arena_tui.board.rating import GroupRow
+from arena_tui.judgments.judgment_list import FLAG_WORDS
+from arena_tui.output.forest import Scale, terminal_strokes
+from arena_tui.safe_text import brief, one_line, printable, shorten, text_width
+from arena_tui.theme import inks
+from arena_tui.widgets.columns import Column, Columns
+from arena_tui.widgets.lines import TextLines
+from arena_tui.widgets.screens import LOOK_SECONDS, LibraryScreen
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.errors import ArenaError
+from engine.review.listing import Listed, Marks
+
+if TYPE_CHECKING:
+    from arena_tui.board.rating import ModelPage, Which
+
+
+_SHARE_OF_TIME = 0.05  # that the page may take of it while judgments come in
+_MOST_SECONDS = 10.0  # until it is worked out anew
+_LISTED = {"losses": "Hardest losses", "flips": "Flips: the winner changed with the places"}
+
+
+class ModelScreen(LibraryScreen):
+    """The model on the judgments that `choices` name; what comes in while it is open is counted."""
+
+    MODE = "leaderboard"
+    HELP = (
+        "One model against the baseline. A question is won when both of its games together are; a flip is a question "
+        "whose two games name opposite winners, so that the place decided. Enter on a category lists its judgments "
+        "alone (and all of them again), Enter on a judgment opens it."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "Next list"),
+        Binding("shift+tab", "app.focus_previous", "List before", show=False),
+        Binding("f", "other", "Flips", tooltip="List the flips, or the losses again"),
+        Binding("escape,backspace", "leave", "Leaderboard"),
+    ]
+    DEFAULT_CSS = """
+    ModelScreen #groups { height: auto; }
+    ModelScreen #told { padding: 0 1; }
+    """
+
+    def __init__(self, model: str, choices: BoardChoices) -> None:
+        super().__init__()
+        self.model = model
+        self.page: ModelPage | None = None
+        self.listed: Which = "losses"
+        self.group: str | None = None  # whose judgments alone are listed
+        self._choices = choices
+        self._seconds = 0.0  # that the page took
+        self._worked_at = float("-inf")
+        self._due: Timer | None = None
+
+    def compose_body(self) -> ComposeResult:
+
+        yield TextLines(id="about")
+        yield GroupTable()
+        yield TextLines(id="told")
+        yield LossList()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#losses").focus()
+        self._show()
+
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self._show()
+
+    def show_library(self) -> None:
+        """There are other judgments than before: work out the page anew, and list them. Not all the time: a run that
+        judges is not to be held up by a page about it."""
+        wait = (
+            self._worked_at + max(LOOK_SECONDS, min(self._seconds / _SHARE_OF_TIME, _MOST_SECONDS)) - time.monotonic()
+        )
+        if wait <= 0:
+            self._worked_at = time.monotonic()
+            self.attempt(self._work_out(), group="page")
+        elif self._due is None:
+            self._due = self.set_timer(wait, self._work_when_due)
+
+    def _work_when_due(self) -> None:
+        self._due = None
+        self.show_library()
+
+    def action_leave(self) -> None:
+        if self.group is not None:
+            self.group = None
+            self._show()
+        else:
+            self.dismiss()
+
+    def action_other(self) -> None:
+        self.listed = "flips" if self.listed == "losses" else "losses"
+        self._show()
+
+    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
+        from arena_tui.judgments.viewer_screen import ViewerScreen
+
+        if message.virtual_list.id == "groups":
+            name = message.row.name
+            self.group = None if self.group == name else name
+            self._show()
+            return
+        losses = message.virtual_list
+        self.app.push_screen(ViewerScreen(list(losses.rows), message.index, lambda row: losses.move_to_key(row.key)))
+
+    async def _work_out(self) -> None:
+        from arena_tui.board.rating import model_page
+
+        session, choices, began = self.session, self._choices, time.monotonic()
+        try:
+            judged = await session.judged((choices.judge,) if choices.judge else None)
+            self.page = await asyncio.to_thread(model_page, judged, self.model, choices, session.config.judge.baselines)
+        except ArenaError as error:
+            self.page = None
+            self.query_one("#about", TextLines).show(Text(" ".join(printable(str(error)).split())))
+            return
+        self._seconds = time.monotonic() - began
+        self._show()
+
+    def _show(self) -> None:
+        from arena_tui.board.rating import judgments_of
+
+        page, session = self.page, self.session
+        if page is None:
+            self.query_one("#about", TextLines).show(Text(f"{one_line(self.model)}: reading ...", inks(self.app).muted))
+            return
+        self.query_one("#about", TextLines).show(*self._about(page))
+        groups = self.query_one(GroupTable)
+        groups.display = bool(page.groups)
+        groups.styles.height = 1 + min(len(page.groups), max(2, self.size.height // 4))
+        groups.show(page.groups)
+        judges = (self._choices.judge,) if self._choices.judge else tuple(session.config.judge.model)
+        rows = judgments_of(self.library.entries, page, judges, self.listed, self._questions(page))
+        several = len({entry.row.judge for entry in rows}) > 1
+        empty = "none" if self.is_read else "reading ..."
+        self.query_one(LossList).show(rows, self.library.marks, several_judges=several, empty=empty)
+        self.query_one("#told", TextLines).show(Text(), self._told(len(rows)))
+
+    def _questions(self, page: ModelPage) -> set[str] | None:
+        """The questions of the groups whose judgments are wanted; None for all."""
+        from engine.ratings.leaderboard import UNNAMED_GROUP
+
+        chosen = self._choices.group
+        wanted = [(chosen.kind, chosen.name)] if chosen else []
+        if self.group is not None and page.kind is not None:
+            wanted.append((page.kind, self.group))
+        if not wanted:
+            return None
+        return {
+            key
+            for key, (_, question) in self.library.questions.items()
+            if all((getattr(question, kind) or UNNAMED_GROUP) == name for kind, name in wanted)
+        }
+
+    def _about(self, page: ModelPage) -> list[Text]:
+        ink, row, stats = inks(self.app), page.whole.row, page.whole.stats
+        room = max(12, (self.size.width - 36) // 2)
+        first = Text.assemble(
+            (shorten(one_line(page.model), room), ink.strong),
+            (" against ", ink.muted),
+            shorten(one_line(", ".join(page.baselines)), room),
+        )
+        if row is None or stats is None:
+            return [first.append("   no game has a verdict", ink.warning)]
+        first.append(f"   {row.score:.2f}", ink.strong).append(f" [{row.lower:.2f}, {row.upper:.2f}]")
+        second = Text(f"{row.questions} questions: ", ink.muted)
+        second.append(f"+ {stats.question_wins} won", ink.good).append(f"  = {stats.question_ties} tied  ")
+        second.append(f"- {stats.question_losses} lost", ink.bad)
+        share = f"({100 * stats.flips / max(1, row.questions):.0f}%)"
+        second.append(f"   {stats.flips} flip{'' if stats.flips == 1 else 's'} {share}")
+        if row.unparsed:
+            second.append(f"   {row.unparsed} unparsed", ink.warning)
+        third = Text(f"games: {stats.wins} won, {stats.ties} tied, {stats.losses} lost", ink.muted)
+        third.append(f"; clearly {stats.strong_wins} to {stats.strong_losses}", ink.muted)
+        if stats.game_1 is not None and stats.game_2 is not None:
+            third.append(f"; {stats.game_1:.1f} as B, {stats.game_2:.1f} as A", ink.muted)
+        if row.avg_tokens is not None:
+            third.append(f"; {row.avg_tokens} tokens", ink.muted)
+        return [first, second, third]
+
+    def _told(self, count: int) -> Text:
+        ink = inks(self.app)
+        line = Text.assemble((_LISTED[self.listed], ink.strong + ink.accent), (f"  {count}", ink.muted))
+        if self.group is not None:
+            line.append(" · ", ink.muted).append(f"only {one_line(self.group)}", ink.accent)
+        return line
+
+
+_LONGEST_NAME, _WIDEST_BAR = 40, 61
+
+
+class GroupTable(VirtualList[GroupRow]):
+    """Rows of `GroupRow`, all on one scale from 0 to 100."""
+
+    def __init__(self) -> None:
+        self._strokes = terminal_strokes()
+        self._forest: Column[GroupRow] = Column("", self._bar, width=None, least=17, most=_WIDEST_BAR, need=4)
+        self._columns = self._make_columns(12)
+        super().__init__(
+            self._row,
+            key=lambda row: row.name,
+            header=self._header_line,
+            empty="the questions are in no categories",
+            id="groups",
+        )
+
+    def show(self, rows: Sequence[GroupRow]) -> None:
+        longest = max((text_width(one_line(row.name)) for row in rows), default=12)
+        self._columns = self._make_columns(min(_LONGEST_NAME, longest))
+        self.repaint()
+        self.set_rows(rows)
+
+    def _row(self, row: GroupRow, width: int) -> Text:
+        return self._columns.row(row, width)
+
+    def _header_line(self, width: int) -> Text:
+        header, place = self._columns.header(width), self._columns.place(self._forest, width)
+        if place is None or not self.rows:
+            return header
+        at, columns = place
+        plain = header.plain
+        return Text(plain[:at] + _scale(columns).numbers() + plain[at + columns :], no_wrap=True)
+
+    def _make_columns(self, longest: int) -> Columns[GroupRow]:
+        least = max(10, min(longest, 16))
+        return Columns(
+            [
+                Column(
+                    "category",
+                    lambda row, _: one_line(row.name),
+                    width=None,
+                    least=least,
+                    most=max(least, longest),
+                    need=10,
+                ),
+                Column("score", lambda row, _: _score(row), width=5, right=True, need=9),
+                Column("95% CI", lambda row, _: _limits(row), width=13, right=True, need=1),
+                self._forest,
+                Column("judged", lambda row, _: _judged(row), width=6, right=True, need=3),
+                Column("won", lambda row, _: _stat(row, "question_wins"), width=4, right=True, need=8),
+                Column("tied", lambda row, _: _stat(row, "question_ties"), width=4, right=True, need=7),
+                Column("lost", lambda row, _: _stat(row, "question_losses"), width=4, right=True, need=8),
+                Column("flips", lambda row, _: _stat(row, "flips"), width=5, right=True, need=6),
+                Column(
+                    "unparsed",
+                    lambda row, _: str(row.row.unparsed) if row.row else "-",
+                    width=8,
+                    narrow=4,
+                    short="unp.",
+                    right=True,
+                    need=2,
+                ),
+            ],
+            gap=1,
+        )
+
+    def _bar(self, row: GroupRow, width: int) -> Text:
+        scale, ink = _scale(width), inks(self.app)
+        if row.row is None:
+            return Text("no verdict".ljust(width)[:width], ink.muted)
+        lower, upper = row.row.lower, row.row.upper
+        text = Text(scale.bar(lower, row.row.score, upper, self._strokes))
+        style = ink.good if lower > 50.0 else ink.bad if upper < 50.0 else ink.bar
+        text.stylize(style, scale.place(lower), scale.place(upper) + 1)
+        return text
+
+
+def _scale(columns: int) -> Scale:
+    return Scale(0.0, 100.0, columns, 50.0)
+
+
+def _judged(row: GroupRow) -> str:
+    return str(row.row.questions) if row.row else "0"
+
+
+def _score(row: GroupRow) -> str:
+    return "-" if row.row is None else f"{row.row.score:.1f}"
+
+
+def _limits(row: GroupRow) -> str:
+    return "" if row.row is None else f"[{row.row.lower:.1f}, {row.row.upper:.1f}]"
+
+
+def _stat(row: GroupRow, name: str) -> str:
+    return "-" if row.stats is None else str(getattr(row.stats, name))
+
+
+class LossList(VirtualList[Listed]):
+    """Rows of `Listed`; the judge has a column where there are several."""
+
+    def __init__(self) -> None:
+        self._columns = self._make_columns(several_judges=False)
+        self._marks = Marks()
+        super().__init__(
+            self._row,
+            key=lambda row: row.key,
+            header=self._header_line,
+            empty="reading ...",
+            id="losses",
+        )
+
+    def show(self, rows: Sequence[Listed], marks: Marks, *, several_judges: bool, empty: str) -> None:
+        self._marks = marks
+        self._columns = self._make_columns(several_judges=several_judges)
+        self.empty = empty
+        self.repaint()
+        self.set_rows(rows)
+
+    def _row(self, row: Listed, width: int) -> Text:
+        return self._columns.row(row, width)
+
+    def _header_line(self, width: int) -> Text:
+        return self._columns.header(width)
+
+    def _make_columns(self, *, several_judges: bool) -> Columns[Listed]:
+        columns: list[Column[Listed]] = [
+            Column("#", lambda row, _: str(row.number or "-"), width=4, right=True, need=4),
+            Column("game 1", lambda row, _: row.row.labels[0] or "none", width=6, need=8),
+            Column("game 2", lambda row, _: _second(row), width=6, need=7),
+            Column("marks", self._flags, width=10, need=5),
+            Column("category", lambda row, _: one_line(row.category), width=14, need=1),
+            Column("question", lambda row, width: brief(row.question, width), width=None, least=14, need=9),
+        ]
+        if several_judges:
+            columns.insert(1, Column("judge", lambda row, _: one_line(row.row.judge), width=14, middle=True, need=6))
+        return Columns(columns)
+
+    def _flags(self, row: Listed, width: int) -> Text:
+        words = " ".join(FLAG_WORDS[flag] for flag in self._marks.flags(row))
+        return Text(words[:width], inks(self.app).warning)
+
+
+def _second(row: Listed) -> str:
+    if len(row.row.labels) < 2 or not row.row.played[1]:
+        return "-"
+    return row.row.labels[1] or "none"

@@ -1,0 +1,249 @@
+"""Pages of text computed in a thread, which the user may leave at any time: audit, study plan, all pairs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.widgets import Static
+
+from arena_tui.advice import phrase, title
+from arena_tui.board.choices import BoardChoices
+from arena_tui.safe_text import one_line, printable
+from arena_tui.theme import Inks, inks
+from arena_tui.widgets.lines import TextLines
+from arena_tui.widgets.screens import ArenaScreen
+from engine.errors import ArenaError
+
+if TYPE_CHECKING:
+    from arena_tui.board.rating import Board
+    from engine.audit.report import AuditReport, Level
+    from engine.ratings.compare import Comparison
+    from engine.ratings.power import StudyPlan
+
+
+_NARROWEST = 48
+Tell: TypeAlias = Callable[[str], None]
+
+
+class GivenUp(Exception):
+    """Nobody waits for the page any more."""
+
+
+class PageScreen(ArenaScreen):
+    """Subclasses work out what the page is about in `find` (in a thread), and write it in `text`."""
+
+    MODE = "leaderboard"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "again", "Again", tooltip="Read the files and work it out once more"),
+        Binding("down,j", "scroll(1)", "Down", show=False),
+        Binding("up,k", "scroll(-1)", "Up", show=False),
+        Binding("escape,backspace", "leave", "Leaderboard"),
+    ]
+    DEFAULT_CSS = """
+    PageScreen VerticalScroll { padding: 0 1; scrollbar-size-vertical: 1; overflow-y: scroll; }
+    """
+
+    class Progress(Message):
+        """How far the work is."""
+
+        def __init__(self, told: str) -> None:
+            super().__init__()
+            self.told = told
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: object = None
+        self._given_up = threading.Event()
+
+    def find(self, tell: Tell) -> object:
+        """Work it out. `tell` shows how far it is, and raises GivenUp when nobody waits any more. Raises ArenaError."""
+        raise NotImplementedError
+
+    def text(self, found: object, width: int, ink: Inks) -> Text:
+        """What was found, on `width` columns."""
+        raise NotImplementedError
+
+    def compose_body(self) -> ComposeResult:
+        yield TextLines(id="state")
+        with VerticalScroll():
+            yield Static(id="page")
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+        self.action_again()
+
+    def on_unmount(self) -> None:
+        self._given_up.set()
+
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self._show()
+
+    def on_page_screen_progress(self, message: Progress) -> None:
+        if self.found is None:
+            self._tell(f"{message.told}   Escape goes back and gives it up")
+
+    def action_again(self) -> None:
+        self.found = None
+        self._given_up.set()
+        self._given_up = threading.Event()
+        self._tell("reading ...")
+        self.query_one("#page", Static).update("")
+        self.attempt(self._find(self._given_up), group="page")
+
+    def action_leave(self) -> None:
+        self._given_up.set()
+        self.dismiss()
+
+    def action_scroll(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    async def _find(self, given_up: threading.Event) -> None:
+        def tell(told: str) -> None:
+            if given_up.is_set():
+                raise GivenUp
+            self.post_message(self.Progress(told))
+
+        try:
+            found = await asyncio.to_thread(self.find, tell)
+        except GivenUp:
+            return
+        except ArenaError as error:
+            self._tell("")
+            self.query_one("#page", Static).update(Text(printable(f"{title(error)}\n\n{phrase(error.hint)}")))
+            return
+        self.found = found
+        self._show()
+
+    def _tell(self, told: str) -> None:
+        ink = inks(self.app)
+        self.query_one("#state", TextLines).show(*([Text(told, ink.warning)] if told else []))
+
+    def _show(self) -> None:
+        if self.found is not None:
+            width = max(_NARROWEST, self.query_one(VerticalScroll).scrollable_content_region.width)
+            self._tell("")
+            self.query_one("#page", Static).update(self.text(self.found, width, inks(self.app)))
+
+
+def with_warnings(text: Text, warnings: list[str], ink: Inks) -> Text:
+    """A page with the cautions about it at its end."""
+    for warning in warnings:
+        text.append(f"\n! {one_line(phrase(warning))}\n", ink.warning)
+    return text
+
+
+_TOLD_EVERY = 20  # questions
+
+
+class AuditScreen(PageScreen):
+    """Audits the judges that `choices` name, with their weight of strong verdicts."""
+
+    HELP = (
+        "What the judge's own verdicts tell of it: does the winner change with the places, does it like long answers, "
+        "does it mind the wrong language, does it agree with itself and with people? `arena-tui audit` tells the same, "
+        "and with --probe or --repeat asks the judge more."
+    )
+
+    def __init__(self, choices: BoardChoices) -> None:
+        super().__init__()
+        self._choices = choices
+
+    def find(self, tell: Tell) -> AuditReport:
+        from engine.audit.auditor import Auditor
+        from engine.audit.material import material_of_bench
+        from engine.ratings.estimate import RatingOptions
+
+        def count(done: int, of: int) -> None:
+            if done % _TOLD_EVERY == 0:
+                tell(f"languages of the answers: {done} of {of} questions")
+
+        session = self.session
+        options = RatingOptions(baseline=session.config.judge.baseline, weight=self._choices.weight)
+        judges = (self._choices.judge,) if self._choices.judge else tuple(session.config.judge.model)
+        material = material_of_bench(session.bench, session.config, judges, options.baseline)
+        tell("counting ...")
+        return Auditor(material, options, count).report()
+
+    def text(self, found: object, width: int, ink: Inks) -> Text:
+        """The command's own page, with its marks in colour."""
+        from arena_tui.output.audit import MARKS, format_audit
+
+        report = cast("AuditReport", found)
+        styles: dict[Level, object] = {"good": ink.good, "care": ink.warning, "bad": ink.bad, "unknown": ink.muted}
+        text = Text(format_audit(report, "table", width=width), no_wrap=True)
+        for level, mark in MARKS.items():
+            text.highlight_regex(rf"(?m)^{mark.replace('?', '[?]')}(?= )", styles[level])  # type: ignore[arg-type]
+        text.highlight_regex(r"(?m)^.*  --  trust: (yes|with care|no)$", ink.strong + ink.accent)
+        return with_warnings(text, report.warnings, ink)
+
+
+_DIFFERENCES = (2.0, 3.0, 5.0, 10.0)  # points
+
+
+class StudyScreen(PageScreen):
+    """How many questions, calls and minutes a difference takes, judging by the board as a pilot."""
+
+    HELP = (
+        "How many questions it takes to find a difference of so many points, if it is there, with 80% power: judging "
+        "by how much the questions of this bench disagree. Two models that answer the same questions need fewer. "
+        "`arena-tui plan` takes other differences and another power."
+    )
+
+    def __init__(self, board: Board) -> None:
+        super().__init__()
+        self._board = board
+
+    def find(self, tell: Tell) -> StudyPlan:
+        from engine.bench.pace import answering_pace, judging_pace
+        from engine.ratings.power import Pace, plan_study
+
+        judged, bench = self._board.judged, self.session.bench
+        tell("reading how fast the bench was judged ...")
+        files = [
+            bench.paths.judgments(judge, model) for judge in judged.facts.judges for model in bench.judged_models(judge)
+        ]
+        answers = [bench.paths.answers(model) for model in bench.models_with_answers()]
+        pace = Pace(judging_pace(files), answering_pace(answers))
+        return plan_study(judged.battles, self._board.options, judged.facts, _DIFFERENCES, pace=pace)
+
+    def text(self, found: object, width: int, ink: Inks) -> Text:
+        from arena_tui.output.power import format_study_plan
+
+        plan = cast("StudyPlan", found)
+        return with_warnings(Text(format_study_plan(plan, "table", width=width - 1)), plan.warnings, ink)
+
+
+class PairsScreen(PageScreen):
+    """All pairs of models, paired by question, corrected for their number."""
+
+    HELP = (
+        "Every pair of models on the questions that both were judged on, with the p-value of no difference, alone and "
+        "corrected for the number of pairs (Holm). `can be` is the ranks that a model can have, all at once with 95%. "
+        "`arena-tui compare` tells the same."
+    )
+
+    def __init__(self, board: Board) -> None:
+        super().__init__()
+        self._board = board
+
+    def find(self, tell: Tell) -> Comparison:
+        from engine.ratings.compare import compare
+
+        tell("comparing all pairs ...")
+        return compare(self._board.judged.battles, self._board.options, self._board.judged.facts)
+
+    def text(self, found: object, width: int, ink: Inks) -> Text:
+        from arena_tui.output.compare import format_comparison
+
+        result = cast("Comparison", found)
+        text = Text(format_comparison(result, "table", width=width), no_wrap=True)
+        return with_warnings(text, result.warnings, ink)

@@ -1,0 +1,117 @@
+"""The dialog that copies a part of a judgment, and the terminal sequences for it (OSC 52).
+
+The sequence reaches the clipboard of the machine the user sits at, over SSH too. tmux and GNU screen pass it on only
+when configured to, so inside them it is sent a second time, wrapped for the terminal outside. tmux obeys the first with
+`set -g set-clipboard on`, the second with `set -g allow-passthrough on`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from arena_tui.safe_text import one_line, printable, shorten
+from arena_tui.widgets.lines import KeyBar
+from engine.review.library import Comparison
+
+if TYPE_CHECKING:
+    from arena_tui.app import ArenaApp
+
+
+_MOST_NAME = 30  # columns
+LONG, TOO_LONG = 75_000, 250_000  # characters; some, and most terminals take no more, and none says so
+
+
+class CopyPart(NamedTuple):
+    """A text that may be copied, and the key that copies it."""
+
+    key: str
+    name: str
+    text: str
+
+
+class CopyScreen(ModalScreen[None]):
+    """Lists the parts with their keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Back"),
+        *(Binding(key, f"copy_part('{key}')", show=False) for key in "qab12pr"),
+    ]
+
+    def __init__(self, parts: Sequence[CopyPart]) -> None:
+        super().__init__()
+        self._parts = [part for part in parts if part.text]
+
+    def compose(self) -> ComposeResult:
+        lines = [f"  {part.key}   {part.name} ({len(part.text):,} characters)" for part in self._parts]
+        with Vertical(classes="dialog"):
+            yield Static(Text("\n".join(["Copy", "", *lines])))
+        yield KeyBar()
+
+    def action_copy_part(self, key: str) -> None:
+        part = next((part for part in self._parts if part.key == key), None)
+        if part is not None:
+            self.dismiss()
+            copy(cast("ArenaApp", self.app), part)
+
+
+def copy(app: ArenaApp, part: CopyPart) -> None:
+    """Send a text to the terminal's clipboard, without what could steer the terminal that it is pasted into."""
+    if len(part.text) > TOO_LONG:
+        app.tell(
+            f"{part.name} is too long for a terminal's clipboard; it is in the files of the bench.", severity="warning"
+        )
+        return
+    app.copy_to_clipboard(printable(part.text))
+    told = f"{part.name}: {len(part.text):,} characters sent to the terminal's clipboard."
+    if len(part.text) > LONG:
+        told += " Some terminals drop texts of this length."
+    if os.environ.get("TMUX"):
+        told += " tmux passes it on if set-clipboard or allow-passthrough is on."
+    app.tell(told)
+
+
+def parts_of(comparison: Comparison, first: int = 1) -> list[CopyPart]:
+    """What there is to copy of a judgment; answer A is that of game `first`."""
+    question = "\n\n".join(comparison.question.turns) if comparison.question else ""
+    parts = [CopyPart("q", "the question", question)]
+    for key, letter in (("a", "A"), ("b", "B")):
+        name, answer = comparison.side("A" if letter == "A" else "B", first)
+        parts.append(
+            CopyPart(
+                key, f"the answer of {shorten(one_line(name), _MOST_NAME)}", "\n\n".join(answer.turns) if answer else ""
+            )
+        )
+    for number, game in enumerate(comparison.judgment.games if comparison.judgment else (), start=1):
+        if game is not None:
+            prompt = "\n\n".join(message.content for message in game.messages)
+            parts.append(CopyPart(str(number), f"what the judge wrote in game {number}", game.judgment))
+            parts.append(CopyPart("p" if number == 1 else "r", f"what the judge was sent in game {number}", prompt))
+    return parts
+
+
+_ESC, _END = "\x1b", "\x1b\\"
+_SCREEN_CHUNK = 252  # bytes that GNU screen takes of one wrapped sequence (its limit is 256, the frame included)
+
+
+def copy_sequences(text: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """What to write to the terminal to have it copy `text`, given the variables that say what it runs in."""
+    encoded = base64.b64encode(text.encode("utf-8", "replace")).decode()
+    sequence = f"{_ESC}]52;c;{encoded}\x07"
+    if environment.get("TMUX"):
+        yield sequence
+        yield f"{_ESC}Ptmux;{sequence.replace(_ESC, _ESC * 2)}{_END}"
+    elif environment.get("STY"):
+        chunks = [sequence[at : at + _SCREEN_CHUNK] for at in range(0, len(sequence), _SCREEN_CHUNK)]
+        yield "".join(f"{_ESC}P{chunk}{_END}" for chunk in chunks)
+    else:
+        yield sequence

@@ -1,0 +1,138 @@
+"""Which judgments to list: every value that there is, with how many judgments have it, to be switched on and off."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
+
+import msgspec
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from arena_tui.judgments.judgment_list import counted
+from arena_tui.safe_text import clip, one_line, text_width
+from arena_tui.theme import inks
+from arena_tui.widgets.lines import KeyBar, TextLines
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.records import LABELS
+from engine.review.labels import OUTCOMES
+from engine.review.listing import FLAGS, Flag, JudgmentFilter, Listed, Marks, select
+
+Kind: TypeAlias = Literal["flags", "outcomes", "labels", "models", "categories", "judges"]
+
+_FLAG_NAMES: dict[Flag, str] = {
+    "flip": "flips: winner changes with places",
+    "unparsed": "a game without a verdict",
+    "human": "people saw another winner",
+    "language": "not in the question's language",
+}
+_NAMES: dict[Kind, str] = {
+    "flags": "only",
+    "outcomes": "result",
+    "labels": "label",
+    "models": "model",
+    "categories": "category",
+    "judges": "judge",
+}
+
+
+class _Choice(NamedTuple):
+    kind: Kind
+    value: str
+    title: str
+    judgments: int | None  # that have it; None if nobody has looked yet
+
+
+class FilterScreen(ModalScreen[JudgmentFilter]):
+    """Gives the filter that was chosen. Values of one kind add up, kinds narrow each other."""
+
+    DEFAULT_CSS = """
+    FilterScreen TextLines { background: $surface; padding: 0; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "switch", "On or off"),
+        Binding("x", "clear", "All off"),
+        Binding("escape,f,q", "done", "Show"),
+    ]
+
+    def __init__(self, entries: Sequence[Listed], marks: Marks, wanted: JudgmentFilter) -> None:
+        super().__init__()
+        self._entries = entries
+        self._marks = marks
+        self._wanted = wanted
+        self._choices = list(_choices(entries, marks))
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield TextLines(id="matching")
+            yield VirtualList[_Choice](self._line, key=lambda choice: (choice.kind, choice.value), id="choices")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        choices = self.query_one(VirtualList)
+        choices.styles.height = min(len(self._choices), max(3, self.app.size.height - 9))
+        choices.set_rows(self._choices)
+        self._tell()
+
+    def on_virtual_list_selected(self) -> None:
+        self.action_switch()
+
+    def action_switch(self) -> None:
+        choice = self.query_one(VirtualList).row
+        if choice is not None:
+            chosen = getattr(self._wanted, choice.kind) ^ {choice.value}
+            self._wanted = msgspec.structs.replace(self._wanted, **{choice.kind: chosen})
+            self._tell()
+
+    def action_clear(self) -> None:
+        self._wanted = JudgmentFilter()
+        self._tell()
+
+    def action_done(self) -> None:
+        self.dismiss(self._wanted)
+
+    def _tell(self) -> None:
+        count = len(select(self._entries, self._wanted, self._marks))
+        unknown = "language" in self._wanted.flags and self._marks.other_language is None
+        told = "those in another language are found when you leave" if unknown else counted(count)
+        self.query_one("#matching", TextLines).show(Text("Show only"), Text(told, inks(self.app).accent), Text())
+        self.query_one(VirtualList).repaint()
+
+    def _line(self, choice: _Choice, width: int) -> Text:
+        ink = inks(self.app)
+        is_on = choice.value in getattr(self._wanted, choice.kind)
+        count = "" if choice.judgments is None else f"{choice.judgments:,}"
+        room = width - 14 - len(count) - 1
+        title = clip(one_line(choice.title), room)
+        return Text.assemble(
+            ("[x] " if is_on else "[ ] ", ink.accent if is_on else ink.muted),
+            (f"{_NAMES[choice.kind]:<10}", ink.muted),
+            title,
+            " " * (room - text_width(title) + 1),
+            (count, ink.muted),
+        )
+
+
+def _choices(entries: Sequence[Listed], marks: Marks) -> Iterator[_Choice]:
+    """What there is of each kind; kinds with one value only are left out."""
+    flags = Counter(flag for entry in entries for flag in marks.flags(entry))
+    for flag in FLAGS:
+        is_unknown = flag == "language" and marks.other_language is None
+        yield _Choice("flags", flag, _FLAG_NAMES[flag], None if is_unknown else flags[flag])
+    outcomes = Counter(entry.outcome for entry in entries)
+    yield from (_Choice("outcomes", value, value, outcomes[value]) for value in OUTCOMES)
+    labels = Counter(label for entry in entries for label in set(entry.row.labels))
+    yield from (_Choice("labels", value, value, labels[value]) for value in LABELS)
+    found: dict[Kind, Counter[str]] = {
+        "models": Counter(entry.row.model for entry in entries),
+        "categories": Counter(entry.category for entry in entries if entry.category),
+        "judges": Counter(entry.row.judge for entry in entries),
+    }
+    for kind, counts in found.items():
+        if len(counts) > 1:
+            yield from (_Choice(kind, value, value, counts[value]) for value in sorted(counts))

@@ -1,0 +1,277 @@
+"""The pages of one judgment: question, answers, games; side by side if wide enough. And a cache of pages laid out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+import msgspec
+
+from arena_tui.judgments.page import Band, Heading, Page, column_width, text_columns
+from arena_tui.judgments.passages import Passage, RawText, Stack, Words
+from arena_tui.safe_text import one_line, readable
+from arena_tui.theme import Inks
+from engine.bench.stored import WholeAnswer, WholeGame
+from engine.errors import ArenaError
+from engine.labels import strength
+from engine.records import Label
+from engine.review.library import Comparison, Origin
+
+NARROW = 96  # columns; below that answers stand one under the other
+
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_ORIGINS: dict[Origin, str] = {
+    "current": "",
+    "prompt": "The answers are shown as the judge saw them; the files hold others by now, or none.",
+    "changed": "An answer has changed since it was judged: what is shown here is not what the judge saw.",
+    "unknown": "Nothing tells whether the answers that are shown here are those that the judge saw.",
+}
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """How a page is to look. `rendered` has the colours to render Markdown in; None shows texts as written.
+
+    `thinking` unfolds the reasoning, as the reader may do with `thinking_key`.
+    """
+
+    width: int
+    thinking: bool = False
+    rendered: Inks | None = None
+    thinking_key: str = "t"
+
+    @property
+    def room(self) -> int:
+        """Columns for a passage that stands alone."""
+        return text_columns(self.width)
+
+    def text(self, text: str, width: int) -> Passage:
+        """What somebody else wrote, as a passage."""
+        if self.rendered is None:
+            return RawText(text, width)
+        # Imported here because rich's Markdown takes a while to load, and most readers never ask for it.
+        from arena_tui.judgments.markdown import renderer
+
+        return renderer(self.rendered)(text, width)
+
+
+def judgment_page(comparison: Comparison, layout: Layout) -> Page:
+    """Everything about one judgment; the baseline, which is A in game 1, comes first."""
+    bands = [*_notice(comparison, layout), *_question(comparison, layout)]
+    names = [one_line(comparison.baseline) or "the baseline", one_line(comparison.model)]
+    answers = [comparison.baseline_answer, comparison.answer]
+    places = ["game 1 A, 2 B", "game 1 B, 2 A"]
+    titles = [f"{name}{_size(answer)} · {place}" for name, answer, place in zip(names, answers, places, strict=True)]
+    bands += _answers(titles, answers, layout)
+    bands += _games(comparison, layout)
+    return Page(bands, layout.width)
+
+
+def blind_page(comparison: Comparison, game: int, layout: Layout) -> Page:
+    """Question and answers in the order of a game, without a name, a number or a word of the judge."""
+    answers = [comparison.side("A", game)[1], comparison.side("B", game)[1]]
+    bare = [answer and msgspec.structs.replace(answer, reasoning=None, finish_reason=None) for answer in answers]
+    answered = _answers(["Answer A", "Answer B"], bare, layout)
+    return Page([*_notice(comparison, layout), *_question(comparison, layout), *answered], layout.width)
+
+
+def revealed_page(comparison: Comparison, game: int, layout: Layout) -> Page:
+    """The same answers in the same places, now with their names, and what the judge said below."""
+    sides = [comparison.side("A", game), comparison.side("B", game)]
+    titles = [
+        f"Answer {letter}: {one_line(name)}{_size(answer)}" for letter, (name, answer) in zip("AB", sides, strict=True)
+    ]
+    answered = _answers(titles, [side[1] for side in sides], layout)
+    bands = [*_notice(comparison, layout), *_question(comparison, layout), *answered, *_games(comparison, layout)]
+    return Page(bands, layout.width)
+
+
+def prompt_page(comparison: Comparison, layout: Layout) -> Page:
+    """What the judge was sent, word for word: the system prompt as far as it is known, each game's messages."""
+    width = layout.room
+    games = comparison.judgment.games if comparison.judgment else ()
+    bands: list[Band] = [Heading(("System prompt of the judge",))]
+    if comparison.system is None:
+        bands.append(Words("The record does not tell it, and its settings do not name one that is known.", width))
+    else:
+        bands.append(RawText(comparison.system, width) if comparison.system else Words("none", width))
+    for number, game in enumerate(games, start=1):
+        for message in game.messages if game else ():
+            if message.role != "system":
+                bands += [Heading((f"Game {number}: {one_line(message.role)}",)), RawText(message.content, width)]
+    if not any(game and game.messages for game in games):
+        bands.append(Words("The record does not hold what the judge was shown.", width))
+    return Page(bands, layout.width)
+
+
+def problem_page(problem: ArenaError, width: int) -> Page:
+    """What is said in place of a text that cannot be read."""
+    return Page([Words(readable(str(problem)), text_columns(width))], width)
+
+
+def label_words(label: Label | None, game: int) -> str:
+    """What a label means, with the model's place resolved: "A>B, baseline a little better"."""
+    if label is None:
+        return "no verdict"
+    value = strength(label, game)
+    if value == 0:
+        return f"{label}, equally good"
+    return f"{label}, {'model' if value > 0 else 'baseline'} {'much' if abs(value) == 2 else 'a little'} better"
+
+
+def _notice(comparison: Comparison, layout: Layout) -> list[Band]:
+    """What a reader should know about where the answers come from."""
+    notice = _ORIGINS[comparison.origin] if comparison.judgment is not None else ""
+    return [Words(notice, layout.room)] if notice else []
+
+
+def _question(comparison: Comparison, layout: Layout) -> list[Band]:
+    question = comparison.question
+    if question is None:
+        return [Heading(("Question",)), Words("It is not in the question set.", layout.room)]
+    bands: list[Band] = []
+    for number, turn in enumerate(question.turns, start=1):
+        title = "Question" if len(question.turns) == 1 else f"Question, turn {number} of {len(question.turns)}"
+        bands += [Heading((title,)), layout.text(turn, layout.room)]
+    return bands
+
+
+def _answers(titles: list[str], answers: list[WholeAnswer | None], layout: Layout) -> list[Band]:
+    width = layout.room
+    if _is_side_by_side(layout, *answers):
+        left, right = (_answer(answer, column_width(width), layout) for answer in answers)
+        return [Heading(tuple(titles)), (left, right)]
+    bands: list[Band] = []
+    for title, answer in zip(titles, answers, strict=True):
+        bands += [Heading((title,)), _answer(answer, width, layout)]
+    return bands
+
+
+def _answer(answer: WholeAnswer | None, width: int, layout: Layout) -> Passage:
+    if answer is None:
+        return Words("There is no answer on disk.", width)
+    passages: list[Passage] = []
+    for number, turn in enumerate(answer.turns, start=1):
+        if len(answer.turns) > 1:
+            passages.append(Words(f"Turn {number}", width))
+        passages.append(layout.text(turn, width))
+    if answer.finish_reason == "length":
+        passages.append(Words("Cut off: the limit of tokens was reached here.", width))
+    return Stack([*_reasoning(answer.reasoning, width, layout), *passages])
+
+
+def _games(comparison: Comparison, layout: Layout) -> list[Band]:
+    games = comparison.judgment.games if comparison.judgment else ()
+    width = layout.room
+    titles = [_game_title(number, game) for number, game in enumerate(games, start=1)]
+    if len(games) == 2 and layout.width >= NARROW and not _holds_right_to_left(*games):
+        left, right = (_game(game, column_width(width), layout) for game in games)
+        return [Heading(tuple(titles)), (left, right)]
+    bands: list[Band] = []
+    for title, game in zip(titles, games, strict=True):
+        bands += [Heading((title,)), _game(game, width, layout)]
+    return bands
+
+
+def _game_title(number: int, game: WholeGame | None) -> str:
+    return f"Judge, game {number}: {label_words(game.label, 2 - number % 2) if game else 'not played'}"
+
+
+def _game(game: WholeGame | None, width: int, layout: Layout) -> Passage:
+    if game is None:
+        return Words("This game was not played.", width)
+    passages = _reasoning(game.reasoning, width, layout)
+    passages.append(
+        layout.text(game.judgment, width) if game.judgment.strip() else Words("The judge wrote nothing.", width)
+    )
+    if game.probabilities is not None:
+        shares = "   ".join(f"{label} {share:.0%}" for label, share in game.probabilities.items())
+        passages.append(Words(f"Its probabilities: {shares}", width))
+    if game.asks is not None and game.asks > 1:
+        passages.append(Words(f"The judge was asked {game.asks} times.", width))
+    if game.score is not None and game.label is None:
+        passages.append(Words(f"The file has {one_line(game.score[:40])!r} here, which is no label.", width))
+    return Stack(passages)
+
+
+def _reasoning(text: str | None, width: int, layout: Layout) -> list[Passage]:
+    """What was thought before: one line, or all of it."""
+    if not text:
+        return []
+    if not layout.thinking:
+        return [Words(f"▸ {len(text):,} characters of reasoning ({layout.thinking_key} shows them)", width)]
+    return [
+        Words(f"▾ Reasoning ({layout.thinking_key} hides it)", width),
+        RawText(text, width),
+        Words("▴ End of the reasoning", width),
+    ]
+
+
+def _size(answer: WholeAnswer | None) -> str:
+    if answer is None:
+        return ""
+    return f" · {answer.token_len:,} tokens" if answer.token_len is not None else f" · {_length(answer):,} characters"
+
+
+def _length(answer: WholeAnswer) -> int:
+    return sum(map(len, answer.turns))
+
+
+def _is_side_by_side(layout: Layout, *answers: WholeAnswer | None) -> bool:
+    """Only where lines are long enough to read, and hold no right-to-left letters: terminals that reorder such letters
+    do so across a whole line, which would carry words of one answer over into the other."""
+    texts = (turn for answer in answers if answer for turn in answer.turns)
+    return layout.width >= NARROW and not any(map(_RIGHT_TO_LEFT.search, texts))
+
+
+def _holds_right_to_left(*games: WholeGame | None) -> bool:
+    return any(game is not None and _RIGHT_TO_LEFT.search(game.judgment) is not None for game in games)
+
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+KEPT = 12
+
+
+class Leaf(msgspec.Struct, frozen=True):
+    """What was read, and how it is laid out."""
+
+    comparison: Comparison
+    page: Page
+
+
+class Leaves(Generic[KeyT]):
+    """Opens and lays out in a thread, both by functions that touch no widget. Belongs to one event loop."""
+
+    def __init__(
+        self, open_one: Callable[[KeyT], Comparison], lay_out: Callable[[KeyT, Comparison, Layout], Page]
+    ) -> None:
+        self._open_one = open_one
+        self._lay_out = lay_out
+        self._kept: OrderedDict[tuple[KeyT, Layout], Leaf] = OrderedDict()
+
+    def ready(self, key: KeyT, layout: Layout) -> Leaf | None:
+        """The leaf, if it is there already."""
+        leaf = self._kept.get((key, layout))
+        if leaf is not None:
+            self._kept.move_to_end((key, layout))
+        return leaf
+
+    async def load(self, key: KeyT, layout: Layout) -> Leaf:
+        """The leaf, made if it is not there. Raises BenchError if it cannot be read any more."""
+        leaf = self.ready(key, layout)
+        if leaf is None:
+            leaf = await asyncio.to_thread(self._make, key, layout)
+            self._kept[key, layout] = leaf
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return leaf
+
+    def forget(self) -> None:
+        """Drop everything: the files have changed."""
+        self._kept.clear()
+
+    def _make(self, key: KeyT, layout: Layout) -> Leaf:
+        comparison = self._open_one(key)
+        return Leaf(comparison, self._lay_out(key, comparison, layout))

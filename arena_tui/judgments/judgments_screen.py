@@ -1,0 +1,210 @@
+"""All judgments in a list, with filters and a search; Enter opens one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input
+
+from arena_tui.judgments.judgment_list import FLAG_WORDS, JudgmentList, counted
+from arena_tui.safe_text import one_line
+from arena_tui.theme import inks
+from arena_tui.widgets.lines import TextLines
+from arena_tui.widgets.screens import LibraryScreen
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.review.listing import JudgmentFilter, Order, select
+
+SEARCH_SECONDS = 0.15  # without a key until a search begins
+
+
+class JudgmentsScreen(LibraryScreen):
+    """The list, a line that says what of it is shown, and a search box while it is wanted."""
+
+    MODE = "judgments"
+    HELP = (
+        "One line for each judgment. Game 1 shows the baseline as A, game 2 the model. Win, tie or loss "
+        "is the model's side of both games; games that contradict each other are a tie, marked flip. Other marks: none "
+        "(a game without a verdict), human (a person saw another winner), lang (not in the question's language)."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "search", "Search", tooltip="Find words in questions, answers and judgments"),
+        Binding("f", "filter", "Filter", tooltip="Show only some models, labels, flips ..."),
+        Binding("o", "order", "Order", tooltip="Order by model or by question"),
+        Binding("x", "clear", "Clear", tooltip="Show everything again"),
+        Binding("escape", "leave_search", "List", show=False),
+    ]
+
+    DEFAULT_CSS = """
+    JudgmentsScreen {
+        #search { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
+        #search.wanted { display: block; }
+    }
+    """
+
+    class LanguagesChecked(Message):
+        """How far the check of languages is."""
+
+        def __init__(self, done: int, of: int) -> None:
+            super().__init__()
+            self.done = done
+            self.of = of
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = JudgmentFilter()
+        self.order: Order = "model"
+        self._text = ""
+        self._checked = ""  # how far the check of languages is, in words
+        self._checking: threading.Event | None = None  # set: the check should end
+
+    def compose_body(self) -> ComposeResult:
+        yield TextLines(Text("reading the judgments ..."), id="listed")
+        yield Input(placeholder="words to find; Enter goes to the list, Escape leaves the search", id="search")
+        yield JudgmentList()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(JudgmentList).focus()
+
+    def on_unmount(self) -> None:
+        self._end_check()
+
+    def show_library(self) -> None:
+        library = self.library
+        rows = select(
+            library.entries, self.wanted, library.marks, order=self.order, holds_text=library.texts.search(self._text)
+        )
+        judgments = self.query_one(JudgmentList)
+        judgments.show(rows, library.entries, library.marks, empty=self._why_empty())
+        self.query_one("#listed", TextLines).show(self._summary(len(rows)))
+        if not self.focused:
+            judgments.focus()
+
+    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
+        from arena_tui.judgments.viewer_screen import ViewerScreen
+
+        judgments = self.query_one(JudgmentList)
+        rows = list(judgments.rows)
+        self.app.push_screen(ViewerScreen(rows, message.index, lambda row: judgments.move_to_key(row.key)))
+
+    def action_order(self) -> None:
+        self.order = "question" if self.order == "model" else "model"
+        self.show_library()
+
+    def action_clear(self) -> None:
+        self.wanted, self._text = JudgmentFilter(), ""
+        box = self.query_one("#search", Input)
+        box.value = ""
+        box.set_class(False, "wanted")
+        self._end_check()
+        self.query_one(JudgmentList).focus()
+        self.show_library()
+
+    def action_filter(self) -> None:
+        from arena_tui.judgments.filter_screen import FilterScreen
+
+        self.app.push_screen(FilterScreen(self.library.entries, self.library.marks, self.wanted), self._filter_chosen)
+
+    def action_search(self) -> None:
+        box = self.query_one("#search", Input)
+        box.set_class(True, "wanted")
+        box.focus()
+        self.attempt(self._read_texts(), group="texts")
+
+    def action_leave_search(self) -> None:
+        """Back to the list; what was looked for stays, unless it is nothing."""
+        box = self.query_one("#search", Input)
+        if not box.value.strip():
+            box.set_class(False, "wanted")
+        self.query_one(JudgmentList).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.attempt(self._search(event.value), group="search")
+
+    def on_input_submitted(self) -> None:
+        self.query_one(JudgmentList).focus()
+
+    def on_judgments_screen_languages_checked(self, message: LanguagesChecked) -> None:
+        if self._checking is None or self._checking.is_set():
+            return  # told before the check was ended
+        self._checked = f"languages: {message.done:,} of {message.of:,} checked"
+        self.show_library()
+
+    def _filter_chosen(self, wanted: JudgmentFilter | None) -> None:
+        if wanted is None:
+            return
+        self.wanted = wanted
+        if "language" not in wanted.flags:
+            self._end_check()
+        elif self.library.marks.other_language is None:
+            self.attempt(self._check_languages(), group="languages")
+        self.show_library()
+
+    async def _search(self, text: str) -> None:
+        await asyncio.sleep(SEARCH_SECONDS)
+        self._text = text
+        self.show_library()
+
+    async def _read_texts(self) -> None:
+        was_loaded = self.library.texts.is_loaded
+        await asyncio.to_thread(self.library.texts.refresh)
+        if not was_loaded and self._text:
+            self.show_library()
+
+    async def _check_languages(self) -> None:
+        self._end_check()
+        ended = self._checking = threading.Event()
+
+        def tell(done: int, of: int) -> bool:
+            self.post_message(self.LanguagesChecked(done, of))
+            return not ended.is_set()
+
+        try:
+            await asyncio.to_thread(self.library.find_other_languages, tell)
+        finally:
+            ended.set()
+        if self._checking is ended:
+            self._checked = ""
+            self.show_library()
+
+    def _end_check(self) -> None:
+        if self._checking is not None:
+            self._checking.set()
+        self._checked = ""
+
+    def _summary(self, shown: int) -> Text:
+        ink = inks(self.app)
+        count = len(self.library.entries)
+        line = Text.assemble((counted(shown, count), ink.strong), (f"  by {self.order}", ink.muted))
+        if not self.is_read:
+            line.append("  reading ...", ink.warning)
+        for what in (*_described(self.wanted), *([f'"{one_line(self._text.strip())}"'] if self._text.strip() else [])):
+            line.append("  · ", ink.muted).append(what, ink.accent)
+        if self._text.strip() and not self.library.texts.is_loaded:
+            line.append("  reading the texts ...", ink.warning)
+        if self._checked:
+            line.append(f"  {self._checked}", ink.warning)
+        return line
+
+    def _why_empty(self) -> str:
+        if not self.is_read:
+            return "reading ..."
+        if self._checked:
+            return "looking at the languages of the answers ..."
+        if self.library.entries:
+            return "Nothing is like that. x shows everything again."
+        return "Nobody has judged anything yet: 1, then s, starts a run; 4 lets you compare answers yourself."
+
+
+def _described(wanted: JudgmentFilter) -> list[str]:
+    """What the filter asks for, kind by kind."""
+    kinds = (wanted.judges, wanted.models, wanted.categories, wanted.labels, wanted.outcomes)
+    chosen = [" or ".join(sorted(one_line(value) for value in values)) for values in kinds if values]
+    return [*chosen, *(FLAG_WORDS[flag] for flag in sorted(wanted.flags))]

@@ -1,0 +1,260 @@
+"""Passages: texts wrapped to one width, which give their rows as segments when painted.
+
+Raw Markdown is highlighted (headings, code, lists, bold, labels) and every character shown, because rendering drops
+content (inline HTML, LaTeX, link targets).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+
+from arena_tui.safe_text import readable
+from arena_tui.theme import Inks
+
+LONGEST_LINE = 4_000  # characters; longer ones are no prose, and are shown as they are
+
+
+class Ink(Enum):
+    """What a stretch of text is; the theme says how that looks."""
+
+    PLAIN = "plain"
+    HEADING = "heading"
+    CODE = "code"
+    STRONG = "strong"
+    MARK = "mark"  # list markers and verdicts
+    FAINT = "faint"  # fences, rules, quotes
+
+
+class Stretch(NamedTuple):
+    """The characters from `start` to `end` of a line are of one ink."""
+
+    start: int
+    end: int
+    ink: Ink
+
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_HEADING = re.compile(r" {0,3}#{1,6}\s")
+_RULE = re.compile(r" {0,3}(?:-{3,}|\*{3,}|_{3,})\s*$")
+_LIST = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])(?=\s)")
+_INLINE = re.compile(r"(?P<code>`[^`]+`)|(?P<mark>\[\[?[AB][<>=]{1,2}[AB]\]?\])|(?P<strong>\*\*[^*]+\*\*|__[^_]+__)")
+
+
+def fenced(lines: Sequence[str]) -> list[bool]:
+    """For each line whether it is code in a fence; a fence that is never closed holds the rest of the text."""
+    inside: str = ""  # what opened the fence
+    told = []
+    for line in lines:
+        found = _FENCE.match(line) if "```" in line or "~~~" in line else None
+        if inside:
+            told.append(True)
+            if found and found[1].startswith(inside) and not found[2].strip():
+                inside = ""
+        else:
+            inside = found[1] if found else ""
+            told.append(found is not None)
+    return told
+
+
+def stretches(line: str, is_code: bool) -> list[Stretch]:
+    """The whole line in stretches, in order and without gaps."""
+    if is_code:
+        return [Stretch(0, len(line), Ink.FAINT if _FENCE.match(line) else Ink.CODE)]
+    if len(line) > LONGEST_LINE:
+        return [Stretch(0, len(line), Ink.PLAIN)]
+    if _HEADING.match(line):
+        return [Stretch(0, len(line), Ink.HEADING)]
+    if _RULE.match(line) or line.lstrip().startswith(">"):
+        return [Stretch(0, len(line), Ink.FAINT)]
+    return list(_inline(line))
+
+
+def _inline(line: str) -> Iterator[Stretch]:
+    at = 0
+    if marker := _LIST.match(line):
+        yield Stretch(0, marker.end(), Ink.MARK)
+        at = marker.end()
+    for found in _INLINE.finditer(line, at):
+        if found.start() > at:
+            yield Stretch(at, found.start(), Ink.PLAIN)
+        yield Stretch(found.start(), found.end(), Ink[str(found.lastgroup).upper()])
+        at = found.end()
+    if at < len(line) or not line:
+        yield Stretch(at, len(line), Ink.PLAIN)
+
+
+# Runs of characters that are one column wide each: letters of Europe, punctuation, arrows and mathematical signs.
+_ALL_NARROW = re.compile(
+    "[ -~\u00a0-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u2190-\u22ff\u2500-\u257f]*"
+)
+_MARKER = re.compile(r"\s*(?:(?:[-*+•]|\d{1,3}[.)]|>)\s+)?")
+
+
+class Row(NamedTuple):
+    """The characters from `start` to `end` of a line, behind `indent` blanks."""
+
+    start: int
+    end: int
+    indent: int
+
+
+def wrap(line: str, width: int) -> list[Row]:
+    """At least one row. What follows a list marker or an indentation hangs under it."""
+    width = max(2, width)  # room for a wide character
+    if len(line) <= width and (line.isascii() or cell_len(line) <= width):
+        return [Row(0, len(line), 0)]
+    marker = _MARKER.match(line)
+    hanging = min(marker.end() if marker else 0, width // 3)
+    if line.isascii() or _ALL_NARROW.fullmatch(line):
+        return _wrap_narrow(line, width, hanging)
+    return _wrap_wide(line, width, hanging)
+
+
+def _wrap_narrow(line: str, width: int, hanging: int) -> list[Row]:
+    rows: list[Row] = []
+    start, length, indent = 0, len(line), 0
+    while length - start > width - indent:
+        limit = start + width - indent
+        blank = line.rfind(" ", start + 1, limit + 1)
+        if blank == -1 or (not rows and blank < hanging):
+            rows.append(Row(start, limit, indent))
+            start = limit
+        else:
+            rows.append(Row(start, blank, indent))
+            start = blank + 1
+        indent = hanging
+    if start < length or not rows:
+        rows.append(Row(start, length, indent))
+    return rows
+
+
+def _wrap_wide(line: str, width: int, hanging: int) -> list[Row]:
+    rows: list[Row] = []
+    start, used, blank, indent = 0, 0, -1, 0
+    for index, char in enumerate(line):
+        columns = 1 if char < "\u0300" else cell_len(char)
+        if used + columns > width - indent:
+            if char == " ":
+                rows.append(Row(start, index, indent))
+                start = index + 1
+            elif blank > start and (rows or blank >= hanging):
+                rows.append(Row(start, blank, indent))
+                start = blank + 1
+            else:
+                rows.append(Row(start, index, indent))
+                start = index
+            indent, blank = hanging, -1
+            used = sum(1 if behind < "\u0300" else cell_len(behind) for behind in line[start:index])
+            if start > index:
+                continue
+        elif char == " ":
+            blank = index
+        used += columns
+    if start < len(line) or not rows:
+        rows.append(Row(start, len(line), indent))
+    return rows
+
+
+MOST_CHARACTERS = 200_000  # of one text; a longer one is cut, and says so
+
+
+class Passage(Protocol):
+    """Rows of text."""
+
+    @property
+    def height(self) -> int: ...
+
+    def segments(self, row: int, inks: Inks) -> list[Segment]:
+        """One row, no wider than the passage."""
+        ...
+
+
+class RawText:
+    """A text as it was written, highlighted. Wrapping is done at once, highlighting for the lines that are painted."""
+
+    def __init__(self, text: str, width: int) -> None:
+        omitted = len(text) - MOST_CHARACTERS
+        self._lines = readable(text[:MOST_CHARACTERS]).strip("\n").split("\n")
+        if omitted > 0:
+            self._lines.append(f"… {omitted:,} more characters are not shown here; the file has them.")
+        self._is_code = fenced(self._lines)
+        self._rows: list[tuple[int, Row]] = [
+            (number, row) for number, line in enumerate(self._lines) for row in wrap(line, width)
+        ]
+        self._stretches: dict[int, Sequence[Stretch]] = {}
+
+    @property
+    def height(self) -> int:
+        return len(self._rows)
+
+    def segments(self, row: int, inks: Inks) -> list[Segment]:
+        number, (start, end, indent) = self._rows[row]
+        line = self._lines[number]
+        if number not in self._stretches:
+            self._stretches[number] = stretches(line, self._is_code[number])
+        parts = [Segment(" " * indent)] if indent else []
+        for stretch in self._stretches[number]:
+            first, last = max(start, stretch.start), min(end, stretch.end)
+            if first < last:
+                parts.append(Segment(line[first:last], style_of(stretch.ink, inks)))
+        return parts
+
+
+class Words:
+    """A text of our own in one ink, wrapped."""
+
+    def __init__(self, text: str, width: int, ink: Ink = Ink.FAINT) -> None:
+        self._rows = [
+            " " * row.indent + line[row.start : row.end] for line in text.split("\n") for row in wrap(line, width)
+        ]
+        self._ink = ink
+
+    @property
+    def height(self) -> int:
+        return len(self._rows)
+
+    def segments(self, row: int, inks: Inks) -> list[Segment]:
+        return [Segment(self._rows[row], style_of(self._ink, inks))]
+
+
+class Stack:
+    """Passages one under the other, with a blank row between them."""
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._rows: list[tuple[Passage, int] | None] = []
+        for passage in passages:
+            if self._rows:
+                self._rows.append(None)
+            self._rows += [(passage, row) for row in range(passage.height)]
+
+    @property
+    def height(self) -> int:
+        return len(self._rows)
+
+    def segments(self, row: int, inks: Inks) -> list[Segment]:
+        place = self._rows[row]
+        return [] if place is None else place[0].segments(place[1], inks)
+
+
+def style_of(ink: Ink, inks: Inks) -> Style | None:
+    """How the theme shows an ink; None is the style of the widget."""
+    match ink:
+        case Ink.HEADING:
+            return inks.accent + inks.strong
+        case Ink.CODE:
+            return inks.good
+        case Ink.STRONG:
+            return inks.strong
+        case Ink.MARK:
+            return inks.accent
+        case Ink.FAINT:
+            return inks.muted
+        case _:
+            return None

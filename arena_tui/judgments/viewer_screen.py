@@ -1,0 +1,165 @@
+"""One judgment: question, both answers, what the judge said in both games; the next one is a key away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from arena_tui.judgments.judgment_list import OUTCOME_MARKS
+from arena_tui.judgments.judgment_page import Layout, Leaf, Leaves, judgment_page, problem_page, prompt_page
+from arena_tui.judgments.page import Page, ReadingPane
+from arena_tui.review.reviewing import WINNERS
+from arena_tui.safe_text import one_line
+from arena_tui.theme import inks
+from arena_tui.widgets.lines import TextLines
+from arena_tui.widgets.screens import ArenaScreen
+from engine.errors import ArenaError
+from engine.review.labels import outcome
+from engine.review.library import Comparison
+from engine.review.listing import Listed
+
+_Key = tuple[Listed, bool]  # a judgment, and whether it is the prompt that is wanted of it
+
+
+class ViewerScreen(ArenaScreen):
+    """Shows `rows[index]`. `moved` is told whenever another row is shown."""
+
+    MODE = "judgments"
+    HELP = (
+        "One judgment whole. The baseline is A in game 1 and B in game 2. Texts are shown as they were written; m lays "
+        "out their Markdown, which leaves out what a browser would (raw HTML, formulas). Tab jumps from part to part."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "back", "List", tooltip="Back to the list, or from prompt to judgment"),
+        Binding("n,right", "step(1)", "Next"),
+        Binding("p,left", "step(-1)", "Prev", tooltip="Previous"),
+        Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show texts as written"),
+        Binding("i", "prompt", "Prompt", tooltip="What the judge was sent, word for word"),
+        Binding("t", "thinking", "Think", tooltip="Show or hide the reasoning"),
+        Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
+    ]
+
+    def __init__(self, rows: Sequence[Listed], index: int, moved: Callable[[Listed], object]) -> None:
+        super().__init__()
+        self.rows = rows
+        self.index = index
+        self.shows_prompt = False
+        self._moved = moved
+        self._is_rendered = False
+        self._thinking = False
+        self._leaf: Leaf | None = None
+        self._leaves: Leaves[_Key] = Leaves(lambda key: self.session.library.open(key[0]), _lay_out)
+
+    @property
+    def row(self) -> Listed:
+        return self.rows[self.index]
+
+    def compose_body(self) -> ComposeResult:
+        yield TextLines(id="about")
+        yield ReadingPane()
+
+    def on_mount(self) -> None:
+        self.query_one(ReadingPane).focus()
+        self._show_about()
+
+    def on_reading_pane_width_changed(self) -> None:
+        self._show(keep_place=True)
+
+    def action_step(self, step: int) -> None:
+        index = self.index + step
+        if not 0 <= index < len(self.rows):
+            self.arena.tell("This is the last one of the list." if step > 0 else "This is the first one of the list.")
+            return
+        self.index = index
+        self._moved(self.row)
+        self._show_about()
+        self._show()
+
+    def action_markdown(self) -> None:
+        self._is_rendered = not self._is_rendered
+        self._show(keep_place=True)
+
+    def action_prompt(self) -> None:
+        self.shows_prompt = not self.shows_prompt
+        self._show()
+
+    def action_thinking(self) -> None:
+        self._thinking = not self._thinking
+        self._show(keep_place=True)
+
+    def action_copy(self) -> None:
+        from arena_tui.judgments.copying import CopyScreen, parts_of
+
+        if self._leaf is not None:
+            self.app.push_screen(CopyScreen(parts_of(self._leaf.comparison)))
+
+    def action_back(self) -> None:
+        """To the list, or from the prompt back to the judgment."""
+        if self.shows_prompt:
+            self.action_prompt()
+        else:
+            self.dismiss()
+
+    def _layout(self) -> Layout:
+        rendered = inks(self.app) if self._is_rendered else None
+        return Layout(self.query_one(ReadingPane).page_width, self._thinking, rendered)
+
+    def _show(self, *, keep_place: bool = False) -> None:
+        """Show the page, at once if it is ready; then get its neighbours ready."""
+        key, layout = (self.row, self.shows_prompt), self._layout()
+        leaf = self._leaves.ready(key, layout)
+        if leaf is not None:
+            self._turn_to(leaf, keep_place)
+        self.attempt(self._load(key, layout, keep_place, shown=leaf is not None), group="page")
+
+    async def _load(self, key: _Key, layout: Layout, keep_place: bool, *, shown: bool) -> None:
+        if not shown:
+            try:
+                self._turn_to(await self._leaves.load(key, layout), keep_place)
+            except ArenaError as error:
+                self._leaf = None
+                self.query_one(ReadingPane).set_page(problem_page(error, layout.width))
+        for index in (self.index + 1, self.index - 1):
+            if 0 <= index < len(self.rows):
+                await self._leaves.load((self.rows[index], key[1]), layout)
+
+    def _turn_to(self, leaf: Leaf, keep_place: bool) -> None:
+        self._leaf = leaf
+        self.query_one(ReadingPane).set_page(leaf.page, keep_place=keep_place)
+
+    def _show_about(self) -> None:
+        row, ink = self.row, inks(self.app)
+        first = Text.assemble(
+            (one_line(row.row.model), ink.strong),
+            (" against ", ink.muted),
+            one_line(row.baseline) or "an unnamed baseline",
+            (f"   {self.index + 1:,} of {len(self.rows):,}", ink.muted),
+            (f"   judge {one_line(row.row.judge)}", ink.muted),
+            (f"   {one_line(row.category)}" if row.category else "", ink.muted),
+        )
+        self.query_one("#about", TextLines).show(first, self._verdict(row))
+
+    def _verdict(self, row: Listed) -> Text:
+        ink = inks(self.app)
+        line = Text(f"{OUTCOME_MARKS[row.outcome]} {row.outcome or 'no verdict'}   ", ink.strong)
+        if row.is_flip:
+            line.append("FLIP   ", ink.warning)
+        for number, (label, played) in enumerate(zip(row.row.labels, row.row.played, strict=True), start=1):
+            game = 2 - number % 2
+            winner = outcome(label, game)
+            style = {"win": ink.good, "loss": ink.bad}.get(winner or "", ink.muted)
+            told = f"{label} {WINNERS[winner]}" if winner is not None else "no verdict"
+            line.append(f"game {number} ", ink.muted).append(told if played else "not played", style).append("   ")
+        people = self.session.library.marks.human.get(row.pair)
+        if people:
+            line.append(f"people: {' and '.join(sorted(people))}", ink.accent)
+        return line
+
+
+def _lay_out(key: _Key, comparison: Comparison, layout: Layout) -> Page:
+    return prompt_page(comparison, layout) if key[1] else judgment_page(comparison, layout)

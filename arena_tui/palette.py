@@ -1,0 +1,99 @@
+"""The command palette: commands of the current screen, of the other screens, and themes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from textual.binding import Binding
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.types import IgnoreReturnCallbackType
+
+from arena_tui.modes import MODES, Mode
+from arena_tui.theme import THEMES
+from arena_tui.widgets.screens import ArenaScreen
+
+if TYPE_CHECKING:
+    from arena_tui.app import ArenaApp
+
+
+# Actions that make no sense from a list of commands: they move about, or open and close what is open already.
+_LEFT_OUT = ("move", "scroll", "app.focus", "command_palette", "app.command_palette", "screen.copy_text", "show_mode")
+# Actions on what is looked at, which nobody means who looks at something else.
+_ONLY_HERE = ("vote", "go_on", "skip", "note", "undo", "copy", "step", "leave_note", "leave_search", "mark", "open")
+
+
+class _Command(NamedTuple):
+    title: str
+    help: str
+    run: IgnoreReturnCallbackType
+
+
+class ArenaCommands(Provider):
+    """Finds commands by their title."""
+
+    async def discover(self) -> Hits:
+        for command in self._commands():
+            yield DiscoveryHit(command.title, command.run, help=command.help or None)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for command in self._commands():
+            if (score := matcher.match(command.title)) > 0:
+                yield Hit(score, matcher.highlight(command.title), command.run, help=command.help or None)
+
+    @property
+    def _arena(self) -> ArenaApp:
+        return cast("ArenaApp", self.app)
+
+    def _commands(self) -> Iterator[_Command]:
+        yield from self._here()
+        if isinstance(self.screen, ArenaScreen):
+            others = [mode for mode in MODES if mode.name != self.app.current_mode]
+            for mode in others:
+                yield _Command(f"Go to {mode.title}  ({mode.key})", "", partial(self.app.switch_mode, mode.name))
+            for mode in others:
+                yield from self._there(mode)
+        for theme in THEMES:
+            words = theme.name.removeprefix("arena-")
+            yield _Command(f"Theme: {words}", "", partial(setattr, self.app, "theme", theme.name))
+
+    def _here(self) -> Iterator[_Command]:
+        """What can be done now; of several keys for one thing, the one that the screen shows."""
+        chosen: dict[str, tuple[Binding, object]] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if not _is_command(binding) or not active.enabled:
+                continue
+            known = chosen.get(binding.action)
+            if known is None or (binding.show and not known[0].show):
+                chosen[binding.action] = binding, active.node
+        for binding, node in chosen.values():
+            run = partial(self.app.run_action, binding.action, node)  # type: ignore[arg-type]  # a node of the DOM
+            yield _Command(f"{binding.description}  ({self.app.get_key_display(binding)})", binding.tooltip, run)
+
+    def _there(self, mode: Mode) -> Iterator[_Command]:
+        """What can be done on the screen of another mode."""
+        for binding in Binding.make_bindings(mode.load().BINDINGS):
+            if _is_command(binding) and not binding.action.startswith(_ONLY_HERE):
+                keys = f"{mode.key} {self.app.get_key_display(binding)}"
+                run = partial(self._go_and_do, mode, binding)
+                yield _Command(f"{mode.title}: {binding.description}  ({keys})", binding.tooltip, run)
+
+    async def _go_and_do(self, mode: Mode, binding: Binding) -> None:
+        app, kind = self._arena, mode.load()
+        await app.switch_mode(mode.name)
+        while not isinstance(app.screen, kind) and len(app.screen_stack) > 1:
+            await app.pop_screen()  # what was opened from it, such as one judgment
+        screen = app.screen
+        if isinstance(screen, ArenaScreen):
+            await screen.ready()
+        if screen.check_action(binding.action.partition("(")[0], ()):
+            await app.run_action(binding.action, screen)
+        else:
+            app.tell(f"{binding.description}: there is nothing to do that with.")
+
+
+def _is_command(binding: Binding) -> bool:
+    return bool(binding.description) and not binding.system and not binding.action.startswith(_LEFT_OUT)

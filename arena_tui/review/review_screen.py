@@ -1,0 +1,297 @@
+"""Review: two answers without their names, one key for a verdict, and then what the judge said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import ClassVar, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from arena_tui.judgments.judgment_page import Layout, Leaf, Leaves, blind_page, problem_page, revealed_page
+from arena_tui.judgments.page import Page, ReadingPane, text_columns
+from arena_tui.judgments.passages import Words
+from arena_tui.review.reviewing import (
+    Reviewing,
+    agreement_line,
+    ending_words,
+    note_line,
+    progress_line,
+    revealed_line,
+    waiting_line,
+)
+from arena_tui.theme import inks
+from arena_tui.widgets.lines import TextLines
+from arena_tui.widgets.screens import Attempt, LibraryScreen
+from engine.errors import ArenaError
+from engine.records import LABELS, Label
+from engine.review.labels import Pair
+from engine.review.library import Comparison
+
+_Key = tuple[Pair, int, bool]  # a pair, the order it is shown in, and whether it is revealed
+
+
+class ReviewScreen(LibraryScreen):
+    """Goes through a stratified sample. Names, order and verdict come up after the vote only."""
+
+    MODE = "review"
+    HELP = (
+        "You judge what the judge judged, without knowing who wrote what: a or b for the answer that is better, A or B "
+        "if it is much better, t for a tie. Then you see the names and the judge's words; Enter goes on. Every key is "
+        "saved at once in review/<your name>.jsonl. Tab jumps from answer to answer. The sample has every model, "
+        "category and kind of verdict in proportion, so the agreement below holds for all judgments."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "vote('A>B')", "A better", show=False),
+        Binding("A", "vote('A>>B')", "A much better", show=False),
+        Binding("t,equals_sign", "vote('A=B')", "Tie", show=False),
+        Binding("b", "vote('B>A')", "B better", show=False),
+        Binding("B", "vote('B>>A')", "B much better", show=False),
+        Binding("enter", "go_on", "Next"),
+        Binding("s", "skip", "Skip", tooltip="Set this pair aside without a label"),
+        Binding("n", "note", "Note", tooltip="Write a note to this pair"),
+        Binding("u", "undo", "Undo", tooltip="Take back the last vote, also of another session"),
+        Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show texts as written"),
+        Binding("o", "thinking", "Reasoning", show=False, tooltip="Show or hide the reasoning, after the vote"),
+        Binding("r", "reveal", "Reveal", tooltip="Show names and verdict after each vote, or not"),
+        Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
+        Binding("left", "step(-1)", "Pair before", show=False),
+        Binding("right", "step(1)", "Pair after", show=False),
+        Binding("plus", "extend", "More pairs", tooltip="Add 50 pairs to the sample"),
+        Binding("escape", "leave_note", "Leave the note", show=False),
+    ]
+
+    DEFAULT_CSS = """
+    ReviewScreen {
+        #note { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
+        #note.wanted { display: block; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reviewing: Reviewing | None = None
+        self._reveals = True
+        self._is_rendered = False
+        self._thinking = False
+        self._note = ""  # to the pair that is looked at, before it is labelled
+        self._taken_back = ""  # what was, by the last key
+        self._leaf: Leaf | None = None
+        self._shown_pair: Pair | None = None  # whose texts are on the screen
+        self._leaves: Leaves[_Key] = Leaves(self._open_one, _lay_out)
+        self._saving = asyncio.Lock()  # one vote after the other, in the order of the keys
+
+    def compose_body(self) -> ComposeResult:
+        yield TextLines(Text("reading the judgments ..."), id="about")
+        yield ReadingPane()
+        yield Input(placeholder="a note to this pair; Enter keeps it", max_length=2000, id="note")
+        yield TextLines(id="verdict")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(ReadingPane).focus()
+
+    def show_library(self) -> None:
+        if self.is_read:
+            self.attempt(self._begin(), group="begin")
+
+    def on_reading_pane_width_changed(self) -> None:
+        self._show(keep_place=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        reviewing = self.reviewing
+        there_is = reviewing is not None and reviewing.pair is not None
+        is_said = there_is and reviewing is not None and reviewing.label is not None
+        allowed = {
+            "vote": there_is and not is_said,
+            "skip": there_is and not is_said,
+            "go_on": is_said,
+            "undo": reviewing is not None and bool(reviewing.said),
+            "note": there_is,
+            "markdown": there_is,
+            "copy": there_is and is_said,
+            "thinking": is_said,
+            "leave_note": isinstance(self.focused, Input),
+            "extend": reviewing is not None and reviewing.sample.candidates > len(reviewing.sample.pairs),
+        }
+        return allowed.get(action, True)
+
+    def action_vote(self, label: str) -> None:
+        self._say(next(known for known in LABELS if known == label))
+
+    def action_skip(self) -> None:
+        self._say(None)
+
+    def action_go_on(self) -> None:
+        if self.reviewing is not None:
+            self.reviewing.go_on()
+            self._turn()
+
+    def action_step(self, step: int) -> None:
+        if self.reviewing is not None and self.reviewing.step(step):
+            self._turn()
+
+    def action_undo(self) -> None:
+        self.attempt(self._undo(), group="undo")
+
+    def action_extend(self) -> None:
+        if self.reviewing is not None:
+            self.attempt(self._change(self.reviewing.extend), group="begin")
+
+    def action_markdown(self) -> None:
+        self._is_rendered = not self._is_rendered
+        self._show(keep_place=True)
+
+    def action_thinking(self) -> None:
+        self._thinking = not self._thinking
+        self._show(keep_place=True)
+
+    def action_reveal(self) -> None:
+        self._reveals = not self._reveals
+        self._tell()
+
+    def action_copy(self) -> None:
+        from arena_tui.judgments.copying import CopyScreen, parts_of
+
+        if self._leaf is not None and self.reviewing is not None:
+            self.app.push_screen(CopyScreen(parts_of(self._leaf.comparison, self.reviewing.game)))
+
+    def action_note(self) -> None:
+        box = self.query_one("#note", Input)
+        label = self.reviewing.label if self.reviewing is not None else None
+        box.value = label.note if label is not None else self._note
+        box.set_class(True, "wanted")
+        box.focus()
+
+    def action_leave_note(self) -> None:
+        self.query_one("#note", Input).set_class(False, "wanted")
+        self.query_one(ReadingPane).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        note, reviewing = event.value.strip(), self.reviewing
+        self.action_leave_note()
+        if reviewing is None:
+            return
+        if reviewing.label is None:
+            self._note = note
+            self._tell()
+        else:
+            self.attempt(self._change(lambda: reviewing.add_note(note)), group="note")
+
+    def _say(self, label: Label | None) -> None:
+        """Save what a key said of the pair, if that is what is on the screen."""
+        reviewing, leaf = self.reviewing, self._leaf
+        if reviewing is None or leaf is None or reviewing.pair is None or reviewing.pair != self._shown_pair:
+            return
+        saving = Attempt(self._save(reviewing.pair, label, leaf.comparison.baseline), self.arena.tell)
+        self.run_worker(saving, group="save")  # not exclusive: a second key must not call off what the first one saves
+
+    async def _save(self, pair: Pair, label: Label | None, baseline: str) -> None:
+        reviewing = cast("Reviewing", self.reviewing)
+        async with self._saving:
+            if reviewing.pair != pair or reviewing.label is not None:
+                return  # a key that was pressed twice
+            await asyncio.to_thread(reviewing.say, label, baseline, self._note)
+            self._note = ""
+            if label is None or not self._reveals:
+                reviewing.go_on()
+                self._turn()
+            else:
+                self._show(keep_place=True)
+
+    async def _undo(self) -> None:
+        reviewing = cast("Reviewing", self.reviewing)
+        async with self._saving:
+            undone = await asyncio.to_thread(reviewing.undo)
+        self._turn()
+        if undone is not None:
+            self._taken_back = undone.label or "skipped"
+            self._tell()
+
+    async def _change(self, change: Callable[[], None]) -> None:
+        async with self._saving:
+            await asyncio.to_thread(change)
+        self._show(keep_place=True)
+
+    async def _begin(self) -> None:
+        from engine.review.store import default_reviewer
+
+        if self.reviewing is None or self.reviewing.library is not self.library:
+            judges = self.session.config.judge.model
+            reviewer = self.session.reviewer or default_reviewer()
+            self.reviewing = Reviewing(self.library, reviewer, judges[0] if judges else None)
+        looked_at = self.reviewing.pair
+        async with self._saving:
+            await asyncio.to_thread(self.reviewing.begin)
+        self._show(keep_place=self.reviewing.pair == looked_at)
+
+    def _open_one(self, key: _Key) -> Comparison:
+        return cast("Reviewing", self.reviewing).open(key[0])
+
+    def _turn(self) -> None:
+        """Another pair is looked at."""
+        self._note = self._taken_back = ""
+        self._show()
+
+    def _show(self, *, keep_place: bool = False) -> None:
+        """Show the pair, at once if it is ready; then get the next one ready."""
+        self._tell()
+        self.refresh_bindings()
+        reviewing = self.reviewing
+        if reviewing is None or reviewing.pair is None:
+            self._leaf, self._shown_pair = None, None
+            width = self.query_one(ReadingPane).page_width
+            words = ending_words(reviewing) if reviewing is not None else ""
+            self.query_one(ReadingPane).set_page(Page([Words(words, text_columns(width))], width))
+            return
+        key = cast("_Key", reviewing.peek(reviewing.index))
+        rendered = inks(self.app) if self._is_rendered else None
+        layout = Layout(self.query_one(ReadingPane).page_width, self._thinking, rendered, thinking_key="o")
+        leaf = self._leaves.ready(key, layout)
+        if leaf is not None:
+            self._turn_to(key, leaf, keep_place)
+        self.attempt(self._load(key, layout, keep_place, shown=leaf is not None), group="page")
+
+    async def _load(self, key: _Key, layout: Layout, keep_place: bool, *, shown: bool) -> None:
+        if not shown:
+            try:
+                self._turn_to(key, await self._leaves.load(key, layout), keep_place)
+            except ArenaError as error:
+                self._leaf, self._shown_pair = None, None
+                self.query_one(ReadingPane).set_page(problem_page(error, layout.width))
+                return
+        reviewing = cast("Reviewing", self.reviewing)
+        await self._leaves.load((key[0], key[1], True), layout)
+        for index in (reviewing.index + 1, reviewing.index - 1):
+            following = reviewing.peek(index)
+            if following is not None:
+                await self._leaves.load(following, layout)
+
+    def _turn_to(self, key: _Key, leaf: Leaf, keep_place: bool) -> None:
+        self._leaf, self._shown_pair = leaf, key[0]
+        self.query_one(ReadingPane).set_page(leaf.page, keep_place=keep_place)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Paint the lines above and below the answers."""
+        reviewing, ink = self.reviewing, inks(self.app)
+        if reviewing is None:
+            return
+        self.query_one("#about", TextLines).show(
+            progress_line(reviewing, self._taken_back, ink), agreement_line(reviewing, ink, self.size.width)
+        )
+        if reviewing.label is not None and self._leaf is not None:
+            line = revealed_line(reviewing, ink, self.size.width)
+        else:
+            line = waiting_line(reviewing, self._reveals, ink)
+        note = note_line(reviewing, self._note, ink)
+        self.query_one("#verdict", TextLines).show(*([line, note] if note is not None else [line]))
+
+
+def _lay_out(key: _Key, comparison: Comparison, layout: Layout) -> Page:
+    _, game, is_revealed = key
+    return revealed_page(comparison, game, layout) if is_revealed else blind_page(comparison, game, layout)

@@ -1,0 +1,153 @@
+"""The run: what will be done, what is being done at which servers, and what went wrong."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from arena_tui.run.endpoints import EndpointRow, EndpointTable, endpoint_rows
+from arena_tui.run.log import LogList, entry_details
+from arena_tui.run.summary import GpuLines, RunSummary, summary
+from arena_tui.run.tasks import TaskRow, TaskTable, plan_rows, task_details, task_rows
+from arena_tui.session.run_watch import LogEntry, SpeedGauge
+from arena_tui.theme import inks
+from arena_tui.widgets.screens import ArenaScreen
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.errors import ArenaError
+from engine.work.progress import RunState
+
+_LEAST_ROWS, _MOST_ROWS = 2, 8  # of the endpoint table
+
+
+class RunScreen(ArenaScreen):
+    """Three lists: tasks, endpoints, log. Enter opens the line under the cursor, Tab goes to the next list."""
+
+    MODE = "run"
+    HELP = (
+        "What is asked of which model, and how it goes. The upper table has a line for each stage of each model, the "
+        "middle one a line for each endpoint, the log what you should know. Tab goes from one to the next, Enter opens "
+        "a line. Nothing is asked before you press s and see the plan. Everything finished is saved at once: stopping, "
+        "quitting or losing the connection loses nothing."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "start", "Start", tooltip="Show the plan, and start it"),
+        Binding("p", "pause", "Pause", tooltip="Start no new calls for now"),
+        Binding("p", "resume", "Resume", tooltip="Start calls again"),
+        Binding("x", "stop", "Stop", tooltip="Stop the run; what is finished is kept"),
+        Binding("r", "retry", "Retry failed", tooltip="Try again what failed, now or when the run ends"),
+        Binding("l", "limits", "Limits", tooltip="Change how many calls an endpoint gets, now and in later runs"),
+        Binding("tab", "app.focus_next", "Next list", show=False),
+        Binding("shift+tab", "app.focus_previous", "Previous list", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gauge = SpeedGauge()
+        self._gauged: object = None
+        self._planned: object = None  # the plan that is shown
+        self._status: tuple[object, ...] = ()
+        self._log_shown: tuple[object, int] = None, -1
+
+    def compose_body(self) -> ComposeResult:
+        yield RunSummary()
+        yield TaskTable()
+        yield EndpointTable()
+        yield GpuLines()
+        yield LogList()
+
+    def show_state(self, state: RunState) -> None:
+        session = self.session
+        gauge = self._gauge_of(state) if session.status in ("running", "paused", "stopping", "following") else None
+        speed = gauge.pace(state) if gauge else None
+        self.query_one(RunSummary).show(*summary(session, state, speed, self.size.width - 2, inks(self.app)))
+        tasks = self.query_one(TaskTable)
+        if session.run is None and not session.read_only and state.phase == "planning":
+            if session.plan is not None and session.plan is not self._planned:
+                self._planned = session.plan
+                tasks.show_plan(plan_rows(state, session.plan))
+        else:
+            self._planned = None
+            tasks.show_progress(task_rows(state, gauge or self._gauge))
+        tasks.styles.height = min(len(tasks.rows) + 1, max(4, self.size.height * 2 // 5))
+        endpoints = endpoint_rows(session, state, gauge)
+        table = self.query_one(EndpointTable)
+        table.styles.height = min(max(len(endpoints), _LEAST_ROWS), _MOST_ROWS, max(2, self.size.height // 5)) + 1
+        table.set_rows(endpoints)
+        self.query_one(GpuLines).show(session.gpus.gpus)
+        log = session.watch, session.watch.version
+        if log != self._log_shown:
+            self._log_shown = log
+            self.query_one(LogList).set_rows(session.watch.entries())
+        status = session.status, bool(state.failed)
+        if status != self._status:
+            self._status = status
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        status = self.session.status
+        allowed = {
+            "start": status == "idle",
+            "pause": status == "running",
+            "resume": status == "paused",
+            "stop": status in ("running", "paused", "stopping"),
+            "retry": bool(self.session.state.failed) and status in ("idle", "running", "paused"),
+            "limits": status != "opening",
+        }
+        return allowed.get(action, True)
+
+    def action_start(self) -> None:
+        from arena_tui.run.plan_screen import PlanScreen
+
+        self.app.push_screen(PlanScreen(self.session))
+
+    def action_pause(self) -> None:
+        self.session.pause()
+
+    def action_resume(self) -> None:
+        self.session.resume()
+
+    def action_stop(self) -> None:
+        self.session.stop()
+
+    def action_retry(self) -> None:
+        try:
+            self.session.retry_failed()
+        except ArenaError as error:
+            self.arena.tell(error)
+            return
+        if self.session.retries_failed:
+            self.arena.tell("What failed is tried again when this run ends.")
+
+    def action_limits(self) -> None:
+        row = self.query_one(EndpointTable).row
+        if row is not None:
+            self._open_endpoint(row)
+
+    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
+        if isinstance(message.row, LogEntry):
+            self.attempt(self._open_entry(message.row), group="details")
+        elif isinstance(message.row, TaskRow):
+            self.app.push_screen(task_details(message.row, self.session.config, self.session.state))
+        elif isinstance(message.row, EndpointRow):
+            self._open_endpoint(message.row)
+
+    async def _open_entry(self, entry: LogEntry) -> None:
+        bench = self.session.bench if self.session.is_open else None
+        self.app.push_screen(await entry_details(entry, bench))
+
+    def _open_endpoint(self, row: EndpointRow) -> None:
+        from arena_tui.run.endpoints import EndpointScreen
+
+        self.app.push_screen(EndpointScreen(self.session, row))
+
+    def _gauge_of(self, state: RunState) -> SpeedGauge:
+        """The gauge of the run that goes on; a new run begins a new one."""
+        run = self.session.run or self.session.plan
+        if run is not self._gauged:
+            self._gauged = run
+            self._gauge = SpeedGauge()
+            self._gauge.pace(state)
+        return self._gauge

@@ -1,0 +1,214 @@
+"""The two lines above the tables (plan or progress, and what to do next), and a line for each GPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from arena_tui.output.progress import clock
+from arena_tui.output.stop_rule import standing_words
+from arena_tui.safe_text import clip, one_line, printable
+from arena_tui.session.arena_session import ArenaSession
+from arena_tui.session.run_watch import busy_servers, stage_words
+from arena_tui.theme import Inks, inks
+from arena_tui.widgets.columns import bar, short_number
+from arena_tui.widgets.virtual_list import segments
+from engine.serving.gpus import Gpu
+from engine.work.progress import RunSpeed, RunState
+
+if TYPE_CHECKING:
+    from engine.work.duration import Duration
+    from engine.work.plan import Plan
+
+
+_BAR = 20
+
+
+class RunSummary(Widget):
+    """Two lines of text, painted only when they change."""
+
+    DEFAULT_CSS = """
+    RunSummary { height: 2; padding: 0 1; background: $background; color: $foreground; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: tuple[Text, Text] = Text(), Text()
+
+    def show(self, first: Text, second: Text) -> None:
+        for y, (line, before) in enumerate(zip((first, second), self._lines, strict=True)):
+            if line != before:
+                self.refresh(Region(0, y, self.size.width, 1))
+        self._lines = first, second
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        line = self._lines[y].copy() if y < len(self._lines) else Text()
+        line.truncate(width, overflow="ellipsis")
+        return Strip(segments(line, self.app.console)).adjust_cell_length(width).apply_style(self.rich_style)
+
+
+def summary(session: ArenaSession, state: RunState, speed: RunSpeed | None, width: int, ink: Inks) -> tuple[Text, Text]:
+    """The two lines for a session as it stands."""
+    if session.status == "opening" or (session.plan is None and session.run is None):
+        return Text("reading the config and the bench ..."), Text()
+    if session.status == "following":
+        return _progress(state, speed, width, ink), _following(session, ink)
+    if session.status in ("running", "paused", "stopping"):
+        return _progress(state, speed, width, ink), _doing(session, state, ink)
+    if session.run is not None or state.phase != "planning":
+        return _ended(state, ink), _what_next(session, state, ink)
+    return _planned(session.plan, session.duration, ink)
+
+
+def _planned(plan: Plan | None, duration: Duration | None, ink: Inks) -> tuple[Text, Text]:
+    tasks = (*plan.answers, *plan.judgments) if plan else ()
+    if not tasks:
+        return Text("Nothing to do: the config names no model to answer or to judge."), Text()
+    calls = plan.calls if plan else 0
+    if not calls:
+        return Text("Everything is there: no call to make.", ink.good), _keys("s", "start anyway", "2", "leaderboard")
+    prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
+    first = Text.assemble(
+        ("Plan: ", ink.strong),
+        (f"{calls} calls", ink.strong),
+        f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens",
+    )
+    keys = _keys("s", "start", "Enter", "details")
+    return first, Text.assemble(about(duration).capitalize(), "   ", keys) if duration else keys
+
+
+def about(duration: Duration) -> str:
+    """How long it will take, and what that rests on."""
+    return f"about {clock(max(1.0, duration.seconds))} {duration.basis}"
+
+
+def _progress(state: RunState, speed: RunSpeed | None, width: int, ink: Inks) -> Text:
+    tasks = [task for key, task in state.tasks.items() if key.stage in state.stages] or list(state.tasks.values())
+    total = sum(task.expected for task in tasks)
+    there = min(total, sum(task.cached + task.done for task in tasks))
+    line = Text.assemble((f"{state.doing} {there}/{total} ", ink.strong))
+    if width >= 100:
+        line.append_text(bar(there / total if total else 0.0, _BAR, ink)).append(" ")
+    if total:
+        line.append(f"{there / total:.0%}")
+    if told := standing_words(state):
+        line.append(f" · {told}", ink.accent)
+    if speed is not None:
+        line.append(
+            f" · {short_number(speed.calls_per_second)} calls/s · {short_number(speed.tokens_per_second)} tok/s"
+        )
+        line.append(f" · ETA {clock(speed.eta) if speed.eta is not None else '-'}")
+    return line
+
+
+def _doing(session: ArenaSession, state: RunState, ink: Inks) -> Text:
+    counts = f"{state.in_flight} in flight"
+    retries = sum(endpoint.retries for endpoint in state.endpoints.values())
+    line = Text.assemble((counts, ink.muted), (f" · {retries} tried again" if retries else "", ink.muted))
+    if state.failed:
+        line.append(f" · {state.failed} failed", ink.bad)
+    if session.status == "paused":
+        line.append(" · PAUSED: nothing new is started; p goes on", ink.warning)
+    elif session.status == "stopping":
+        line.append(" · STOPPING: calls in flight may finish; x again stops at once", ink.warning)
+    elif session.retries_failed:
+        line.append(" · what failed is tried again at the end", ink.muted)
+    for name, server in busy_servers(state):
+        line.append(f" · {one_line(name)}: {stage_words(server)}", ink.accent)
+    return line
+
+
+def _following(session: ArenaSession, ink: Inks) -> Text:
+    who = session.writer.title if session.writer else ""
+    return Text(f"Read-only: {printable(who)}", ink.warning)
+
+
+def _ended(state: RunState, ink: Inks) -> Text:
+    word = {"done": "Done", "failed": "Ended, not all of it", "interrupted": "Stopped"}.get(state.phase, state.phase)
+    seconds = max(0.0, state.ended_at - state.started_at) if state.started_at else 0.0
+    made, cached = (sum(getattr(t, name) for t in state.tasks.values()) for name in ("done", "cached"))
+    told = standing_words(state)
+    line = Text.assemble(
+        (f"{word}: ", ink.strong),
+        (f"{state.failed} failed, " if state.failed else "", ink.bad),
+        (f"{told}, " if told else "", ink.accent),
+        f"{made} records made in {clock(seconds)}, {cached} were there",
+    )
+    line.append(f", {state.calls} calls, {short_number(state.completion_tokens)} tokens")
+    return line
+
+
+def _what_next(session: ArenaSession, state: RunState, ink: Inks) -> Text:
+    if state.failed:
+        return _keys("r", "try again what failed", "Enter", "on a line of the log: why", "2", "leaderboard")
+    if state.phase == "interrupted":
+        return _keys("s", "go on from here", "2", "leaderboard")
+    return _keys("2", "leaderboard", "3", "judgments", "s", "plan again")
+
+
+def _keys(*pairs: str) -> Text:
+    line = Text()
+    for key, does in zip(pairs[::2], pairs[1::2], strict=True):
+        line.append("   " if line.plain else "").append(key, Style(bold=True)).append(f" {does}")
+    return line
+
+
+_GPU_BAR, _SHORT_GPU_BAR = 12, 8
+_WIDE, _NARROW = 96, 72  # columns: from the one on with names, below the other without bars
+_MOST = 8
+
+
+class GpuLines(Widget):
+    """Use and memory, with bars."""
+
+    DEFAULT_CSS = """
+    GpuLines { height: 0; padding: 0 2; background: $background; color: $foreground; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gpus: tuple[Gpu, ...] = ()
+
+    def show(self, gpus: tuple[Gpu, ...]) -> None:
+        if gpus != self._gpus:
+            if len(gpus) != len(self._gpus):
+                self.styles.height = min(len(gpus), _MOST)
+            self._gpus = gpus
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        if y >= len(self._gpus):
+            return Strip.blank(self.size.width, self.rich_style)
+        gpu, ink, width = self._gpus[y], inks(self.app), self.size.width
+        used = _share(gpu.used, gpu.total)
+        name = f" {clip(one_line(gpu.name), 22)}" if width >= _WIDE else ""
+        columns = _GPU_BAR if width >= _WIDE else _SHORT_GPU_BAR if width >= _NARROW else 0
+        gap = " " * (3 if width >= _NARROW else 2)
+        segments = [Segment(f"GPU {gpu.index}{name}  ", ink.muted)]
+        for title, share, told in (("", _share(gpu.load, 100.0), _busy(gpu)), ("memory ", used, _memory(gpu))):
+            segments.append(Segment(title))
+            if columns:
+                segments += [*bar(share or 0.0, columns, ink).render(self.app.console, end=""), Segment(" ")]
+            segments.append(Segment(told + gap))
+        if gpu.watts is not None and gpu.celsius is not None:
+            segments.append(Segment(f"{gpu.watts:.0f} W  {gpu.celsius:.0f} °C", ink.muted))
+        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+
+
+def _share(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+def _busy(gpu: Gpu) -> str:
+    return "busy -" if gpu.load is None else f"busy {gpu.load:.0f}%"
+
+
+def _memory(gpu: Gpu) -> str:
+    return "-" if gpu.used is None or gpu.total is None else f"{gpu.used / 1024:.1f} of {gpu.total / 1024:.0f} GiB"

@@ -1,0 +1,156 @@
+"""Dialogs that several screens open: details of one thing, help, and the question before quitting a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from arena_tui.safe_text import clip, one_line, readable
+from arena_tui.widgets.lines import KeyBar
+from arena_tui.widgets.screens import ArenaScreen
+from arena_tui.widgets.virtual_list import VirtualList
+from engine.run import GRACE_SECONDS
+
+if TYPE_CHECKING:
+    pass
+
+
+Facts: TypeAlias = Sequence[tuple[str, str]]  # what, and what it is
+
+
+class DetailsScreen(ModalScreen[None]):
+    """A title, facts, and a text. Scrolls when it is longer than the terminal."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss", "Back"),
+        Binding("down,j", "scroll(1)", "Down", show=False),
+        Binding("up,k", "scroll(-1)", "Up", show=False),
+    ]
+
+    def __init__(self, title: str, facts: Facts, text: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._facts = facts
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text(one_line(self._title), style="bold"))
+            with VerticalScroll():
+                yield Static(facts_text(self._facts))
+                if self._text:
+                    yield Static(Text("\n" + readable(self._text)))
+        yield KeyBar()
+
+    def action_scroll(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def facts_text(facts: Facts) -> Text:
+    """Facts below each other, their values in one column."""
+    width = max((len(name) for name, _ in facts), default=0) + 2
+    text = Text()
+    for name, value in facts:
+        text.append(("\n" if text.plain else "") + name.ljust(width), Style(dim=True))
+        text.append(readable(value).replace("\n", "\n" + " " * width))
+    return text
+
+
+_KEY_COLUMNS = 18
+_LEFT_OUT = ("screen.copy_text",)  # of every Textual screen; here nothing can be selected
+_TITLES = ("On this screen", "Moving", "Everywhere")
+
+
+class _Key(NamedTuple):
+    """One action with all keys that do it; without keys, the title of those that follow."""
+
+    keys: str
+    description: str
+
+
+class HelpScreen(ModalScreen[None]):
+    """Reads the bindings of the screen that it lies over."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "dismiss", "Back"),
+    ]
+
+    def __init__(self, below: Screen[object]) -> None:
+        super().__init__()
+        self._about = below.HELP if isinstance(below, ArenaScreen) else ""
+        self._keys = list(_keys(below))
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog help"):
+            if self._about:
+                yield Static(Text(self._about + "\n"))
+            yield VirtualList[_Key](_line, id="help-keys")
+        yield KeyBar(help=False)
+
+    def on_mount(self) -> None:
+        keys = self.query_one(VirtualList)
+        keys.set_rows(self._keys)
+        keys.styles.height = min(len(self._keys), max(4, self.app.size.height - 12))
+
+
+def _line(key: _Key, width: int) -> Text:
+    if not key.keys:
+        return Text(key.description, Style(underline=True))
+    shown = f"  {key.keys}".ljust(_KEY_COLUMNS)
+    return Text.assemble((shown, Style(bold=True)), clip(key.description, width - len(shown)))
+
+
+def _keys(below: Screen[object]) -> Iterator[_Key]:
+    """The keys of the screen first, those that only move about next, those of all screens last."""
+    groups: dict[str, dict[str, tuple[list[str], str]]] = {title: {} for title in _TITLES}
+    for active in below.active_bindings.values():
+        binding = active.binding
+        if not binding.description or not active.enabled or binding.system or binding.action in _LEFT_OUT:
+            continue
+        keys, _ = groups[_group(active, below)].setdefault(binding.action, ([], binding.tooltip or binding.description))
+        keys.append(below.app.get_key_display(binding))
+    for title, found in groups.items():
+        if found:
+            yield _Key("", title)
+        for keys, description in found.values():
+            yield _Key(" ".join(keys), description)
+
+
+def _group(active: ActiveBinding, below: Screen[object]) -> str:
+    if active.node is below.app:
+        return _TITLES[2]
+    is_moving = active.binding.action.startswith("app.focus")  # to the next list of the screen
+    return _TITLES[0] if active.binding.show or (active.node is below and not is_moving) else _TITLES[1]
+
+
+_TEXT = f"""A run is going on.
+
+  y  stop it and quit: what is finished is saved,
+     and the next start goes on from there
+     (calls in flight get {GRACE_SECONDS:.0f} s; q again: none)
+  n  let it go on"""
+
+
+class QuitScreen(ModalScreen[bool]):
+    """Gives True when the user wants to leave."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y,enter", "answer(True)", "Stop and quit"),
+        Binding("n,escape,q", "answer(False)", "Go on"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text(_TEXT))
+        yield KeyBar()
+
+    def action_answer(self, agreed: bool) -> None:
+        self.dismiss(agreed)

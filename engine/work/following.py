@@ -1,0 +1,139 @@
+"""Follow a run of another process by the files it appends to, as events of the same kinds as an own run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.bench import Bench
+from engine.bench.lock import writer_of
+from engine.events import Event, RecordFailed, RecordSaved, Stage, StageEnded, StageStarted, TaskKey, steady_now
+from engine.judging.spelling import normalise_label
+from engine.records import Failure
+from engine.work.plan import Plan
+from engine.work.tasks import Task
+
+POLL_SECONDS = 1.0
+_LARGEST_READ = 32 << 20  # bytes of one file at one look
+
+
+class _Label(msgspec.Struct):
+    score: Any = None
+
+
+class _Judged(msgspec.Struct):
+    """The fields of a judgment that progress counts."""
+
+    question_id: str
+    baseline: Any = None
+    games: tuple[_Label | None, ...] = ()
+
+
+class _Answered(msgspec.Struct):
+    question_id: str
+    finish_reason: str | None = None
+
+
+class Follower:
+    """Reads what is appended to the files of a plan's tasks. Create it before the survey, so that no record is missed.
+
+    Records that exist at creation emit no event. `poll` reads files: call it in a thread.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._read_to: dict[Path, int] = {path: path.stat().st_size for path in bench.paths.appended_files()}
+        self._left: dict[Stage, int] = {}  # records still expected of each stage that has begun
+
+    async def follow(self, plan: Plan, emit: Callable[[Event], None]) -> None:
+        """Emit an event for each record that the other process saves, until it releases the bench."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            writer = await asyncio.to_thread(writer_of, self._bench.paths)
+            for event in await asyncio.to_thread(self.poll, plan):
+                emit(event)
+            if writer is None:
+                return
+
+    def poll(self, plan: Plan) -> list[Event]:
+        """Return the events of what was saved or failed since the last poll."""
+        tasks = [task.key for task in _tasks(plan)]
+        events: list[Event] = []
+        for key in tasks:
+            if key.stage == "answers":
+                path = self._bench.paths.answers(key.model)
+                saved = [_answer_saved(key, line) for line in self._new_lines(path)]
+            else:
+                path = self._bench.paths.judgments(key.judge, key.model)
+                saved = [_judgment_saved(key, tasks, line) for line in self._new_lines(path)]
+            if saved:
+                events += self._with_stage(plan, key.stage, saved)
+        for line in self._new_lines(self._bench.paths.errors):
+            events += _failed(tasks, line)
+        return events
+
+    def _with_stage(self, plan: Plan, stage: Stage, saved: list[Event]) -> Iterator[Event]:
+        """Add the events of the start and the end of the stage to those of its records."""
+        if stage not in self._left:
+            self._left[stage] = sum(task.total - task.cached for task in _tasks(plan) if task.key.stage == stage)
+            yield StageStarted(stage, steady_now())
+        yield from saved
+        if self._left[stage] > 0 >= self._left[stage] - len(saved):
+            yield StageEnded(stage, steady_now())
+        self._left[stage] -= len(saved)
+
+    def _new_lines(self, path: Path) -> Iterator[bytes]:
+        """Yield the complete lines appended since the last poll; a file that shrank is read from its new end."""
+        read_to = self._read_to.get(path, 0)
+        try:
+            with path.open("rb") as stream:
+                size = stream.seek(0, 2)
+                if size < read_to:
+                    read_to = size
+                stream.seek(read_to)
+                appended = stream.read(_LARGEST_READ)
+        except OSError:
+            return
+        whole, newline, _ = appended.rpartition(b"\n")
+        self._read_to[path] = read_to + len(whole) + len(newline)
+        if newline:
+            yield from whole.split(b"\n")
+
+
+def _tasks(plan: Plan) -> tuple[Task, ...]:
+    return (*plan.answers, *plan.judgments)
+
+
+def _answer_saved(task: TaskKey, line: bytes) -> Event:
+    try:
+        record = msgspec.json.decode(line, type=_Answered)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return RecordSaved(task, "")
+    return RecordSaved(task, record.question_id, truncated=record.finish_reason == "length")
+
+
+def _judgment_saved(task: TaskKey, tasks: Collection[TaskKey], line: bytes) -> Event:
+    """Return the event of a new line in the file of `task`; with several baselines it may be of another of `tasks`."""
+    try:
+        record = msgspec.json.decode(line, type=_Judged)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return RecordSaved(task, "")
+    own = TaskKey(task.stage, task.model, task.judge, record.baseline if isinstance(record.baseline, str) else "")
+    task = own if own in tasks else msgspec.structs.replace(own, baseline="")
+    scores = (game.score if game else None for game in record.games)
+    labels = tuple(normalise_label(score) if isinstance(score, str) else None for score in scores)
+    return RecordSaved(task, record.question_id, labels=labels)
+
+
+def _failed(tasks: Collection[TaskKey], line: bytes) -> Iterator[Event]:
+    try:
+        failure = msgspec.json.decode(line, type=Failure)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    task = TaskKey(failure.stage, failure.model, failure.judge or "", failure.baseline or "")
+    if task in tasks:
+        yield RecordFailed(task, failure.question_id, failure.kind, failure.message)
