@@ -180,8 +180,8 @@ class Prompts:
     ) -> Found:
         """All prompts in this order, from `parallel` slots over so many replicas."""
         from engine.models.limits import EndpointPool
-        from engine.work.queue import WorkQueue, listed, question_major
-        from engine.work.worker import Gate, Worker
+        from engine.work.queue import Gate, WorkQueue, listed, question_major
+        from engine.work.worker import Worker
 
         found = Found()
         caches = {name: BlockCache(blocks, found) for name in (f"http://replica-{n}/v1" for n in range(replicas))}

@@ -21,7 +21,7 @@ from engine.ratings.leaderboard import LeaderboardOptions
 from engine.ratings.outcomes import unused_odds
 from engine.ratings.stop_rule import parse_stop_rule, stop_cautions, stop_report
 from engine.results import judged_bench, rate
-from engine.run import Run, stale_notes
+from engine.run import Run
 from engine.work.duration import server_turns
 from engine.work.plan import Scope, make_plan
 from engine.work.progress import RunState
@@ -108,7 +108,7 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
 def _show_plan(config: Config, scope: Scope) -> int:
     bench = Bench.open(config.data, config.bench)
     found = make_plan(config, bench, scope)
-    console.warn((*found.warnings, *stale_notes(bench, found)))
+    console.warn(found.warnings)
     forecast = stop_forecast(scope.until, found) if scope.until is not None else None
     click.echo(format_plan(found, forecast, server_turns(config, bench, found)), nl=False)
     return console.DONE

@@ -29,8 +29,8 @@ from engine.records import Game, Label, Question
 from engine.work.calls import JudgeCaller
 from engine.work.jobs import GAME_NUMBERS
 from engine.work.plan import prompt_of, seeded_order
-from engine.work.queue import listed
-from engine.work.worker import Gate, Worker, probe_endpoints
+from engine.work.queue import Gate, listed
+from engine.work.worker import Worker, probe_endpoints
 
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
@@ -174,7 +174,7 @@ class TrialJudge:
         while played is None or (
             played.score is None and played.asks < self._asks and not self._asker.gives_up(played)
         ):
-            played = await self._asker.ask(opening, played, prefix=game.question.id)
+            played = await self._asker.call(opening, played, prefix=game.question.id)
         game.label = played.score
         game.is_played = True
 

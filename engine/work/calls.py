@@ -1,7 +1,4 @@
-"""One ask of one game, in every mode: which call is made, and what the game is after its reply.
-
-How one unit of work is done: which calls it makes, and what it keeps after each of them.
-"""
+"""Which calls make one part of a job, and what is kept after each of them."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from engine.work.recorder import Recorder
 
 
 class Completer(Protocol):
-    """What a player needs of a model: one chat call. Raises CallFailed when it failed for good.
+    """A model that takes one chat call. Raises CallFailed when it failed for good.
 
     Calls with the same `prefix` have the beginning of their prompts in common.
     """
@@ -32,8 +29,13 @@ class Completer(Protocol):
     async def complete(self, body: dict[str, Any], task: TaskKey | None = None, prefix: str = "") -> Completion: ...
 
 
+def answer_requests(config: Config, model: str, sampling: Sampling) -> Requests:
+    """Return the calls for answers of `model` with this sampling."""
+    return Requests(config.served_name(model), sampling, config.provider(model), config.models[model].refuses)
+
+
 def judge_requests(config: Config, judge: str) -> dict[str, Requests]:
-    """The calls that a judge may get: those for a "text", and those for a "verdict" and nothing else."""
+    """Return the calls that a judge may get: those for a "text", and those for a "verdict" and nothing else."""
     sampling, provider, mode = judge_sampling(config, judge), config.provider(judge), config.judge.mode
     name, refuses = config.served_name(judge), config.models[judge].refuses
     make = soft_requests if mode.kind == "soft" else constrained_requests
@@ -43,8 +45,70 @@ def judge_requests(config: Config, judge: str) -> dict[str, Requests]:
     }
 
 
+class AnswerMaker:
+    """Makes choices of answers: a conversation with the model, turn by turn, each choice on its own."""
+
+    def __init__(
+        self, client: Completer, config: Config, model: str, counter: TokenCounter | None, recorder: Recorder
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._model = model
+        self._counter = counter
+        self._recorder = recorder
+        self._requests: dict[int, Requests] = {}
+
+    async def make(self, open_choice: OpenChoice) -> None:
+        """Ask for the missing turns. Raises CallFailed; what was recorded before stays."""
+        job, index = open_choice.job, open_choice.index
+        part = job.parts.get(index)
+        turns = part.choice.turns if part else ()
+        seed = job.sampling.seed  # one seed for all choices would make all of them the same text
+        for number in range(len(turns), len(job.question.turns)):
+            messages = self._messages(open_choice, turns, number)
+            body = self._requests_of(job.sampling).body(messages, None if seed is None else seed + index)
+            completion = await self._client.complete(body, job.task, job.question.id)
+            turns = (*turns, Turn(completion.content, self._length(completion)))
+            was_cut = "length" in (completion.finish_reason, part.finish_reason if part else "stop")
+            part = AnswerPart(
+                question_id=job.question.id,
+                model=job.task.model,
+                settings=job.settings,
+                choice=Choice(index, turns),
+                finish_reason="length" if was_cut else completion.finish_reason,
+                token_counter=self._counter.name if self._counter else "server",
+                reasoning=joined(part.reasoning if part else None, completion.reasoning),
+                usage=(part.usage if part else Usage()) + completion.usage,
+                inputs=text_digest(job.question.turns),
+            )
+            self._recorder.keep_answer(job, part)
+
+    def _requests_of(self, sampling: Sampling) -> Requests:
+        """Return the requests of a sampling; questions of one category share theirs."""
+        if id(sampling) not in self._requests:
+            self._requests[id(sampling)] = answer_requests(self._config, self._model, sampling)
+        return self._requests[id(sampling)]
+
+    @staticmethod
+    def _messages(open_choice: OpenChoice, turns: tuple[Turn, ...], number: int) -> list[dict[str, str]]:
+        job = open_choice.job
+        system = job.sampling.system_prompt
+        messages = [{"role": "system", "content": system}] if system else []
+        for asked, answered in zip(job.question.turns, turns, strict=False):
+            messages.append({"role": "user", "content": asked})
+            messages.append({"role": "assistant", "content": answered.content})
+        messages.append({"role": "user", "content": job.question.turns[number]})
+        return messages
+
+    def _length(self, completion: Completion) -> int | None:
+        if self._counter is not None:
+            return self._counter.count(completion.content)
+        usage = completion.usage
+        return usage.completion_tokens - usage.reasoning_tokens or None
+
+
 class JudgeCaller:
-    """Asks a judge as the config says: freely, for a label and nothing else, or for probabilities."""
+    """Calls a judge as the config says: for free text, for a label and nothing else, or for probabilities."""
 
     def __init__(self, client: Completer, config: Config, judge: str) -> None:
         self._client = client
@@ -55,21 +119,21 @@ class JudgeCaller:
         requests = judge_requests(config, judge)
         self._free, self._bound = requests["text"], requests["verdict"]
 
-    async def ask(
+    async def call(
         self, opening: JudgeMessages, before: Game | None, task: TaskKey | None = None, prefix: str = ""
     ) -> Game:
-        """The game after one more call; `before` is None for the first one. Raises CallFailed."""
+        """Return the game after one more call; `before` is None for the first one. Raises CallFailed."""
         is_bound = self._is_bound(before)
         messages = opening if before is None else self._following(opening, before, is_bound=is_bound)
         completion = await self._client.complete((self._bound if is_bound else self._free).body(messages), task, prefix)
         return self._after(opening, before, completion, is_bound=is_bound)
 
     def gives_up(self, game: Game) -> bool:
-        """Whether a game is left without a label though it might be asked for again."""
-        return game.score is None and gives_up(self._mode, self._rule, game.unparsed)
+        """Return whether a game is left without a label though there are calls left for it."""
+        return gives_up(self._mode, self._rule, game)
 
     def _is_bound(self, before: Game | None) -> bool:
-        """Whether the next call leaves the judge nothing but a verdict to write."""
+        """Return whether the next reply can only be a label."""
         if self._mode.kind == "text":
             return before is not None and self._mode.constrains_reasks
         return before is not None or not self._mode.thinks_first
@@ -78,7 +142,7 @@ class JudgeCaller:
         if not is_bound:
             return reask_messages(opening, before.judgment)
         said = before.judgment
-        if before.reasoning and len(said) <= len(before.reasoning):  # it thought apart: without that it would be lost
+        if before.reasoning and len(said) <= len(before.reasoning):  # reasoning came apart: it would be lost
             said = f"{before.reasoning}\n\n{said}"
         asked = {"role": "user", "content": asked_for_verdict(self._mode)}
         return [*opening, {"role": "assistant", "content": said}, asked]
@@ -92,14 +156,14 @@ class JudgeCaller:
             if not completion.first_token:
                 raise CallFailed(
                     FailureKind.REJECTED,
-                    "the reply holds no log-probabilities, which a soft verdict is read from",
-                    hint='this server does not tell them: use verdict = "constrained" or "text"',
+                    "the reply has no log-probabilities, which a soft verdict needs",
+                    hint='this server does not send them: use verdict = "constrained" or "text"',
                 )
-            verdict, probabilities, told = read_first_token(completion.first_token)
-            mass = None if self._read_masked else told
+            verdict, probabilities, mass_of_labels = read_first_token(completion.first_token)
+            mass = None if self._read_masked else mass_of_labels
             if verdict.label is not None:
                 said = FORMS[LABELS.index(verdict.label)]  # what the number stands for
-                finish_reason = "stop"  # one token was asked for: that it is the last one cuts nothing
+                finish_reason = "stop"  # one token was asked for: it is the last one and yet nothing was cut
         else:
             verdict = read_form(read_choice(said), self._parse)
         return Game(
@@ -116,102 +180,28 @@ class JudgeCaller:
         )
 
 
-def joined(one: str | None, other: str | None) -> str | None:
-    """Two thoughts, or the one that there is."""
-    return "\n\n".join(filter(None, (one, other))) or None
-
-
-def answer_requests(config: Config, model: str, sampling: Sampling) -> Requests:
-    """The calls for answers of `model` that are drawn like this."""
-    return Requests(config.served_name(model), sampling, config.provider(model), config.models[model].refuses)
-
-
-class AnswerMaker:
-    """Holds a model's conversation on a question, turn by turn, each choice on its own."""
-
-    def __init__(
-        self, client: Completer, config: Config, model: str, counter: TokenCounter | None, recorder: Recorder
-    ) -> None:
-        self._client = client
-        self._config = config
-        self._model = model
-        self._counter = counter
-        self._recorder = recorder
-        self._requests: dict[int, Requests] = {}
-
-    async def play(self, unit: OpenChoice) -> None:
-        """Ask for the turns that are missing. Raises CallFailed; what was kept before stays kept."""
-        job = unit.job
-        part = job.parts.get(unit.index)
-        turns = part.choice.turns if part else ()
-        for number in range(len(turns), len(job.question.turns)):
-            body = self._requests_of(job.sampling).body(self._messages(unit, turns, number), _seed_of(unit))
-            completion = await self._client.complete(body, job.task, job.question.id)
-            turns = (*turns, Turn(completion.content, self._length(completion)))
-            part = AnswerPart(
-                question_id=job.question.id,
-                model=job.task.model,
-                settings=job.settings,
-                choice=Choice(unit.index, turns),
-                finish_reason=_worse(part.finish_reason if part else "stop", completion.finish_reason),
-                token_counter=self._counter.name if self._counter else "server",
-                reasoning=joined(part.reasoning if part else None, completion.reasoning),
-                usage=(part.usage if part else Usage()) + completion.usage,
-                inputs=text_digest(job.question.turns),
-            )
-            self._recorder.keep_answer(job, part)
-
-    def _requests_of(self, sampling: Sampling) -> Requests:
-        """One for each sampling: questions of one category share theirs."""
-        if id(sampling) not in self._requests:
-            self._requests[id(sampling)] = answer_requests(self._config, self._model, sampling)
-        return self._requests[id(sampling)]
-
-    @staticmethod
-    def _messages(unit: OpenChoice, turns: tuple[Turn, ...], number: int) -> list[dict[str, str]]:
-        job = unit.job
-        system = job.sampling.system_prompt
-        messages = [{"role": "system", "content": system}] if system else []
-        for asked, answered in zip(job.question.turns, turns, strict=False):
-            messages.append({"role": "user", "content": asked})
-            messages.append({"role": "assistant", "content": answered.content})
-        messages.append({"role": "user", "content": job.question.turns[number]})
-        return messages
-
-    def _length(self, completion: Completion) -> int | None:
-        if self._counter is not None:
-            return self._counter.count(completion.content)
-        usage = completion.usage
-        return usage.completion_tokens - usage.reasoning_tokens or None
-
-
 class GameMaker:
-    """Plays one game: asks the judge, and asks again (up to the job's limit) while it gives no verdict."""
+    """Makes games: calls the judge, and again (up to the job's limit) while there is no label."""
 
-    def __init__(self, asker: JudgeCaller, prompt: JudgePrompt, recorder: Recorder) -> None:
-        self._asker = asker
+    def __init__(self, caller: JudgeCaller, prompt: JudgePrompt, recorder: Recorder) -> None:
+        self._caller = caller
         self._prompt = prompt
         self._recorder = recorder
 
-    async def play(self, unit: OpenGame) -> None:
-        """Play the game, or go on with it. Raises CallFailed; what was kept before stays kept."""
-        job, number = unit.job, unit.number
+    async def make(self, open_game: OpenGame) -> None:
+        """Make the game, or continue it. Raises CallFailed; what was recorded before stays."""
+        job, number = open_game.job, open_game.number
         opening = game_messages(self._prompt, job.question, job.baseline_turns, job.model_turns, number)
         part = job.parts.get(number)
         game = part.game if part else None
         while not job.is_finished(number):
-            game = await self._asker.ask(opening, game, job.task, job.question.id)
-            if self._asker.gives_up(game):
+            game = await self._caller.call(opening, game, job.task, job.question.id)
+            if self._caller.gives_up(game):
                 job.given_up.add(number)
             kept = GamePart(job.question.id, job.task.model, job.task.judge, job.settings, job.inputs, number, game)
             self._recorder.keep_game(job, kept)
 
 
-def _seed_of(unit: OpenChoice) -> int | None:
-    """The choice's seed: with one for all, every choice would be the same text, so each gets its own."""
-    seed = unit.job.sampling.seed
-    return None if seed is None else seed + unit.index
-
-
-def _worse(one: str, other: str) -> str:
-    return "length" if "length" in (one, other) else other
+def joined(one: str | None, other: str | None) -> str | None:
+    """Join the reasoning of two calls."""
+    return "\n\n".join(filter(None, (one, other))) or None

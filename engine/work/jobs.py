@@ -1,7 +1,7 @@
-"""Jobs: one per record that is still to be made, holding the parts of it that are finished.
+"""Jobs: one for each record to make, with the parts of it that are finished.
 
-A record is made of parts that are asked for independently: the choices of an answer, the two games of a judgment.
-A part that is finished before its record is whole goes to the journal, so that a run that is killed never asks for it
+A record consists of parts that are made independently: the choices of an answer, the two games of a judgment.
+A part that is finished before its record is whole goes to the journal, so that a run that was killed never asks for it
 again; so does an unfinished conversation after each call (fewer turns than its question has, or no label so far).
 """
 
@@ -17,7 +17,7 @@ from engine.config.sampling import Sampling
 from engine.events import TaskKey
 from engine.judging.rules import asks_again
 from engine.judging.spelling import Verdict
-from engine.records import AnswerPart, AnswerRecord, GamePart, JudgmentRecord, Question, Usage, VerdictMode
+from engine.records import AnswerPart, AnswerRecord, Game, GamePart, JudgmentRecord, Question, Usage, VerdictMode
 
 GAME_NUMBERS = (1, 2)
 
@@ -34,7 +34,7 @@ class AnswerJob:
     failed: bool = False
 
     def open_parts(self) -> list[OpenChoice]:
-        """The choices that are not finished yet."""
+        """Return the choices that are not finished yet."""
         return [OpenChoice(self, index) for index in range(self.sampling.num_choices) if not self.is_finished(index)]
 
     def is_finished(self, index: int) -> bool:
@@ -46,14 +46,14 @@ class AnswerJob:
         return all(self.is_finished(index) for index in range(self.sampling.num_choices))
 
     def calls(self) -> int:
-        """Calls that it takes to finish, if every one succeeds at once."""
+        """Return the calls that finish it, if every one succeeds at once."""
         made = sum(len(part.choice.turns) for part in self.parts.values())
         return self.sampling.num_choices * len(self.question.turns) - made
 
     def record(self, answer_id: str, now: float) -> AnswerRecord:
-        """The whole record; `is_whole` must hold."""
+        """Return the record; `is_whole` must hold."""
         parts = [self.parts[index] for index in range(self.sampling.num_choices)]
-        thoughts = [part.reasoning for part in parts if part.reasoning]
+        reasoning = [part.reasoning for part in parts if part.reasoning]
         return AnswerRecord(
             question_id=self.question.id,
             answer_id=answer_id,
@@ -63,13 +63,13 @@ class AnswerJob:
             settings=self.settings,
             token_counter=parts[0].token_counter,
             finish_reason="length" if any(part.finish_reason == "length" for part in parts) else parts[0].finish_reason,
-            reasoning="\n\n".join(thoughts) or None,
+            reasoning="\n\n".join(reasoning) or None,
             usage=sum((part.usage for part in parts), Usage()),
             inputs=text_digest(self.question.turns),
         )
 
-    def shed(self) -> None:
-        """Forget the thoughts, which the record holds by now: a long run would keep them all in memory."""
+    def drop_reasoning(self) -> None:
+        """Drop the reasoning, which the record holds by now: a long run would keep it all in memory."""
         self.parts = {index: replace(part, reasoning=None) for index, part in self.parts.items()}
 
 
@@ -92,7 +92,7 @@ class JudgeJob:
     is_recorded: bool = False
 
     def open_parts(self) -> list[OpenGame]:
-        """The games that are not finished yet."""
+        """Return the games that are not finished yet."""
         return [OpenGame(self, number) for number in GAME_NUMBERS if not self.is_finished(number)]
 
     def is_finished(self, number: int) -> bool:
@@ -106,11 +106,11 @@ class JudgeJob:
         return all(self.is_finished(number) for number in GAME_NUMBERS)
 
     def calls(self) -> int:
-        """Calls that it takes to finish, if every verdict that is asked for comes at once."""
+        """Return the calls that finish it, if every game gets its label at once."""
         return sum(self.calls_each - (unit.number in self.parts and self.calls_each > 1) for unit in self.open_parts())
 
     def record(self, now: float) -> JudgmentRecord:
-        """The whole record; `is_whole` must hold."""
+        """Return the record; `is_whole` must hold."""
         return JudgmentRecord(
             question_id=self.question.id,
             model=self.task.model,
@@ -122,15 +122,15 @@ class JudgeJob:
             inputs=self.inputs,
         )
 
-    def shed(self) -> None:
-        """Forget the games, which the record holds by now: a long run would keep them all in memory."""
+    def drop_games(self) -> None:
+        """Drop the games, which the record holds by now: a long run would keep them all in memory."""
         self.is_recorded = True
         self.parts = {}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenChoice:
-    """One choice of one answer: a conversation that is held turn by turn."""
+    """An unfinished choice of an answer: a conversation that is held turn by turn."""
 
     job: AnswerJob
     index: int
@@ -138,7 +138,7 @@ class OpenChoice:
 
 @dataclass(frozen=True, slots=True)
 class OpenGame:
-    """One game of one judgment."""
+    """An unfinished game of a judgment."""
 
     job: JudgeJob
     number: int
@@ -148,11 +148,11 @@ Job: TypeAlias = AnswerJob | JudgeJob
 OpenPart: TypeAlias = OpenChoice | OpenGame
 
 
-def gives_up(mode: VerdictMode, rule: str, unparsed: str | None) -> bool:
-    """Whether a reply without a label (for the reason `unparsed`) ends its game, by the label rule.
+def gives_up(mode: VerdictMode, rule: str, game: Game) -> bool:
+    """Return whether a game without a label is not asked for again, by the label rule.
 
-    Where a reply is bound to be a verdict the rule has no say: it tells what a text is worth.
+    The rule reads free text: where a reply can only be a label, the game is asked for again.
     """
-    if mode.kind != "text" or mode.constrains_reasks:
+    if game.score is not None or mode.kind != "text" or mode.constrains_reasks:
         return False
-    return not asks_again(rule, Verdict(None, unparsed or "none"))  # type: ignore[arg-type]
+    return not asks_again(rule, Verdict(None, game.unparsed or "none"))

@@ -1,7 +1,4 @@
-"""What was sent with every call of a run beside the messages: the whole of the sampling, in the server's own words.
-
-What `runs/<id>.json` says of a run, put together from its config, its plan, its servers and its state. Pure.
-"""
+"""What `runs/<id>.json` holds of a run, from its config, plan, servers and state; and what each call sent. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From finished parts to records on disk: the one place where a run hands results to the bench's writer."""
+"""From finished parts to records on disk: the one place where a run gives results to the writer of the bench."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.work.jobs import AnswerJob, JudgeJob, OpenChoice, OpenGame, OpenPart
 class Recorder:
     """Keeps every finished part: in the journal while its record is not whole, then as the record itself.
 
-    The events that announce a record ride with it through the writer, which sends them once it is on disk.
+    The event of a record is given to the writer with it, and emitted after the record is saved.
     """
 
     def __init__(self, paths: BenchPaths, writer: BenchWriter, now: Callable[[], float] = time.time) -> None:
@@ -39,7 +39,7 @@ class Recorder:
         record = job.record(uuid4().hex[:22], self._now())
         saved = RecordSaved(job.task, job.question.id, truncated=record.finish_reason == "length")
         self._writer.append(self._paths.answers(job.task.model), record, saved)
-        job.shed()
+        job.drop_reasoning()
 
     def keep_game(self, job: JudgeJob, part: GamePart) -> None:
         """Keep a game of `job`, with its label or without one so far."""
@@ -58,11 +58,11 @@ class Recorder:
             conflicts=sum(game is not None and game.unparsed == "conflict" for game in record.games),
         )
         self._writer.append(self._paths.judgments(job.task.judge, job.task.model), record, saved)
-        job.shed()
+        job.drop_games()
 
-    def fail(self, unit: OpenPart, error: CallFailed) -> None:
-        """Put a call that failed for good in errors.jsonl; its record counts as failed once."""
-        job = unit.job
+    def fail(self, part: OpenPart, error: CallFailed) -> None:
+        """Write a call that failed for good to errors.jsonl; its record counts as failed once."""
+        job = part.job
         first = not job.failed
         job.failed = True
         failure = Failure(
@@ -75,8 +75,8 @@ class Recorder:
             attempts=error.attempts,
             tstamp=self._now(),
             judge=job.task.judge or None,
-            game=unit.number if isinstance(unit, OpenGame) else None,
-            choice=unit.index if isinstance(unit, OpenChoice) else None,
+            game=part.number if isinstance(part, OpenGame) else None,
+            choice=part.index if isinstance(part, OpenChoice) else None,
             status=error.status,
             endpoint=error.endpoint or None,
             baseline=job.task.baseline or None,
@@ -86,5 +86,5 @@ class Recorder:
 
 
 def without_prompt(part: GamePart) -> GamePart:
-    """The part as the journal keeps it: its prompt, most of its bytes, follows from the inputs (see `plan`)."""
+    """Return the part as the journal keeps it: its prompt, most of its bytes, follows from the inputs (see `tasks`)."""
     return replace(part, game=replace(part.game, user_prompt=""))

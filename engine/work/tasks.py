@@ -1,8 +1,8 @@
-"""The plan: what the config asks for, less what the bench already holds. Pure: records in, jobs out.
+"""What one task still lacks: what the config asks of it, less what the bench holds. Pure: records in, jobs out.
 
-A record that is there is never made again unless a user asks for it (`refresh`): one made with other settings is
-counted as stale and reported, a judgment without a verdict is counted as unparsed. A judgment of other texts (another
-baseline, an answer changed since) does not count as being there.
+A cached record is never made again unless a user asks for it (`refresh`): one made with other settings is counted as
+stale and reported, a judgment with a game without a label is counted as unparsed. A judgment of other texts (another
+baseline, an answer changed since) is missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from engine.config.model import Config
 from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
 from engine.events import TaskKey
 from engine.judging.prompts import JudgePrompt, game_messages, render
-from engine.records import AnswerPart, GamePart, Label, Question, VerdictMode
+from engine.records import AnswerPart, Game, GamePart, Label, Question, VerdictMode
 from engine.work.jobs import AnswerJob, Job, JudgeJob, gives_up
 
 Refresh: TypeAlias = Literal["stale", "unparsed"]
@@ -30,10 +30,10 @@ CHARACTERS_PER_TOKEN = 3.3  # between English (about 4) and Russian (about 2.7) 
 
 @dataclass(frozen=True)
 class Task:
-    """One task: `total` records, `cached` of them there (`stale` of those made with other settings), the rest jobs.
+    """One task: `total` records, `cached` of them on disk (`stale` of those made with other settings), the rest jobs.
 
-    The judgments of `awaited` questions wait for answers that are not there yet, so they have no job so far; `planner`
-    makes it once they are. `labels` are those of the cached judgments, by question.
+    The judgments of `awaited` questions wait for answers that are still to be made; `planner` creates their jobs then.
+    `labels` are those of the cached judgments, by question.
     `settings_found` counts the cached records by the settings digest that made them, where it is not today's.
     """
 
@@ -51,6 +51,11 @@ class Task:
     labels: Mapping[str, Sequence[Label | None]] = field(default_factory=dict)
 
     @property
+    def has_work(self) -> bool:
+        """Whether any record is to be made."""
+        return bool(self.jobs or self.awaited)
+
+    @property
     def pending(self) -> int:
         return len(self.awaited)
 
@@ -61,12 +66,12 @@ class Task:
         return sum(job.calls() for job in self.jobs) + 2 * each * self.pending
 
     def only_cached(self) -> Task:
-        """The same task with nothing to do, for a model that cannot be called."""
+        """Return the same task with nothing to do, for a model that cannot be called."""
         return replace(self, total=self.cached, jobs=(), prompt_tokens=0, max_completion_tokens=0)
 
 
 def is_edited(answer: StoredAnswer, question: Question) -> bool:
-    """Whether the answer was given to another text of its question; answers of other programs do not tell."""
+    """Return whether the answer was given to another text of its question; unknown for answers of other programs."""
     return answer.inputs is not None and answer.inputs != text_digest(question.turns)
 
 
@@ -78,7 +83,7 @@ def plan_answers(
     parts: Iterable[AnswerPart] = (),
     refresh: Collection[Refresh] = (),
 ) -> Task:
-    """What is missing of `model`'s answers to `questions`."""
+    """Plan `model`'s answers to `questions`."""
     task = TaskKey("answers", model)
     by_category: dict[str, tuple[Sampling, str]] = {}
     unfinished = _by_question(part for part in parts if part.model == model)
@@ -141,13 +146,17 @@ class Judging:
         """Calls that a game takes if all goes well."""
         return 2 if self.mode.thinks_first else 1
 
+    def gives_up(self, game: Game) -> bool:
+        """Return whether a game without a label is not asked for again."""
+        return gives_up(self.mode, self.labels, game)
+
     def against(self, baseline: str) -> Judging:
-        """The same with another baseline than the first."""
+        """Return the same with another baseline than the first."""
         return replace(self, baseline=baseline, is_anchor=False)
 
 
 class JudgmentPlanner:
-    """What one judge still has to say of one model: the texts that are known, and the judgments that are there.
+    """Tells which judgments of one judge on one model are missing.
 
     `theirs` are the baseline's answers and `ours` the model's, as far as they are on disk.
     """
@@ -173,7 +182,7 @@ class JudgmentPlanner:
     def settle(
         self, question: Question, theirs: Sequence[str] | None = None, ours: Sequence[str] | None = None
     ) -> JudgeJob | StoredJudgment | None:
-        """The job of judging a question, or the judgment that makes it needless; None where an answer is missing.
+        """Return the job of judging a question, or the cached judgment; None where an answer is missing.
 
         `theirs` and `ours` are turns of answers that were made since the files were read.
         """
@@ -203,11 +212,11 @@ class JudgmentPlanner:
             self.judging.asks,
             self.judging.calls_each,
             parts=kept,
-            given_up={number for number, part in kept.items() if _is_given_up(part, self.judging)},
+            given_up={number for number, part in kept.items() if self.judging.gives_up(part.game)},
         )
 
     def is_stale(self, judgment: StoredJudgment) -> bool:
-        """Whether it was made with other settings than today's."""
+        """Return whether it was made with other settings than today's."""
         return judgment.settings not in (None, self.judging.settings)
 
     def _suffices(
@@ -229,7 +238,7 @@ class JudgmentPlanner:
 
 
 def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], coming: Collection[str] = ()) -> Task:
-    """What is missing of the judgments of a model; `coming` are the questions whose answers are still to be made.
+    """Plan the judgments of a model; `coming` are the questions whose answers are still to be made.
 
     Questions that lack an answer of either side, now and later, are not part of the task.
     """
@@ -270,15 +279,10 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
     )
 
 
-def _is_given_up(part: GamePart, judging: Judging) -> bool:
-    """Whether a game without a label is not asked for again; its last reply was what `unparsed` says."""
-    return part.game.score is None and gives_up(judging.mode, judging.labels, part.game.unparsed)
-
-
 def _with_prompt(
     part: GamePart, prompt: JudgePrompt, question: Question, theirs: Sequence[str], ours: Sequence[str]
 ) -> GamePart:
-    """The part with the prompt that its judge saw, which the journal leaves out."""
+    """Return the part with the prompt that its judge saw, which the journal leaves out."""
     sent = game_messages(prompt, question, theirs, ours, part.number)[-1]["content"]
     return msgspec.structs.replace(part, game=msgspec.structs.replace(part.game, user_prompt=sent))
 

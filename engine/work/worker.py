@@ -1,11 +1,7 @@
-"""The scheduler: keeps a model's endpoints busy with units of work, a few more units begun than there are slots.
+"""Who makes the open parts: for each model its endpoints, a client, and a worker for each of its queues.
 
-A unit that was begun waits for a slot inside the model's client, so the moment a call ends the next one goes out; and
-while some units back off after a failure, others use their slots.
-
-Who plays the units of a pipeline: for each model a place where it can be called, a client, and a lane per stage.
-
-Whether a model can be called, told before the first call: five hundred identical failures help nobody.
+A worker starts a few more parts than its client has slots. A started part waits for a slot inside the client, so the
+next call goes out the moment a call ends; and while some parts back off after a failure, others use their slots.
 """
 
 from __future__ import annotations
@@ -13,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +19,7 @@ import aiohttp
 
 from engine.config.model import Config
 from engine.errors import CallFailed, NeverAsked
-from engine.events import Event, Notice, Stage, StageEnded, StageStarted, TaskKey, steady_now
+from engine.events import Event, Notice, Stage, StageEnded, StageStarted, steady_now
 from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
@@ -33,40 +29,15 @@ from engine.serving.endpoints import Place, Places
 from engine.work.calls import AnswerMaker, GameMaker, JudgeCaller
 from engine.work.jobs import OpenPart
 from engine.work.plan import Plan
-from engine.work.queue import Pipeline, UnitSource, WorkQueue
+from engine.work.queue import Gate, Pipeline, WorkQueue
 from engine.work.recorder import Recorder
 
-BEGUN_PER_SLOT = 2
+STARTED_PER_SLOT = 2
+PROBES = 3
+PROBE_PAUSE_SECONDS = 1.0  # a server that was started a moment ago may listen a moment later
 
-UnitT = TypeVar("UnitT")
-
-
-class Gate:
-    """Whether new units may be begun: open, paused, or closed for good."""
-
-    def __init__(self) -> None:
-        self._open = asyncio.Event()
-        self._open.set()
-        self.closed = False
-
-    @property
-    def paused(self) -> bool:
-        return not self._open.is_set()
-
-    def pause(self) -> None:
-        self._open.clear()
-
-    def resume(self) -> None:
-        self._open.set()
-
-    def close(self) -> None:
-        self.closed = True
-        self._open.set()
-
-    async def passed(self) -> bool:
-        """Wait while paused; False once closed."""
-        await self._open.wait()
-        return not self.closed
+PartT = TypeVar("PartT")
+OpenPartT = TypeVar("OpenPartT", bound=OpenPart)
 
 
 class HasCapacity(Protocol):
@@ -76,87 +47,82 @@ class HasCapacity(Protocol):
     def capacity(self) -> int: ...
 
 
-class Worker(Generic[UnitT]):
-    """One model's queue of units and the tasks that play them."""
+class Worker(Generic[PartT]):
+    """Empties one queue of one model: starts its parts with `make`, and passes those that failed to `fail`."""
 
     def __init__(
         self,
-        units: UnitSource[UnitT],
+        queue: WorkQueue[PartT],
         client: HasCapacity,
-        play: Callable[[UnitT], Awaitable[None]],
-        fail: Callable[[UnitT, CallFailed], None],
+        make: Callable[[PartT], Awaitable[None]],
+        fail: Callable[[PartT, CallFailed], None],
         gate: Gate,
     ) -> None:
-        self._units = units
+        self._queue = queue
         self._client = client
-        self._play = play
+        self._make = make
         self._fail = fail
         self._gate = gate
-        self._begun: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Event()
+        self._started: set[asyncio.Task[None]] = set()
+        self._ended = asyncio.Event()
         self._broken: BaseException | None = None
-        self.deserted = False  # no endpoint was left for the units that are still to be played
+        self.has_no_endpoint = False  # none was left for the parts that are still to be made
 
     async def run(self) -> None:
-        """Play every unit, until none is left, the gate closes or nobody can be asked; then wait for those begun.
+        """Make every part until none is left, the gate closes or no endpoint is left; then wait for those started.
 
-        Raises what broke a unit (StorageError, a defect), after the others were cancelled.
+        Raises what broke a part (StorageError, a defect), after the others were cancelled.
         """
         try:
-            while await self._has_room() and (unit := await self._next()) is not None:
+            while await self._has_room() and (part := await self._next()) is not None:
                 if self._broken or not await self._gate.passed():
                     break
-                task = asyncio.create_task(self._guarded(unit))
-                self._begun.add(task)
+                task = asyncio.create_task(self._make_one(part))
+                self._started.add(task)
                 task.add_done_callback(self._settled)
-            while self._begun and not self._broken:
-                self._room.clear()
-                await self._room.wait()
+            while self._started and not self._broken:
+                self._ended.clear()
+                await self._ended.wait()
         finally:
-            for task in self._begun:
-                task.cancel()
-            await asyncio.gather(*self._begun, return_exceptions=True)
+            await _cancelled(self._started)
         if self._broken:
             raise self._broken
 
     async def _has_room(self) -> bool:
-        """Wait until another unit may be begun (it is chosen only then: the best by then); False when a unit broke."""
-        while len(self._begun) >= BEGUN_PER_SLOT * self._client.capacity and not self._broken:
-            self._room.clear()
-            await self._room.wait()
+        """Wait until another part may be started (only then is it chosen: the first by then); False if one broke."""
+        while len(self._started) >= STARTED_PER_SLOT * self._client.capacity and not self._broken:
+            self._ended.clear()
+            await self._ended.wait()
         return not self._broken
 
-    async def _next(self) -> UnitT | None:
-        """The next unit, as soon as there is one; None when there will be none."""
+    async def _next(self) -> PartT | None:
+        """Return the next part as soon as there is one; None when there will be none."""
         while True:
-            if (unit := self._units.take()) is not None or not await self._units.more():
-                return unit
+            if (part := self._queue.take()) is not None or not await self._queue.more():
+                return part
 
-    async def _guarded(self, unit: UnitT) -> None:
+    async def _make_one(self, part: PartT) -> None:
         try:
-            await self._play(unit)
+            await self._make(part)
         except NeverAsked:
-            self.deserted = True
-            self._units.stop()
+            self.has_no_endpoint = True
+            self._queue.stop()
         except CallFailed as error:
-            self._fail(unit, error)
+            self._fail(part, error)
         except PoolClosed:
-            self._units.pass_over(unit)  # what is missing is done by another run, if it is wanted then
+            self._queue.drop(part)  # another run makes it, if it is wanted then
 
     def _settled(self, task: asyncio.Task[None]) -> None:
-        self._begun.discard(task)
-        self._room.set()
+        self._started.discard(task)
+        self._ended.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken = self._broken or error
-            self._units.stop()
-
-
-PartT = TypeVar("PartT", bound=OpenPart)
+            self._queue.stop()
 
 
 @dataclass(frozen=True)
-class Tools:
-    """What every line works with."""
+class Resources:
+    """What all workers share. `flush` waits until everything recorded is on disk and its events were emitted."""
 
     session: aiohttp.ClientSession
     recorder: Recorder
@@ -164,136 +130,128 @@ class Tools:
     gate: Gate
     emit: Callable[[Event], None]
     flush: Callable[[], Awaitable[None]]
-    """Waits until everything that was recorded is on disk and announced."""
-    found: Callable[[], None]
-    """Told whenever a model was found that can be called."""
-    permits: Callable[[TaskKey | None], bool]
-    """Asked right before a request goes out whether it still may."""
 
 
 class Workers:
-    """Carries out a plan. `clients` are those of the models that were found, `reports` what their servers say of
-    themselves, `unreachable` tells if one was not."""
+    """Carries out a plan: the workers of all its models.
 
-    def __init__(self, config: Config, plan: Plan, pipeline: Pipeline, places: Places, tools: Tools) -> None:
+    `clients` and `reports` (of their endpoints) are those of the models that were found; `found` is called after each
+    of them. `has_unreachable` says whether a model was not.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        plan: Plan,
+        pipeline: Pipeline,
+        places: Places,
+        resources: Resources,
+        *,
+        found: Callable[[], None],
+    ) -> None:
         self.clients: dict[str, ModelClient] = {}
-        self.unreachable = False
         self.reports: dict[str, Sequence[EndpointReport]] = {}
+        self.has_unreachable = False
         self._config = config
         self._plan = plan
         self._pipeline = pipeline
         self._places = places
-        self._tools = tools
-        self._begun: set[Stage] = set()
-        self._lanes = Counter[Stage](answers=len(pipeline.answers), judgments=len(pipeline.games))
+        self._resources = resources
+        self._found = found
+        self._started: set[Stage] = set()
+        self._queues_left = Counter[Stage](answers=len(pipeline.answers), judgments=len(pipeline.games))
         self._answers_over = asyncio.Event()
         if not pipeline.answers:
             self._answers_over.set()
 
     async def run(self) -> None:
-        """Play every unit. Raises what broke one (StorageError, a defect), after all others were cancelled."""
-        names = dict.fromkeys((*self._pipeline.answers, *self._pipeline.games))
-        lines = [asyncio.create_task(self._line(name)) for name in names]
-        try:
-            await asyncio.gather(*lines)
-        finally:
-            for line in lines:
-                line.cancel()
-            await asyncio.gather(*lines, return_exceptions=True)
+        """Make every part. Raises what broke one (StorageError, a defect), after all others were cancelled."""
+        await _all_or_none(*(self._run_model(name) for name in self._pipeline.models))
 
     def stop(self) -> None:
         """Start no more calls."""
         for client in self.clients.values():
             client.close()
 
-    async def _line(self, name: str) -> None:
-        """All that one model has to do. A judge that is not there yet may be once the answers are made."""
+    async def _run_model(self, name: str) -> None:
+        """Make all parts of one model. A judge without an endpoint may get one once the answers are made."""
+        stages: list[Stage] = ["answers"] if name in self._pipeline.answers else []
+        if name in self._pipeline.games:
+            stages.append("judgments")
+        needed = partial(self._pipeline.has_work, name)
         while True:
-            may_wait = name not in self._pipeline.answers and not self._answers_over.is_set()
-            needed = partial(self._pipeline.has_work, name)
+            may_wait = "answers" not in stages and not self._answers_over.is_set()
             async with self._places.at(name, is_last_try=not may_wait, needed=needed) as place:
                 if place.endpoints:
+                    client = self.clients[name] = self._client(name, place)
                     self.reports[name] = place.reports
-                    self._tools.found()
-                    await self._work(name, self._client(name, place))
+                    self._found()
+                    await self._run_queues(name, client)
                     return
-            if not needed():  # what it was to judge has never been made, or nobody wants it
-                for stage in self._stages_of(name):
-                    self._lane_over(stage)
+            is_needed = needed()  # else its answers were never made, or are no longer wanted
+            if is_needed and self._resources.gate.closed:
                 return
-            if self._tools.gate.closed:
-                return
-            if not may_wait:
-                self._give_up(name)
-                return
-            self._pipeline.judge_waits(name)
-            await self._answers_over.wait()
+            if is_needed and may_wait:
+                self._pipeline.judge_waits(name)
+                await self._answers_over.wait()
+                continue
+            for stage in stages:
+                if is_needed:
+                    self._withdraw(name, stage)
+                self._queue_ended(stage)
+            return
 
-    async def _work(self, name: str, client: ModelClient) -> None:
-        lanes = []
+    async def _run_queues(self, name: str, client: ModelClient) -> None:
+        running = []
+        recorder = self._resources.recorder
         if (answers := self._pipeline.answers.get(name)) is not None:
-            answering = AnswerMaker(client, self._config, name, self._tools.counter, self._tools.recorder)
-            lanes.append(self._lane("answers", answers, client, answering.play))
+            maker = AnswerMaker(client, self._config, name, self._resources.counter, recorder)
+            running.append(self._run_queue("answers", answers, client, maker.make))
         if (games := self._pipeline.games.get(name)) is not None:
-            asker = JudgeCaller(client, self._config, name)
-            player = GameMaker(asker, self._plan.judging[name].prompt, self._tools.recorder)
-            lanes.append(self._lane("judgments", games, client, player.play))
-        running = [asyncio.create_task(lane) for lane in lanes]
-        watching = []
+            judge = JudgeCaller(client, self._config, name)
+            game_maker = GameMaker(judge, self._plan.judging[name].prompt, recorder)
+            running.append(self._run_queue("judgments", games, client, game_maker.make))
+        watching = None
         if self._config.provider(name).tells_its_queue:
-            watching.append(asyncio.create_task(client.watch(self._config.served_name(name))))
+            watching = asyncio.create_task(client.watch(self._config.served_name(name)))
         try:
-            await asyncio.gather(*running)
+            await _all_or_none(*running)
         finally:
-            for task in (*running, *watching):
-                task.cancel()
-            await asyncio.gather(*running, *watching, return_exceptions=True)
+            if watching is not None:
+                await _cancelled([watching])
 
-    async def _lane(
+    async def _run_queue(
         self,
         stage: Stage,
-        units: WorkQueue[PartT],
+        queue: WorkQueue[OpenPartT],
         client: ModelClient,
-        play: Callable[[PartT], Awaitable[None]],
+        make: Callable[[OpenPartT], Awaitable[None]],
     ) -> None:
-        def fail(unit: PartT, error: CallFailed) -> None:
-            self._tools.recorder.fail(unit, error)
+        def fail(part: OpenPartT, error: CallFailed) -> None:
+            self._resources.recorder.fail(part, error)
 
-        if await units.more() and stage not in self._begun:
-            self._begun.add(stage)
-            self._tools.emit(StageStarted(stage, steady_now()))
-        lane = Worker(units, client, play, fail, self._tools.gate)
-        await lane.run()
-        await self._tools.flush()  # what judges wait for is told, and a disk that gave out ends the run here
-        if lane.deserted:
+        if await queue.more() and stage not in self._started:
+            self._started.add(stage)
+            self._resources.emit(StageStarted(stage, steady_now()))
+        worker = Worker(queue, client, make, fail, self._resources.gate)
+        await worker.run()
+        await self._resources.flush()  # judges learn of the last answers; a full disk ends the run here
+        if worker.has_no_endpoint:
             self._withdraw(client.name, stage)
-        self._lane_over(stage)
+        self._queue_ended(stage)
 
-    def _lane_over(self, stage: Stage) -> None:
-        self._lanes[stage] -= 1
-        if self._lanes[stage]:
+    def _queue_ended(self, stage: Stage) -> None:
+        self._queues_left[stage] -= 1
+        if self._queues_left[stage]:
             return
-        if stage in self._begun:
-            self._tools.emit(StageEnded(stage, steady_now()))
+        if stage in self._started:
+            self._resources.emit(StageEnded(stage, steady_now()))
         if stage == "answers":
             self._answers_over.set()
 
-    def _stages_of(self, name: str) -> list[Stage]:
-        stages: list[Stage] = []
-        if name in self._pipeline.answers:
-            stages.append("answers")
-        if name in self._pipeline.games:
-            stages.append("judgments")
-        return stages
-
-    def _give_up(self, name: str) -> None:
-        """A model cannot be called: whoever waits for what it would have made goes on without."""
-        for stage in self._stages_of(name):
-            self._withdraw(name, stage)
-            self._lane_over(stage)
-
     def _withdraw(self, name: str, stage: Stage) -> None:
-        self.unreachable = True
+        """Continue without a model that cannot be called."""
+        self.has_unreachable = True
         if stage == "answers":
             self._pipeline.withdraw_model(name)
         else:
@@ -301,7 +259,7 @@ class Workers:
 
     def _client(self, name: str, place: Place) -> ModelClient:
         entry = self._config.models[name]
-        self.clients[name] = ModelClient(
+        client = ModelClient(
             name,
             place.endpoints,
             parallel=entry.parallel,
@@ -310,21 +268,32 @@ class Workers:
             idle_timeout=entry.idle_timeout,
             attempts=entry.attempts,
             counts_tokens=self._config.provider(name).counts_tokens,
-            session=self._tools.session,
-            emit=self._tools.emit,
-            permits=self._tools.permits,
+            session=self._resources.session,
+            emit=self._resources.emit,
+            permits=self._pipeline.permits,
         )
         for keeper in place.keepers:
-            keeper.attach(self.clients[name])
-        return self.clients[name]
+            keeper.attach(client)
+        return client
 
 
-TRIES = 3
-PAUSE_SECONDS = 1.0  # a server that was started a moment ago may listen a moment later
+async def _all_or_none(*jobs: Coroutine[object, object, None]) -> None:
+    """Run all at once; when one raises, cancel the others, wait for them, and raise what it raised."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await _cancelled(tasks)
+
+
+async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def endpoints_of(config: Config, name: str) -> list[Endpoint]:
-    """The endpoints of a model of the config."""
+    """Return the endpoints of a model of the config."""
     version = config.models[name].api_version
     query = f"?api-version={version}" if version else ""
     return [
@@ -340,35 +309,35 @@ def endpoints_of(config: Config, name: str) -> list[Endpoint]:
 async def probe_endpoints(
     session: aiohttp.ClientSession, config: Config, name: str
 ) -> tuple[list[Endpoint], list[EndpointReport]]:
-    """The endpoints of `name` that serve it, and the reports of all."""
+    """Return the endpoints of `name` that serve it, and the reports of all."""
     endpoints = endpoints_of(config, name)
     served_name = config.served_name(name)
     good: list[Endpoint] = []
     reports: list[EndpointReport] = []
-    for attempt in range(TRIES):
+    for attempt in range(PROBES):
         reports = await asyncio.gather(*(probe(session, endpoint, served_name) for endpoint in endpoints))
         good = [
             replace(endpoint, context=report.max_model_len)
             for endpoint, report in zip(endpoints, reports, strict=True)
             if report.ok
         ]
-        if good or attempt == TRIES - 1:
+        if good or attempt == PROBES - 1:
             break
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(PROBE_PAUSE_SECONDS)
     return good, reports
 
 
 class ConfiguredEndpoints:
-    """The places of models whose servers others started: they are asked whether they are there, and left alone."""
+    """The endpoints that the config names: probed before the first call, so that a model without any fails once."""
 
-    def __init__(self, config: Config, session: aiohttp.ClientSession, tell: Callable[[Notice], None]) -> None:
+    def __init__(self, config: Config, session: aiohttp.ClientSession, emit: Callable[[Notice], None]) -> None:
         self._config = config
         self._session = session
-        self._tell = tell
+        self._emit = emit
 
     @asynccontextmanager
     async def at(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[Place]:
-        """The endpoints of `name` that serve it. What is wrong with others is told."""
+        """Yield the endpoints of `name` that serve it, and report what is wrong with the others."""
         if not needed():
             yield Place()
             return
@@ -392,4 +361,4 @@ class ConfiguredEndpoints:
         yield Place(endpoints, reports=[report for report in reports if report.ok])
 
     def _notice(self, level: Literal["warning", "error"], text: str) -> None:
-        self._tell(Notice(level, text, time.time()))
+        self._emit(Notice(level, text, time.time()))

@@ -27,7 +27,7 @@ async def test_answers_to_another_text_of_a_question_are_told_and_made_again_whe
         edit_first_question(desk)
         again = await desk.run(Scope(judgments=False))
         assert again.state.calls == 0
-        assert "poor: 1 answers were given to another text of their question (q0); --refresh stale" in notices(again)
+        assert "poor: 1 answers were given to another text of their question (q0); recreate them" in notices(again)
         renewed = await desk.run(Scope(judgments=False, refresh=frozenset({"stale"})))
         assert renewed.state.calls == 3
         assert "another text of their question" not in notices(renewed)

@@ -65,7 +65,7 @@ class Desk:
 
     def judge(self, model: str, numbers: range, labels: Sequence[Label | None] = WIN, judge: str = "judge") -> None:
         for number in numbers:
-            self.stop.heard(RecordSaved(judging(model, judge), QUESTIONS[number].id, labels=tuple(labels)))
+            self.stop.handle(RecordSaved(judging(model, judge), QUESTIONS[number].id, labels=tuple(labels)))
 
     def wants(self, task: TaskKey, number: int = 0) -> bool:
         return self.stop.wants(SimpleNamespace(job=SimpleNamespace(task=task, question=QUESTIONS[number])))  # type: ignore[arg-type]
@@ -167,8 +167,8 @@ def test_judgments_that_fail_or_lack_an_answer_hold_nobody_up() -> None:
     desk = Desk("decided", found("m"))
     desk.judge("m", range(2, 40))
     assert desk.standings()["m"].questions == 0
-    desk.stop.heard(RecordFailed(judging("m"), "q000", "timeout", ""))
-    desk.stop.gone(judging("m"), "q001")
+    desk.stop.handle(RecordFailed(judging("m"), "q000", "timeout", ""))
+    desk.stop.skip_judgment(judging("m"), "q001")
     assert (desk.standings()["m"].questions, desk.standings()["m"].verdict) == (38, "better")
 
 
@@ -191,14 +191,16 @@ def test_a_question_waits_for_all_judges_and_a_judge_that_is_lost_ends_the_work(
     assert desk.standings()["m"].verdict == "undecided", "no budget was used up"
 
 
-def test_whoever_waits_is_told_of_every_change() -> None:
+def test_every_change_of_what_is_wanted_has_a_revision_of_its_own() -> None:
     desk = Desk("decided", found("m"))
-    changes: list[int] = []
-    desk.stop.changed = lambda: changes.append(1)
+    revisions = [desk.stop.revision]
     desk.judge("m", range(1))
+    revisions.append(desk.stop.revision)
     desk.stop.judge_waits("judge")
+    revisions.append(desk.stop.revision)
     desk.stop.expire()
-    assert len(changes) == 3
+    revisions.append(desk.stop.revision)
+    assert len(set(revisions)) == 4
 
 
 def test_a_named_opponent_is_kept_until_the_last_model_is_decided() -> None:
