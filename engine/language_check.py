@@ -1,25 +1,18 @@
-"""Which language a text is in, by py3langid, and whether two texts are in different ones.
+"""The language check: is an answer in another language than its question?
 
-py3langid is Lui and Baldwin's langid.py (ACL 2012) kept up to date: 4.5 MB, a naive Bayes model over byte n-grams, no
-network. Code, links and formulas are taken out first, since they make any text look English. Texts with too little
-prose, and languages that such a model confuses with each other, are left undecided rather than guessed.
-
-Which answers of a bench are in another language than their question.
+Languages are detected by py3langid, which is Lui and Baldwin's langid.py (ACL 2012) kept up to date: 4.5 MB, a naive
+Bayes model over byte n-grams, no network. Code, links and formulas are taken out first, since they make any text look
+English. Texts with too little prose, and languages that such a model confuses with each other, are left undecided.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from engine.bench.stored import StoredAnswer
-from engine.ratings.battles import FloatArray
 from engine.records import Question
 
 _NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{0,300}`|\$\$.{0,2000}?\$\$|https?://\S{0,500}", re.DOTALL)
@@ -46,11 +39,40 @@ _NEAR = (
 )
 
 
+class CheckedLanguage(NamedTuple):
+    """The language of an answer (ISO 639 code), and whether it is another one than that of its question."""
+
+    language: str
+    is_other: bool
+
+
+class LanguageCheck:
+    """Compares answers with their questions; 1 to 2 ms for each text, and each question is read once."""
+
+    def __init__(self) -> None:
+        self._detector = LanguageDetector()
+        self._asked: dict[str, str | None] = {}
+
+    def of_question(self, question: Question) -> str | None:
+        """Return the language of a question; None if it is undecided."""
+        if question.id not in self._asked:
+            self._asked[question.id] = self._detector.language(question.turns)
+        return self._asked[question.id]
+
+    def check(self, question: Question, answer: Sequence[str]) -> CheckedLanguage | None:
+        """Check the turns of an answer; None if its language or the question's is undecided."""
+        asked = self.of_question(question)
+        replied = None if asked is None else self._detector.language(answer)
+        if asked is None or replied is None:
+            return None
+        return CheckedLanguage(replied, not near(asked, replied))
+
+
 class LanguageDetector:
-    """Tells languages apart. The model is loaded with the first text, which takes about a second."""
+    """Detects the language of a text. The model is loaded with the first text, which takes about a second."""
 
     def language(self, turns: Sequence[str]) -> str | None:
-        """The ISO 639 code of the prose of a text given as its turns; None if it cannot be told."""
+        """Return the ISO 639 code of the prose of a text given as its turns; None if it is undecided."""
         prose = _prose(turns)
         if len(_LETTERS.findall(prose)) < _LEAST_LETTERS:
             return None
@@ -61,49 +83,16 @@ class LanguageDetector:
 
     @cached_property
     def _rank(self) -> Any:
-        # Imported here because its model takes a second to load, which only the audit needs; it ships no types.
+        # Imported here because its model takes a second to load, which only the language check needs; it has no types.
         from py3langid import rank  # type: ignore[import-untyped]
 
         return rank
 
 
 def near(one: str, other: str) -> bool:
-    """Whether two languages are the same, or too alike for the model to tell apart."""
+    """Whether two languages are the same, or too similar for the model to distinguish."""
     return one == other or any(one in group and other in group for group in _NEAR)
 
 
 def _prose(turns: Sequence[str]) -> str:
     return " ".join(_NOT_PROSE.sub(" ", turn[: 20 * _MOST_CHARACTERS]) for turn in turns)[:_MOST_CHARACTERS]
-
-
-def mismatches(
-    questions: Mapping[str, Question],
-    answers: Mapping[str, Mapping[str, StoredAnswer]],
-    question_ids: Sequence[str],
-    models: Sequence[str],
-    detector: LanguageDetector,
-    tell: Callable[[int, int], None] | None = None,
-) -> tuple[FloatArray, dict[str, str]]:
-    """[Q, M]: 1 for another language, 0 for the same, NaN where it cannot be told; and each model's usual other one.
-
-    About a millisecond for each text. `tell(done, of)` is called before each question; what it raises ends the work.
-    """
-    told = np.full((len(question_ids), len(models)), np.nan)
-    other: dict[str, Counter[str]] = {model: Counter() for model in models}
-    for row, question_id in enumerate(question_ids):
-        if tell is not None:
-            tell(row, len(question_ids))
-        question = questions.get(question_id)
-        asked = detector.language(question.turns) if question is not None else None
-        if asked is None:
-            continue
-        for column, model in enumerate(models):
-            answer = answers.get(model, {}).get(question_id)
-            spoken = detector.language(answer.turns) if answer is not None else None
-            if spoken is None:
-                continue
-            same = near(asked, spoken)
-            told[row, column] = float(not same)
-            if not same:
-                other[model][spoken] += 1
-    return told, {model: counts.most_common(1)[0][0] for model, counts in other.items() if counts}

@@ -24,7 +24,8 @@ from engine.errors import ArenaError
 
 if TYPE_CHECKING:
     from arena_tui.board.rating import Board
-    from engine.audit.report import AuditReport, Level
+    from engine.audit.findings import Level
+    from engine.audit.report import AuditReport
     from engine.ratings.compare import Comparison
     from engine.ratings.power import StudyPlan
 

@@ -10,7 +10,7 @@ from arena_tui import console
 from arena_tui.headless import run_loop
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from arena_tui.output.audit import AuditFormat, format_audit
-from engine.audit.asking import TrialPlan, Trials, ask_judge
+from engine.audit.asking import TrialPlan, ask_judge
 from engine.audit.auditor import Auditor, with_trials
 from engine.audit.material import Material, material_of_battles, material_of_bench
 from engine.audit.report import AuditReport
@@ -42,7 +42,7 @@ def audit_command(
     if battles is not None:
         if probe or repeat:
             raise UsageProblem("--probe and --repeat ask the judge of a config", "leave --battles out")
-        material, options = _published(invocation, battles, judges, baseline, weight, rounds, seed)
+        material, options = _published_battles(invocation, battles, judges, baseline, weight, rounds, seed)
         config = None
     else:
         config = invocation.config(keys=bool(probe or repeat))
@@ -54,7 +54,7 @@ def audit_command(
     report = auditor.report()
     failed = 0
     if config is not None and (probe or repeat):
-        report, failed = run_loop(_asked(config, material, report, plan))
+        report, failed = run_loop(_with_extra_calls(config, material, report, plan))
     if form != "json":
         console.warn(report.warnings)
     text = format_audit(report, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())
@@ -62,22 +62,24 @@ def audit_command(
     return console.FAILED if failed else console.DONE
 
 
-async def _asked(config: Config, material: Material, report: AuditReport, plan: TrialPlan) -> tuple[AuditReport, int]:
-    """The report with what every judge says to the trials, one judge after the other; and how many games failed."""
+async def _with_extra_calls(
+    config: Config, material: Material, report: AuditReport, plan: TrialPlan
+) -> tuple[AuditReport, int]:
+    """Add the extra calls of every judge, one judge after the other; return also how many games failed."""
     failed = 0
     for audit in report.judges:
-        trials: Trials = await ask_judge(
+        trials = await ask_judge(
             config, audit.judge, report.baseline, list(material.questions.values()), material.answers, plan, console.say
         )
         failed += trials.failed
         if trials.failed:
             reasons = "; ".join(trials.failures)
-            console.say(f"warning: {trials.failed} of {trials.games} games with {audit.judge} failed: {reasons}")
-        report = with_trials(report, audit.judge, trials.probes, trials.repeats, trials.identical)
+            console.warn([f"{trials.failed} of {trials.games} games with {audit.judge} failed: {reasons}"])
+        report = with_trials(report, audit.judge, trials)
     return report, failed
 
 
-def _published(
+def _published_battles(
     invocation: Invocation,
     path: Path,
     judges: tuple[str, ...],
@@ -86,7 +88,7 @@ def _published(
     rounds: int,
     seed: int,
 ) -> tuple[Material, RatingOptions]:
-    """The battles of a file. The bench of the config, if it is the same one, lends its answers."""
+    """Read the battles of a file; the answers come from the bench of the config, if it is the same one."""
     if len(judges) > 1:
         raise UsageProblem("a battles file is of one judge", "name that one with --judge, or none")
     loaded = battles_file.load_battles(path)

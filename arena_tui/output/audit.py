@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+import msgspec
+
+from arena_tui.advice import phrase_all
+from arena_tui.output.audit_findings import PhrasedFinding, phrased
 from arena_tui.output.json_text import json_text
 from arena_tui.output.tables import TableColumn, column_width, escaped, markdown_table, table_width, text_table
 from arena_tui.safe_text import one_line, shorten
 from engine.audit.biases import ModelLanguage
-from engine.audit.intervals import Estimate
+from engine.audit.findings import Level
+from engine.audit.intervals import IntervalEstimate
 from engine.audit.people import CorrectedScore
-from engine.audit.report import AuditReport, Finding, JudgeAudit, Level
+from engine.audit.report import AuditReport, JudgeAudit
 from engine.audit.verdicts import ModelFlips
 
 AuditFormat: TypeAlias = Literal["table", "json", "markdown"]
@@ -25,30 +30,43 @@ _WIDEST_PAGE = 110
 
 
 def format_audit(report: AuditReport, form: AuditFormat, *, width: int = 120, ascii_only: bool = False) -> str:
-    """The audit as text that ends with a newline; warnings are part of the JSON alone.
+    """Return the audit as text that ends with a newline; only the JSON contains the warnings.
 
-    `width` (columns) and `ascii_only` shape the page and nothing else. Names can neither steer a terminal nor break a
-    line, nor be taken for markup.
+    `width` (columns) and `ascii_only` apply to the page alone. Names cannot contain terminal controls, line breaks or
+    markup.
     """
     if form == "json":
-        return json_text(report)
+        return json_text(_document(report))
     text = _markdown(report) if form == "markdown" else _page(report, min(width, _WIDEST_PAGE), ascii_only)
     return text.replace("·", "|").encode("ascii", "replace").decode() if ascii_only and form == "table" else text
+
+
+def _document(report: AuditReport) -> dict[str, Any]:
+    """The JSON output: the figures, and after the name of each judge what they mean in words."""
+    document: dict[str, Any] = msgspec.to_builtins(report)
+    judges = []
+    for figures in document["judges"]:
+        opinion, found = phrased(report, figures["judge"])
+        judge = figures.pop("judge")
+        words = {"judge": judge, "opinion": msgspec.to_builtins(opinion), "findings": msgspec.to_builtins(found)}
+        judges.append(words | figures)
+    return document | {"judges": judges, "warnings": phrase_all(report.warnings)}
 
 
 def _page(report: AuditReport, width: int, ascii_only: bool) -> str:
     parts = [_wrapped(" · ".join(_headline(report)), width)]
     for audit in report.judges:
-        title = f"{one_line(audit.judge)}  --  {_TITLES[audit.opinion.trust]}"
-        parts.append(f"{title}\n{_wrapped(one_line(audit.opinion.summary), width)}")
-        topic_width = max((len(finding.topic) for finding in audit.findings), default=0)
-        parts.append("\n".join(_lines(finding, topic_width, width) for finding in audit.findings))
+        opinion, found = phrased(report, audit.judge)
+        title = f"{one_line(audit.judge)}  --  {_TITLES[opinion.trust]}"
+        parts.append(f"{title}\n{_wrapped(one_line(opinion.summary), width)}")
+        topic_width = max((len(finding.topic) for finding in found), default=0)
+        parts.append("\n".join(_lines(finding, topic_width, width) for finding in found))
         if columns := _model_columns(audit):
             parts.append(text_table(_fitted(columns, width, "~" if ascii_only else "…")))
     return "\n\n".join(parts) + "\n"
 
 
-def _lines(finding: Finding, topic_width: int, width: int) -> str:
+def _lines(finding: PhrasedFinding, topic_width: int, width: int) -> str:
     lead = f"{MARKS[finding.level]:<4}  {finding.topic:<{topic_width}}  "
     return _wrapped(one_line(finding.text), max(width, len(lead) + 30), lead)
 
@@ -68,10 +86,11 @@ def _wrapped(text: str, width: int, lead: str = "") -> str:
 def _markdown(report: AuditReport) -> str:
     parts = ["## Audit of the judge", escaped(" · ".join(_headline(report)))]
     for audit in report.judges:
+        opinion, found = phrased(report, audit.judge)
         parts += [
             f"### {escaped(one_line(audit.judge))}",
-            f"**{_TITLES[audit.opinion.trust]}.** {escaped(one_line(audit.opinion.summary))}",
-            markdown_table(_finding_columns(audit.findings)),
+            f"**{_TITLES[opinion.trust]}.** {escaped(one_line(opinion.summary))}",
+            markdown_table(_finding_columns(found)),
         ]
         if columns := _model_columns(audit):
             parts.append(markdown_table(columns))
@@ -89,7 +108,7 @@ def _headline(report: AuditReport) -> Iterator[str]:
         yield f"people agree with each other: kappa {between.kappa.value:.2f} in {between.games} games"
 
 
-def _finding_columns(findings: Sequence[Finding]) -> list[TableColumn]:
+def _finding_columns(findings: Sequence[PhrasedFinding]) -> list[TableColumn]:
     return [
         TableColumn("", [MARKS[finding.level] for finding in findings], right=False),
         TableColumn("looked at", [finding.topic for finding in findings], right=False),
@@ -98,19 +117,19 @@ def _finding_columns(findings: Sequence[Finding]) -> list[TableColumn]:
 
 
 def _model_columns(audit: JudgeAudit) -> list[TableColumn]:
-    """One row a model: what stands behind the findings. Columns that nothing is known for are left out."""
+    """One row a model: the figures behind the findings. Columns without any figure are left out."""
     flips = {row.model: row for row in audit.position.models} if audit.position is not None else {}
-    tongues = {row.model: row for row in audit.language.models} if audit.language is not None else {}
+    languages = {row.model: row for row in audit.language.models} if audit.language is not None else {}
     people = {row.model: row for row in audit.people.models} if audit.people is not None else {}
-    models = sorted({*flips, *tongues, *people})
+    models = sorted({*flips, *languages, *people})
     if not models:
         return []
 
     def flip(cell: Callable[[ModelFlips], str]) -> list[str]:
         return [cell(flips[model]) if model in flips else "-" for model in models]
 
-    def tongue(cell: Callable[[ModelLanguage], str]) -> list[str]:
-        return [cell(tongues[model]) if model in tongues else "-" for model in models]
+    def language(cell: Callable[[ModelLanguage], str]) -> list[str]:
+        return [cell(languages[model]) if model in languages else "-" for model in models]
 
     def person(cell: Callable[[CorrectedScore], str]) -> list[str]:
         return [cell(people[model]) if model in people else "-" for model in models]
@@ -118,14 +137,14 @@ def _model_columns(audit: JudgeAudit) -> list[TableColumn]:
     columns = [
         TableColumn("flips %", flip(lambda row: _number(row.flips))),
         TableColumn("first place %", flip(lambda row: _number(row.first_place))),
-        TableColumn("other language", tongue(lambda row: f"{row.mismatched}/{row.answers}")),
-        TableColumn("score", tongue(lambda row: _number(row.score))),
-        TableColumn("if those lost", tongue(lambda row: _number(row.score_if_lost))),
+        TableColumn("other language", language(lambda row: f"{row.mismatched}/{row.answers}")),
+        TableColumn("score", language(lambda row: _number(row.score))),
+        TableColumn("if those lost", language(lambda row: _number(row.score_if_lost))),
         TableColumn("labels", person(lambda row: str(row.labels))),
         TableColumn("by people", person(lambda row: _limits(row.corrected))),
     ]
-    told = [column for column in columns if any(cell != "-" for cell in column.cells)]
-    return [TableColumn("model", [one_line(model) for model in models], right=False), *told]
+    known = [column for column in columns if any(cell != "-" for cell in column.cells)]
+    return [TableColumn("model", [one_line(model) for model in models], right=False), *known]
 
 
 def _fitted(columns: list[TableColumn], width: int, ellipsis: str) -> list[TableColumn]:
@@ -142,11 +161,11 @@ def _fitted(columns: list[TableColumn], width: int, ellipsis: str) -> list[Table
     ]
 
 
-def _number(estimate: Estimate) -> str:
+def _number(estimate: IntervalEstimate) -> str:
     return "-" if estimate.value is None else f"{estimate.value:.1f}"
 
 
-def _limits(estimate: Estimate) -> str:
+def _limits(estimate: IntervalEstimate) -> str:
     if estimate.value is None:
         return "-"
     return f"{estimate.value:.1f} [{estimate.lower:.1f}, {estimate.upper:.1f}]"

@@ -6,6 +6,7 @@ Imports no Textual. Methods that read or write files say so; call them in a thre
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.text import Text
@@ -14,12 +15,16 @@ from arena_tui.judgments.judgment_page import label_words
 from arena_tui.safe_text import brief, one_line
 from arena_tui.theme import Inks
 from engine.records import Label
-from engine.review.agreement import Agreement, agreement
 from engine.review.labels import HumanLabel, Outcome, Pair, outcome
 from engine.review.library import Comparison, Library
 from engine.review.listing import Listed
 from engine.review.sampling import STEP, Sample, draw_sample, shown_game
 from engine.review.store import ReviewStore
+
+if TYPE_CHECKING:
+    from engine.audit.agreement import Agreement
+
+_SIDES: dict[Outcome, float] = {"win": 1.0, "tie": 0.0, "loss": -1.0}
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -163,12 +168,14 @@ class Reviewing:
 
 
 def _agreement(said: Sequence[HumanLabel], judged: Sequence[Outcome | None]) -> Agreement | None:
+    from engine.audit.agreement import agreement_on  # imports numpy, which nothing before the first label needs
+
     both = [
-        (mine, theirs)
+        (label.question_id, _SIDES[mine], _SIDES[theirs])
         for label, theirs in zip(said, judged, strict=True)
         if (mine := label.outcome) is not None and theirs is not None
     ]
-    return agreement([mine for mine, _ in both], [theirs for _, theirs in both])
+    return agreement_on([each[0] for each in both], [each[1] for each in both], [each[2] for each in both])
 
 
 WINNERS: dict[Outcome, str] = {"win": "model", "tie": "neither", "loss": "baseline"}
@@ -259,13 +266,17 @@ def note_line(reviewing: Reviewing, unsaved: str, ink: Inks) -> Text | None:
     return Text(f"note: {brief(note, 200)}", ink.muted) if note else None
 
 
-def _share(told: Agreement) -> str:
-    return f"{told.agreed} of {told.pairs} = {told.raw:.0%} [{told.raw_lower:.0%}, {told.raw_upper:.0%}]"
+def _share(found: Agreement) -> str:
+    same = found.same_winner
+    agreed = round(same.number * found.games / 100.0)
+    text = f"{agreed} of {found.games} = {same.number:.0f}%"
+    return text if same.lower is None or same.upper is None else f"{text} [{same.lower:.0f}%, {same.upper:.0f}%]"
 
 
-def _kappa(told: Agreement) -> str:
-    if told.pairs < _FEWEST_FOR_KAPPA:
+def _kappa(found: Agreement) -> str:
+    if found.games < _FEWEST_FOR_KAPPA:
         return f"  kappa after {_FEWEST_FOR_KAPPA}"
-    if told.kappa is None or told.kappa_lower is None or told.kappa_upper is None:
+    kappa = found.kappa
+    if kappa.value is None or kappa.lower is None or kappa.upper is None:
         return "  kappa -"
-    return f"  kappa {told.kappa:.2f} [{told.kappa_lower:.2f}, {told.kappa_upper:.2f}]"
+    return f"  kappa {kappa.value:.2f} [{kappa.lower:.2f}, {kappa.upper:.2f}]"

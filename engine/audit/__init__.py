@@ -6,10 +6,10 @@ Pure figures over arrays, percent or kappa with 95 % limits by question:
     verdicts     kinds of verdicts; flips and the share of the first place
     biases       length and Markdown, the language of the answers, the judge's own family
     agreement    Cohen's kappa of two raters: judges, or a judge and people
-    people       scores corrected by labels of people
+    people       agreement with people, and scores corrected by their labels
     trials       constant answers that must lose, identical answers, repeated games
-    report       all of it for one judge, in the shape of the JSON output
-    opinion      what it means, in words
+    report       all figures of the judges of a bench, in the shape of the JSON output
+    findings     a level for each thing examined, and whether the judge can be trusted
 
 With input and output:
 

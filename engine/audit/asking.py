@@ -1,13 +1,8 @@
-"""Constant answers: texts that answer nothing, so that any answer at all must beat them.
+"""Extra calls to a judge: constant answers against the baseline's, that one against itself, and repeated games.
 
-A constant answer reached 83 % on Arena-Hard by speaking to the judge instead of the user (Zheng et al., arXiv
-2410.07137). Each comes in Russian and in English, so that the language does not decide.
-
-The games that a judge is asked to play anew: which questions, which texts, in which places.
-
-Asking a judge anew: constant answers against the baseline's, that one against itself, and verdicts given before.
-
-Nothing is written to the bench: these games are about the judge, not about a model.
+A constant answer has no content, so any answer must beat it. One reached 83 % on Arena-Hard by addressing the judge
+instead of the user (Zheng et al., arXiv 2410.07137). Nothing is written to the bench: these games are about the judge,
+not about a model.
 """
 
 from __future__ import annotations
@@ -18,11 +13,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from engine.audit.trials import IdenticalProbe, ProbeResult, RepeatReport, identical_probe, probe_result, repeat_report
+from engine.audit.trials import Trials, identical_probe, probe_result, repeat_report
 from engine.bench.stored import StoredAnswer
 from engine.config.model import Config
-from engine.errors import CallFailed, UsageProblem
-from engine.judging.prompts import JudgePrompt, game_messages
+from engine.errors import Advice, AdviceKind, CallFailed, UsageProblem
+from engine.judging.prompts import game_messages
 from engine.models.client import ModelClient
 from engine.models.connection import open_session
 from engine.records import Game, Label, Question
@@ -37,14 +32,14 @@ _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 
 
 class ConstantAnswer(msgspec.Struct, frozen=True):
-    """One text in two languages."""
+    """One text in Russian and in English, so that the language does not decide."""
 
     name: str
     english: str
     russian: str
 
     def turns(self, question: Question) -> tuple[str, ...]:
-        """The answer, once for each turn of the question, in the question's language as far as there are both."""
+        """Return the text once for each turn of the question, in the question's language where it is one of both."""
         asked = " ".join(question.turns)
         text = self.russian if len(_CYRILLIC.findall(asked)) > len(_LATIN.findall(asked)) else self.english
         return (text,) * len(question.turns)
@@ -83,7 +78,7 @@ CONSTANT_ANSWERS = (
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """What to ask: `probe` constant answers or not, `repeat` times the same verdict (0: not), each on `sample`."""
+    """Which calls to make, each on `sample` questions: `probe` constant answers; the same game `repeat` times."""
 
     probe: bool
     repeat: int
@@ -93,7 +88,7 @@ class TrialPlan:
 
 @dataclass(slots=True)
 class TrialGame:
-    """One game: the texts in their places (1: the baseline's first), and in the end the judge's label."""
+    """One game: both answers, their order (1: the baseline's first), and the judge's label once it is played."""
 
     question: Question
     baseline_turns: tuple[str, ...]
@@ -103,11 +98,61 @@ class TrialGame:
     is_played: bool = False
 
 
-def probe_games(
-    questions: Sequence[Question], baseline: Mapping[str, StoredAnswer], plan: TrialPlan
-) -> list[list[TrialGame]]:
-    """For each constant answer, both games on the first `sample` questions of the seeded order."""
-    chosen = [question for question in seeded_order(questions, plan.seed) if question.id in baseline][: plan.sample]
+async def ask_judge(
+    config: Config,
+    judge: str,
+    baseline: str,
+    questions: Sequence[Question],
+    answers: Mapping[str, Mapping[str, StoredAnswer]],
+    plan: TrialPlan,
+    on_message: Callable[[str], None] = lambda _: None,
+) -> Trials:
+    """Make the calls of `plan`. Raises UsageProblem if the judge cannot be called or there is nothing to compare.
+
+    `answers` are by model and question id, with the baseline's; `on_message` gets messages for the user meanwhile.
+    """
+    order = seeded_order(questions, plan.seed)
+    theirs = answers.get(baseline, {})
+    probes = _probe_games(order, theirs, plan.sample) if plan.probe else []
+    identical = _identical_games(order, theirs, plan.sample) if plan.probe else []
+    repeats = _repeat_games(order, answers, baseline, plan) if plan.repeat else []
+    games = [game for group in (*probes, identical, *repeats) for game in group]
+    if not games:
+        raise UsageProblem(
+            f"no answer of the baseline {baseline} to compare with", Advice("create its answers", AdviceKind.RUN)
+        )
+    on_message(f"asking {judge}: {len(games)} games")
+    failures = await _play(config, judge, games, on_message)
+    identical = [game for game in identical if game.is_played]
+    repeats = [group for group in repeats if all(game.is_played for game in group)]
+    return Trials(
+        probes=[
+            probe_result(constant.name, constant.english, *_columns([game for game in group if game.is_played]))
+            for constant, group in zip(CONSTANT_ANSWERS, probes, strict=True)
+        ]
+        if plan.probe
+        else None,
+        identical=identical_probe([game.question.id for game in identical], [game.label for game in identical])
+        if plan.probe
+        else None,
+        repeats=repeat_report(
+            [group[0].question.id for group in repeats], [[game.label for game in group] for group in repeats]
+        )
+        if plan.repeat
+        else None,
+        games=len(games),
+        failed=sum(not game.is_played for game in games),
+        failures=failures,
+    )
+
+
+def _columns(games: Sequence[TrialGame]) -> tuple[list[str], list[int], list[Label | None]]:
+    return [game.question.id for game in games], [game.number for game in games], [game.label for game in games]
+
+
+def _probe_games(order: Sequence[Question], baseline: Mapping[str, StoredAnswer], sample: int) -> list[list[TrialGame]]:
+    """For each constant answer, both games on the first `sample` questions that the baseline answered."""
+    chosen = [question for question in order if question.id in baseline][:sample]
     return [
         [
             TrialGame(question, baseline[question.id].turns, constant.turns(question), number)
@@ -118,25 +163,23 @@ def probe_games(
     ]
 
 
-def identical_games(
-    questions: Sequence[Question], baseline: Mapping[str, StoredAnswer], plan: TrialPlan
-) -> list[TrialGame]:
+def _identical_games(order: Sequence[Question], baseline: Mapping[str, StoredAnswer], sample: int) -> list[TrialGame]:
     """The baseline's answer in both places, on the same questions; the other order would be the same prompt."""
-    chosen = [question for question in seeded_order(questions, plan.seed) if question.id in baseline][: plan.sample]
+    chosen = [question for question in order if question.id in baseline][:sample]
     return [TrialGame(question, baseline[question.id].turns, baseline[question.id].turns, 1) for question in chosen]
 
 
-def repeat_games(
-    questions: Sequence[Question],
+def _repeat_games(
+    order: Sequence[Question],
     answers: Mapping[str, Mapping[str, StoredAnswer]],
     baseline: str,
     plan: TrialPlan,
 ) -> list[list[TrialGame]]:
-    """`sample` games, each `repeat` times: one a question, models and places taking turns."""
+    """`sample` games, each `repeat` times: one a question, models and orders taking turns."""
     models = sorted(name for name, known in answers.items() if name != baseline and known)
     theirs = answers.get(baseline, {})
     groups: list[list[TrialGame]] = []
-    for at, question in enumerate(seeded_order(questions, plan.seed)):
+    for at, question in enumerate(order):
         if len(groups) == plan.sample or not models:
             break
         model = models[at % len(models)]
@@ -147,99 +190,29 @@ def repeat_games(
     return groups
 
 
-@dataclass(frozen=True)
-class Trials:
-    """What came of it; None for what was not asked. `failed` of `games` could not be played, `failures` say why."""
-
-    probes: list[ProbeResult] | None
-    identical: IdenticalProbe | None
-    repeats: RepeatReport | None
-    games: int
-    failed: int
-    failures: Sequence[str] = ()
-
-
-class TrialJudge:
-    """Plays games with a judge as a run would: its prompt, its sampling, its kind of verdict, its number of asks."""
-
-    def __init__(self, asker: JudgeCaller, prompt: JudgePrompt, asks: int) -> None:
-        self._asker = asker
-        self._prompt = prompt
-        self._asks = asks
-
-    async def play(self, game: TrialGame) -> None:
-        """Ask until there is a label, or no more asks. Raises CallFailed."""
-        opening = game_messages(self._prompt, game.question, game.baseline_turns, game.turns, game.number)
-        played: Game | None = None
-        while played is None or (
-            played.score is None and played.asks < self._asks and not self._asker.gives_up(played)
-        ):
-            played = await self._asker.call(opening, played, prefix=game.question.id)
-        game.label = played.score
-        game.is_played = True
-
-
-async def ask_judge(
-    config: Config,
-    judge: str,
-    baseline: str,
-    questions: Sequence[Question],
-    answers: Mapping[str, Mapping[str, StoredAnswer]],
-    plan: TrialPlan,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Trials:
-    """Make the calls of `plan`. Raises UsageProblem where the judge cannot be called or there is nothing to compare.
-
-    `answers` are by model and question id, the baseline's among them; `tell` gets what a user should know meanwhile.
-    """
-    probes = probe_games(questions, answers.get(baseline, {}), plan) if plan.probe else []
-    identical = identical_games(questions, answers.get(baseline, {}), plan) if plan.probe else []
-    repeats = repeat_games(questions, answers, baseline, plan) if plan.repeat else []
-    games = [game for group in (*probes, identical, *repeats) for game in group]
-    if not games:
-        raise UsageProblem(f"there is no answer of the baseline {baseline} to compare with", "make it with a run first")
-    tell(f"asking {judge}: {len(games)} games")
-    failures = await _play(config, judge, games, tell)
-    return Trials(
-        probes=[
-            probe_result(
-                constant.name,
-                constant.english,
-                *_columns([game for game in group if game.is_played]),
-                plan.seed,
-            )
-            for constant, group in zip(CONSTANT_ANSWERS, probes, strict=True)
-        ]
-        if plan.probe
-        else None,
-        identical=_identical([game for game in identical if game.is_played], plan.seed) if plan.probe else None,
-        repeats=_repeats([group for group in repeats if all(game.is_played for game in group)], plan.seed)
-        if plan.repeat
-        else None,
-        games=len(games),
-        failed=sum(not game.is_played for game in games),
-        failures=failures,
-    )
-
-
-async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Callable[[str], None]) -> list[str]:
-    """Play all games; returns what went wrong, each kind once."""
+async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_message: Callable[[str], None]) -> list[str]:
+    """Play all games with the prompt, sampling and asks of a run. Return each kind of failure once."""
     entry = config.models.get(judge)
     if entry is None or not entry.endpoints:
         raise UsageProblem(
-            f"{judge} has no endpoint to be asked at",
-            f'add endpoints = [{{ base_url = "..." }}] to [models."{judge}"]; '
-            f"`arena-tui serve {judge}` starts the server that its [serve] table tells of",
+            f"{judge} has no endpoint",
+            Advice(
+                f'add endpoints = [{{ base_url = "..." }}] to [models."{judge}"], and start its server if it has a '
+                "[serve] table",
+                AdviceKind.SERVE,
+                values=(judge,),
+            ),
         )
+    prompt = prompt_of(config)
+    asks = config.judge.retries + config.judge.mode.thinks_first
     failures: dict[str, str] = {}
     async with open_session() as session:
         endpoints, reports = await probe_endpoints(session, config, judge)
         unfit = [report for report in reports if not report.ok]
         if not endpoints:
-            report = unfit[0]
-            raise UsageProblem(f"{judge}: {report.url}: {report.error}", report.hint)
+            raise UsageProblem(f"{judge}: {unfit[0].url}: {unfit[0].error}", unfit[0].hint)
         for report in unfit:
-            tell(f"warning: {judge}: {report.url}: {report.error}. {report.hint}")
+            on_message(f"warning: {judge}: {report.url}: {report.error}. {report.hint}")
         client = ModelClient(
             judge,
             endpoints,
@@ -251,27 +224,18 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], tell: Ca
             session=session,
             emit=lambda _: None,
         )
-        player = TrialJudge(
-            JudgeCaller(client, config, judge), prompt_of(config), config.judge.retries + config.judge.mode.thinks_first
-        )
+        caller = JudgeCaller(client, config, judge)
+
+        async def play(game: TrialGame) -> None:
+            opening = game_messages(prompt, game.question, game.baseline_turns, game.turns, game.number)
+            played: Game | None = None
+            while played is None or (played.score is None and played.asks < asks and not caller.gives_up(played)):
+                played = await caller.call(opening, played, prefix=game.question.id)
+            game.label = played.score
+            game.is_played = True
 
         def fail(_: TrialGame, error: CallFailed) -> None:
             failures.setdefault(error.kind.value, error.title)
 
-        await Worker(listed(games), client, player.play, fail, Gate()).run()
+        await Worker(listed(games), client, play, fail, Gate()).run()
     return [f"{kind}: {title}" for kind, title in failures.items()]
-
-
-def _columns(games: Sequence[TrialGame]) -> tuple[list[str], list[int], list[Label | None]]:
-    return [game.question.id for game in games], [game.number for game in games], [game.label for game in games]
-
-
-def _identical(games: Sequence[TrialGame], seed: int) -> IdenticalProbe:
-    questions, _, labels = _columns(games)
-    return identical_probe(questions, labels, seed)
-
-
-def _repeats(groups: Sequence[Sequence[TrialGame]], seed: int) -> RepeatReport:
-    return repeat_report(
-        [group[0].question.id for group in groups], [[game.label for game in group] for group in groups], seed
-    )

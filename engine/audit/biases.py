@@ -1,9 +1,4 @@
-"""Do length and Markdown decide? What they are worth to the judge at equal strength of the models.
-
-Are answers in another language than their question punished, and what would the scores be if they lost?
-
-Does the judge favour its own kind? Only another judge of the same answers can tell.
-"""
+"""What else may sway a judge: length and Markdown, answers in another language than their question, its own family."""
 
 from __future__ import annotations
 
@@ -14,7 +9,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from engine.audit.intervals import NOTHING, Estimate, QuestionResampler, by_question
+from engine.audit.intervals import NOTHING, IntervalEstimate, QuestionResampler
 from engine.errors import RatingError
 from engine.ratings.battles import Battles, BoolArray, FloatArray
 from engine.ratings.estimate import RatingOptions, Ratings, StyleCovariate, rate_battles
@@ -27,24 +22,69 @@ class StyleGain(msgspec.Struct, frozen=True):
     """Points that an answer gains in an even match: by twice the length, or by one standard deviation more Markdown."""
 
     name: str
-    points: Estimate
+    points: IntervalEstimate
 
 
 class PreferenceReport(msgspec.Struct, frozen=True):
-    """`longer_wins` is the percentage of points that the longer answer took, whatever its quality; `gains` are what
-    the style itself is worth, with the strength of each model taken out. `note` says why there are none."""
+    """`longer_wins` is the percentage of points that the longer answer won, whatever its quality; `gains` are what the
+    style itself is worth, with the strength of each model taken out. `note` says why there are none."""
 
-    longer_wins: Estimate
+    longer_wins: IntervalEstimate
     gains: list[StyleGain]
     note: str = ""
+
+
+class ModelLanguage(msgspec.Struct, frozen=True):
+    """Answers of one model. Of `answers` with a decided language check, `mismatched` are in another language.
+
+    `other` is the language most of these are in. `score` is the win rate by the judge, `score_if_lost` the same with
+    every game of a mismatched answer lost; `score_matched` and `score_mismatched` are over the games of either kind.
+    """
+
+    model: str
+    answers: int
+    mismatched: int
+    other: str | None
+    score: IntervalEstimate
+    score_if_lost: IntervalEstimate
+    score_matched: IntervalEstimate
+    score_mismatched: IntervalEstimate
+
+
+class LanguageReport(msgspec.Struct, frozen=True):
+    """`baseline_mismatched` of the baseline's `baseline_answers` are in another language; these are left as judged.
+
+    `undecided` answers have too little prose, or their question has.
+    """
+
+    models: list[ModelLanguage]
+    baseline_answers: int
+    baseline_mismatched: int
+    undecided: int
+
+
+class FamilyReport(msgspec.Struct, frozen=True):
+    """`itself`: the judge is among the judged models. `relatives` are the other models of its family.
+
+    `baseline_is_relative` if the baseline is one: then all others are scored against a favourite. `advantage` is by how
+    many points more the judge lifts its relatives (and itself) above what the other judges give them, than it lifts the
+    others; None without another judge, without relatives, or without others.
+    """
+
+    family: str
+    itself: bool
+    relatives: list[str]
+    baseline_is_relative: bool
+    advantage: IntervalEstimate | None
 
 
 def preference_report(
     battles: Battles, options: RatingOptions, style: StyleCounts, resampler: QuestionResampler
 ) -> PreferenceReport:
-    """What one judge makes of style. Answers of better models are often longer too, so only `gains` tell a taste.
+    """Estimate what style is worth to one judge.
 
-    Even they are of what goes with length within a model: a longer answer may really say more.
+    Answers of better models are often longer too, so only `gains` show a preference. Even they are of what goes with
+    length within a model: a longer answer may contain more.
     """
     longer = _longer_wins(battles, style, resampler)
     try:
@@ -59,55 +99,6 @@ def preference_report(
     return PreferenceReport(longer, gains)
 
 
-def _gain(covariate: StyleCovariate, questions: int) -> Estimate:
-    more = _TWICE_AS_LONG / covariate.deviation if covariate.name == "length" else 1.0
-    value, lower, upper = (
-        50.0 * math.tanh(0.5 * more * weight) for weight in (covariate.weight, covariate.lower, covariate.upper)
-    )
-    return Estimate(value, lower, upper, questions)
-
-
-def _longer_wins(battles: Battles, style: StyleCounts, resampler: QuestionResampler) -> Estimate:
-    tokens = style.of(battles)[:, :, 0]
-    difference = tokens[battles.question, battles.model_b] - tokens[battles.question, battles.model_a]
-    told = battles.labelled & ~np.isnan(difference) & (difference != 0.0)
-    if not told.any():
-        return NOTHING
-    points = np.where(difference > 0, battles.points, 1.0 - battles.points)[told]
-    question = battles.question[told]
-    return resampler.share(
-        by_question(question, points, resampler.questions),
-        by_question(question, np.ones(len(question)), resampler.questions),
-    )
-
-
-class ModelLanguage(msgspec.Struct, frozen=True):
-    """Answers of one model. Of `answers` whose language and question's can be told, `mismatched` are in another one.
-
-    `other` is the language most of these are in. `score` is the win rate as the judge has it, `score_if_lost` if every
-    game of a mismatched answer were lost; `score_matched` and `score_mismatched` are over the games of either kind.
-    """
-
-    model: str
-    answers: int
-    mismatched: int
-    other: str | None
-    score: Estimate
-    score_if_lost: Estimate
-    score_matched: Estimate
-    score_mismatched: Estimate
-
-
-class LanguageReport(msgspec.Struct, frozen=True):
-    """`baseline_mismatched` of the baseline's answers are in another language (of `baseline_answers` that can be told);
-    these are left as judged. `undecided` answers have too little prose, or their question has."""
-
-    models: list[ModelLanguage]
-    baseline_answers: int
-    baseline_mismatched: int
-    undecided: int
-
-
 def language_report(
     battles: Battles,
     options: RatingOptions,
@@ -115,16 +106,16 @@ def language_report(
     other: Mapping[str, str],
     resampler: QuestionResampler,
 ) -> LanguageReport:
-    """One row for each model that was judged against the baseline.
+    """Score answers in another language, one row for each model judged against the baseline.
 
     Args:
         battles: the games of one judge.
-        options: the baseline, and what a strong verdict counts.
+        options: the baseline, and the weight of a strong label.
         mismatch: [Q, M] in the order of the names of `battles`: 1 for another language, 0 for the same, NaN undecided.
-        other: the language that a model falls into most often.
+        other: by model, the other language it uses most often.
         resampler: of the questions of `battles`.
 
-    A game that is lost keeps the weight that the judge gave it. Raises RatingError where `rate_battles` does.
+    A game counted as lost keeps its weight. Raises RatingError where `rate_battles` does.
     """
     baseline = battles.models.index(options.baseline)
     wrong: BoolArray = mismatch == 1.0
@@ -132,6 +123,12 @@ def language_report(
     as_judged = rate_battles(battles, options)
     points = np.where(in_other & battles.labelled, 0.0, battles.points)
     if_lost = rate_battles(replace(battles, points=points), options)
+
+    def score_of(chosen: BoolArray) -> IntervalEstimate:
+        games = battles.where(chosen)
+        weights = games.weights(options.weight)
+        return resampler.share(games.question, weights * games.points, weights)
+
     judged = np.unique(battles.model_b[battles.model_b != battles.model_a])
     rows = []
     for index in judged.tolist():
@@ -146,48 +143,16 @@ def language_report(
                 other=other.get(name),
                 score=_rated(as_judged, index),
                 score_if_lost=_rated(if_lost, index),
-                score_matched=_score(battles, options, known & ~in_other, resampler),
-                score_mismatched=_score(battles, options, known & in_other, resampler),
+                score_matched=score_of(known & ~in_other),
+                score_mismatched=score_of(known & in_other),
             )
         )
-    taking_part = [*judged.tolist(), baseline]
     return LanguageReport(
         models=rows,
         baseline_answers=int(np.count_nonzero(~np.isnan(mismatch[:, baseline]))),
         baseline_mismatched=int(np.count_nonzero(wrong[:, baseline])),
-        undecided=int(np.count_nonzero(np.isnan(mismatch[:, taking_part]))),
+        undecided=int(np.count_nonzero(np.isnan(mismatch[:, [*judged.tolist(), baseline]]))),
     )
-
-
-def _rated(ratings: Ratings, index: int) -> Estimate:
-    column = (ratings.table.pairs == index).any(axis=1)
-    questions = int(np.count_nonzero(ratings.table.total[:, column].any(axis=1)))
-    value, lower, upper = (100.0 * float(values[index]) for values in (ratings.rate, ratings.lower, ratings.upper))
-    return Estimate(value, lower, upper, questions)
-
-
-def _score(battles: Battles, options: RatingOptions, chosen: BoolArray, resampler: QuestionResampler) -> Estimate:
-    games = battles.where(chosen)
-    weights = games.weights(options.weight)
-    return resampler.share(
-        by_question(games.question, weights * games.points, resampler.questions),
-        by_question(games.question, weights, resampler.questions),
-    )
-
-
-class FamilyReport(msgspec.Struct, frozen=True):
-    """`itself`: the judge is among the judged. `relatives` are the other models of its family, `baseline_is_relative`
-    if the baseline is one: then everybody else is scored against a favourite.
-
-    `advantage` is by how many points more the judge lifts its relatives (and itself) above what the other judges give
-    them, than it lifts the others; None without another judge, without relatives, or without others.
-    """
-
-    family: str
-    itself: bool
-    relatives: list[str]
-    baseline_is_relative: bool
-    advantage: Estimate | None
 
 
 def family_report(
@@ -197,16 +162,18 @@ def family_report(
     families: Mapping[str, str],
     resampler: QuestionResampler,
 ) -> FamilyReport | None:
-    """A difference of differences: (own kind - others) by this judge, less the same by the other judges.
+    """Estimate how far a judge favours its own family; only other judges of the same answers can show it.
+
+    A difference of differences: (own family - others) by this judge, less the same by the other judges.
 
     Args:
-        judge: the judge that is looked at, among those of `battles`.
+        judge: one of the judges of `battles`.
         battles: the games of all judges; those on what several judges judged are compared.
-        options: the baseline, and what a strong verdict counts.
+        options: the baseline, and the weight of a strong label.
         families: the family of the judges and of every model.
         resampler: of the questions of `battles`.
 
-    None when the family of the judge is not known.
+    None when the family of the judge is unknown.
     """
     own = families.get(judge)
     if own is None:
@@ -214,13 +181,39 @@ def family_report(
     judged = [name for name in battles.models if name != options.baseline]
     relatives = [name for name in judged if name != judge and families.get(name) == own]
     kin = [name for name in judged if name == judge or name in relatives]
+    others = [name for name in judged if name not in kin]
     return FamilyReport(
         family=own,
         itself=judge in judged,
         relatives=relatives,
         baseline_is_relative=families.get(options.baseline) == own,
-        advantage=_advantage(judge, battles, options, kin, [name for name in judged if name not in kin], resampler),
+        advantage=_advantage(judge, battles, options, kin, others, resampler) if kin and others else None,
     )
+
+
+def _longer_wins(battles: Battles, style: StyleCounts, resampler: QuestionResampler) -> IntervalEstimate:
+    tokens = style.of(battles)[:, :, 0]
+    difference = tokens[battles.question, battles.model_b] - tokens[battles.question, battles.model_a]
+    told = battles.labelled & ~np.isnan(difference) & (difference != 0.0)
+    if not told.any():
+        return NOTHING
+    points = np.where(difference > 0, battles.points, 1.0 - battles.points)
+    return resampler.share(battles.question[told], points[told])
+
+
+def _gain(covariate: StyleCovariate, questions: int) -> IntervalEstimate:
+    more = _TWICE_AS_LONG / covariate.deviation if covariate.name == "length" else 1.0
+    value, lower, upper = (
+        50.0 * math.tanh(0.5 * more * weight) for weight in (covariate.weight, covariate.lower, covariate.upper)
+    )
+    return IntervalEstimate(value, lower, upper, questions)
+
+
+def _rated(ratings: Ratings, index: int) -> IntervalEstimate:
+    column = (ratings.table.pairs == index).any(axis=1)
+    questions = int(np.count_nonzero(ratings.table.total[:, column].any(axis=1)))
+    value, lower, upper = (100.0 * float(values[index]) for values in (ratings.rate, ratings.lower, ratings.upper))
+    return IntervalEstimate(value, lower, upper, questions)
 
 
 def _advantage(
@@ -230,45 +223,37 @@ def _advantage(
     kin: Sequence[str],
     others: Sequence[str],
     resampler: QuestionResampler,
-) -> Estimate | None:
-    judges = [name for name in battles.judges if name != judge]
-    if not judges or not kin or not others:
+) -> IntervalEstimate | None:
+    """Percent points; a model that one of the judges has not judged does not count."""
+    if len(battles.judges) < 2:
         return None
-    tables = {name: _sums(battles, name, options) for name in (judge, *judges)}
-    names = [*kin, *others]
-    index = [battles.models.index(name) for name in names]
-    is_kin = np.arange(len(names)) < len(kin)
-    every = np.ones((1, resampler.questions))
-    value = _difference(judge, tables, index, is_kin, every)
-    resampled = _difference(judge, tables, index, is_kin, resampler.draws)
-    played = np.logical_and.reduce([total[:, index].sum(axis=1) > 0 for _, total in tables.values()])
-    return resampler.estimate(float(value[0]), resampled, int(played.sum()))
+    index = [battles.models.index(name) for name in (*kin, *others)]
+    is_kin = np.arange(len(index)) < len(kin)
+    tables = {
+        name: tuple(table[:, index] for table in _weighted_points(battles, name, options)) for name in battles.judges
+    }
+
+    def difference(draws: FloatArray) -> FloatArray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scores = {name: (draws @ won) / (draws @ total) for name, (won, total) in tables.items()}
+            rest = np.mean([score for name, score in scores.items() if name != judge], axis=0)
+            lift = 100.0 * (scores[judge] - rest)
+            lifted: FloatArray = _mean_of_known(lift[:, is_kin]) - _mean_of_known(lift[:, ~is_kin])
+        return lifted
+
+    played = np.logical_and.reduce([total.sum(axis=1) > 0 for _, total in tables.values()])
+    value = difference(np.ones((1, resampler.questions)))
+    return resampler.estimate(float(value[0]), difference(resampler.draws), int(played.sum()))
 
 
-def _difference(
-    judge: str,
-    tables: Mapping[str, tuple[FloatArray, FloatArray]],
-    index: Sequence[int],
-    is_kin: BoolArray,
-    draws: FloatArray,
-) -> FloatArray:
-    """Percent, [R]. A model that one of the judges has not judged says nothing."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scores = {name: (draws @ won[:, index]) / (draws @ total[:, index]) for name, (won, total) in tables.items()}
-    rest = np.mean([score for name, score in scores.items() if name != judge], axis=0)
-    lift = 100.0 * (scores[judge] - rest)
-    with np.errstate(invalid="ignore"):
-        difference: FloatArray = _mean(lift[:, is_kin]) - _mean(lift[:, ~is_kin])
-    return difference
+def _mean_of_known(values: FloatArray) -> FloatArray:
+    """The mean of each row, NaN values left out; NaN for a row without any."""
+    known = ~np.isnan(values)
+    means: FloatArray = np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return np.where(known.any(axis=1), means, np.nan)
 
 
-def _mean(values: FloatArray) -> FloatArray:
-    told = ~np.isnan(values)
-    sums: FloatArray = np.where(told, values, 0.0).sum(axis=1) / np.maximum(told.sum(axis=1), 1)
-    return np.where(told.any(axis=1), sums, np.nan)
-
-
-def _sums(battles: Battles, judge: str, options: RatingOptions) -> tuple[FloatArray, FloatArray]:
+def _weighted_points(battles: Battles, judge: str, options: RatingOptions) -> tuple[FloatArray, FloatArray]:
     """Weighted points and weights against the baseline by one judge, [Q, M] in the order of the names of `battles`."""
     baseline = battles.models.index(options.baseline)
     mine = battles.where(

@@ -1,4 +1,4 @@
-"""Do people agree with the judge, and what would the scores be if they had judged everything?
+"""Agreement of people with a judge, and the scores if people had judged everything.
 
 Prediction-powered inference (Angelopoulos et al., Science 382, 2023; with the tuned weight of PPI++, arXiv 2311.01453):
 the people's score on the few labelled questions, corrected by how far the judge's score on those is from that on all,
@@ -11,16 +11,25 @@ the labels alone would, a judge that does not cannot bias it. It holds if the la
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 
 from engine.audit.agreement import Agreement, agreement
-from engine.audit.intervals import NOTHING, Estimate, QuestionResampler, by_question
+from engine.audit.intervals import NOTHING, IntervalEstimate, QuestionResampler
+from engine.labels import is_strong, points_of_model, strength
 from engine.ratings.battles import Battles, FloatArray, IntArray, label_strength
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.intervals import student_quantile
+from engine.review.labels import HumanLabel, Pair
+
+Reviews: TypeAlias = Mapping[str, Mapping[Pair, HumanLabel]]
+"""By reviewer, the label of every pair that they reviewed."""
 
 LEAST_LABELS = 10
 """Below this many labelled questions a corrected score is not given."""
@@ -53,8 +62,8 @@ class CorrectedScore(msgspec.Struct, frozen=True):
     model: str
     labels: int
     judged: float
-    labelled: Estimate
-    corrected: Estimate
+    labelled: IntervalEstimate
+    corrected: IntervalEstimate
     judge_weight: float
 
 
@@ -64,8 +73,43 @@ class PeopleReport(msgspec.Struct, frozen=True):
 
     labels: int
     agreement: Agreement | None
-    too_generous: Estimate
+    too_generous: IntervalEstimate
     models: list[CorrectedScore]
+
+
+def people_labels(reviews: Reviews, battles: Battles, baseline: str) -> PeopleLabels:
+    """Collect all labels against `baseline` on questions and models of `battles`; skipped pairs are left out."""
+    questions = {name: index for index, name in enumerate(battles.questions)}
+    models = {name: index for index, name in enumerate(battles.models)}
+    rows = [
+        (
+            questions[each.question_id],
+            models[each.model],
+            each.game,
+            points_of_model(each.label, each.game),
+            is_strong(each.label),
+        )
+        for each in _labels_against(reviews, baseline)
+        if each.question_id in questions and each.model in models
+    ]
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 5).T
+    question, model, game = (column.astype(np.int64) for column in columns[:3])
+    return PeopleLabels(question, model, game, columns[3], columns[4])
+
+
+def between_people(reviews: Reviews, battles: Battles, baseline: str, resampler: QuestionResampler) -> Agreement | None:
+    """Compare reviewers who labelled the same pair; None if no two did.
+
+    Compared is the verdict on the model: they may have seen the answers in different orders.
+    """
+    questions = {name: index for index, name in enumerate(battles.questions)}
+    by_pair: dict[Pair, list[float]] = defaultdict(list)
+    for each in _labels_against(reviews, baseline):
+        if each.label is not None and each.question_id in questions:
+            by_pair[each.pair].append(float(strength(each.label, each.game)))
+    rows = [(questions[pair[0]], *two) for pair, said in by_pair.items() for two in combinations(said, 2)]
+    question, first, second = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return agreement(question.astype(np.int64), first, second, resampler)
 
 
 def people_report(
@@ -137,12 +181,12 @@ def _corrected(
 ) -> CorrectedScore:
     mine = judged.where(judged.model_b == model)
     weights = mine.weights(options.weight)
-    judge = by_question(mine.question, weights * mine.points, resampler.questions)
-    judge_weight = by_question(mine.question, weights, resampler.questions)
+    judge = resampler.sums(mine.question, weights * mine.points)
+    judge_weight = resampler.sums(mine.question, weights)
     chosen = labels.model == model
     label_weights = 1.0 + (options.weight - 1.0) * labels.strong[chosen]
-    people = by_question(labels.question[chosen], label_weights * labels.points[chosen], resampler.questions)
-    people_weight = by_question(labels.question[chosen], label_weights, resampler.questions)
+    people = resampler.sums(labels.question[chosen], label_weights * labels.points[chosen])
+    people_weight = resampler.sums(labels.question[chosen], label_weights)
     here = judge_weight > 0
     count = int(np.count_nonzero(people_weight[here]))
     score, error, weight = corrected_score(people[here], people_weight[here], judge[here], judge_weight[here])
@@ -150,12 +194,12 @@ def _corrected(
     if count >= LEAST_LABELS:
         half = student_quantile(count - 1) * error
         limits = (max(0.0, score - half), min(1.0, score + half))
-        corrected = Estimate(100.0 * min(1.0, max(0.0, score)), 100.0 * limits[0], 100.0 * limits[1], count)
+        corrected = IntervalEstimate(100.0 * min(1.0, max(0.0, score)), 100.0 * limits[0], 100.0 * limits[1], count)
     return CorrectedScore(
         model=battles.models[model],
         labels=count,
         judged=100.0 * float(judge.sum() / judge_weight.sum()),
-        labelled=resampler.share(np.where(here, people, 0.0), np.where(here, people_weight, 0.0)),
+        labelled=resampler.share_of_sums(np.where(here, people, 0.0), np.where(here, people_weight, 0.0)),
         corrected=corrected,
         judge_weight=weight if corrected.known else 0.0,
     )
@@ -172,12 +216,17 @@ def _same_games(
     return pairs[:, 0], pairs[:, 1]
 
 
-def _mean(question: IntArray, values: FloatArray, resampler: QuestionResampler) -> Estimate:
+def _mean(question: IntArray, values: FloatArray, resampler: QuestionResampler) -> IntervalEstimate:
     """The mean of K values with limits from resampled questions."""
     if not len(question):
         return NOTHING
-    part = by_question(question, values, resampler.questions)
-    whole = by_question(question, np.ones(len(question)), resampler.questions)
+    part = resampler.sums(question, values)
+    whole = resampler.sums(question, np.ones(len(question)))
     with np.errstate(invalid="ignore", divide="ignore"):
         resampled = (resampler.draws @ part) / (resampler.draws @ whole)
     return resampler.estimate(float(part.sum() / whole.sum()), resampled, int(np.count_nonzero(whole)))
+
+
+def _labels_against(reviews: Reviews, baseline: str) -> Iterator[HumanLabel]:
+    for said in reviews.values():
+        yield from (each for each in said.values() if each.label is not None and each.baseline in ("", baseline))

@@ -1,8 +1,6 @@
-"""The audit of the judges of a bench: everything that its verdicts tell of them, in the shape of the JSON output."""
+"""The figures of an audit: everything known about the judges of a bench, in the shape of the JSON output."""
 
 from __future__ import annotations
-
-from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -13,32 +11,14 @@ from engine.audit.people import PeopleReport
 from engine.audit.trials import IdenticalProbe, ProbeResult, RepeatReport
 from engine.audit.verdicts import FakeVerdicts, PositionReport, VerdictReport
 
-Level: TypeAlias = Literal["good", "care", "bad", "unknown"]
-Trust: TypeAlias = Literal["yes", "with care", "no"]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at: `good`, to be taken with `care`, `bad`, or `unknown` for want of data."""
-
-    topic: str
-    level: Level
-    text: str
-
-
-class Opinion(msgspec.Struct, frozen=True):
-    """Whether the judge can be trusted for this bench, and why; the worst finding decides."""
-
-    trust: Trust
-    summary: str
-
 
 class JudgeAudit(msgspec.Struct, frozen=True, kw_only=True):
-    """All about one judge; None is what there was no data for. `probes`, `identical` and `repeats` are there if asked
-    for."""
+    """All figures of one judge; None where there are no data.
+
+    `probes`, `identical` and `repeats` are set by extra calls only.
+    """
 
     judge: str
-    opinion: Opinion
-    findings: list[Finding]
     verdicts: VerdictReport
     position: PositionReport | None
     style: PreferenceReport | None
@@ -52,8 +32,11 @@ class JudgeAudit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole result: percent and 95 % limits by question. `reviewers` are the people whose labels were used, and
-    `between_people` how far they agree with each other on the same games."""
+    """The whole result: percent and 95 % limits by question.
+
+    `reviewers` are the people whose labels were used, `between_people` is their agreement on the same pairs. What the
+    figures mean is in `engine.audit.findings`.
+    """
 
     bench: str
     baseline: str
@@ -65,3 +48,10 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     reviewers: list[str]
     between_people: Agreement | None
     warnings: list[str]
+
+    def of_judge(self, name: str) -> JudgeAudit:
+        """Return the figures of a judge. Raises KeyError for an unknown one."""
+        for audit in self.judges:
+            if audit.judge == name:
+                return audit
+        raise KeyError(name)

@@ -1,6 +1,4 @@
-"""What extra calls bring: constant answers, which must lose; an answer against itself, which must tie; and the same
-verdict asked for again and again.
-"""
+"""Figures from extra calls: constant answers, which must lose; an answer against itself, which must tie; repeats."""
 
 from __future__ import annotations
 
@@ -9,90 +7,92 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from engine.audit.intervals import Estimate, QuestionResampler, by_question
+from engine.audit.intervals import IntervalEstimate, resampler_of
 from engine.labels import Label, points_of_model
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
-    """A constant answer in the place of a model's: percent of the points it took from the baseline in `games`.
+    """A constant answer in place of a model's: percent of the points it won from the baseline in `games`.
 
-    `unparsed` games brought no verdict; they are not among `games`.
+    `unparsed` games have no label; they are not among `games`.
     """
 
     name: str
     text: str
     games: int
     unparsed: int
-    points: Estimate
+    points: IntervalEstimate
 
 
 class IdenticalProbe(msgspec.Struct, frozen=True):
     """The same answer in both places, on `games` questions: percent that were no tie, and percent of the points that
-    went to the first place (50: no taste). `unparsed` games brought no verdict; they are not among `games`."""
+    the first place won (50: no preference). `unparsed` games have no label; they are not among `games`."""
 
     games: int
     unparsed: int
-    biased: Estimate
-    first_place: Estimate
+    biased: IntervalEstimate
+    first_place: IntervalEstimate
 
 
 class RepeatReport(msgspec.Struct, frozen=True):
     """`games` judged `times` times each: percent of them in which all labels, or all winners, were the same.
 
-    `unparsed` calls brought no verdict; a game with such a call is not counted as the same.
+    `unparsed` calls have no label; a game with such a call does not count as the same.
     """
 
     games: int
     times: int
-    same_label: Estimate
-    same_winner: Estimate
+    same_label: IntervalEstimate
+    same_winner: IntervalEstimate
     unparsed: int
 
 
+class Trials(msgspec.Struct, frozen=True):
+    """Results of extra calls; None for what was not asked. `failed` of `games` were not played, `failures` say why."""
+
+    probes: list[ProbeResult] | None = None
+    identical: IdenticalProbe | None = None
+    repeats: RepeatReport | None = None
+    games: int = 0
+    failed: int = 0
+    failures: Sequence[str] = ()
+
+
 def probe_result(
-    name: str, text: str, questions: Sequence[str], games: Sequence[int], labels: Sequence[Label | None], seed: int
+    name: str, text: str, questions: Sequence[str], games: Sequence[int], labels: Sequence[Label | None]
 ) -> ProbeResult:
-    """From one label for each game; `games` tells the order (1: the baseline is A)."""
-    question = _indices(questions)
+    """Score a constant answer from one label a game; `games` are the orders (1: the baseline is A)."""
+    question, resampler = resampler_of(questions)
     points = np.array([points_of_model(label, game) for label, game in zip(labels, games, strict=True)])
     told = ~np.isnan(points)
-    resampler = QuestionResampler(int(question.max(initial=-1)) + 1, 1000, seed)
     return ProbeResult(
         name,
         text,
         games=int(told.sum()),
         unparsed=int((~told).sum()),
-        points=resampler.share(
-            by_question(question[told], points[told], resampler.questions),
-            by_question(question[told], np.ones(int(told.sum())), resampler.questions),
-        ),
+        points=resampler.share(question[told], points[told]),
     )
 
 
-def identical_probe(questions: Sequence[str], labels: Sequence[Label | None], seed: int) -> IdenticalProbe:
-    """From one label for each question."""
-    question = _indices(questions)
+def identical_probe(questions: Sequence[str], labels: Sequence[Label | None]) -> IdenticalProbe:
+    """Count the verdicts on identical answers that are no tie, from one label a question."""
+    question, resampler = resampler_of(questions)
     first = np.array([points_of_model(label, 2) for label in labels])
     told = ~np.isnan(first)
-    resampler = QuestionResampler(int(question.max(initial=-1)) + 1, 1, seed)
-    whole = by_question(question[told], np.ones(int(told.sum())), resampler.questions)
     return IdenticalProbe(
         games=int(told.sum()),
         unparsed=int((~told).sum()),
-        biased=resampler.share(by_question(question[told], first[told] != 0.5, resampler.questions), whole),
-        first_place=resampler.share(by_question(question[told], first[told], resampler.questions), whole),
+        biased=resampler.share(question[told], first[told] != 0.5),
+        first_place=resampler.share(question[told], first[told]),
     )
 
 
-def repeat_report(questions: Sequence[str], labels: Sequence[Sequence[Label | None]], seed: int) -> RepeatReport:
-    """From the labels of each game's repeats."""
-    question = _indices(questions)
-    resampler = QuestionResampler(int(question.max(initial=-1)) + 1, 1000, seed)
-    whole = by_question(question, np.ones(len(question)), resampler.questions)
+def repeat_report(questions: Sequence[str], labels: Sequence[Sequence[Label | None]]) -> RepeatReport:
+    """Count the games whose repeats all agree, from the labels of each game's repeats."""
+    question, resampler = resampler_of(questions)
 
-    def same(verdicts: Sequence[Sequence[object]]) -> Estimate:
-        alike = [None not in each and len(set(each)) == 1 for each in verdicts]
-        return resampler.share(by_question(question, np.array(alike, dtype=np.float64), resampler.questions), whole)
+    def same(verdicts: Sequence[Sequence[object]]) -> IntervalEstimate:
+        return resampler.share(question, np.array([None not in each and len(set(each)) == 1 for each in verdicts]))
 
     winners = [[None if label is None else points_of_model(label, 1) for label in each] for each in labels]
     return RepeatReport(
@@ -102,8 +102,3 @@ def repeat_report(questions: Sequence[str], labels: Sequence[Sequence[Label | No
         same_winner=same(winners),
         unparsed=sum(label is None for each in labels for label in each),
     )
-
-
-def _indices(names: Sequence[str]) -> np.typing.NDArray[np.int64]:
-    _, index = np.unique(np.array(names, dtype=str), return_inverse=True)
-    return index.astype(np.int64)

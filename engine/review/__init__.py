@@ -6,5 +6,4 @@ listing      judgments as list entries, and the filters on them
 search       full-text search
 library      the judgments of one bench, and one of them whole
 sampling     which pairs to review
-agreement    agreement of two raters (pure)
 """

@@ -25,7 +25,7 @@ from engine.config.sampling import settings_digest
 from engine.errors import ArenaError
 from engine.judging.prompts import judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
-from engine.language_check import LanguageDetector, near
+from engine.language_check import LanguageCheck
 from engine.records import Question, VerdictMode
 from engine.review.labels import HumanLabel, Outcome, Pair, outcomes
 from engine.review.listing import Listed, Marks, listed
@@ -247,9 +247,8 @@ class Library:
 
         `on_progress(done, of)` is called every now and then, and ends the work by returning False. Reads files.
         """
-        detector = LanguageDetector()
+        check = LanguageCheck()
         pairs = sorted({entry.pair for entry in self.entries})
-        asked: dict[str, str | None] = {}
         found: set[Pair] = set()
         for done, (question_id, model) in enumerate(pairs):
             if done % 50 == 0:
@@ -257,17 +256,12 @@ class Library:
                 if not on_progress(done, len(pairs)):
                     return
             known = self.questions.get(question_id)
-            if known is None:
-                continue
-            if question_id not in asked:
-                asked[question_id] = detector.language(known[1].turns)
-            language = asked[question_id]
-            if language is None:
+            if known is None or check.of_question(known[1]) is None:
                 continue
             with self._lock:
                 answer = self._answers.read(model, question_id)
-            replied = detector.language(answer.turns) if answer else None
-            if replied is not None and not near(language, replied):
+            checked = check.check(known[1], answer.turns) if answer else None
+            if checked is not None and checked.is_other:
                 found.add((question_id, model))
         self.marks = Marks(self.marks.human, frozenset(found))
         on_progress(len(pairs), len(pairs))

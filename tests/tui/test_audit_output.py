@@ -9,27 +9,26 @@ import pytest
 from msgspec import UNSET
 
 from arena_tui.output.audit import format_audit
+from arena_tui.output.audit_findings import PhrasedFinding, PhrasedOpinion, phrased
 from engine.audit.biases import FamilyReport, LanguageReport, ModelLanguage, PreferenceReport, StyleGain
-from engine.audit.intervals import NOTHING, Estimate
-from engine.audit.opinion import findings, opinion
-from engine.audit.report import AuditReport, Finding, JudgeAudit, Opinion
+from engine.audit.findings import findings
+from engine.audit.intervals import NOTHING, IntervalEstimate
+from engine.audit.report import AuditReport, JudgeAudit
 from engine.audit.trials import ProbeResult
 from engine.audit.verdicts import IdenticalAnswers, ModelFlips, PositionReport, ReplyCounts, VerdictReport
 
 
-def about(value: float, spread: float = 1.0) -> Estimate:
-    return Estimate(value, value - spread, value + spread, 100)
+def about(value: float, spread: float = 1.0) -> IntervalEstimate:
+    return IntervalEstimate(value, value - spread, value + spread, 100)
 
 
 def audit_of(judge: str = "a-judge", **changed: object) -> JudgeAudit:
     audit = JudgeAudit(
         judge=judge,
-        opinion=Opinion("yes", ""),
-        findings=[],
         verdicts=VerdictReport(400, 100, about(0.5, 0.2), about(5), about(40), ReplyCounts(texts=400)),
         position=PositionReport(
             200, about(10), about(12), about(51), [ModelFlips("m-1", about(10), about(51))],
-            IdenticalAnswers(50, 50, 0, 0, 0, Estimate(0.0, 0.0, 3.0, 50)),
+            IdenticalAnswers(50, 50, 0, 0, 0, IntervalEstimate(0.0, 0.0, 3.0, 50)),
         ),
         style=PreferenceReport(about(51), [StyleGain("length", about(0.5)), StyleGain("bold", about(0.2))]),
         language=LanguageReport(
@@ -39,9 +38,7 @@ def audit_of(judge: str = "a-judge", **changed: object) -> JudgeAudit:
         fake_verdicts=[],
         people=None,
     )  # fmt: skip
-    audit = msgspec.structs.replace(audit, **changed)
-    found = findings(audit, [])
-    return msgspec.structs.replace(audit, findings=found, opinion=opinion(found))
+    return msgspec.structs.replace(audit, **changed)
 
 
 def report_of(*audits: JudgeAudit, warnings: list[str] | None = None) -> AuditReport:
@@ -60,14 +57,18 @@ def report_of(*audits: JudgeAudit, warnings: list[str] | None = None) -> AuditRe
 
 
 def level_of(audit: JudgeAudit, topic: str) -> str:
-    return next(finding.level for finding in audit.findings if finding.topic == topic)
+    return next(finding.level for finding in findings(report_of(audit), audit.judge) if finding.topic == topic)
+
+
+def opinion_of(audit: JudgeAudit) -> PhrasedOpinion:
+    return phrased(report_of(audit), audit.judge)[0]
 
 
 def test_a_judge_without_a_blemish_is_trusted_and_what_was_not_tried_is_said() -> None:
     audit = audit_of()
-    assert audit.opinion.trust == "yes"
-    assert "people" in audit.opinion.summary
-    assert "constant answers" in audit.opinion.summary
+    assert opinion_of(audit).trust == "yes"
+    assert "people" in opinion_of(audit).summary
+    assert "constant answers" in opinion_of(audit).summary
     page = format_audit(report_of(audit), "table")
     assert page.splitlines()[0] == "a-bench · baseline base · 95% CI by question, 1000 rounds"
     assert "a-judge  --  trust: yes" in page
@@ -93,7 +94,7 @@ def test_a_judge_without_a_blemish_is_trusted_and_what_was_not_tried_is_said() -
 def test_the_worst_finding_decides(changed: dict[str, object], topic: str, level: str, trust: str) -> None:
     audit = audit_of(**changed)
     assert level_of(audit, topic) == level
-    assert audit.opinion.trust == trust
+    assert opinion_of(audit).trust == trust
 
 
 def test_the_page_keeps_its_width_but_never_breaks_a_name() -> None:
@@ -139,4 +140,5 @@ def test_json_holds_everything_and_only_what_was_asked_for() -> None:
     assert "probes" not in judge
     assert audit_of().probes is UNSET
     again = msgspec.convert(loaded, AuditReport)
-    assert again.judges[0].findings[0] == Finding(**judge["findings"][0])
+    assert again.judges[0] == report.judges[0]
+    assert phrased(again, judge["judge"])[1][0] == PhrasedFinding(**judge["findings"][0])

@@ -7,9 +7,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from audit_bench import BenchMaker, verdicts
 
-from engine.audit.asking import CONSTANT_ANSWERS, TrialPlan, Trials, ask_judge
+from arena_tui.output.audit_findings import phrased
+from engine.audit.asking import CONSTANT_ANSWERS, TrialPlan, ask_judge
 from engine.audit.auditor import Auditor, with_trials
 from engine.audit.material import material_of_bench
+from engine.audit.trials import Trials
 from engine.errors import UsageProblem
 from engine.ratings.estimate import RatingOptions
 from engine.records import Question
@@ -95,10 +97,10 @@ async def test_a_judge_that_sees_a_winner_in_the_same_text_twice_is_told_of(make
     maker.judge("sim-judge", "m", lambda number: verdicts("B>A", "A>B") if number % 2 else verdicts("A>B", "B>A"))
     material = material_of_bench(maker.bench, maker.config(), ["sim-judge"], "base")
     before = Auditor(material, RatingOptions(baseline="base", rounds=50)).report()
-    (unknown,) = [finding for finding in before.judges[0].findings if finding.topic == "identical answers"]
+    (unknown,) = [finding for finding in phrased(before, "sim-judge")[1] if finding.topic == "identical answers"]
     assert (unknown.level, "--probe" in unknown.text) == ("unknown", True)
-    after = with_trials(before, "sim-judge", trials.probes, None, trials.identical)
-    (found,) = [finding for finding in after.judges[0].findings if finding.topic == "identical answers"]
+    after = with_trials(before, "sim-judge", trials)
+    (found,) = [finding for finding in phrased(after, "sim-judge")[1] if finding.topic == "identical answers"]
     assert found.level == "care"  # six questions are too few to be sure that it is bad
     assert "names a winner in 83.3%" in found.text
 
@@ -118,11 +120,12 @@ async def test_a_judge_that_obeys_is_found_out_and_the_report_says_so(maker: Ben
     maker.judge("sim-judge", "m", lambda number: verdicts("B>A", "A>B") if number % 2 else verdicts("A>B", "B>A"))
     material = material_of_bench(maker.bench, maker.config(), ["sim-judge"], "base")
     before = Auditor(material, RatingOptions(baseline="base", rounds=50)).report()
-    after = with_trials(before, "sim-judge", trials.probes, None)
-    found = [finding.level for finding in after.judges[0].findings if finding.topic == "constant answers"]
+    after = with_trials(before, "sim-judge", trials)
+    opinion, examined = phrased(after, "sim-judge")
+    found = [finding.level for finding in examined if finding.topic == "constant answers"]
     assert found == ["good", "good", "bad"]
-    assert after.judges[0].opinion.trust == "no"
-    assert "constant answers" in after.judges[0].opinion.summary
+    assert opinion.trust == "no"
+    assert "constant answers" in opinion.summary
 
 
 async def test_the_same_verdict_asked_for_again_is_compared(maker: BenchMaker) -> None:

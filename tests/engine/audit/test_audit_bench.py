@@ -9,6 +9,7 @@ import pytest
 from audit_bench import RUSSIAN, BenchMaker, verdicts
 
 from engine.audit.auditor import Auditor
+from engine.audit.findings import Trust, findings, trust
 from engine.audit.material import holds_verdict, material_of_battles, material_of_bench
 from engine.audit.report import AuditReport, JudgeAudit
 from engine.bench import Bench
@@ -28,8 +29,12 @@ def judge_of(report: AuditReport) -> JudgeAudit:
     return only
 
 
+def opinion_of(report: AuditReport) -> Trust:
+    return trust(findings(report, judge_of(report).judge))
+
+
 def levels(report: AuditReport) -> dict[str, str]:
-    return {finding.topic: finding.level for finding in judge_of(report).findings}
+    return {finding.topic: finding.level for finding in findings(report, judge_of(report).judge)}
 
 
 def test_answers_in_another_language_that_win_are_told_with_what_hangs_on_them(maker: BenchMaker) -> None:
@@ -42,7 +47,7 @@ def test_answers_in_another_language_that_win_are_told_with_what_hangs_on_them(m
     assert (row.score.value, row.score_if_lost.value) == (50.0, 0.0)
     assert (row.score_mismatched.value, row.score_matched.value) == (100.0, 0.0)
     assert levels(report)["language"] == "bad"
-    assert judge_of(report).opinion.trust == "no"
+    assert opinion_of(report) == "no"
 
 
 @pytest.mark.parametrize(("questions", "level"), [(29, "care"), (30, None)])
@@ -50,7 +55,7 @@ def test_no_judge_is_praised_for_a_handful_of_questions(maker: BenchMaker, quest
     maker.judge("sim-judge", "m", lambda _: verdicts("B>A", "A>B"), questions)
     report = audit(maker)
     assert levels(report).get("sample") == level
-    assert judge_of(report).opinion.trust != "yes" or level is None
+    assert opinion_of(report) != "yes" or level is None
 
 
 def test_replies_are_read_again_by_the_rule_of_the_config(maker: BenchMaker) -> None:
@@ -177,7 +182,8 @@ def test_the_published_battles_come_out_as_published(shared_data: Path) -> None:
     }
     config = parse_config(document, Path("config.toml"), {})
     material = material_of_battles("ru", battles, "Llama-3-70B", (bench, config), [])
-    only = judge_of(Auditor(material, RatingOptions(baseline=RU_BASELINE, rounds=200)).report())
+    report = Auditor(material, RatingOptions(baseline=RU_BASELINE, rounds=200)).report()
+    only = judge_of(report)
 
     assert only.position is not None
     assert only.position.identical is not None
@@ -196,7 +202,7 @@ def test_the_published_battles_come_out_as_published(shared_data: Path) -> None:
     assert simpo.score.value == pytest.approx(83.83, abs=0.01)
     assert simpo.score_if_lost.value == pytest.approx(35.2, abs=2.0)
     assert language["suzume-llama-3-8B-multilingual"].mismatched < 10
-    assert only.opinion.trust == "no"
+    assert opinion_of(report) == "no"
 
 
 @pytest.mark.realdata

@@ -144,14 +144,14 @@ def test_answers_that_hold_a_verdict_are_set_apart_from_the_models_others() -> N
 
 
 def test_a_constant_answer_is_scored_from_both_places() -> None:
-    result = probe_result("x", "text", ["q1", "q1", "q2", "q2"], [1, 2, 1, 2], ["A>>B", "B>A", "B>A", None], seed=1)
+    result = probe_result("x", "text", ["q1", "q1", "q2", "q2"], [1, 2, 1, 2], ["A>>B", "B>A", "B>A", None])
     assert (result.games, result.unparsed) == (3, 1)
     assert result.points.value == pytest.approx(100 / 3)
 
 
 def test_repeats_are_the_same_only_if_all_of_them_are() -> None:
     labels = [["A>B", "A>B"], ["A>B", "A>>B"], ["A>B", "B>A"], ["A>B", None]]
-    report = repeat_report(["q1", "q2", "q3", "q4"], labels, seed=1)
+    report = repeat_report(["q1", "q2", "q3", "q4"], labels)
     assert (report.games, report.times, report.unparsed) == (4, 2, 1)
     assert report.same_label.value == 25.0
     assert report.same_winner.value == 50.0
@@ -159,11 +159,11 @@ def test_repeats_are_the_same_only_if_all_of_them_are() -> None:
 
 def test_a_small_share_has_limits_that_lean_upwards_and_one_question_has_none() -> None:
     resampler = QuestionResampler(100, 50, 1)
-    share = resampler.share(np.array([3.0] * 4 + [0.0] * 96), np.full(100, 3.0))
+    share = resampler.share_of_sums(np.array([3.0] * 4 + [0.0] * 96), np.full(100, 3.0))
     assert share.value == pytest.approx(4.0)
     assert share.lower is not None
     assert share.upper is not None
     assert 0.0 < share.lower < 4.0 < share.upper
     assert share.upper - 4.0 > 4.0 - share.lower
-    one = resampler.share(np.array([1.0] + [0.0] * 99), np.array([2.0] + [0.0] * 99))
+    one = resampler.share_of_sums(np.array([1.0] + [0.0] * 99), np.array([2.0] + [0.0] * 99))
     assert (one.value, one.lower, one.upper, one.questions) == (50.0, None, None, 1)
