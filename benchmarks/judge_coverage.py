@@ -6,6 +6,7 @@ that is fitted, so the truth is known.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.audit.agreement import judge_agreements
 from engine.audit.intervals import QuestionResampler
 from engine.audit.people import corrected_score
 from engine.audit.verdicts import position_report
-from engine.ratings.battles import BattleBuilder, Battles
+from engine.ratings.battles import Battles, battles_from_columns
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.intervals import student_quantile
 from engine.ratings.style import StyleCounts, rate_with_style, style_differences
@@ -63,26 +64,32 @@ def _styled_bench(questions: int, rng: np.random.Generator) -> tuple[Battles, St
     chance = _cdf(np.sqrt(ALIKE) * shared + np.sqrt(1.0 - ALIKE) * own)
     won = chance < likely[:, :, None]
     names = tuple(f"{number:05}" for number in range(questions))
-    builder = BattleBuilder()
-    for row, name in enumerate(names):
-        strong = rng.random(len(MODELS)) < 0.4  # a strong pair counts three times in both games, whoever wins
-        for column, model in enumerate(MODELS[1:], start=1):
-            for game in (1, 2):
-                points = float(won[row, column, game - 1])
-                builder.add(name, "base", model, points, strong=float(strong[column]), game=game)
-    return builder.build(), StyleCounts(names, MODELS, counts)
+    strong = rng.random((questions, len(MODELS))) < 0.4  # a strong pair counts three times in both games, whoever wins
+    question, model, game = (each.ravel() for each in np.indices((questions, len(MODELS), 2)))
+    played = model > 0
+    question, model, game = question[played], model[played], game[played]
+    battles = battles_from_columns(
+        names,
+        MODELS,
+        [""],
+        question=question,
+        model_a=np.zeros_like(model),
+        model_b=model,
+        judge=np.zeros_like(model),
+        game=game + 1,
+        points=won[question, model, game].astype(np.float64),
+        strong=strong[question, model].astype(np.float64),
+    )
+    return battles, StyleCounts(names, MODELS, counts)
 
 
 def _as_if_independent(battles: Battles, style: StyleCounts) -> tuple[Battles, StyleCounts]:
     """Every game as a question of its own: what resampling rows amounts to, strong verdicts aside."""
-    builder = BattleBuilder()
-    counts = np.full((len(battles), len(style.models), 4), np.nan)
     names = tuple(f"{number:06}" for number in range(len(battles)))
-    for number, name in enumerate(names):
-        model = int(battles.model_b[number])
-        builder.add(name, "base", MODELS[model], battles.points[number], strong=battles.strong[number], game=1)
-        counts[number] = style.counts[battles.question[number]]
-    return builder.build(), StyleCounts(names, MODELS, counts)
+    apart = replace(
+        battles, questions=names, question=np.arange(len(battles)), game=np.ones(len(battles), dtype=np.int64)
+    )
+    return apart, StyleCounts(names, MODELS, style.counts[battles.question])
 
 
 def audit_coverage(benches: int, questions: int, seed: int = 2) -> Held:

@@ -17,7 +17,7 @@ import numpy as np
 from engine.bench.atomic import atomic_file
 from engine.bench.lines import FileProblem, ProblemLog
 from engine.errors import BenchError
-from engine.ratings.battles import BattleBuilder, Battles, FloatArray
+from engine.ratings.battles import Battles, FloatArray, battles_from_columns
 from engine.ratings.bradley_terry import elo
 from engine.ratings.repeated_rows import RowGame, games_of_rows, strong_weight
 
@@ -152,19 +152,34 @@ def _games(rows: list[BattleRow], log: ProblemLog) -> tuple[Battles, int | None]
     for row in rows:
         verdicts.setdefault((str(row.question_id), row.model_a, row.model_b), []).append(_POINTS_OF_B[row.winner])
     weight = strong_weight(verdicts.values())
-    builder = BattleBuilder()
+    pair: list[int] = []
+    found: list[RowGame] = []
     untold = 0
-    for (question_id, model_a, model_b), points in verdicts.items():
+    for index, points in enumerate(verdicts.values()):
         games = games_of_rows(points, weight) if weight else None
         if games is None:
             untold += 1
             games = [RowGame(0, won) for won in points]
-        for game in games:
-            builder.add(question_id, model_a, model_b, game.points, strong=game.strong, game=game.number)
+        found += games
+        pair += [index] * len(games)
     if untold:
         log.add(
             None,
             f"the rows of {untold} of {len(verdicts)} comparisons cannot be traced back to two games; each row counts "
             "as one plain game there, whatever the weight",
         )
-    return builder.build(), weight
+    questions, models_a, models_b = zip(*verdicts, strict=True)
+    place = np.array(pair)
+    battles = battles_from_columns(
+        questions,
+        (*models_a, *models_b),
+        [""],
+        question=place,
+        model_a=place,
+        model_b=place + len(models_a),
+        judge=np.zeros_like(place),
+        game=np.array([game.number for game in found]),
+        points=np.array([game.points for game in found]),
+        strong=np.array([game.strong for game in found]),
+    )
+    return battles, weight

@@ -6,18 +6,24 @@ are applied later, so the same battles serve every leaderboard option.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.labels import LABELS, Label, is_strong, points_of_model
+from engine.labels import CODES, IS_STRONG, LABELS, POINTS_OF_B, UNPARSED, Label
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+Codes: TypeAlias = npt.NDArray[np.integer[Any]]
+
+# By label code; the last entry is that of `UNPARSED`, which is -1.
+_POINTS_OF_B = np.array([*POINTS_OF_B, np.nan])
+_STRONG = np.array([*IS_STRONG, False], dtype=np.float64)
+_NO_ODDS = (float("nan"),) * len(LABELS)
 
 
 class Judged(Protocol):
@@ -110,125 +116,147 @@ class Battles:
         return self.where(keep[self.question])
 
 
-class BattleBuilder:
-    """Collects games one by one and turns them into `Battles`."""
+def battles_from_columns(
+    questions: Sequence[str],
+    models: Sequence[str],
+    judges: Sequence[str],
+    *,
+    question: Codes,
+    model_a: Codes,
+    model_b: Codes,
+    judge: Codes,
+    game: Codes,
+    points: FloatArray,
+    strong: FloatArray,
+    odds: FloatArray | None = None,
+) -> Battles:
+    """Build battles from columns of shape [N]; the columns of codes index into the names.
 
-    def __init__(self) -> None:
-        self._questions: list[str] = []
-        self._models_a: list[str] = []
-        self._models_b: list[str] = []
-        self._judges: list[str] = []
-        self._games: list[int] = []
-        self._points: list[float] = []
-        self._strong: list[float] = []
-        self._odds: dict[int, Sequence[float]] = {}
-
-    def add(
-        self,
-        question_id: str,
-        model_a: str,
-        model_b: str,
-        points: float,
-        *,
-        strong: float = 0.0,
-        game: int = 0,
-        judge: str = "",
-        odds: Sequence[float] | None = None,
-    ) -> None:
-        """One game; `points` is what model_b won (NaN: no verdict), `odds` as in `Battles`, one row of five."""
-        if odds is not None:
-            self._odds[len(self._points)] = odds
-        self._questions.append(question_id)
-        self._models_a.append(model_a)
-        self._models_b.append(model_b)
-        self._judges.append(judge)
-        self._games.append(game)
-        self._points.append(points)
-        self._strong.append(strong)
-
-    def build(self) -> Battles:
-        questions, question = _indexed(self._questions)
-        judges, judge = _indexed(self._judges)
-        models, model = _indexed(self._models_a + self._models_b)
-        count = len(self._points)
-        return Battles(
-            questions,
-            models,
-            judges,
-            question,
-            model[:count],
-            model[count:],
-            judge,
-            np.array(self._games, dtype=np.int64),
-            np.array(self._points, dtype=np.float64),
-            np.array(self._strong, dtype=np.float64),
-            self._all_odds(),
-        )
-
-    def _all_odds(self) -> FloatArray | None:
-        if not self._odds:
-            return None
-        odds = np.full((len(self._points), len(LABELS)), np.nan)
-        odds[list(self._odds)] = list(self._odds.values())
-        return odds
-
-
-def battles_from_judgments(judgments: Mapping[tuple[str, str], Iterable[Judged]], baseline: str) -> Battles:
-    """All played games, each against `baseline` (always model_a here, whatever its place on the page).
-
-    `judgments` holds one judge's verdicts on one model under (judge, model). A game that was never played is left out;
-    one without a verdict stays, with NaN points, so that it is counted. Several judges are simply pooled.
+    Names may come in any order, twice, or without a game: `Battles` keeps each name in use once, sorted.
+    The other columns are as in `Battles`.
     """
-    builder = BattleBuilder()
-    for (judge, model), verdicts in judgments.items():
-        for judged in verdicts:
-            told = judged.probabilities or (None,) * len(judged.labels)
-            for number, (label, played, chances) in enumerate(
-                zip(judged.labels, judged.played, told, strict=True), start=1
-            ):
-                if played:
-                    builder.add(
-                        judged.question_id,
-                        baseline,
-                        model,
-                        points_of_model(label, number),
-                        strong=float(is_strong(label)),
-                        game=number,
-                        judge=judge,
-                        odds=None if label is None or chances is None else odds_of_model(chances, number),
-                    )
-    return builder.build()
-
-
-def pooled(parts: Sequence[Battles]) -> Battles:
-    """All games of several batches, under the names of all of them."""
-    if len(parts) == 1:
-        return parts[0]
-
-    def merged(names: Iterable[Sequence[str]]) -> tuple[str, ...]:
-        return tuple(sorted({name for each in names for name in each}))
-
-    def joined(old: Iterable[Sequence[str]], new: Sequence[str], indices: Iterable[IntArray]) -> IntArray:
-        place = {name: index for index, name in enumerate(new)}
-        moved = [np.array([place[name] for name in names], dtype=np.int64) for names in old]
-        return np.concatenate([where[index] for where, index in zip(moved, indices, strict=True)])
-
-    questions = merged(part.questions for part in parts)
-    models = merged(part.models for part in parts)
-    judges = merged(part.judges for part in parts)
-    odds = [np.full((len(part), len(LABELS)), np.nan) if part.odds is None else part.odds for part in parts]
+    question_names, (question,) = _in_use(questions, question)
+    model_names, (model_a, model_b) = _in_use(models, model_a, model_b)
+    judge_names, (judge,) = _in_use(judges, judge)
     return Battles(
+        question_names,
+        model_names,
+        judge_names,
+        question,
+        model_a,
+        model_b,
+        judge,
+        np.asarray(game, dtype=np.int64),
+        points,
+        strong,
+        odds,
+    )
+
+
+def battles_from_labels(
+    questions: Sequence[str],
+    models: Sequence[str],
+    judges: Sequence[str],
+    *,
+    question: Codes,
+    model: Codes,
+    baseline: Codes | int,
+    judge: Codes,
+    game: Codes,
+    label: Codes,
+    probabilities: FloatArray | None = None,
+) -> Battles:
+    """Build battles from the labels of N played games of models against a baseline, without a loop over games.
+
+    Args:
+        questions, models, judges: names, in any order; those without a game are dropped.
+        question, model, judge: [N] codes, indices into these names.
+        baseline: index into `models` of the baseline of all games, or of each game ([N]). It is model_a of every
+            battle, whatever its place on the page.
+        game: [N] 1 (the baseline is A) or 2 (the model is A).
+        label: [N] label codes, positions in `engine.labels.LABELS`; `UNPARSED` (-1) for a game played without a label.
+        probabilities: [N, 5] the judge's probabilities of `LABELS`, rows of NaN for games without; None if no game has
+            any. A game without a label has none either.
+    """
+    label, game = np.asarray(label), np.asarray(game)
+    mirrored = game == 2
+    points = _POINTS_OF_B[label]
+    points = np.where(mirrored, 1.0 - points, points)
+    odds = None
+    if probabilities is not None:
+        odds = np.where(mirrored[:, None], probabilities[:, ::-1], probabilities)
+        odds[label < 0] = np.nan
+        if np.isnan(odds[:, 0]).all():
+            odds = None
+    return battles_from_columns(
         questions,
         models,
         judges,
-        joined([part.questions for part in parts], questions, [part.question for part in parts]),
-        joined([part.models for part in parts], models, [part.model_a for part in parts]),
-        joined([part.models for part in parts], models, [part.model_b for part in parts]),
-        joined([part.judges for part in parts], judges, [part.judge for part in parts]),
-        np.concatenate([part.game for part in parts]),
-        np.concatenate([part.points for part in parts]),
-        np.concatenate([part.strong for part in parts]),
-        None if all(part.odds is None for part in parts) else np.concatenate(odds),
+        question=question,
+        model_a=np.broadcast_to(baseline, label.shape),
+        model_b=model,
+        judge=judge,
+        game=game,
+        points=points,
+        strong=_STRONG[label],
+        odds=odds,
+    )
+
+
+def battles_from_judgments(judgments: Mapping[tuple[str, str], Iterable[Judged]], baseline: str) -> Battles:
+    """Build battles from all played games against `baseline`; `judgments` holds those of one model by (judge, model).
+
+    A game that was never played is left out; one without a label stays, with NaN points, so that it is counted.
+    """
+    names: list[list[str]] = [[], [], []]
+    columns: list[tuple[int, int, Sequence[float]]] = []
+    for (judge, model), judged in judgments.items():
+        for each in judged:
+            given = each.probabilities or (None,) * len(each.labels)
+            for game, (label, played, odds) in enumerate(zip(each.labels, each.played, given, strict=True), start=1):
+                if played:
+                    for column, name in zip(names, (each.question_id, model, judge), strict=True):
+                        column.append(name)
+                    code = UNPARSED if label is None else CODES[label]
+                    columns.append((game, code, _NO_ODDS if odds is None else [odds[known] for known in LABELS]))
+    questions, models, judges = names
+    count = np.arange(len(questions))
+    return battles_from_labels(
+        questions,
+        [*models, baseline],
+        judges,
+        question=count,
+        model=count,
+        baseline=len(models),
+        judge=count,
+        game=np.array([game for game, _, _ in columns], dtype=np.int64),
+        label=np.array([code for _, code, _ in columns], dtype=np.int64),
+        probabilities=np.array([odds for _, _, odds in columns], dtype=np.float64).reshape(-1, len(LABELS)),
+    )
+
+
+def pooled(parts: Sequence[Battles]) -> Battles:
+    """Return all games of several batches, under the names of all of them."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def codes(names: Callable[[Battles], Sequence[str]], column: Callable[[Battles], IntArray]) -> IntArray:
+        starts = np.cumsum([0, *(len(names(part)) for part in parts)])
+        return np.concatenate([column(part) + start for part, start in zip(parts, starts[:-1], strict=True)])
+
+    odds = [np.full((len(part), len(LABELS)), np.nan) if part.odds is None else part.odds for part in parts]
+    return battles_from_columns(
+        [name for part in parts for name in part.questions],
+        [name for part in parts for name in part.models],
+        [name for part in parts for name in part.judges],
+        question=codes(lambda part: part.questions, lambda part: part.question),
+        model_a=codes(lambda part: part.models, lambda part: part.model_a),
+        model_b=codes(lambda part: part.models, lambda part: part.model_b),
+        judge=codes(lambda part: part.judges, lambda part: part.judge),
+        game=np.concatenate([part.game for part in parts]),
+        points=np.concatenate([part.points for part in parts]),
+        strong=np.concatenate([part.strong for part in parts]),
+        odds=None if all(part.odds is None for part in parts) else np.concatenate(odds),
     )
 
 
@@ -236,12 +264,6 @@ def label_strength(points: FloatArray, strong: FloatArray) -> FloatArray:
     """Return the labels on the scale of `engine.labels.strength`, -2 .. 2, from what `Battles` keeps of them."""
     side: FloatArray = np.sign(points - 0.5)
     return side * (1.0 + strong)
-
-
-def odds_of_model(probabilities: Mapping[Label, float], game: int) -> list[float]:
-    """A judge's probabilities of `LABELS` as those of verdicts on the judged model, from much worse to much better."""
-    on_b = [probabilities[label] for label in LABELS]
-    return on_b if game == 1 else on_b[::-1]
 
 
 def common_opponent(battles: Battles) -> str | None:
@@ -262,8 +284,14 @@ def common_opponent(battles: Battles) -> str | None:
     return battles.models[first if first in everywhere else everywhere[0]]
 
 
-def _indexed(names: list[str]) -> tuple[tuple[str, ...], IntArray]:
-    """The distinct names, sorted, and the index of each given name among them."""
-    distinct = tuple(sorted(set(names)))
-    position = {name: index for index, name in enumerate(distinct)}
-    return distinct, np.fromiter((position[name] for name in names), dtype=np.int64, count=len(names))
+def _in_use(names: Sequence[str], *columns: Codes) -> tuple[tuple[str, ...], list[IntArray]]:
+    """Return the distinct names that the columns use, sorted, and the columns as indices into them."""
+    used = np.zeros(len(names), dtype=np.bool_)
+    for column in columns:
+        used[column] = True
+    kept = np.flatnonzero(used).tolist()
+    distinct = tuple(sorted({names[index] for index in kept}))
+    place = {name: index for index, name in enumerate(distinct)}
+    moved = np.zeros(len(names), dtype=np.int64)
+    moved[kept] = [place[names[index]] for index in kept]
+    return distinct, [moved[column] for column in columns]

@@ -9,12 +9,12 @@ from typing import get_args
 
 import msgspec
 import pytest
+from battle_builder import BattleBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arena_tui.output.leaderboard import LEADERBOARD_FORMATS, LeaderboardFormat, format_leaderboard
 from arena_tui.safe_text import one_line, shorten, text_width
-from engine.ratings.battles import BattleBuilder
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Row, leaderboard
 from engine.records import Question

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from battle_builder import BattleBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
@@ -11,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score
 from engine.audit.agreement import agreement, judge_agreements
 from engine.audit.intervals import QuestionResampler
 from engine.audit.people import LEAST_LABELS, PeopleLabels, corrected_score, people_report
-from engine.ratings.battles import BattleBuilder, Battles
+from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.intervals import student_quantile
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from battle_builder import BattleBuilder
 
 from engine.errors import BenchError, StorageError
 from engine.formats.battles_file import load_battles, save_battles, save_bootstrap
-from engine.ratings.battles import BattleBuilder
 from engine.ratings.estimate import RatingOptions, rate_battles
 
 

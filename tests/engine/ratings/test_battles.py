@@ -6,11 +6,12 @@ import math
 from typing import NamedTuple
 
 import pytest
+from battle_builder import BattleBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.labels import LABELS, Label, mirror, points_of_model
-from engine.ratings.battles import BattleBuilder, battles_from_judgments, common_opponent, pooled
+from engine.ratings.battles import battles_from_judgments, common_opponent, pooled
 from engine.ratings.repeated_rows import games_of_rows, strong_weight
 
 

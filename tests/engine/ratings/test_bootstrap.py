@@ -7,9 +7,10 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from battle_builder import BattleBuilder
 
 from engine.errors import RatingError
-from engine.ratings.battles import BattleBuilder, Battles
+from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.intervals import interval, percentiles, resample_questions, resample_rows
 from engine.ratings.outcomes import outcome_table

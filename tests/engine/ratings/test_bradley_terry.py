@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from battle_builder import BattleBuilder
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import RatingError
-from engine.ratings.battles import BattleBuilder, Battles
+from engine.ratings.battles import Battles
 from engine.ratings.bradley_terry import components, elo, resampled_win_rates, win_rates
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.outcomes import OutcomeTable, outcome_table

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from battle_builder import BattleBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
-from engine.ratings.battles import BattleBuilder, Battles
+from engine.ratings.battles import Battles
 from engine.ratings.compare import Comparison, compare
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.intervals import holm, rank_ranges, sign_test_p, two_sided_p

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from battle_builder import BattleBuilder
 
-from engine.ratings.battles import BattleBuilder, Battles
+from engine.ratings.battles import Battles
 from engine.ratings.bradley_terry import win_rates
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.intervals import influence, standard_error

@@ -244,13 +244,16 @@ def test_a_full_bench_is_ranked_fast() -> None:
 def test_a_leaderboard_against_one_baseline_never_loads_sklearn_or_polars() -> None:
     program = """
 import sys
-from engine.ratings.battles import BattleBuilder
+import numpy as np
+from engine.ratings.battles import battles_from_labels
 from engine.ratings.leaderboard import BenchFacts, LeaderboardOptions, leaderboard
 from engine.ratings.estimate import rate_battles
-builder = BattleBuilder()
-builder.add("q", "base", "model", 1.0)
+one = np.ones(1, dtype=int)
+battles = battles_from_labels(
+    ["q"], ["base", "model"], ["judge"], question=0 * one, model=one, baseline=0, judge=0 * one, game=one, label=3 * one
+)
 options = LeaderboardOptions(baseline="base")
-leaderboard(rate_battles(builder.build(), options), options, BenchFacts(name="b"))
+leaderboard(rate_battles(battles, options), options, BenchFacts(name="b"))
 print([name for name in ("sklearn", "polars", "scipy", "aiohttp") if name in sys.modules])
 """
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from battle_builder import BattleBuilder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from engine.ratings.battles import BattleBuilder
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.evidence import Origin, evidence
 from engine.ratings.gate import difference, questions_for

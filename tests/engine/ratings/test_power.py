@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from battle_builder import BattleBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
-from engine.ratings.battles import BattleBuilder, Battles
+from engine.ratings.battles import Battles
 from engine.ratings.confidence_sequence import boundary
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.leaderboard import BenchFacts

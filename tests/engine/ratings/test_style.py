@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from battle_builder import BattleBuilder
 from sklearn.linear_model import LogisticRegression
 
 from engine.answer_style import read_style
 from engine.bench import Bench
 from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
-from engine.ratings.battles import BattleBuilder, Battles, FloatArray
+from engine.ratings.battles import Battles, FloatArray
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.intervals import question_draws
 from engine.ratings.outcomes import outcome_table
