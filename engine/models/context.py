@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.connection import FAULTS, proxy_for, read_body
+from engine.models.connection import FAULTS, fetch
 from engine.models.endpoint import Endpoint
 from engine.records import Completion
 
@@ -102,15 +102,14 @@ class ContextGuard:
         url = self._endpoint.server_url("tokenize")
         asked = {key: body[key] for key in ("model", "messages", "chat_template_kwargs") if key in body}
         try:
-            async with self._session.post(
+            status, reply = await fetch(
+                self._session,
+                self._endpoint,
                 url,
-                data=msgspec.json.encode(asked),
-                headers={"Content-Type": "application/json", **self._endpoint.headers()},
-                proxy=proxy_for(url),
-                timeout=aiohttp.ClientTimeout(total=TIME_LIMIT),
-                allow_redirects=False,
-            ) as response:
-                told = await read_body(response, LARGEST_COUNT)
-                return _decoder.decode(told).count if response.status == 200 else None
+                time_limit=TIME_LIMIT,
+                largest=LARGEST_COUNT,
+                body=msgspec.json.encode(asked),
+            )
+            return _decoder.decode(reply).count if status == 200 else None
         except (CallFailed, msgspec.DecodeError, UnicodeDecodeError, *FAULTS):
             return None

@@ -1,4 +1,4 @@
-"""What vLLM's `/metrics` says of a server: how busy it is, how well its prefix cache does, how long replies take.
+"""The numbers in vLLM's `/metrics`: how busy a server is, how well its prefix cache does, how long replies take.
 
 Names are those of vLLM 0.30 and later. A server has a series per model and per engine (data parallelism): numbers are
 summed, shares averaged over the engines.
@@ -8,115 +8,113 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 from engine.errors import CallFailed
 from engine.events import Histogram, VllmMetrics
-from engine.models.connection import FAULTS, proxy_for, read_body
+from engine.models.connection import FAULTS, fetch
 from engine.models.endpoint import Endpoint
 
-__all__ = ["Histogram", "VllmMetrics", "fetch_metrics", "parse_metrics"]
+if TYPE_CHECKING:
+    from prometheus_client.samples import Sample
 
 TIME_LIMIT = 5.0  # seconds
 LARGEST_TEXT = 8 * 2**20  # bytes
+LONGEST_LINE = 8 * 2**10  # characters: the parser's time is quadratic in the number of labels of one line
+LARGEST_VALUE = 2.0**63  # also excludes NaN and infinity
+LARGEST_SELECTION = 2**19  # characters of lines that are parsed: half a second at worst, and twice what 16 engines need
 
-_LINE = re.compile(r"(vllm:[a-zA-Z0-9_:]+)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*")
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
-_ESCAPED = re.compile(r"\\(.)")
+_COUNTS = ("num_requests_running", "num_requests_waiting", "prompt_tokens_total", "generation_tokens_total",
+           "prefix_cache_queries_total", "prefix_cache_hits_total", "num_preemptions_total")  # fmt: skip
+_HISTOGRAMS = ("time_to_first_token_seconds", "e2e_request_latency_seconds", "request_queue_time_seconds")
+_USAGE, _FINISHED, _CACHE = "kv_cache_usage_perc", "request_success_total", "cache_config_info"
+_NAMES = (*_COUNTS, _USAGE, _FINISHED, _CACHE, *(f"{name}_bucket" for name in _HISTOGRAMS))
+_LINE = re.compile(rf"^vllm:(?:{'|'.join(_NAMES)})[{{ \t].*", re.MULTILINE)
 
 
 def parse_metrics(text: str, model: str | None = None) -> VllmMetrics | None:
-    """The numbers of `model` (None: of all models together) in Prometheus text; None when it holds none of vLLM's.
+    """Return the numbers of `model` (None: of all models together); None for a text without numbers of vLLM.
 
-    Lines that are not understood are passed over. vLLM counts all names of a model under the first of them: where there
-    is no series of `model`, all are meant.
+    Malformed lines are skipped. vLLM counts all names of a model under the first of them: without a series of `model`,
+    all models are summed.
     """
-    totals: dict[str, float] = {}
+    samples = list(_samples(text))
+    if not samples:
+        return None
+    if not any(sample.labels.get("model_name") == model for sample in samples):
+        model = None
+    counts = dict.fromkeys(_COUNTS, 0.0)
     finished: dict[str, int] = {}
     usages: list[float] = []
-    buckets: dict[str, dict[float, float]] = {}
-    cache_tokens: float | None = None
-    known = False
-    samples = list(_samples(text))
-    if not any(labels.get("model_name") == model for _, labels, _ in samples):
-        model = None
-    for name, labels, value in samples:
+    buckets: dict[str, dict[float, float]] = {name: {} for name in _HISTOGRAMS}
+    cache_tokens = 0.0
+    for sample in samples:
+        name, labels, value = sample.name.removeprefix("vllm:"), sample.labels, float(sample.value)
         if model is not None and labels.get("model_name", model) != model:
             continue
-        known = True
-        if name == "vllm:kv_cache_usage_perc":
+        if name in counts:
+            counts[name] += value
+        elif name == _USAGE:
             usages.append(value)
-        elif name == "vllm:request_success_total":
+        elif name == _FINISHED:
             reason = labels.get("finished_reason", "")
             finished[reason] = finished.get(reason, 0) + int(value)
-        elif name == "vllm:cache_config_info":
-            cache_tokens = (cache_tokens or 0) + (_number(labels.get("kv_cache_size_tokens", "")) or 0)
-        elif name.endswith("_bucket"):
-            series = buckets.setdefault(name.removesuffix("_bucket"), {})
-            bound = _number(labels.get("le", ""), infinite=True)
-            if bound is not None:
-                series[bound] = series.get(bound, 0) + value
-        else:
-            totals[name] = totals.get(name, 0) + value
-    if not known:
-        return None
-
-    def count(name: str) -> int:
-        return int(totals.get(f"vllm:{name}", 0))
-
-    def histogram(name: str) -> Histogram:
-        series = sorted(buckets.get(f"vllm:{name}", {}).items())
-        return Histogram(tuple(bound for bound, _ in series), tuple(reached for _, reached in series))
-
+        elif name == _CACHE:
+            cache_tokens += _number(labels.get("kv_cache_size_tokens", "")) or 0
+        elif (bound := _number(labels.get("le", ""), infinite=True)) is not None:
+            series = buckets[name.removesuffix("_bucket")]
+            series[bound] = series.get(bound, 0) + value
+    first_token, reply, queue = (_histogram(buckets[name]) for name in _HISTOGRAMS)
+    running, waiting, prompts, generated, queries, hits, preemptions = (int(counts[name]) for name in _COUNTS)
     return VllmMetrics(
-        running=count("num_requests_running"),
-        waiting=count("num_requests_waiting"),
+        running=running,
+        waiting=waiting,
         kv_cache_usage=sum(usages) / len(usages) if usages else None,
-        prompt_tokens=count("prompt_tokens_total"),
-        generation_tokens=count("generation_tokens_total"),
-        prefix_queries=count("prefix_cache_queries_total"),
-        prefix_hits=count("prefix_cache_hits_total"),
-        preemptions=count("num_preemptions_total"),
+        prompt_tokens=prompts,
+        generation_tokens=generated,
+        prefix_queries=queries,
+        prefix_hits=hits,
+        preemptions=preemptions,
         finished=finished,
-        kv_cache_tokens=int(cache_tokens) if cache_tokens else None,
-        first_token_seconds=histogram("time_to_first_token_seconds"),
-        reply_seconds=histogram("e2e_request_latency_seconds"),
-        queue_seconds=histogram("request_queue_time_seconds"),
+        kv_cache_tokens=int(cache_tokens) or None,
+        first_token_seconds=first_token,
+        reply_seconds=reply,
+        queue_seconds=queue,
     )
 
 
 async def fetch_metrics(
     session: aiohttp.ClientSession, endpoint: Endpoint, model: str | None = None
 ) -> VllmMetrics | None:
-    """The numbers of the server behind `endpoint` now; None when it is not there, is no vLLM, or says nothing."""
+    """Return the current numbers of the server behind `endpoint`; None if it is down or has no metrics of vLLM."""
     url = endpoint.server_url("metrics")
     try:
-        async with session.get(
-            url,
-            headers=endpoint.headers(),
-            proxy=proxy_for(url),
-            timeout=aiohttp.ClientTimeout(total=TIME_LIMIT),
-            allow_redirects=False,
-        ) as response:
-            text = await read_body(response, LARGEST_TEXT)
+        status, text = await fetch(session, endpoint, url, time_limit=TIME_LIMIT, largest=LARGEST_TEXT)
     except (CallFailed, *FAULTS):
         return None
-    return parse_metrics(text.decode("utf-8", "replace"), model) if response.status == 200 else None
+    return parse_metrics(text.decode("utf-8", "replace"), model) if status == 200 else None
 
 
-def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """vLLM's samples in Prometheus text format 0.0.4: name, labels, finite value."""
-    for line in text.split("\n"):
-        match = _LINE.fullmatch(line) if line.startswith("vllm:") else None
-        value = _number(match[3]) if match else None
-        if match and value is not None:
-            labels = {name: _ESCAPED.sub(_unescape, told) for name, told in _LABEL.findall(match[2] or "")}
-            yield match[1], labels, value
+def _samples(text: str) -> Iterator[Sample]:
+    """Parse the lines that are needed, each on its own, so that a malformed one costs nothing but itself."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    lines = [line for line in _LINE.findall(text) if len(line) <= LONGEST_LINE]
+    if sum(map(len, lines)) > LARGEST_SELECTION:
+        return
+    for line in lines:
+        try:
+            for family in text_string_to_metric_families(line):
+                yield from (sample for sample in family.samples if abs(sample.value) < LARGEST_VALUE)
+        except (ValueError, IndexError, OverflowError):
+            continue
 
 
-def _unescape(escaped: re.Match[str]) -> str:
-    return "\n" if escaped[1] == "n" else escaped[1]
+def _histogram(series: dict[float, float]) -> Histogram:
+    bounds = sorted(series)
+    return Histogram(tuple(bounds), tuple(series[bound] for bound in bounds))
 
 
 def _number(text: str, *, infinite: bool = False) -> float | None:

@@ -16,7 +16,8 @@ from engine.errors import CallFailed, FailureKind
 from engine.judging.reasoning import split_reasoning
 from engine.records import Completion, Usage
 
-LONGEST_TEXT = 1000  # characters kept of what a server says
+LONGEST_TEXT = 1000  # characters kept of an error text
+BASE_URL_HINT = "set base_url to the address above chat/completions; it usually ends in /v1"
 _OWN_FIELDS = (
     "temperature", "top_p", "top_k", "min_p", "penalty", "seed", "max_tokens", "max_completion_tokens",
     "structured_outputs", "response_format", "chat_template_kwargs", "logprobs",
@@ -91,7 +92,7 @@ def _hint(status: int, told: str) -> str:
     if status == 404 and "model" in low:
         return "set `model` of this entry to a name that the server serves"
     if status in (404, 405):
-        return "base_url should be the address under which chat/completions lies; it usually ends in /v1"
+        return BASE_URL_HINT
     if 300 <= status < 400:
         return "the server sends calls elsewhere: put that address into base_url"
     if status == 413:

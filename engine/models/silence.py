@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.connection import FAULTS, proxy_for, read_body
+from engine.models.connection import FAULTS, fetch
 from engine.models.endpoint import Endpoint
 from engine.models.metrics import LARGEST_TEXT, parse_metrics
 
@@ -29,8 +29,8 @@ class Sign(Enum):
     """What a silent server answers when asked: the value says why a call at it is lost."""
 
     WORKING = ""
-    MUTE = "the server does not answer when asked whether it is there"
-    IDLE = "the server says that it is working on nothing"
+    UNRESPONSIVE = "the server does not answer GET /metrics"
+    IDLE = "its /metrics report no running and no waiting request"
 
 
 class SilenceWatch:
@@ -116,17 +116,10 @@ async def ask_server(session: aiohttp.ClientSession, endpoint: Endpoint, limit: 
     """What the server behind `endpoint` is doing, by its `/metrics`. Any reply at all is a sign of life."""
     url = endpoint.server_url("metrics")
     try:
-        async with session.get(
-            url,
-            headers=endpoint.headers(),
-            proxy=proxy_for(url),
-            timeout=aiohttp.ClientTimeout(total=limit),
-            allow_redirects=False,
-        ) as response:
-            text = await read_body(response, LARGEST_TEXT) if response.status == 200 else b""
+        status, text = await fetch(session, endpoint, url, time_limit=limit, largest=LARGEST_TEXT)
     except CallFailed:
         return Sign.WORKING
     except FAULTS:
-        return Sign.MUTE
-    numbers = parse_metrics(text.decode("utf-8", "replace"))
+        return Sign.UNRESPONSIVE
+    numbers = parse_metrics(text.decode("utf-8", "replace")) if status == 200 else None
     return Sign.IDLE if numbers is not None and numbers.running + numbers.waiting == 0 else Sign.WORKING

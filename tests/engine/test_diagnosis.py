@@ -74,7 +74,7 @@ async def test_a_name_that_the_server_does_not_know_is_a_problem(data: Path):
         models = dict.fromkeys(("base", "judge"), entry) | {"good": entry | {"model": "goood"}}
         found = await checks(config(data, url, models=models))
     problem = told(found, "problem")["endpoint of good"]
-    assert "does not serve 'goood'" in problem.text
+    assert "model 'goood' not served here" in problem.text
     assert "did you mean 'good'" in problem.hint
 
 

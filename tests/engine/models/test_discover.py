@@ -61,18 +61,21 @@ async def test_the_untagged_name_of_a_model_of_ollama_is_right(serve: Serve, ses
 
 
 @pytest.mark.parametrize(
-    ("served", "hint"),
+    ("served", "available", "hint"),
     [
-        (["tiny"], "it serves 'tiny'"),
-        (["something else", "llama-3-8b"], "did you mean 'llama-3-8b'"),
-        (["a1", "b2", "c3", "d4", "e5", "f6", "g7"], "'a1', 'b2', 'c3', 'd4', 'e5' and 2 more"),
+        (["tiny"], "tiny", "to 'tiny'"),
+        (["something else", "llama-3-8b"], "something else, llama-3-8b", "did you mean 'llama-3-8b'"),
+        (["a1", "b2", "c3", "d4", "e5", "f6", "g7"], "a1, b2, c3, d4, e5 and 2 more", "to one of these names"),
     ],
 )
-async def test_a_model_that_is_not_served_is_told_with_those_that_are(
-    serve: Serve, session: aiohttp.ClientSession, served: list[str], hint: str
+async def test_a_model_that_is_not_served_is_reported_with_those_that_are(
+    serve: Serve, session: aiohttp.ClientSession, served: list[str], available: str, hint: str
 ):
     report = await probe(session, Endpoint(await serve(server(*served))), "llama-3-8B")
-    assert (report.ok, report.error) == (False, "it does not serve 'llama-3-8B'")
+    assert (report.ok, report.error) == (
+        False,
+        f"model 'llama-3-8B' not served here (available: {available})",
+    )
     assert hint in report.hint
 
 
@@ -119,7 +122,10 @@ async def test_neither_models_nor_chat_is_no_such_server(serve: Serve, session: 
 @pytest.mark.parametrize("models", [[], {}, "hello", {"data": "none"}, {"data": None}, 7])
 async def test_another_kind_of_server_is_told_as_such(serve: Serve, session: aiohttp.ClientSession, models: Any):
     report = await probe(session, Endpoint(await serve(server(models=models))), "tiny")
-    assert (report.ok, report.error) == (False, "what answers there is no OpenAI-compatible server")
+    assert (report.ok, report.error) == (
+        False,
+        "not an OpenAI-compatible server: its /models is not a list of models",
+    )
 
 
 async def test_odd_entries_of_the_list_are_passed_over(serve: Serve, session: aiohttp.ClientSession):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_servers import Handler
 
+from engine.events import Histogram, VllmMetrics
 from engine.models.endpoint import Endpoint
-from engine.models.metrics import Histogram, VllmMetrics, fetch_metrics, parse_metrics
+from engine.models.metrics import LARGEST_SELECTION, LONGEST_LINE, fetch_metrics, parse_metrics
 
 Serve = Callable[[Handler], Awaitable[str]]
 INF = float("inf")
@@ -109,13 +111,61 @@ def test_what_came_since_is_the_difference_and_all_after_a_restart():
     assert before.prefix_hit_rate_since(after) == 0.1
 
 
-samples = st.lists(st.sampled_from(TEXT.split("\n")) | st.text(max_size=40).map("vllm:x{}".__add__) | st.text())
+samples = st.lists(
+    st.sampled_from(TEXT.split("\n"))
+    | st.text(max_size=40).map("vllm:num_requests_running{".__add__)
+    | st.text('"\\,={} x1\t', max_size=40).map("vllm:num_requests_running{".__add__)
+    | st.text()
+)
 
 
 @given(samples)
 def test_any_text_is_numbers_or_nothing(lines: list[str]):
     metrics = parse_metrics("\n".join(lines))
     assert metrics is None or metrics.running >= 0
+
+
+def test_malformed_lines_cost_nothing_but_themselves():
+    malformed = (
+        "vllm:num_requests_running{",
+        'vllm:num_requests_running{engine="0} 9',
+        'vllm:num_requests_running{engine="0"} many',
+        'vllm:num_requests_running{ ="0"} 9',
+        'vllm:num_requests_running{engine="0"} ' + "9" * 5000,
+        'vllm:num_requests_running{engine="0"} 1' + "0" * 400,
+        'vllm:num_requests_running{engine="0"} +Inf',
+        'vllm:num_requests_running{engine="' + "x" * LONGEST_LINE + '"} 9',
+    )
+    lines = iter(TEXT.splitlines())
+    mixed = [line for broken in malformed for line in (broken, next(lines), next(lines))]
+    assert parse_metrics("\n".join((*mixed, *lines)), "tiny") == parse_metrics(TEXT, "tiny")
+
+
+RUNNING = "vllm:num_requests_running"
+LONGEST = RUNNING + '{engine="' + r"\"" * (LONGEST_LINE // 2 - 40) + '"} 0\n'
+HOSTILE = {
+    "a long name": RUNNING + "{" + "a" * 150_000,
+    "a long label": RUNNING + "{" + "a" * 150_000 + '="x"} 1',
+    "many labels": RUNNING + "{" + ",".join(f'a{n}="x"' for n in range(500_000)) + "} 1",
+    "many quotes": RUNNING + '{a="' + r"\"" * 5_000_000 + '"} 1',
+    "10 MB of good lines": (RUNNING + '{engine="0"} 1\n') * 300_000,
+    "10 MB of the longest lines": LONGEST * (10_000_000 // len(LONGEST)),
+    "as much as is parsed": LONGEST * (LARGEST_SELECTION // len(LONGEST)),
+    "10 MB of bad lines": (RUNNING + '{engine="0\n') * 300_000,
+    "10 MB of nothing": "\n" * 10_000_000,
+    "10 MB of others": "vllm:others 1\n" * 700_000,
+}
+
+TOO_MUCH = {"10 MB of good lines", "10 MB of the longest lines", "10 MB of bad lines"}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_takes_time_in_proportion_to_its_length(name: str):
+    good = RUNNING + '{model_name="tiny"} 3\n'
+    began = time.process_time()
+    metrics = parse_metrics(good + HOSTILE[name], "tiny")
+    assert time.process_time() - began < 15  # at most half a second; quadratic time would be minutes
+    assert (metrics.running if metrics else None) == (None if name in TOO_MUCH else 3)
 
 
 async def test_metrics_lie_beside_the_api(serve: Serve, session: aiohttp.ClientSession):
