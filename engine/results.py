@@ -6,6 +6,8 @@ the judgment's own word is taken.
 
 With several baselines their games are pooled, and the first of them anchors the scores. Two baselines are compared with
 each other once: by what there is of the later one against the earlier.
+
+Also counts the style of the answers of a bench, for style control and the audit of a judge.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import msgspec
+import numpy as np
 
 from engine.bench import Bench
 from engine.bench.current import is_current
@@ -28,10 +31,14 @@ from engine.ratings.battles import Battles, battles_from_judgments, pooled
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.evidence import Evidence, Origin, Result, evidence
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater, leaderboard
+from engine.ratings.markdown import count_markdown
+from engine.ratings.style import COVARIATES, StyleCounts
 from engine.records import Question
 
 Verdicts: TypeAlias = dict[tuple[str, str], list[StoredJudgment]]
 """Judgments against one baseline, by judge and model."""
+
+_BYTES_PER_TOKEN = 4.3  # of UTF-8, in cl100k_base, for English and for Russian alike
 
 
 @dataclass(frozen=True)
@@ -268,3 +275,41 @@ def _where_there_are(bench: Bench) -> str:
     if not judges:
         return "make them first: arena-tui --no-ui run"
     return f"judges with judgments here: {', '.join(judges)}; name one with --judge, another baseline with --baseline"
+
+
+def read_style(bench: Bench, models: Sequence[str]) -> tuple[StyleCounts, list[str]]:
+    """Count length and Markdown of every answer of `models`; return also the warnings about them."""
+    loaded = {model: bench.answers(model) for model in models}
+    return count_style({model: found.items for model, found in loaded.items()})
+
+
+def count_style(answers: Mapping[str, Mapping[str, StoredAnswer]]) -> tuple[StyleCounts, list[str]]:
+    """Count length and Markdown of answers by model and question id; return also the warnings about them.
+
+    Lengths must be comparable, so stored token counts are used only if every answer has one.
+    """
+    models = tuple(sorted(answers))
+    questions = tuple(sorted({question_id for known in answers.values() for question_id in known}))
+    row = {question_id: index for index, question_id in enumerate(questions)}
+    has_tokens = all(answer.token_len is not None for known in answers.values() for answer in known.values())
+    counts = np.full((len(questions), len(models), len(COVARIATES)), np.nan)
+    for column, model in enumerate(models):
+        for question_id, answer in answers[model].items():
+            counts[row[question_id], column] = _style_of(answer, has_tokens)
+    warnings = [] if has_tokens else ["answers without a token count; all lengths are estimated from their bytes"]
+    return StyleCounts(questions, models, counts), warnings
+
+
+def _style_of(answer: StoredAnswer, has_tokens: bool) -> tuple[float, int, int, int]:
+    """Tokens, headers, list items and bold spans over all turns of an answer."""
+    marks = [count_markdown(turn) for turn in answer.turns]
+    if has_tokens and answer.token_len is not None:
+        tokens = float(answer.token_len)
+    else:
+        tokens = sum(len(turn.encode("utf-8", "surrogatepass")) for turn in answer.turns) / _BYTES_PER_TOKEN
+    return (
+        tokens,
+        sum(mark.header_count for mark in marks),
+        sum(mark.list_count for mark in marks),
+        sum(mark.bold_count for mark in marks),
+    )

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 
 from arena_tui.board.choices import BoardChoices, Group
-from engine.answer_style import read_style
 from engine.bench import Bench
 from engine.errors import RatingError
 from engine.labels import strength
@@ -22,7 +21,7 @@ from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import UNNAMED_GROUP, GroupKind, Leaderboard, LeaderboardOptions, Rater, Row
 from engine.ratings.model_stats import ModelStats, games_of
 from engine.ratings.style import rate_with_style
-from engine.results import JudgedBench, rate
+from engine.results import JudgedBench, rate, read_style
 from engine.review.listing import Listed
 
 KEPT = 8  # boards of the same judgments, for going back and forth between choices

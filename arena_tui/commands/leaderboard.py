@@ -13,14 +13,13 @@ from arena_tui import console
 from arena_tui.invocation import Invocation
 from arena_tui.output.leaderboard import LeaderboardFormat, format_leaderboard
 from arena_tui.source import open_source
-from engine.answer_style import read_style
 from engine.bench import Bench
 from engine.formats import battles_file
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Rater
 from engine.ratings.outcomes import unused_odds
 from engine.ratings.style import rate_with_style
-from engine.results import JudgedBench, rate
+from engine.results import JudgedBench, rate, read_style
 
 
 def leaderboard_command(

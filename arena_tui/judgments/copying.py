@@ -21,7 +21,7 @@ from textual.widgets import Static
 
 from arena_tui.safe_text import one_line, printable, shorten
 from arena_tui.widgets.lines import KeyBar
-from engine.review.library import Comparison
+from engine.review.library import OpenedPair
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
@@ -80,7 +80,7 @@ def copy(app: ArenaApp, part: CopyPart) -> None:
     app.tell(told)
 
 
-def parts_of(comparison: Comparison, first: int = 1) -> list[CopyPart]:
+def parts_of(comparison: OpenedPair, first: int = 1) -> list[CopyPart]:
     """What there is to copy of a judgment; answer A is that of game `first`."""
     question = "\n\n".join(comparison.question.turns) if comparison.question else ""
     parts = [CopyPart("q", "the question", question)]

@@ -18,7 +18,7 @@ from engine.bench.stored import WholeAnswer, WholeGame
 from engine.errors import ArenaError
 from engine.labels import strength
 from engine.records import Label
-from engine.review.library import Comparison, Origin
+from engine.review.library import OpenedPair, Origin
 
 NARROW = 96  # columns; below that answers stand one under the other
 
@@ -57,7 +57,7 @@ class Layout(msgspec.Struct, frozen=True):
         return renderer(self.rendered)(text, width)
 
 
-def judgment_page(comparison: Comparison, layout: Layout) -> Page:
+def judgment_page(comparison: OpenedPair, layout: Layout) -> Page:
     """Everything about one judgment; the baseline, which is A in game 1, comes first."""
     bands = [*_notice(comparison, layout), *_question(comparison, layout)]
     names = [one_line(comparison.baseline) or "the baseline", one_line(comparison.model)]
@@ -69,7 +69,7 @@ def judgment_page(comparison: Comparison, layout: Layout) -> Page:
     return Page(bands, layout.width)
 
 
-def blind_page(comparison: Comparison, game: int, layout: Layout) -> Page:
+def blind_page(comparison: OpenedPair, game: int, layout: Layout) -> Page:
     """Question and answers in the order of a game, without a name, a number or a word of the judge."""
     answers = [comparison.side("A", game)[1], comparison.side("B", game)[1]]
     bare = [answer and msgspec.structs.replace(answer, reasoning=None, finish_reason=None) for answer in answers]
@@ -77,7 +77,7 @@ def blind_page(comparison: Comparison, game: int, layout: Layout) -> Page:
     return Page([*_notice(comparison, layout), *_question(comparison, layout), *answered], layout.width)
 
 
-def revealed_page(comparison: Comparison, game: int, layout: Layout) -> Page:
+def revealed_page(comparison: OpenedPair, game: int, layout: Layout) -> Page:
     """The same answers in the same places, now with their names, and what the judge said below."""
     sides = [comparison.side("A", game), comparison.side("B", game)]
     titles = [
@@ -88,7 +88,7 @@ def revealed_page(comparison: Comparison, game: int, layout: Layout) -> Page:
     return Page(bands, layout.width)
 
 
-def prompt_page(comparison: Comparison, layout: Layout) -> Page:
+def prompt_page(comparison: OpenedPair, layout: Layout) -> Page:
     """What the judge was sent, word for word: the system prompt as far as it is known, each game's messages."""
     width = layout.room
     games = comparison.judgment.games if comparison.judgment else ()
@@ -121,13 +121,13 @@ def label_words(label: Label | None, game: int) -> str:
     return f"{label}, {'model' if value > 0 else 'baseline'} {'much' if abs(value) == 2 else 'a little'} better"
 
 
-def _notice(comparison: Comparison, layout: Layout) -> list[Band]:
+def _notice(comparison: OpenedPair, layout: Layout) -> list[Band]:
     """What a reader should know about where the answers come from."""
     notice = _ORIGINS[comparison.origin] if comparison.judgment is not None else ""
     return [Words(notice, layout.room)] if notice else []
 
 
-def _question(comparison: Comparison, layout: Layout) -> list[Band]:
+def _question(comparison: OpenedPair, layout: Layout) -> list[Band]:
     question = comparison.question
     if question is None:
         return [Heading(("Question",)), Words("It is not in the question set.", layout.room)]
@@ -162,7 +162,7 @@ def _answer(answer: WholeAnswer | None, width: int, layout: Layout) -> Passage:
     return Stack([*_reasoning(answer.reasoning, width, layout), *passages])
 
 
-def _games(comparison: Comparison, layout: Layout) -> list[Band]:
+def _games(comparison: OpenedPair, layout: Layout) -> list[Band]:
     games = comparison.judgment.games if comparison.judgment else ()
     width = layout.room
     titles = [_game_title(number, game) for number, game in enumerate(games, start=1)]
@@ -237,7 +237,7 @@ KEPT = 12
 class Leaf(msgspec.Struct, frozen=True):
     """What was read, and how it is laid out."""
 
-    comparison: Comparison
+    comparison: OpenedPair
     page: Page
 
 
@@ -245,7 +245,7 @@ class Leaves(Generic[KeyT]):
     """Opens and lays out in a thread, both by functions that touch no widget. Belongs to one event loop."""
 
     def __init__(
-        self, open_one: Callable[[KeyT], Comparison], lay_out: Callable[[KeyT, Comparison, Layout], Page]
+        self, open_one: Callable[[KeyT], OpenedPair], lay_out: Callable[[KeyT, OpenedPair, Layout], Page]
     ) -> None:
         self._open_one = open_one
         self._lay_out = lay_out

@@ -19,7 +19,7 @@ from arena_tui.widgets.lines import TextLines
 from arena_tui.widgets.screens import ArenaScreen
 from engine.errors import ArenaError
 from engine.review.labels import outcome
-from engine.review.library import Comparison
+from engine.review.library import OpenedPair
 from engine.review.listing import Listed
 
 _Key = tuple[Listed, bool]  # a judgment, and whether it is the prompt that is wanted of it
@@ -161,5 +161,5 @@ class ViewerScreen(ArenaScreen):
         return line
 
 
-def _lay_out(key: _Key, comparison: Comparison, layout: Layout) -> Page:
+def _lay_out(key: _Key, comparison: OpenedPair, layout: Layout) -> Page:
     return prompt_page(comparison, layout) if key[1] else judgment_page(comparison, layout)

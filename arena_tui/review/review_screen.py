@@ -29,7 +29,7 @@ from arena_tui.widgets.screens import Attempt, LibraryScreen
 from engine.errors import ArenaError
 from engine.records import LABELS, Label
 from engine.review.labels import Pair
-from engine.review.library import Comparison
+from engine.review.library import OpenedPair
 
 _Key = tuple[Pair, int, bool]  # a pair, the order it is shown in, and whether it is revealed
 
@@ -229,7 +229,7 @@ class ReviewScreen(LibraryScreen):
             await asyncio.to_thread(self.reviewing.begin)
         self._show(keep_place=self.reviewing.pair == looked_at)
 
-    def _open_one(self, key: _Key) -> Comparison:
+    def _open_one(self, key: _Key) -> OpenedPair:
         return cast("Reviewing", self.reviewing).open(key[0])
 
     def _turn(self) -> None:
@@ -292,6 +292,6 @@ class ReviewScreen(LibraryScreen):
         self.query_one("#verdict", TextLines).show(*([line, note] if note is not None else [line]))
 
 
-def _lay_out(key: _Key, comparison: Comparison, layout: Layout) -> Page:
+def _lay_out(key: _Key, comparison: OpenedPair, layout: Layout) -> Page:
     _, game, is_revealed = key
     return revealed_page(comparison, game, layout) if is_revealed else blind_page(comparison, game, layout)

@@ -16,7 +16,7 @@ from arena_tui.safe_text import brief, one_line
 from arena_tui.theme import Inks
 from engine.records import Label
 from engine.review.labels import HumanLabel, Outcome, Pair, outcome
-from engine.review.library import Comparison, Library
+from engine.review.library import Library, OpenedPair
 from engine.review.listing import Listed
 from engine.review.sampling import STEP, Sample, draw_sample, shown_game
 from engine.review.store import ReviewStore
@@ -113,7 +113,7 @@ class Reviewing:
         self.begin()
         self.go_on()
 
-    def open(self, pair: Pair) -> Comparison:
+    def open(self, pair: Pair) -> OpenedPair:
         """Everything about a pair of the sample. Reads files; raises BenchError."""
         entry = self.sample.entries.get(pair)
         return self.library.open(entry) if entry is not None else self.library.open_answers(pair)

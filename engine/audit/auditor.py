@@ -8,7 +8,6 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from engine.answer_style import count_style
 from engine.audit.agreement import judge_agreements
 from engine.audit.biases import LanguageReport, family_report, language_report, preference_report
 from engine.audit.intervals import QuestionResampler
@@ -22,6 +21,7 @@ from engine.language_check import LanguageCheck
 from engine.ratings.battles import Battles, FloatArray
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.style import StyleCounts
+from engine.results import count_style
 
 
 class Auditor:

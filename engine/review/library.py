@@ -42,7 +42,7 @@ unknown    the files of the answers, and nothing tells what the judge saw (or th
 """
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class OpenedPair(msgspec.Struct, frozen=True):
     """A model's answer beside the baseline's. `judgment` is None where nobody has judged them yet.
 
     `system` is the judge's system prompt: "" if it had none, None if nothing tells.
@@ -72,19 +72,19 @@ def compare(
     answer: WholeAnswer | None,
     baseline_answer: WholeAnswer | None,
     settings: dict[str, Any] | None = None,
-) -> Comparison:
+) -> OpenedPair:
     """Put together what the files tell. Answers that are not what the judge saw give way to what its prompt shows."""
     if judgment is None:
-        return Comparison(question, model, baseline, answer, baseline_answer)
+        return OpenedPair(question, model, baseline, answer, baseline_answer)
     system = _system(judgment, settings)
     fits = _fits(judgment, baseline, question, answer, baseline_answer)
     if fits:
-        return Comparison(question, model, baseline, answer, baseline_answer, judgment, "current", system)
+        return OpenedPair(question, model, baseline, answer, baseline_answer, judgment, "current", system)
     shown = _shown(judgment.games)
     if shown is not None:
-        return Comparison(question, model, baseline, shown[1], shown[0], judgment, "prompt", system)
+        return OpenedPair(question, model, baseline, shown[1], shown[0], judgment, "prompt", system)
     origin: Origin = "unknown" if fits is None else "changed"
-    return Comparison(question, model, baseline, answer, baseline_answer, judgment, origin, system)
+    return OpenedPair(question, model, baseline, answer, baseline_answer, judgment, origin, system)
 
 
 def _fits(
@@ -208,7 +208,7 @@ class Library:
                 self._settings = dict(self.bench.settings())
             return self._refresh_human() or changed
 
-    def open(self, entry: Listed) -> Comparison:
+    def open(self, entry: Listed) -> OpenedPair:
         """Everything about one judgment. Reads files; raises BenchError if the record is not there any more."""
         with self._lock:
             judgment = read_judgment(entry.row.file, entry.row.place)
@@ -223,7 +223,7 @@ class Library:
                 self._settings.get(judgment.settings or ""),
             )
 
-    def open_answers(self, pair: Pair) -> Comparison:
+    def open_answers(self, pair: Pair) -> OpenedPair:
         """A pair that nobody has judged: its answers only. Reads files; raises BenchError."""
         question_id, model = pair
         with self._lock:

@@ -8,14 +8,14 @@ from arena_tui.judgments.judgment_page import Layout, judgment_page
 from arena_tui.theme import Inks
 from engine.bench.stored import WholeGame, WholeJudgment
 from engine.records import LABELS
-from engine.review.library import Comparison
+from engine.review.library import OpenedPair
 
 INKS = Inks(*(Style(color=name) for name in ("white", "green", "red", "yellow", "blue", "cyan")))
 
 
 def page_of(game: WholeGame) -> str:
     judgment = WholeJudgment("q", (game, None))
-    page = judgment_page(Comparison(None, "model", "base", None, None, judgment), Layout(80))
+    page = judgment_page(OpenedPair(None, "model", "base", None, None, judgment), Layout(80))
     return "\n".join(page.row(row, INKS).text for row in range(page.height))
 
 

@@ -9,7 +9,6 @@ import pytest
 from battle_builder import BattleBuilder
 from sklearn.linear_model import LogisticRegression
 
-from engine.answer_style import read_style
 from engine.bench import Bench
 from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
@@ -19,6 +18,7 @@ from engine.ratings.intervals import question_draws
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.style import StyleCounts, rate_with_style, style_differences
 from engine.ratings.style_fit import StyleDesign, fit_once, fit_resamples
+from engine.results import read_style
 
 BASELINE = "base"
 MODELS = (BASELINE, "even", "strong", "weak")
