@@ -1,7 +1,7 @@
-"""The command line: options and commands are declared here, what they do is imported only when one is called.
+"""The command line: declares commands and options; the code of a command is imported only when it is called.
 
-`main` is the only place where an exception becomes an exit code: 0 done, 1 some calls failed for good, 2 wrong usage,
-config or data, 130 interrupted.
+`main` is the only place where an exception becomes an exit code: 0 done, 1 some calls failed permanently, 2 wrong
+usage, config or data, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,31 +14,43 @@ from typing import Any
 import click
 
 from arena_tui import console
-from arena_tui.cli_servers import serve, simulate, web
 from arena_tui.invocation import Invocation
+from arena_tui.options import (
+    FILE,
+    FOLDER,
+    baseline_option,
+    battles_option,
+    bootstrap_options,
+    first_game_option,
+    format_option,
+    judge_option,
+    models_option,
+    names,
+    points,
+    rating_options,
+    soft_option,
+    style_words,
+    weight_option,
+)
 from engine import __version__
-from engine.errors import ArenaError, StorageError
-
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-_FILE = click.Path(dir_okay=False, path_type=Path)
+from engine.errors import ArenaError, StorageError, UsageProblem
 
 
 @click.group(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
 )
-@click.option("-c", "--config", "config_path", type=_FILE, help="The config file.  [default: config.toml]")
-@click.option("--data", type=_FOLDER, help="The folder that holds the benches, in place of the config's.")
+@click.option("-c", "--config", "config_path", type=FILE, help="The config file.  [default: config.toml]")
+@click.option("--data", type=FOLDER, help="The folder that holds the benches, instead of the config's.")
 @click.option("--no-ui", is_flag=True, help="No terminal UI: the same as the command `run`.")
-@click.option("--demo", is_flag=True, help="The whole job on simulated servers and a starter bench; needs no config.")
+@click.option("--demo", is_flag=True, help="Run everything on simulated servers and a starter bench; needs no config.")
 @click.version_option(__version__, prog_name="arena-tui")
 @click.pass_context
 def cli(context: click.Context, config_path: Path | None, data: Path | None, no_ui: bool, demo: bool) -> None:
-    """Is this checkpoint better than the last one, by how much, and can I trust that?
+    """Compare language models with a judge: is this checkpoint better than the last one, and by how much?
 
-    Asks each model the questions of a bench, has a judge compare every answer with a baseline's, twice with the
-    places swapped, and rates the models with honest 95% intervals. Everything is cached: a second run does only what
-    is missing.
+    Requests answers to the questions of a bench, has a judge compare each answer with a baseline's in both orders, and
+    rates the models with 95% intervals. Everything is cached: a second run makes only the calls that are missing.
     """
     context.obj = Invocation(config_path, data, no_ui, demo)
     if context.invoked_subcommand is None:
@@ -46,7 +58,7 @@ def cli(context: click.Context, config_path: Path | None, data: Path | None, no_
 
 
 def _open_ui(context: click.Context, first_mode: str) -> int:
-    """The terminal UI, or where there is no terminal for it the command `run`."""
+    """Open the terminal UI; without a terminal, run the command `run`. Return the exit code."""
     from arena_tui.commands.ui import has_terminal, ui_command
 
     if context.obj.no_ui or not has_terminal():
@@ -54,34 +66,10 @@ def _open_ui(context: click.Context, first_mode: str) -> int:
     return ui_command(context.obj, first_mode)
 
 
-def _names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in value.split(",") if name.strip()) if value else ()
-
-
-def _style_words(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
-    words = () if value is None else tuple(word.strip().casefold() for word in value.split(",") if word.strip())
-    if value is not None and not words:
-        raise click.BadParameter("name what to control for: length, markdown, or length,markdown")
-    for word in words:
-        if word not in ("length", "markdown"):
-            raise click.BadParameter(f"{word!r} is no style; there are length and markdown")
-    return words
-
-
-def _points(_context: click.Context, _option: click.Parameter, value: str) -> tuple[float, ...]:
-    try:
-        points = tuple(float(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no list of numbers such as 10,5,3") from None
-    if not all(0.0 < each <= 50.0 for each in points):
-        raise click.BadParameter("differences are above 0 and at most 50 points")
-    return points
-
-
 @cli.command()
-@click.option("--models", callback=_names, metavar="A,B", help="Only these models (the baseline takes part anyway).")
+@models_option("Only these models (the baseline is always included).")
 @click.option(
-    "--baseline", callback=_names, metavar="B[,B2]", help="Whom the models are compared with, in place of the config's."
+    "--baseline", callback=names, metavar="B[,B2]", help="The model to compare with, instead of the config's."
 )
 @click.option("--stage", type=click.Choice(["all", "answers", "judgments"]), default="all")
 @click.option(
@@ -91,63 +79,49 @@ def _points(_context: click.Context, _option: click.Parameter, value: str) -> tu
     "--refresh",
     type=click.Choice(["stale", "unparsed"]),
     multiple=True,
-    help="Make again what other settings made (stale), or what got no verdict (unparsed).",
+    help="Recreate records made with other settings (stale), or repeat games without a label (unparsed).",
 )
 @click.option(
     "--until",
     metavar="RULE",
-    help="Stop asking for a model as soon as decided (against the baseline; decided:MODEL against another), ci:POINTS "
-    "(half-width), calls:N (of judges), or minutes:N; several joined by commas.",
+    help="Stop requesting a model as soon as it is decided (against the baseline; decided:MODEL against another), "
+    "at ci:POINTS (half-width), calls:N (of judges), or minutes:N; several joined by commas.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be done: calls, cached, estimated tokens.")
-@click.option("--json", "as_json", is_flag=True, help="The leaderboard as JSON on stdout.")
+@click.option("--dry-run", is_flag=True, help="Print the plan only: calls, cached records, estimated tokens.")
+@click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
 @click.pass_obj
 def run(invocation: Invocation, /, **options: Any) -> int:
-    """Answers, judgments, leaderboard for what the config names; resumes what is there."""
+    """Make the missing calls and rate the models. Answers and judgments of the config; resumes an earlier run."""
     from arena_tui.commands.run import run_command
 
     return run_command(invocation, **options)
 
 
 @cli.command()
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json", "csv", "markdown", "arena-hard"]), default="table"
-)
-@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
-@click.option(
-    "--baseline",
-    callback=_names,
-    metavar="B[,B2]",
-    help="The model at 50.0; of several the first, and games against any of them count.  [default: the config's]",
-)
-@click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
-@click.option("--seed", type=int, default=42, help="Of the bootstrap.")
+@format_option("table", "json", "csv", "markdown", "arena-hard")
+@rating_options
+@bootstrap_options
 @click.option(
     "--ci",
     type=click.Choice(["question", "battle", "sandwich"]),
     default="question",
-    help="What is resampled; sandwich takes standard errors clustered by question instead.",
+    help="What the bootstrap resamples; sandwich: standard errors clustered by question instead.",
 )
-@click.option(
-    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
-)
-@click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
-@click.option("--full-stats", is_flag=True, help="Wins, ties and losses of each model as well.")
+@first_game_option
+@click.option("--full-stats", is_flag=True, help="Also wins, ties and losses of each model.")
 @click.option(
     "--style",
-    callback=_style_words,
+    callback=style_words,
     metavar="WORDS",
     help="Control for the style of the answers: length,markdown (or one).",
 )
-@click.option("--elo", is_flag=True, help="Elo ratings (the baseline at 1000) in place of win rates.")
+@click.option("--elo", is_flag=True, help="Elo ratings (the baseline at 1000) instead of win rates.")
 @click.option("--by", type=click.Choice(["category", "cluster"]), help="One leaderboard for each.")
-@click.option("--soft", is_flag=True, help="Expected outcomes, by the judge's probabilities of its verdicts.")
-@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
-@click.option("--save-battles", type=_FILE, help="Write the battles there, in the original's format.")
-@click.option("--save-bootstrap", type=_FILE, help="Write the rating of every round there.")
+@click.option("--save-battles", type=FILE, help="Write the battles to this file, in the original's format.")
+@click.option("--save-bootstrap", type=FILE, help="Write the ratings of every bootstrap round to this file.")
 @click.pass_obj
 def leaderboard(invocation: Invocation, /, **options: Any) -> int:
-    """Bradley-Terry win rates against the baseline, with 95% intervals."""
+    """Rate the models, with 95% intervals. The score is the Bradley-Terry win rate against the baseline."""
     from arena_tui.commands.leaderboard import leaderboard_command
 
     return leaderboard_command(invocation, **options)
@@ -155,25 +129,13 @@ def leaderboard(invocation: Invocation, /, **options: Any) -> int:
 
 @cli.command()
 @click.argument("models", nargs=-1, metavar="[A B ...]")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
-@click.option(
-    "--baseline",
-    callback=_names,
-    metavar="B[,B2]",
-    help="The model at 50.0; of several the first, and games against any of them count.  [default: the config's]",
-)
-@click.option("--direct", is_flag=True, help="Also games that were judged between the named models themselves.")
-@click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
-@click.option("--seed", type=click.IntRange(min=0), default=42, help="Of the bootstrap.")
-@click.option(
-    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
-)
-@click.option("--soft", is_flag=True, help="Expected outcomes, by the judge's probabilities of its verdicts.")
-@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
+@format_option("table", "json")
+@rating_options
+@click.option("--direct", is_flag=True, help="Also use games judged directly between the named models.")
+@bootstrap_options
 @click.pass_obj
 def compare(invocation: Invocation, /, **options: Any) -> int:
-    """Is A better than B? Paired by question; several models (none named: all) with the ranks they can have."""
+    """Compare models, paired by question. Is A better than B? None named: all, with the ranks each can have."""
     from arena_tui.commands.compare import compare_command
 
     return compare_command(invocation, **options)
@@ -181,50 +143,41 @@ def compare(invocation: Invocation, /, **options: Any) -> int:
 
 @cli.command()
 @click.option(
-    "--difference", "differences", callback=_points, default="10,5,3", metavar="X[,Y]", help="Points to tell apart."
+    "--difference",
+    "differences",
+    callback=points,
+    default="10,5,3",
+    metavar="X[,Y]",
+    help="Differences to detect, in points.",
 )
-@click.option("--power", type=click.FloatRange(0.5, 1, max_open=True), default=0.8, help="How surely to find them.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
-@click.option(
-    "--baseline",
-    callback=_names,
-    metavar="B[,B2]",
-    help="The model at 50.0; of several the first, and games against any of them count.  [default: the config's]",
-)
-@click.option(
-    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
-)
-@click.option("--soft", is_flag=True, help="Expected outcomes, by the judge's probabilities of its verdicts.")
-@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl as the pilot, instead of judgments.")
+@click.option("--power", type=click.FloatRange(0.5, 1, max_open=True), default=0.8, help="Chance of detecting them.")
+@format_option("table", "json")
+@rating_options
 @click.pass_obj
 def plan(invocation: Invocation, /, **options: Any) -> int:
-    """How many questions it takes to tell models apart, and how long, judging by what there is already."""
+    """Estimate how many questions are needed. For each difference: questions, calls, time; from judgments so far."""
     from arena_tui.commands.plan import plan_command
 
     return plan_command(invocation, **options)
 
 
 @cli.command()
-@click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table")
-@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Whom to audit.  [default: the config's]")
-@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
-@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
+@format_option("table", "json", "markdown")
+@judge_option("Judges to audit.")
+@baseline_option
+@battles_option
 @click.option(
-    "--probe", is_flag=True, help="Have the judge compare constant answers with the baseline's: they must lose."
+    "--probe", is_flag=True, help="Have the judge compare constant answers with the baseline's; they must lose."
 )
 @click.option(
-    "--repeat", type=click.IntRange(min=2), metavar="N", help="Ask for the same verdicts N times: are they the same?"
+    "--repeat", type=click.IntRange(min=2), metavar="N", help="Repeat the same games N times and count equal verdicts."
 )
 @click.option("--sample", type=click.IntRange(min=1), default=25, help="Questions for --probe, games for --repeat.")
-@click.option(
-    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
-)
-@click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds.")
-@click.option("--seed", type=click.IntRange(min=0), default=42, help="Of the bootstrap and of the samples.")
+@weight_option
+@bootstrap_options
 @click.pass_obj
 def audit(invocation: Invocation, /, **options: Any) -> int:
-    """Can the judge be trusted for this bench? Place, length, language, its own kind, and what people say."""
+    """Check whether the judge can be trusted. Bias by position, length, language, own family; people's labels."""
     from arena_tui.commands.audit import audit_command
 
     return audit_command(invocation, **options)
@@ -232,39 +185,40 @@ def audit(invocation: Invocation, /, **options: Any) -> int:
 
 @cli.command()
 @click.argument("models", nargs=-1, metavar="[MODEL ...]")
-@click.option("--not-worse-than", metavar="MODEL", help="The reference.  [default: the baseline]")
-@click.option("--margin", type=click.FloatRange(0, 50), default=2.0, metavar="POINTS", help="What may be lost.")
+@click.option("--not-worse-than", metavar="MODEL", help="The reference model.  [default: the baseline]")
+@click.option("--margin", type=click.FloatRange(0, 50), default=2.0, metavar="POINTS", help="Largest loss that passes.")
 @click.option(
     "--baseline-result",
-    type=_FILE,
-    help="A stored result (leaderboard --format json, run --json, gate --format json) that has the reference, by "
+    type=FILE,
+    help="A stored result (leaderboard --format json, run --json, gate --format json) that holds the reference, by "
     "default the model of the same name.",
 )
 @click.option(
     "--alpha",
     type=click.FloatRange(0.0001, 0.5),
     default=0.025,
-    help="One-sided error: 0.025 is the lower end of a 95% interval, 0.05 that of a 90% one.",
+    help="One-sided error: 0.025 is the lower end of a 95% interval, 0.05 that of a 90% interval.",
 )
-@click.option("--min-questions", type=click.IntRange(min=2), default=30, help="Refuse on fewer.")
+@click.option("--min-questions", type=click.IntRange(min=2), default=30, help="Refuse if there are fewer questions.")
 @click.option(
-    "--allow-missing", type=click.IntRange(min=0), default=0, help="Questions that may be judged for one side only."
+    "--allow-missing",
+    type=click.IntRange(min=0),
+    default=0,
+    help="How many questions may be judged for one side only.",
 )
-@click.option("--any-sampling", is_flag=True, help="Answers may have been made with different settings.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table")
-@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Judges to pool.  [default: the config's]")
-@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
-@click.option("--soft", is_flag=True, help="Expected outcomes, by the judge's probabilities of its verdicts.")
-@click.option(
-    "--weight", type=click.IntRange(min=1), help="Of a strong verdict (A>>B).  [default: 3, or the file's own]"
-)
-@click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
-@click.option("--battles", type=_FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
+@click.option("--any-sampling", is_flag=True, help="Accept answers made with different sampling settings.")
+@format_option("table", "json", "markdown")
+@judge_option("Judges to pool.")
+@baseline_option
+@soft_option
+@weight_option
+@first_game_option
+@battles_option
 @click.pass_obj
 def gate(invocation: Invocation, /, **options: Any) -> int:
-    """Is MODEL (none named: every one) not worse than the reference by the margin? For CI.
+    """Check that models are not worse, for CI. MODEL (none named: every one) may lose at most the margin.
 
-    Exit code 0: shown not to be worse. 1: worse, or not shown. 2: cannot be told (missing judgments, other questions,
+    Exit code 0: shown not to be worse. 1: worse, or not shown. 2: not comparable (missing judgments, other questions,
     prompt, judge or settings, too few questions).
     """
     from arena_tui.commands.gate import gate_command
@@ -273,10 +227,10 @@ def gate(invocation: Invocation, /, **options: Any) -> int:
 
 
 @cli.command()
-@click.option("--reviewer", metavar="NAME", help="Whose labels these are.  [default: your user name]")
+@click.option("--reviewer", metavar="NAME", help="The reviewer that the labels belong to.  [default: your user name]")
 @click.pass_obj
 def review(invocation: Invocation, reviewer: str | None) -> int:
-    """Compare answers yourself, blind and by keyboard; see how far you and the judge agree. Needs no server."""
+    """Label answers yourself, blind. Shows how often the judge agrees with you; needs no server."""
     from arena_tui.commands.ui import review_command
 
     return review_command(invocation, reviewer)
@@ -285,10 +239,10 @@ def review(invocation: Invocation, reviewer: str | None) -> int:
 @cli.command("import")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--name", help="The bench to import into.  [default: the folder's name]")
-@click.option("--output", type=_FILE, help="For the three YAML files: the config to write.  [default: config.toml]")
+@click.option("--output", type=FILE, help="For the three YAML files: the config file to write.  [default: config.toml]")
 @click.pass_obj
 def import_(invocation: Invocation, source: Path, name: str | None, output: Path | None) -> int:
-    """Bring in SOURCE: an arena-hard folder or file of either generation, or the original's three YAML files.
+    """Import a bench, answers or a config. SOURCE: an arena-hard folder or file of either generation, or 3 YAML files.
 
     Also single files of AlpacaEval (model_outputs.json), AutoArena (CSV) and MT-bench.
     """
@@ -303,18 +257,21 @@ def import_(invocation: Invocation, source: Path, name: str | None, output: Path
     "form",
     type=click.Choice(["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet", "html"]),
     required=True,
-    help="Folders of other programs, one table with a row a game, or a page to read.",
+    help="Folders of other programs, one table with a row a game, or an HTML page.",
 )
-@click.option("--judge", "judges", callback=_names, metavar="J[,J2]", help="Whose judgments.  [default: the config's]")
-@click.option("--models", callback=_names, metavar="A,B", help="Only these models (the baseline goes along).")
-@click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+@judge_option("Judges to export.")
+@models_option("Only these models (the baseline is always included).")
+@baseline_option
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="PATH", help="Where to.  [default: named after bench and format]"
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Target path.  [default: named after bench and format]",
 )
-@click.option("--force", is_flag=True, help="Overwrite what is there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 @click.pass_obj
 def export(invocation: Invocation, /, **options: Any) -> int:
-    """Write the bench in another program's format: what its leaderboard rests on, in today's texts."""
+    """Write the bench in another format. Exports the judgments that its leaderboard counts, with their texts."""
     from arena_tui.commands.exporting import export_command
 
     return export_command(invocation, **options)
@@ -324,31 +281,76 @@ def export(invocation: Invocation, /, **options: Any) -> int:
 @click.argument("ids", nargs=-1, metavar="[RUN [RUN]]")
 @click.pass_obj
 def runs(invocation: Invocation, ids: tuple[str, ...]) -> int:
-    """The runs of a bench: with which servers, flags and sampling; of two, in what they differ."""
+    """List the runs of a bench. Shows servers, flags and sampling of one RUN, and the differences of two."""
     from arena_tui.commands.runs import runs_command
 
     return runs_command(invocation, ids)
 
 
 @cli.command()
-@click.option("--repair", is_flag=True, help="Mend damaged files of the bench; each is kept as it was, beside it.")
-@click.option("--dry-run", is_flag=True, help="With --repair: only say what would be mended.")
+@click.option("--repair", is_flag=True, help="Repair damaged files of the bench; the original is kept beside each.")
+@click.option("--dry-run", is_flag=True, help="With --repair: only list the repairs.")
 @click.pass_obj
 def doctor(invocation: Invocation, repair: bool, dry_run: bool) -> int:
-    """Check config, data, endpoints, vLLM, GPU and disk; say what to do."""
+    """Check config, data, servers, GPU and disk. Says what to do about each problem."""
     if repair:
         from arena_tui.commands.doctor import repair_command
 
         return repair_command(invocation, dry_run=dry_run)
     if dry_run:
-        raise click.UsageError("--dry-run belongs to --repair; without it the doctor changes nothing anyway")
+        raise click.UsageError("--dry-run needs --repair; without it doctor changes nothing")
     from arena_tui.commands.doctor import doctor_command
 
     return doctor_command(invocation)
 
 
-for _command in (simulate, serve, web):
-    cli.add_command(_command)
+@cli.command()
+@click.argument("model")
+@click.pass_obj
+def serve(invocation: Invocation, model: str) -> int:
+    """Start vLLM for one model of the config. Stays in the foreground until Ctrl-C."""
+    from arena_tui.commands.serve import serve_command
+
+    return serve_command(invocation, model)
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 picks a free port.")
+@click.option("--latency", type=click.FloatRange(min=0), default=0.05, help="Seconds until a reply.")
+@click.option("--position-bias", type=click.FloatRange(-1, 1), default=0.1, help="Judge: above 0 it favours answer A.")
+@click.option(
+    "--verbosity-taste",
+    type=click.FloatRange(-1, 1),
+    default=0.1,
+    help="Judge: above 0 it favours long answers.",
+)
+@click.option(
+    "--sharpness",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
+    help="Judge: how reliably it prefers better answers.",
+)
+@click.option("--seed", type=int, default=0)
+def simulate(**options: Any) -> int:
+    """Serve simulated models and a judge. An OpenAI-compatible server, to try a configuration without a GPU."""
+    from arena_tui.commands.simulate import simulate_command
+
+    return simulate_command(**options)
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 accepts other machines.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8090, help="0 picks a free port.")
+@click.pass_obj
+def web(invocation: Invocation, host: str, port: int) -> int:
+    """Serve the UI to a browser. The link holds a token (set your own in ARENA_TUI_WEB_TOKEN)."""
+    try:
+        from arena_tui.commands.web import web_command
+    except ImportError:
+        raise UsageProblem("textual-serve is not installed", "pip install 'arena-tui[web]'") from None
+
+    return web_command(invocation, host, port)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -364,9 +366,9 @@ def main(arguments: list[str] | None = None) -> int:
         console.say("interrupted")
         return console.INTERRUPTED
     except MemoryError:
-        hint = "free some, then run the same command again: what was saved is kept"
-        return console.complain(StorageError("there is not enough memory", hint))
-    except BrokenPipeError:  # the reader of stdout has gone (`| head`): that is no failure of ours
+        hint = "free some and run the same command to resume: saved results are kept"
+        return console.complain(StorageError("out of memory", hint))
+    except BrokenPipeError:  # the reader of stdout closed it (`| head`): not an error
         sys.stderr.close()
         return console.DONE
     except Exception:
@@ -374,6 +376,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def entry() -> None:
-    """The console script. What it writes is for nobody else to write to, whatever the umask allows."""
+    """Run as the console script. Files it creates are not writable by others, whatever the umask allows."""
     os.umask(os.umask(0o077) | 0o022)
     sys.exit(main())

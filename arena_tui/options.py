@@ -1,0 +1,93 @@
+"""Options that several commands share, each declared once, and the callbacks that parse values.
+
+names, style_words, points          callbacks that split a value at its commas
+format_option                       --format; its first value is the default
+judge_option, models_option         lists of names
+baseline_option, baselines_option   --baseline, one or several
+rating_options                      --judge --baseline --weight --soft --battles: which games count, and how much
+bootstrap_options                   --rounds --seed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import click
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+Decorator: TypeAlias = Callable[[AnyFunction], AnyFunction]
+
+
+def together(*options: Decorator[Any]) -> Decorator[Any]:
+    """Return one decorator for several options, listed by `--help` in this order."""
+    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Split names joined by commas; empty if the option was not given."""
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if value else ()
+
+
+def style_words(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Split the values of `--style`; empty if the option was not given. Raises BadParameter for an unknown one."""
+    words = () if value is None else tuple(word.strip().casefold() for word in value.split(",") if word.strip())
+    if value is not None and not words:
+        raise click.BadParameter("name what to control for: length, markdown, or length,markdown")
+    for word in words:
+        if word not in ("length", "markdown"):
+            raise click.BadParameter(f"{word!r} is not a style (available: length, markdown)")
+    return words
+
+
+def points(_context: click.Context, _option: click.Parameter, value: str) -> tuple[float, ...]:
+    """Split the values of `--difference`, in points. Raises BadParameter."""
+    try:
+        found = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 10,5,3") from None
+    if not all(0.0 < each <= 50.0 for each in found):
+        raise click.BadParameter("a difference must be above 0 and at most 50 points")
+    return found
+
+
+def format_option(*forms: str) -> Decorator[Any]:
+    return click.option("--format", "form", type=click.Choice(forms), default=forms[0])
+
+
+def judge_option(what: str) -> Decorator[Any]:
+    return click.option("--judge", "judges", callback=names, metavar="J[,J2]", help=f"{what}  [default: the config's]")
+
+
+def models_option(what: str) -> Decorator[Any]:
+    return click.option("--models", callback=names, metavar="A,B", help=what)
+
+
+baseline_option = click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+baselines_option = click.option(
+    "--baseline",
+    callback=names,
+    metavar="B[,B2]",
+    help="The model at 50.0; of several the first, and games against any of them count.  [default: the config's]",
+)
+weight_option = click.option(
+    "--weight",
+    type=click.IntRange(min=1),
+    help="How many battles a strong label (A>>B) counts.  [default: 3, or the file's own]",
+)
+soft_option = click.option(
+    "--soft", is_flag=True, help="Rate expected outcomes, by the judge's probabilities of its verdicts."
+)
+battles_option = click.option("--battles", type=FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
+first_game_option = click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
+
+rating_options = together(judge_option("Judges to pool."), baselines_option, weight_option, soft_option, battles_option)
+bootstrap_options = together(
+    click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds."),
+    click.option("--seed", type=click.IntRange(min=0), default=42, help="Seed of everything that is drawn at random."),
+)
