@@ -1,13 +1,13 @@
-"""Where the files of a bench are: the ecosystem's own layout, so existing arena-hard folders work as they are.
+"""Paths of the files of a bench: the ecosystem's own layout, so existing arena-hard folders work as they are.
 
 data/<bench>/question.jsonl
 data/<bench>/model_answer/<model>.jsonl
 data/<bench>/model_judgment/<judge>/<model>.jsonl
 data/<bench>/errors.jsonl          failures, never mixed with answers or judgments
 data/<bench>/review/<reviewer>.jsonl
-data/<bench>/settings.jsonl        what the settings digests in the records stand for
-data/<bench>/runs/<id>.json        what is known of each run: versions, flags, sampling, counts
-data/<bench>/logs/<server>.log     what the servers wrote that a run started
+data/<bench>/settings.jsonl        the settings behind the digests in the records
+data/<bench>/runs/<id>.json        each run: versions, flags, sampling, counts
+data/<bench>/logs/<server>.log     output of the servers that a run started
 data/<bench>/journal.jsonl         finished parts of records that are not whole yet
 """
 
@@ -23,7 +23,7 @@ SUFFIX = ".jsonl"
 
 
 class BenchPaths:
-    """The paths of one bench folder. Knows names, reads no contents (but for those of shortened file names)."""
+    """The paths of one bench folder. Reads no contents, except the first record of files with shortened names."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -40,7 +40,7 @@ class BenchPaths:
         self.lock = root / ".lock"
 
     def ignores_case(self) -> bool:
-        """Whether the file system of the bench takes `A` and `a` for one name."""
+        """Whether the file system of the bench treats `A` and `a` as one name."""
         return self.questions.with_name(self.questions.name.upper()).exists()
 
     def answers(self, model: str) -> Path:
@@ -53,29 +53,28 @@ class BenchPaths:
         return self.review_dir / (file_stem(reviewer) + SUFFIX)
 
     def models_with_answers(self) -> list[str]:
-        """Every model with an answer file, sorted."""
+        """Return every model with an answer file, sorted."""
         return _names(_record_files(self.answers_dir), ("model_id", "model"))
 
     def judges(self) -> list[str]:
-        """Every judge with at least one judgment file, sorted."""
-        folders = [folder for folder in _visible(self.judgments_dir) if folder.is_dir() and any(_record_files(folder))]
-        found = [model_name(folder.name) for folder in folders if not is_shortened(folder.name)]
-        told = [_told_inside(file, ("judge",)) for file in _of_shortened(folders)]
-        return sorted({name for name in (*found, *told) if name is not None})
+        """Return every judge with at least one judgment file, sorted."""
+        folders = [folder for folder in _visible(self.judgments_dir) if folder.is_dir()]
+        names = (_name_of(folder.name, files[0], ("judge",)) for folder in folders if (files := _record_files(folder)))
+        return sorted({name for name in names if name is not None})
 
     def judged_models(self, judge: str) -> list[str]:
-        """Every model with judgments by `judge`, sorted."""
+        """Return every model with judgments by `judge`, sorted."""
         return _names(_record_files(self.judgments_dir / file_stem(judge)), ("model",))
 
     def appended_files(self) -> list[Path]:
-        """Every existing file that this program appends to (the question set is not among them), sorted."""
+        """Return every existing file that this program appends to (the question set is not among them), sorted."""
         folders = [self.answers_dir, self.review_dir, *(f for f in _visible(self.judgments_dir) if f.is_dir())]
         single = [file for file in (self.errors, self.journal, self.settings) if file.is_file()]
         return sorted([*single, *(file for folder in folders for file in _record_files(folder))])
 
 
 def _visible(folder: Path) -> list[Path]:
-    """What a folder holds, sorted; hidden entries (such as .ipynb_checkpoints) are not part of a bench."""
+    """Return the entries of a folder, sorted, without hidden ones (such as .ipynb_checkpoints)."""
     if not folder.is_dir():
         return []
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
@@ -85,17 +84,15 @@ def _record_files(folder: Path) -> list[Path]:
     return [entry for entry in _visible(folder) if entry.suffix == SUFFIX and entry.is_file()]
 
 
-def _of_shortened(folders: Iterable[Path]) -> Iterable[Path]:
-    return (_record_files(folder)[0] for folder in folders if is_shortened(folder.name))
-
-
 def _names(files: Iterable[Path], keys: tuple[str, ...]) -> list[str]:
-    found = (_told_inside(file, keys) if is_shortened(file.stem) else model_name(file.stem) for file in files)
+    found = (_name_of(file.stem, file, keys) for file in files)
     return sorted({name for name in found if name is not None})
 
 
-def _told_inside(file: Path, keys: tuple[str, ...]) -> str | None:
-    """The name that the first record of a file with a shortened name gives, if it is that file's."""
+def _name_of(stem: str, file: Path, keys: tuple[str, ...]) -> str | None:
+    """Return the name behind a file or folder; a shortened one is read from the first record of `file`."""
+    if not is_shortened(stem):
+        return model_name(stem)
     with file.open("rb") as stream:
         line = stream.readline()
     try:
@@ -105,5 +102,4 @@ def _told_inside(file: Path, keys: tuple[str, ...]) -> str | None:
     if not isinstance(record, dict):
         return None
     given = (record.get(key) for key in keys)
-    owner = file.parent.name if "judge" in keys else file.stem
-    return next((name for name in given if isinstance(name, str) and file_stem(name) == owner), None)
+    return next((name for name in given if isinstance(name, str) and file_stem(name) == stem), None)

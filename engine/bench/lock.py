@@ -1,4 +1,4 @@
-"""One writer per bench: a lock that a dead process cannot keep."""
+"""One writer per bench: a lock that is released when its owner exits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.errors import ArenaError, BenchLocked
 class BenchLock:
     """Holds a bench for writing, as a context manager.
 
-    The system frees the lock when its process ends, however it ends. Entering raises BenchLocked if another process
+    The system releases the lock when its process ends, however it ends. Entering raises BenchLocked if another process
     (or another lock in this one) holds it, with its pid and host, and StorageError if the folder cannot be written.
     """
 
@@ -54,14 +54,14 @@ class BenchLock:
             owner = json.loads(self._owner_file.read_text(encoding="utf-8"))
             title += f": pid {int(owner['pid'])} on {str(owner['host'])[:80]!r} since {str(owner['since'])[:20]}"
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # it has only just taken the lock, or cannot be asked
+            pass  # the owner has only just taken the lock, or its file cannot be read
         return BenchLocked(title, "wait for it to end, or stop it; this one has changed nothing")
 
 
 def writer_of(paths: BenchPaths) -> BenchLocked | None:
-    """Who holds a bench for writing, told as the error that a writer would get; None if nobody does.
+    """Return the error that a writer would get because another process holds the bench; None if it is free.
 
-    The lock is tried only where somebody has left word of holding it, so that looking on never keeps a writer out.
+    The lock is tried only where a file names an owner, so that readers never keep a writer out.
     """
     if not paths.lock.with_name(paths.lock.name + ".owner").exists():
         return None
@@ -70,5 +70,5 @@ def writer_of(paths: BenchPaths) -> BenchLocked | None:
             return None
     except BenchLocked as error:
         return error
-    except ArenaError:  # the folder cannot be written, by us at least
+    except ArenaError:  # the folder cannot be written, by this process at least
         return None

@@ -1,15 +1,13 @@
-"""Names of models that a reader, or a file system, takes for one another. Pure.
+"""Names of models as file names, and names that are easily confused. Pure.
 
-On disk they are two models: `aya-23-8B` and `Aya-23-8b` have two files, and so has `aya-23-8B` with a Cyrillic a. But
-who reads a table cannot tell them apart, and some file systems do not tell `A` from `a`.
+Any name that a config or a server may use has a file name of its own, from which it can be read back. Ordinary names
+stay unchanged, so existing arena-hard folders work as they are. A name that could leave its folder, hide, break a
+terminal or exceed what a file system takes is written with `%XX` escapes (`Qwen/Qwen2` is `Qwen%2FQwen2`), a very long
+one as its beginning and a digest. Two different names never share a file: a name stays unchanged only if it could not
+be the written form of another.
 
-File names of models: any name a config or a server may use, told apart on disk and read back from there.
-
-Ordinary names stand unchanged, so existing arena-hard folders work as they are. A name that could leave its folder,
-hide, break a terminal or exceed what a file system takes is written with `%XX` escapes (`Qwen/Qwen2` is
-`Qwen%2FQwen2`), a very long one as its beginning and a digest.
-
-Two different names never share a file: a name is left unchanged only if it could not be the written form of another.
+Names that look alike (`aya-23-8B` and `Aya-23-8b`, or the same with a Cyrillic a) are two models with two files. People
+who read a table confuse them, and some file systems do not distinguish `A` from `a`.
 """
 
 from __future__ import annotations
@@ -21,6 +19,12 @@ from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import unquote_to_bytes
 
+LONGEST = 180  # bytes of a file name without its suffixes; file systems take 255
+
+_DIGEST_MARK = "%~"
+_SHORTENED = re.compile(r".*%~[0-9a-f]{32}", re.DOTALL)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE | re.DOTALL)
+
 # Letters of other alphabets that are drawn as Latin ones, after case folding.
 _DRAWN_ALIKE = str.maketrans(
     "авеёікмнорстухѕјԁһԛԝαβεικνορτυχγ" + "‐‑‒–—―−_",
@@ -29,45 +33,9 @@ _DRAWN_ALIKE = str.maketrans(
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Mn"})
 
 
-def look_alikes(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of two or more different names that look alike, sorted."""
-    return _groups(names, _drawn)
-
-
-def same_on_disk(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of different names that are one where upper and lower case, and ways to write an accent, are not told."""
-    return _groups(names, _folded)
-
-
-def _groups(names: Iterable[str], form: Callable[[str], str]) -> list[tuple[str, ...]]:
-    groups: dict[str, set[str]] = {}
-    for name in names:
-        groups.setdefault(form(name), set()).add(name)
-    return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def _drawn(name: str) -> str:
-    """What is left of a name when everything is taken away that hardly shows."""
-    plain = unicodedata.normalize("NFKC", name).casefold().translate(_DRAWN_ALIKE)
-    decomposed = unicodedata.normalize("NFKD", plain)
-    seen = "".join(each for each in decomposed if unicodedata.category(each) not in _UNSEEN)
-    return " ".join(seen.split())
-
-
-LONGEST = 180  # bytes of a file name without its suffixes; file systems take 255
-
-_DIGEST_MARK = "%~"
-_SHORTENED = re.compile(r".*%~[0-9a-f]{32}", re.DOTALL)
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE | re.DOTALL)
-
-
 @lru_cache(maxsize=4096)
 def file_stem(name: str) -> str:
-    """The file (or folder) name for a model, without suffix. Injective over all strings; never empty or a path."""
+    """Return the file (or folder) name for a model, without suffix: injective, never empty, never a path."""
     if _is_ordinary(name):
         return name
     escaped = _escape(name)
@@ -75,10 +43,10 @@ def file_stem(name: str) -> str:
 
 
 def model_name(stem: str) -> str | None:
-    """The name that `file_stem` wrote as `stem`.
+    """Return the name that `file_stem` wrote as `stem`.
 
-    None if the stem is a shortened one (only a record inside the file tells its name), or if `file_stem` would never
-    have written it, so that no name leads to that file.
+    None if the stem is a shortened one (the name is only in the records of the file), or if `file_stem` never writes
+    it, so that no name leads to that file.
     """
     if is_shortened(stem):
         return None
@@ -91,6 +59,16 @@ def model_name(stem: str) -> str | None:
 def is_shortened(stem: str) -> bool:
     """Whether `stem` stands for a name too long for a file name."""
     return _SHORTENED.fullmatch(stem) is not None
+
+
+def look_alikes(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the groups of different names that look alike, sorted."""
+    return _groups(names, _drawn)
+
+
+def same_on_disk(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the groups of names that differ only in case, or in how an accent is encoded, sorted."""
+    return _groups(names, _folded)
 
 
 def _is_ordinary(name: str) -> bool:
@@ -110,7 +88,7 @@ def _is_unsafe(character: str) -> bool:
 
 
 def _escape(name: str) -> str:
-    """`name` with `%XX` for `%` itself and for all that is not safe where it stands; "%" alone stands for no name."""
+    """Write `%XX` for `%` itself and for all that is not safe at its position; "%" alone is the empty name."""
     if not name:
         return "%"
     reserved = _RESERVED.fullmatch(name) is not None
@@ -140,5 +118,24 @@ def _shorten(name: str, escaped: str) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """UTF-8 that takes lone surrogates too: names come from outside."""
+    """Encode as UTF-8, lone surrogates included: names come from outside."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def _groups(names: Iterable[str], form: Callable[[str], str]) -> list[tuple[str, ...]]:
+    groups: dict[str, set[str]] = {}
+    for name in names:
+        groups.setdefault(form(name), set()).add(name)
+    return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _drawn(name: str) -> str:
+    """Reduce a name to what is clearly visible of it."""
+    plain = unicodedata.normalize("NFKC", name).casefold().translate(_DRAWN_ALIKE)
+    decomposed = unicodedata.normalize("NFKD", plain)
+    seen = "".join(each for each in decomposed if unicodedata.category(each) not in _UNSEEN)
+    return " ".join(seen.split())

@@ -1,4 +1,4 @@
-"""The one writer of a bench: results go to disk in batches, and are announced only when they are there."""
+"""The one writer of a bench: results go to disk in batches, and are announced only once they are synced."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class BenchWriter:
         async with BenchWriter(paths, on_saved) as writer:
             writer.append(paths.answers("aya-23-8B"), record, token)
 
-    `append` only encodes and puts aside. A task collects for `BATCH_SECONDS` (less if much comes at once), a thread
-    writes and syncs, then `on_saved` gets the tokens in the order of their appends. Killed at any moment, the process
-    leaves everything that was announced, and at most one torn line at the end of a file. Leaving the context writes
-    what is still put aside, even while being cancelled.
+    `append` only encodes and buffers. A task collects for `BATCH_SECONDS` (less if much comes at once), a thread writes
+    and syncs, then `on_saved` gets the tokens in the order of their appends. Killed at any moment, the process leaves
+    everything that was announced, and at most one torn line at the end of a file. Leaving the context writes what is
+    still buffered, even while being cancelled.
 
-    `on_change` is told what others do to the files meanwhile, see `engine.bench.appender`.
+    `on_change` gets what other programs do to the files meanwhile, see `engine.bench.appender`.
 
-    Once a write failed, `append`, `flush` and leaving raise its StorageError. So they do with an exception of
-    `on_saved`. What was put aside before is still written, as far as it can be.
+    Once a write failed, `append`, `flush` and leaving raise its StorageError, and likewise an exception of `on_saved`.
+    What was buffered before is still written, as far as possible.
     """
 
     def __init__(self, paths: BenchPaths, on_saved: OnSaved | None = None, on_change: OnChange | None = None) -> None:
@@ -49,13 +49,13 @@ class BenchWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bench-writer")
         self._filling = _Batch()
         self._writing: _Batch | None = None
-        self._some = asyncio.Event()  # there is something to write, or the end has come
-        self._at_once = asyncio.Event()  # ... and it should not wait for more to come
+        self._some = asyncio.Event()  # there is something to write, or the writer is closing
+        self._at_once = asyncio.Event()  # ... and it should not wait for more
         self._closing = False
         self._task: asyncio.Task[None]
 
     def append(self, path: Path, record: msgspec.Struct, token: object = None) -> None:
-        """Put a record aside as a line of `path`. `token`, unless None, is announced once the line is on disk."""
+        """Buffer a record as a line of `path`. `token`, unless None, is announced once the line is on disk."""
         self._raise_failure()
         if self._closing:
             raise RuntimeError("the writer of the bench is closed")
@@ -66,7 +66,7 @@ class BenchWriter:
             self._at_once.set()
 
     async def flush(self) -> None:
-        """Return when everything appended so far is on disk and announced."""
+        """Wait until everything appended so far is on disk and announced."""
         batch = self._filling if self._filling.lines else self._writing
         if batch is not None and self.failure is None:
             self._at_once.set()
@@ -85,7 +85,7 @@ class BenchWriter:
         self._at_once.set()
         try:
             await asyncio.shield(self._task)
-            self._tell(self._appender.changes_by_others())
+            self._report(self._appender.changes_by_others())
         except asyncio.CancelledError:  # a second one while leaving, or the loop is being torn down with all its tasks
             self._write_now()
             self._task.cancel()
@@ -112,21 +112,21 @@ class BenchWriter:
                 return
 
     def _hand_over(self) -> _Batch:
-        """Give what is put aside to the thread; from now on a new batch fills."""
+        """Give the filled batch to the thread and start a new one."""
         batch, self._filling = self._filling, _Batch()
         batch.outcome = self._thread.submit(self._appender.write, batch.by_path())
         self._writing = batch
         return batch
 
     def _settle(self, batch: _Batch) -> None:
-        """Announce what a batch brought to the disk. Does nothing the second time."""
+        """Announce what a batch wrote. Does nothing the second time."""
         if batch.settled.is_set():
             return
         self._writing = None
         try:
             written = batch.outcome.result()  # waits for the thread
             self.failure = self.failure or written.error
-            self._tell(written.changes)
+            self._report(written.changes)
             tokens = batch.tokens(written)
             if tokens and self._on_saved is not None:
                 self._on_saved(tokens)
@@ -136,13 +136,13 @@ class BenchWriter:
             batch.settled.set()
 
     def _write_now(self) -> None:
-        """Settle everything without the event loop, which is not waiting for us any more."""
+        """Settle everything without the event loop, which no longer waits for this writer."""
         if self._writing is not None:
             self._settle(self._writing)
         if self._filling.lines:
             self._settle(self._hand_over())
 
-    def _tell(self, changes: Sequence[OtherChange]) -> None:
+    def _report(self, changes: Sequence[OtherChange]) -> None:
         if self._on_change is not None:
             for change in changes:
                 self._on_change(change)
@@ -172,7 +172,7 @@ class _Batch:
         return grouped
 
     def tokens(self, written: Written) -> list[object]:
-        """The tokens of the lines that are on disk; of each file these are its first ones."""
+        """Return the tokens of the lines that are on disk; of each file these are its first ones."""
         left = Counter(written.lines)
         tokens = []
         for path, _, token in self.lines:

@@ -1,8 +1,8 @@
-"""Battles and bootstrap rounds in files of the original's format: published ones are read, our own can be saved.
+"""Battles and bootstrap rounds in files of the original's format: reads published ones, saves those of a bench.
 
 A published `arena_hard_battles.jsonl` has one row a battle, `{question_id, model_a, model_b, winner}`, with the rows of
-a strong verdict repeated (three times by default). Reading undoes that: games come back as games, so that another
-weight can be tried and games can be counted.
+a strong label repeated (three times by default). Reading turns them back into games, so that another weight can be
+tried and games can be counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.bench.atomic import atomic_file
 from engine.bench.lines import FileProblem, ProblemLog
-from engine.errors import BenchError
+from engine.errors import Advice, AdviceKind, BenchError
 from engine.ratings.battles import Battles, FloatArray, battles_from_columns
 from engine.ratings.bradley_terry import elo
 from engine.ratings.repeated_rows import RowGame, games_of_rows, strong_weight
@@ -36,10 +36,10 @@ class BattleRow(msgspec.Struct, frozen=True):
 
 
 class LoadedBattles(msgspec.Struct, frozen=True):
-    """What a battles file holds.
+    """The content of a battles file.
 
-    `rows` counts its valid lines. `weight` is how many rows a strong verdict has in it (None: not told), which
-    reproduces the file's own scores. `problems` say what could not be used or told.
+    `rows` counts its valid lines. `weight` is the number of rows of a strong label (None: unknown), which reproduces
+    the file's own scores.
     """
 
     battles: Battles
@@ -49,38 +49,39 @@ class LoadedBattles(msgspec.Struct, frozen=True):
 
 
 def load_battles(path: Path) -> LoadedBattles:
-    """Reads a battles file of any arena-hard version, or of any arena in that format.
+    """Read a battles file of any arena-hard version, or of any arena in that format.
 
-    Lines that are not battles are left out and told with their number. Raises BenchError when the file cannot be
-    read or holds no battle.
+    Lines that are not battles are left out and reported by number. Raises BenchError if the file cannot be read or
+    holds no battle.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BenchError(f"{path}: cannot be read: {error.strerror}", "Check the path given to --battles.") from None
+        hint = Advice("check the path", AdviceKind.BATTLES)
+        raise BenchError(f"{path}: cannot be read: {error.strerror}", hint) from None
     log = ProblemLog(path)
     rows = _decode(data.removeprefix(b"\xef\xbb\xbf"), log)
     if not rows:
         first = "".join(f"; {problem.message}" for problem in log.result()[:1])
         raise BenchError(
             f"{path}: holds no battle{first}",
-            'Each line has to be like {"question_id": ..., "model_a": ..., "model_b": ..., "winner": "model_a"}.',
+            'each line must be like {"question_id": ..., "model_a": ..., "model_b": ..., "winner": "model_a"}',
         )
     battles, weight = _games(rows, log)
     return LoadedBattles(battles, len(rows), weight, log.result())
 
 
 def battle_rows(battles: Battles, weight: int) -> Iterator[dict[str, str]]:
-    """The battles as rows of the original's file, in the order of the games; a strong verdict is `weight` rows."""
+    """Yield the battles as rows of the original's file, in the order of the games; a strong label is `weight` rows."""
     kept = battles.where(battles.labelled)
-    # Rounding the running sum spreads two half-known strong verdicts over whole rows and keeps their total.
+    # Rounding the running sum spreads two half-known strong labels over whole rows and keeps their total.
     repeats = np.diff(np.floor(np.cumsum(kept.weights(weight)) + 0.5), prepend=0.0).astype(np.int64)
     columns = (kept.question, kept.model_a, kept.model_b, kept.points, repeats)
     for question, model_a, model_b, points, times in zip(*(column.tolist() for column in columns), strict=True):
         if points not in _WINNERS:
             raise BenchError(
-                "Expected outcomes cannot be saved as battles: the format knows only wins and ties",
-                "Save battles without soft verdicts.",
+                "expected outcomes cannot be saved as battles: the format has only wins and ties",
+                Advice("save battles without soft verdicts", AdviceKind.SOFT),
             )
         row = {
             "question_id": kept.questions[question],
@@ -93,12 +94,12 @@ def battle_rows(battles: Battles, weight: int) -> Iterator[dict[str, str]]:
 
 
 def save_battles(path: Path, battles: Battles, weight: int) -> int:
-    """Writes the battles in the original's format; returns the number of rows. Raises StorageError."""
+    """Write the battles in the original's format; return the number of rows. Raises StorageError."""
     return _write_lines(path, battle_rows(battles, weight))
 
 
 def save_bootstrap(path: Path, models: Sequence[str], resampled: FloatArray) -> int:
-    """Writes bootstrap rounds in the original's format: one row a round, `{model: Elo}`, best median first.
+    """Write bootstrap rounds in the original's format: one row a round, `{model: Elo}`, best median first.
 
     Args:
         path: the file to write.
@@ -108,9 +109,9 @@ def save_bootstrap(path: Path, models: Sequence[str], resampled: FloatArray) -> 
     Raises StorageError.
     """
     ratings = elo(resampled)
-    told = [index for index in range(len(models)) if not np.isnan(ratings[:, index]).all()]
-    medians = {index: float(np.nanmedian(resampled[:, index])) for index in told}
-    order = sorted(told, key=lambda index: (-medians[index], models[index]))
+    rated = [index for index in range(len(models)) if not np.isnan(ratings[:, index]).all()]
+    medians = {index: float(np.nanmedian(resampled[:, index])) for index in rated}
+    order = sorted(rated, key=lambda index: (-medians[index], models[index]))
     rows = (
         {models[index]: round(row[index], 10) if np.isfinite(row[index]) else None for index in order}
         for row in ratings.tolist()
@@ -128,7 +129,7 @@ def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def _decode(data: bytes, log: ProblemLog) -> list[BattleRow]:
-    """The valid rows in order; every other line that is not blank is a problem."""
+    """Return the valid rows in order; every other line that is not blank is a problem."""
     decoder = msgspec.json.Decoder(BattleRow)
     rows = []
     for number, line in enumerate(data.split(b"\n"), start=1):
@@ -147,28 +148,28 @@ def _decode(data: bytes, log: ProblemLog) -> list[BattleRow]:
 
 
 def _games(rows: list[BattleRow], log: ProblemLog) -> tuple[Battles, int | None]:
-    """Turns repeated rows back into games; also the file's weight. What could not be told goes to the log."""
-    verdicts: dict[tuple[str, str, str], list[float]] = {}
+    """Turn repeated rows back into games, and return the file's weight; the log gets rows that are ambiguous."""
+    comparisons: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:
-        verdicts.setdefault((str(row.question_id), row.model_a, row.model_b), []).append(_POINTS_OF_B[row.winner])
-    weight = strong_weight(verdicts.values())
+        comparisons.setdefault((str(row.question_id), row.model_a, row.model_b), []).append(_POINTS_OF_B[row.winner])
+    weight = strong_weight(comparisons.values())
     pair: list[int] = []
     found: list[RowGame] = []
-    untold = 0
-    for index, points in enumerate(verdicts.values()):
+    ambiguous = 0
+    for index, points in enumerate(comparisons.values()):
         games = games_of_rows(points, weight) if weight else None
         if games is None:
-            untold += 1
+            ambiguous += 1
             games = [RowGame(0, won) for won in points]
         found += games
         pair += [index] * len(games)
-    if untold:
+    if ambiguous:
         log.add(
             None,
-            f"the rows of {untold} of {len(verdicts)} comparisons cannot be traced back to two games; each row counts "
-            "as one plain game there, whatever the weight",
+            f"the rows of {ambiguous} of {len(comparisons)} comparisons cannot be traced back to two games; each row "
+            "counts as one plain game, whatever the weight",
         )
-    questions, models_a, models_b = zip(*verdicts, strict=True)
+    questions, models_a, models_b = zip(*comparisons, strict=True)
     place = np.array(pair)
     battles = battles_from_columns(
         questions,

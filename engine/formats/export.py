@@ -11,7 +11,7 @@ import msgspec
 from engine.bench import Bench
 from engine.bench.atomic import atomic_folder
 from engine.bench.lines import encode_json
-from engine.errors import UsageProblem
+from engine.errors import Advice, AdviceKind, UsageProblem
 from engine.formats.alpaca_eval import alpaca_eval_files
 from engine.formats.arena_hard import CountTokens, TokenLengths, generation_1_files, generation_2_files
 from engine.formats.selection import ExportChoice, FileRecords, RawRecord, Selection
@@ -71,9 +71,10 @@ def refuse_overwriting(out: Path, *, force: bool, is_folder: bool) -> None:
         return
     if out.is_dir() != is_folder:
         wanted = "a folder" if is_folder else "a file"
-        raise UsageProblem(f"{out}: exists and is not {wanted}", "name another place with --out")
+        raise UsageProblem(f"{out}: exists and is not {wanted}", Advice("choose another path", AdviceKind.OUT))
     if not force and not (is_folder and not any(out.iterdir())):
-        raise UsageProblem(f"{out}: exists", "name another place with --out, or overwrite it with --force")
+        hint = Advice("choose another path, or overwrite it", AdviceKind.OUT, AdviceKind.OVERWRITE)
+        raise UsageProblem(f"{out}: exists", hint)
 
 
 def _write(folder: Path, files: Iterable[FileRecords]) -> Iterator[WrittenFile]:

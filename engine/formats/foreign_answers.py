@@ -21,7 +21,7 @@ from engine.bench.digest import text_digest
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import ProblemLog, encode_json, json_lines
 from engine.bench.stored import load_questions
-from engine.errors import BenchError
+from engine.errors import Advice, AdviceKind, BenchError
 
 _EXPECTED = (
     'AlpacaEval\'s is an array of {"instruction", "output", "generator"}, AutoArena\'s a CSV with prompt,response'
@@ -64,7 +64,7 @@ def convert(src: Path, bench: BenchPaths, folder: Path) -> list[Path]:
         raise BenchError(
             f"{src}: {len(orphans)} answers are to questions that are not in {bench.questions}, the first to "
             f"{orphans[0][:60]!r}",
-            "import under the --name of another bench, or of a new one: the questions come along then",
+            Advice("import into another bench, or a new one to import the questions too", AdviceKind.BENCH_NAME),
         )
     for number, (model, given) in enumerate(answers.items()):
         target = folder / f"{number}.jsonl"

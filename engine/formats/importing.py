@@ -1,6 +1,6 @@
-"""Imports existing arena-hard data: a bench folder, the `data` folder around several, or a single file.
+"""Imports existing data: a bench folder, the `data` folder around several, a single file, answers of other programs.
 
-Files of either generation are copied byte for byte, after every one of them was read. Nothing that exists is
+Arena-hard files of either generation are copied byte for byte, after every one of them was read. Nothing that exists is
 overwritten: the same content stays, other content is refused before anything is copied.
 """
 
@@ -10,6 +10,7 @@ import filecmp
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -21,8 +22,8 @@ from engine.bench.lock import BenchLock
 from engine.bench.names import file_stem, is_shortened, model_name
 from engine.bench.settings import load_settings, register_settings
 from engine.bench.stored import load_judgments, load_questions, load_token_lengths
-from engine.errors import BenchError
-from engine.formats.foreign_answers import records_of
+from engine.errors import Advice, AdviceKind, BenchError
+from engine.formats.foreign_answers import convert, is_foreign, records_of
 
 Kind: TypeAlias = Literal["questions", "answers", "judgments"]
 
@@ -64,7 +65,7 @@ def find_sources(src: Path, name: str | None = None) -> list[BenchSource]:
         check_bench_name(name)
     if src.is_file():
         return [_single(src, name)]
-    folders = [src] if _is_bench(src) else [folder for folder in _inner_folders(src) if _is_bench(folder)]
+    folders = bench_folders(src)
     if not folders:
         raise BenchError(f"{src}: no bench in it", "a bench has a question.jsonl, model_answer/ or model_judgment/")
     if name is not None and len(folders) > 1:
@@ -75,6 +76,14 @@ def find_sources(src: Path, name: str | None = None) -> list[BenchSource]:
     return [_folder(folder, name or folder.resolve().name) for folder in folders]
 
 
+def bench_folders(src: Path) -> list[Path]:
+    """Return `src` if it is a bench folder, else the bench folders in it and in its `data/`, sorted."""
+    if _is_bench(src):
+        return [src]
+    entries = [*src.iterdir(), *(src / "data").glob("*")] if src.is_dir() else []
+    return sorted(entry for entry in entries if entry.is_dir() and entry.name[:1] != "." and _is_bench(entry))
+
+
 def check_bench_name(name: str) -> None:
     """Raise BenchError for what is no name of a folder."""
     if not name or file_stem(name) != name or "%" in name:
@@ -83,11 +92,6 @@ def check_bench_name(name: str) -> None:
 
 def _is_bench(folder: Path) -> bool:
     return any((folder / mark).exists() for mark in _MARKS)
-
-
-def _inner_folders(src: Path) -> list[Path]:
-    candidates = [*src.iterdir(), *(src / "data").glob("*")] if src.is_dir() else []
-    return sorted(entry for entry in candidates if entry.is_dir() and not entry.name.startswith("."))
 
 
 def _folder(folder: Path, name: str) -> BenchSource:
@@ -115,7 +119,8 @@ def _single(file: Path, name: str | None) -> BenchSource:
         raise BenchError(f"{file}: no record in it", "it must hold one JSON object per line")
     if "winner" in record and "model_a" in record:
         raise BenchError(
-            f"{file}: it holds battles, which have no place in a bench", f"see `arena-tui leaderboard --battles {file}`"
+            f"{file}: it holds battles, which have no place in a bench",
+            Advice("rate them as they are", AdviceKind.RATE_BATTLES, values=(str(file),)),
         )
     paths = BenchPaths(Path())
     if "games" in record:
@@ -136,8 +141,12 @@ def _bench_around(file: Path, depth: int) -> str:
     """Return the name of the bench that a file lies in by its path, `depth` levels up."""
     folder = file.resolve().parents[depth - 1]
     if not _is_bench(folder) or (depth == 1 and file.name != "question.jsonl"):
-        raise BenchError(f"{file}: it does not say which bench it is for", "name the bench with --name")
+        raise _unnamed(file)
     return folder.name
+
+
+def _unnamed(file: Path) -> BenchError:
+    return BenchError(f"{file}: the bench is not named in it", Advice("name the bench", AdviceKind.BENCH_NAME))
 
 
 def _text(record: dict[str, object], key: str) -> str | None:
@@ -188,10 +197,18 @@ class ImportReport(msgspec.Struct, frozen=True):
 def import_bench(src: Path, data_dir: Path, name: str | None = None) -> ImportReport:
     """Copy what `src` holds into `data_dir` (see `find_sources` for what it may be, and for `name`).
 
-    Raises BenchError if there is nothing to import, or if a file exists with other content (all of them are named);
-    nothing is copied then. Raises BenchLocked while a run writes to the bench, StorageError for a full disk.
+    A file of another program is converted first, and needs a `name`. Raises BenchError if there is nothing to import,
+    or if a file exists with other content (all of them are named); nothing is copied then. Raises BenchLocked while a
+    run writes to the bench, StorageError for a full disk.
     """
-    return ImportReport(tuple([_import(source, data_dir / source.name) for source in find_sources(src, name)]))
+    if not (src.is_file() and is_foreign(src)):
+        return ImportReport(tuple([_import(found, data_dir / found.name) for found in find_sources(src, name)]))
+    if name is None:
+        raise _unnamed(src)
+    check_bench_name(name)
+    with TemporaryDirectory(prefix="arena-tui-") as folder:
+        converted = convert(src, BenchPaths(data_dir / name), Path(folder))
+        return ImportReport(tuple([_import(_single(file, name), data_dir / name) for file in converted]))
 
 
 def _import(found: BenchSource, root: Path) -> ImportedBench:
@@ -227,7 +244,7 @@ def _refuse_conflicts(sources: Collection[SourceFile], root: Path) -> None:
     if differing:
         raise BenchError(
             f"{root}: {', '.join(differing)}: exists with other content; nothing was imported",
-            "import under another --name, or move these files away",
+            Advice("import under another name, or move these files away", AdviceKind.BENCH_NAME),
         )
 
 

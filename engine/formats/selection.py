@@ -19,7 +19,7 @@ from engine.bench.answer_places import AnswerPlaces
 from engine.bench.games import JudgmentIndex
 from engine.bench.lines import LineSpan, read_object
 from engine.bench.stored import WholeAnswer, WholeJudgment, read_judgment
-from engine.errors import UsageProblem
+from engine.errors import Advice, AdviceKind, UsageProblem
 from engine.records import Question
 from engine.results import is_counted
 
@@ -52,10 +52,10 @@ class Selection:
         self._all_questions = {question.id: question for question in questions.items}
         self.questions: Mapping[str, Question] = self._all_questions
         judges = bench.judges()
-        self.judges = tuple(judges) if choice.judges is None else _named("--judge", choice.judges, judges)
+        self.judges = tuple(judges) if choice.judges is None else _chosen(choice.judges, judges, AdviceKind.JUDGES)
         judged = {model for judge in judges for model in bench.judged_models(judge)}
         known = sorted({*bench.models_with_answers(), *judged})
-        wanted = {*_named("--models", choice.models, known), self.baseline} if choice.models else known
+        wanted = {*_chosen(choice.models, known, AdviceKind.MODELS), self.baseline} if choice.models else known
         self.models = tuple(model for model in known if model in wanted)
         self._places = AnswerPlaces(bench.paths)
         self._counted: dict[tuple[str, str], dict[str, LineSpan]] = {}
@@ -148,10 +148,10 @@ class Selection:
 _decoder: msgspec.json.Decoder[RawRecord] = msgspec.json.Decoder(RawRecord)
 
 
-def _named(option: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+def _chosen(names: Sequence[str], known: Sequence[str], kind: AdviceKind) -> tuple[str, ...]:
     for name in names:
         if name not in known:
             close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
-            raise UsageProblem(f"{option}: the bench has nothing of {name!r}", hint)
+            hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known) or 'none'}"
+            raise UsageProblem(f"{name!r} has no records in the bench", Advice(hint, kind))
     return tuple(dict.fromkeys(names))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from arena_tui.advice import phrase
 from engine.bench import Bench
 from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
-from engine.errors import BenchError, BenchLocked, StorageError
+from engine.errors import AdviceKind, BenchError, BenchLocked, StorageError
 from engine.formats.importing import ImportReport, import_bench
 
 QUESTIONS = [{"question_id": name, "turns": [{"content": f"{name}?"}]} for name in ("q1", "q2")]
@@ -95,7 +96,7 @@ def test_other_content_is_never_overwritten_and_nothing_else_is_copied(source, d
         import_bench(source, data)
     assert contents(data) == before
     assert "question.jsonl, model_answer/m.jsonl: exists with other content" in refused.value.title
-    assert "--name" in refused.value.hint
+    assert AdviceKind.BENCH_NAME in refused.value.hint.kinds
 
 
 def test_what_is_wrong_with_the_files_is_told_with_file_and_line(source, data, write_lines):
@@ -136,10 +137,10 @@ def test_answers_without_a_question_set_are_brought_in_and_it_is_told(data, writ
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        ([{"question_id": "q", "model_a": "a", "model_b": "b", "winner": "tie"}], "--battles"),
+        ([{"question_id": "q", "model_a": "a", "model_b": "b", "winner": "tie"}], "arena-tui leaderboard --battles"),
         ([{"something": "else"}], "first line"),
         ([], "one JSON object per line"),
-        ([answer("q1")], "--name"),
+        ([answer("q1")], "name the bench: --name"),
     ],
     ids=["battles", "unknown", "empty", "no bench named"],
 )
@@ -147,7 +148,7 @@ def test_a_file_that_cannot_be_placed_is_refused_with_a_way_out(data, write_line
     file = write_lines(tmp_path / "file.jsonl", *lines)
     with pytest.raises(BenchError) as refused:
         import_bench(file, data)
-    assert told in refused.value.hint
+    assert told in phrase(refused.value.hint)
     assert not data.exists()
 
 
