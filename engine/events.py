@@ -1,11 +1,7 @@
-"""What servers say of themselves, as numbers: one part of the vocabulary that a run and its front ends share.
+"""Everything that can happen during a run. Events are facts: what they report is so (and saved, if it is a result).
 
-Everything that can happen during a run. Events are facts: what they tell of is so (and saved, if it is a result).
-
-A `Run` sends them in one stream; `engine.work.progress.reduce` folds them into one immutable `RunState`, which is
-all that any front end reads.
-
-Unix time for what durations are told from: someone may set the clock of the machine during a run.
+A `Run` emits them in one order; `engine.work.progress.reduce` folds them into one immutable `RunState`, which is all
+that any front end reads. Times are Unix seconds of `steady_now`, so that differences are durations.
 """
 
 from __future__ import annotations
@@ -20,94 +16,27 @@ from engine.ratings.stop_rule import Standing
 from engine.records import Label, Usage
 
 
-class Histogram(msgspec.Struct, frozen=True):
-    """A Prometheus histogram: `counts[i]` values were at most `bounds[i]`; the last bound is infinite."""
+class SteadyClock:
+    """Unix seconds that never jump, even if the machine's clock is set: it is read once, then a monotonic one."""
 
-    bounds: tuple[float, ...] = ()
-    counts: tuple[float, ...] = ()
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady = steady
+        self._offset = wall() - steady()
 
-    def quantile(self, share: float) -> float | None:
-        """The value below which `share` (0..1) of the values lie, linear within its bucket; None when there are none.
-
-        As Prometheus's `histogram_quantile`: what lies in the open last bucket counts as that bucket's lower bound.
-        """
-        total = self.counts[-1] if self.counts else 0
-        if total <= 0:
-            return None
-        rank = share * total
-        low, before = 0.0, 0.0
-        for bound, count in zip(self.bounds, self.counts, strict=True):
-            if count >= rank and count > before:
-                if bound == float("inf"):
-                    return low
-                return low + (bound - low) * (rank - before) / (count - before)
-            low, before = bound, count
-        return low
-
-    def since(self, earlier: Histogram) -> Histogram:
-        """What was added after `earlier`; all of it when the server started anew meanwhile."""
-        if self.bounds != earlier.bounds:
-            return self
-        added = tuple(now - then for now, then in zip(self.counts, earlier.counts, strict=True))
-        return self if any(count < 0 for count in added) else Histogram(self.bounds, added)
+    def __call__(self) -> float:
+        return self._offset + self._steady()
 
 
-class VllmMetrics(msgspec.Struct, frozen=True):
-    """A server at one moment. Counters count tokens or requests since its start; `kv_cache_usage` is a share (0..1)."""
-
-    running: int = 0
-    waiting: int = 0
-    kv_cache_usage: float | None = None
-    prompt_tokens: int = 0
-    generation_tokens: int = 0
-    prefix_queries: int = 0
-    prefix_hits: int = 0
-    preemptions: int = 0
-    finished: Mapping[str, int] = {}  # finish reason -> requests
-    kv_cache_tokens: int | None = None
-    first_token_seconds: Histogram = Histogram()
-    reply_seconds: Histogram = Histogram()
-    queue_seconds: Histogram = Histogram()
-
-    @property
-    def prefix_hit_rate(self) -> float | None:
-        """The share of prompt tokens that were found in the prefix cache since the server's start."""
-        return self.prefix_hits / self.prefix_queries if self.prefix_queries else None
-
-    def prefix_hit_rate_since(self, earlier: VllmMetrics) -> float | None:
-        """The same, of the requests after `earlier`; None when there were none."""
-        asked = self.prefix_queries - earlier.prefix_queries
-        if asked < 0:  # the server started anew
-            return self.prefix_hit_rate
-        return (self.prefix_hits - earlier.prefix_hits) / asked if asked else None
-
-
-class ServerNumbers(msgspec.Struct, frozen=True):
-    """What a server says now, and what it said when the run began to ask."""
-
-    now: VllmMetrics
-    first: VllmMetrics
-
-    @property
-    def prefix_hit_rate(self) -> float | None:
-        """The share (0..1) of prompt tokens since then that were cached."""
-        return self.now.prefix_hit_rate_since(self.first)
-
-    def latency(self) -> tuple[float, float] | None:
-        """Seconds of the median and the 95th percentile of the replies since then, by the server's own clock."""
-        replies = self.now.reply_seconds.since(self.first.reply_seconds)
-        median, slow = replies.quantile(0.5), replies.quantile(0.95)
-        return None if median is None or slow is None else (median, slow)
-
+steady_now = SteadyClock()
 
 ServerStatus: TypeAlias = Literal["waiting", "starting", "ready", "down", "stopping", "stopped", "failed"]
 Stage: TypeAlias = Literal["answers", "judgments"]
 
 
 class TaskKey(msgspec.Struct, frozen=True, order=True):
-    """One row of a run: a stage of one model, and for judgments the judge.
+    """Names a task: a stage of one model, and for judgments the judge.
 
-    `baseline` is whom the model is compared with, where that is not the first or only baseline of the config.
+    `baseline` is empty for the first or only baseline of the config.
     """
 
     stage: Stage
@@ -117,7 +46,7 @@ class TaskKey(msgspec.Struct, frozen=True, order=True):
 
 
 class TaskPlanned(msgspec.Struct, frozen=True):
-    """How many records a task has in all, and how many of them were already there."""
+    """A task has `total` records, `cached` of them from earlier runs. Later events replace earlier ones."""
 
     task: TaskKey
     total: int
@@ -126,10 +55,10 @@ class TaskPlanned(msgspec.Struct, frozen=True):
 
 
 class StageStarted(msgspec.Struct, frozen=True):
-    """Work on a stage begins; the other one may be going on."""
+    """Work on a stage starts; the other one may be running."""
 
     stage: Stage
-    at: float  # unix seconds of `engine.events`, which durations are told from
+    at: float
 
 
 class StageEnded(msgspec.Struct, frozen=True):
@@ -147,10 +76,7 @@ class CallStarted(msgspec.Struct, frozen=True):
 
 
 class CallEnded(msgspec.Struct, frozen=True):
-    """The request is over. `usage` is None when it failed; `error` then says why in one word (a FailureKind).
-
-    `task` is what it was made for, if the caller said.
-    """
+    """The request is over. `usage` is None when it failed; `error` then is the kind of failure (a FailureKind)."""
 
     model: str
     endpoint: str
@@ -158,11 +84,11 @@ class CallEnded(msgspec.Struct, frozen=True):
     usage: Usage | None = None
     error: str = ""
     task: TaskKey | None = None
-    fingerprint: str = ""  # by which the server names its own version and settings
+    fingerprint: str = ""  # the name of the server for its own version and settings
 
 
 class CallRetried(msgspec.Struct, frozen=True):
-    """A failed request will be tried again in `delay` seconds; `attempt` counts the tries made so far."""
+    """A failed request is retried in `delay` seconds; `attempt` counts the tries so far."""
 
     model: str
     endpoint: str
@@ -196,35 +122,97 @@ class RecordFailed(msgspec.Struct, frozen=True):
 
 
 class StopRuleSet(msgspec.Struct, frozen=True):
-    """The run stops models by a rule: `rule` as it is written, `opponent` the model that verdicts are against."""
+    """The run stops models by a rule: `rule` as it is written, `opponent` the model that they are compared with."""
 
     rule: str
     opponent: str
 
 
 class StandingChanged(msgspec.Struct, frozen=True):
-    """More is known of a model than before, or a verdict was reached."""
+    """More is known of a model than before, or it was decided."""
 
     model: str
     standing: Standing
 
 
 class TaskStopped(msgspec.Struct, frozen=True):
-    """Nothing more of the task is begun: what it was for is decided. What is in flight may still be saved."""
+    """Nothing more of the task is started: its model is decided. What is in flight may still be saved."""
 
     task: TaskKey
 
 
+class Histogram(msgspec.Struct, frozen=True):
+    """A Prometheus histogram: `counts[i]` values were at most `bounds[i]`; the last bound is infinite."""
+
+    bounds: tuple[float, ...] = ()
+    counts: tuple[float, ...] = ()
+
+    def quantile(self, share: float) -> float | None:
+        """Return the value below which `share` (0..1) of the values lie, linear within its bucket; None without values.
+
+        As Prometheus's `histogram_quantile`: what lies in the open last bucket counts as that bucket's lower bound.
+        """
+        total = self.counts[-1] if self.counts else 0
+        if total <= 0:
+            return None
+        rank = share * total
+        low, before = 0.0, 0.0
+        for bound, count in zip(self.bounds, self.counts, strict=True):
+            if count >= rank and count > before:
+                if bound == float("inf"):
+                    return low
+                return low + (bound - low) * (rank - before) / (count - before)
+            low, before = bound, count
+        return low
+
+    def since(self, earlier: Histogram) -> Histogram:
+        """Return what was added after `earlier`; all of it when the server was restarted meanwhile."""
+        if self.bounds != earlier.bounds:
+            return self
+        added = tuple(now - then for now, then in zip(self.counts, earlier.counts, strict=True))
+        return self if any(count < 0 for count in added) else Histogram(self.bounds, added)
+
+
+class VllmMetrics(msgspec.Struct, frozen=True):
+    """Metrics of a server at one moment: tokens or requests since its start; `kv_cache_usage` is a share (0..1)."""
+
+    running: int = 0
+    waiting: int = 0
+    kv_cache_usage: float | None = None
+    prompt_tokens: int = 0
+    generation_tokens: int = 0
+    prefix_queries: int = 0
+    prefix_hits: int = 0
+    preemptions: int = 0
+    finished: Mapping[str, int] = {}  # finish reason -> requests
+    kv_cache_tokens: int | None = None
+    first_token_seconds: Histogram = Histogram()
+    reply_seconds: Histogram = Histogram()
+    queue_seconds: Histogram = Histogram()
+
+    @property
+    def prefix_hit_rate(self) -> float | None:
+        """The share of prompt tokens found in the prefix cache since the server started."""
+        return self.prefix_hits / self.prefix_queries if self.prefix_queries else None
+
+    def prefix_hit_rate_since(self, earlier: VllmMetrics) -> float | None:
+        """Return the same for the requests after `earlier`; None when there were none."""
+        asked = self.prefix_queries - earlier.prefix_queries
+        if asked < 0:  # the server was restarted
+            return self.prefix_hit_rate
+        return (self.prefix_hits - earlier.prefix_hits) / asked if asked else None
+
+
 class ServerChanged(msgspec.Struct, frozen=True):
-    """Something about a server that arena-tui runs itself.
+    """The state of a server that the run started.
 
     Attributes:
         server: its name: the entry of the config, with a number where there are replicas.
         models: the entries that it serves.
-        status: "waiting" for its turn or for memory, "starting", "ready", "down" (it died and is started again),
+        status: "waiting" for its turn or for memory, "starting", "ready", "down" (it exited and is started again),
             "stopping", "stopped", or "failed" for good.
-        stage: of a start, in words; `share` (0..1) is how much of it is done, where that is known.
-        detail: why, where something went wrong.
+        stage: of a start, in words; `share` (0..1) is how much of it is done, None if unknown.
+        detail: the cause of a failure.
         devices: the GPUs it may use, as text; empty where there are none.
     """
 
@@ -240,7 +228,7 @@ class ServerChanged(msgspec.Struct, frozen=True):
 
 
 class ServerSeen(msgspec.Struct, frozen=True):
-    """What the server of a model said of itself; None when it says nothing any more."""
+    """The metrics of the server of a model; None when it reports none any more."""
 
     model: str
     endpoint: str
@@ -248,7 +236,7 @@ class ServerSeen(msgspec.Struct, frozen=True):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """Something a user should know. `level` is info, warning or error."""
+    """Something a user should know; `text` may be an `Advice`."""
 
     level: Literal["info", "warning", "error"]
     text: str
@@ -279,17 +267,3 @@ Event: TypeAlias = (
     | Notice
     | RunEnded
 )
-
-
-class SteadyClock:
-    """Unix seconds that never jump: the machine's clock once, from then on the one that only goes forward."""
-
-    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
-        self._steady = steady
-        self._offset = wall() - steady()
-
-    def __call__(self) -> float:
-        return self._offset + self._steady()
-
-
-steady_now = SteadyClock()

@@ -21,8 +21,7 @@ from arena_tui.widgets.columns import Column, Columns, percent, short_number, sh
 from arena_tui.widgets.dialogs import Facts, facts_text
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.virtual_list import VirtualList
-from engine.events import ServerNumbers
-from engine.work.progress import EndpointKey, EndpointState, RunState
+from engine.work.progress import EndpointKey, EndpointState, RunState, ServerNumbers
 
 if TYPE_CHECKING:
     from engine.models.client import EndpointStatus

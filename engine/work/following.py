@@ -15,7 +15,6 @@ from engine.events import Event, RecordFailed, RecordSaved, Stage, StageEnded, S
 from engine.judging.spelling import normalise_label
 from engine.records import Failure
 from engine.work.plan import Plan
-from engine.work.tasks import Task
 
 POLL_SECONDS = 1.0
 _LARGEST_READ = 32 << 20  # bytes of one file at one look
@@ -39,7 +38,7 @@ class _Answered(msgspec.Struct):
 
 
 class Follower:
-    """Reads what is appended to the files of a plan's tasks. Create it before the survey, so that no record is missed.
+    """Reads what is appended to the files of a plan's tasks. Create it before the plan, so that no record is missed.
 
     Records that exist at creation emit no event. `poll` reads files: call it in a thread.
     """
@@ -61,7 +60,7 @@ class Follower:
 
     def poll(self, plan: Plan) -> list[Event]:
         """Return the events of what was saved or failed since the last poll."""
-        tasks = [task.key for task in _tasks(plan)]
+        tasks = [task.key for task in plan.tasks]
         events: list[Event] = []
         for key in tasks:
             if key.stage == "answers":
@@ -79,7 +78,7 @@ class Follower:
     def _with_stage(self, plan: Plan, stage: Stage, saved: list[Event]) -> Iterator[Event]:
         """Add the events of the start and the end of the stage to those of its records."""
         if stage not in self._left:
-            self._left[stage] = sum(task.total - task.cached for task in _tasks(plan) if task.key.stage == stage)
+            self._left[stage] = sum(task.total - task.cached for task in plan.tasks if task.key.stage == stage)
             yield StageStarted(stage, steady_now())
         yield from saved
         if self._left[stage] > 0 >= self._left[stage] - len(saved):
@@ -102,10 +101,6 @@ class Follower:
         self._read_to[path] = read_to + len(whole) + len(newline)
         if newline:
             yield from whole.split(b"\n")
-
-
-def _tasks(plan: Plan) -> tuple[Task, ...]:
-    return (*plan.answers, *plan.judgments)
 
 
 def _answer_saved(task: TaskKey, line: bytes) -> Event:

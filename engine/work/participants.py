@@ -1,4 +1,4 @@
-"""Who takes part: which models answer, which judge, which are judged. Pure; problems are named, never guessed away."""
+"""Who takes part: which models answer, which judge, which are judged. Pure; problems are reported, never ignored."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Participants:
         return self.baselines[0]
 
     def judged_against(self, baseline: str) -> list[str]:
-        """Who is compared with one of the baselines. Two baselines meet once: the later one against the earlier."""
+        """Return the models compared with a baseline. Two baselines meet once: the later one against the earlier."""
         earlier = self.baselines[: self.baselines.index(baseline)]
         return [name for name in self.judged if name != baseline and name not in earlier]
 
 
 def choose_participants(config: Config, only: Collection[str], answers_on_disk: Mapping[str, int]) -> Participants:
-    """Who takes part in a run of `config`, restricted to the contestants `only` if there are any.
+    """Return who takes part in a run of `config`, restricted to the contestants `only` unless it is empty.
 
     `answers_on_disk` maps each model with an answer file to its number of answers. Baselines always take part.
     """
@@ -45,7 +45,7 @@ def choose_participants(config: Config, only: Collection[str], answers_on_disk: 
         if name not in known:
             close = get_close_matches(name, sorted(known), n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
-            problems.append(ConfigProblem("--models", f"there is no model {name!r}", hint))
+            problems.append(ConfigProblem("models", f"no model {name!r}", hint))
 
     answering = [name for name in config.answer_models() if not only or name in only or name in baselines]
     for baseline in reversed(baselines):
@@ -84,12 +84,12 @@ def choose_participants(config: Config, only: Collection[str], answers_on_disk: 
 
 
 def has_endpoint(config: Config, name: str) -> bool:
-    """Whether there is a server to ask for the model, or one can be started."""
+    """Return whether the model has an endpoint, or a server that can be started."""
     return name in config.models and config.models[name].can_be_called
 
 
 def _judge_warnings(config: Config, judges: Sequence[str], judged: Sequence[str]) -> list[str]:
-    """A judge prefers its own style: say where it would judge itself or a relative."""
+    """Warn of judges that judge themselves or a relative: judges prefer their own style."""
     warnings = []
     contestants = list(dict.fromkeys((*judged, *config.judge.baselines)))
     for judge in judges:
@@ -103,17 +103,17 @@ def _judge_warnings(config: Config, judges: Sequence[str], judged: Sequence[str]
     return warnings
 
 
-# Names by which base models are known. A fine-tune carries its base model's name as a rule ("SELM-Llama-3-8B").
+# Names of base models. The name of a fine-tune usually contains that of its base model ("SELM-Llama-3-8B").
 _FAMILIES = (
     "llama", "qwen", "qwq", "mistral", "mixtral", "ministral", "gemma", "gemini", "phi", "aya", "command", "vikhr",
     "saiga", "gigachat", "yandexgpt", "deepseek", "glm", "yi", "falcon", "gpt", "chatgpt", "claude", "o1", "o3", "o4",
     "olmo", "internlm", "granite", "nemotron", "kimi", "minimax", "solar", "exaone",
 )  # fmt: skip
-_UNMISTAKABLE = 5  # letters: shorter names (phi, yi) count only as a whole word
+_DISTINCT = 5  # letters: shorter names (phi, yi) count only as a whole word
 
 
 def family(config: Config, name: str) -> str:
-    """The family of a model: what the config says, else the first known family in its name, else the name itself."""
+    """Return the family of a model: what the config says, else the first known one in its name, else the name."""
     entry = config.models.get(name)
     if entry is not None and entry.family:
         return entry.family.casefold()
@@ -122,6 +122,6 @@ def family(config: Config, name: str) -> str:
     hits = [
         (lowered.index(known), known)
         for known in _FAMILIES
-        if known in words or (len(known) >= _UNMISTAKABLE and any(known in word for word in words))
+        if known in words or (len(known) >= _DISTINCT and any(known in word for word in words))
     ]
     return min(hits)[1] if hits else lowered

@@ -1,14 +1,14 @@
 """One reducer, one immutable state: what every front end (terminal UI, plain lines, JSON) reads.
 
 `reduce` is pure. A state is never changed, so a front end may keep one as long as it likes and compare it with the
-next. Counters only ever grow within a run, which is what lets `RunSpeed` turn two states into speeds.
+next. Counters only grow within a run, so `run_speed` can turn two states into speeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -22,7 +22,6 @@ from engine.events import (
     RecordSaved,
     RunEnded,
     ServerChanged,
-    ServerNumbers,
     ServerSeen,
     ServerStatus,
     Stage,
@@ -37,11 +36,14 @@ from engine.events import (
 )
 from engine.labels import points_of_games
 from engine.ratings.stop_rule import Standing
+from engine.records import Usage
 
 Phase: TypeAlias = Literal["planning", "running", "done", "failed", "interrupted"]
 KEPT_NOTICES = 200
 KEPT_FINGERPRINTS = 8  # of one endpoint: behind a gateway they may change with every call
 
+K = TypeVar("K")
+V = TypeVar("V")
 _replace = msgspec.structs.replace
 
 
@@ -65,16 +67,16 @@ class TaskState(msgspec.Struct, frozen=True):
     calls: int = 0  # that have ended, well or not
     retries: int = 0
     completion_tokens: int = 0
-    stopped: bool = False  # nothing more of it is begun: what it was for is decided
+    stopped: bool = False  # nothing more of it is started: its model is decided
 
     @property
     def left(self) -> int:
-        """Records that are neither there nor given up, nor spared."""
+        """Records still to be made; none of a stopped task."""
         return 0 if self.stopped else max(0, self.total - self.cached - self.done - self.failed)
 
     @property
     def expected(self) -> int:
-        """Records that the task comes to: fewer than `total` where it was stopped."""
+        """Records that the task ends with: fewer than `total` where it was stopped."""
         return self.cached + self.done + self.failed if self.stopped else self.total
 
 
@@ -89,13 +91,13 @@ class EndpointState(msgspec.Struct, frozen=True):
     completion_tokens: int = 0
     cached_tokens: int = 0
     seconds: float = 0.0
-    fingerprints: tuple[str, ...] = ()  # that the server gave itself in its replies, one for each change of it
+    fingerprints: tuple[str, ...] = ()  # names of the server for its version and settings, as they changed
 
 
 class ServerState(msgspec.Struct, frozen=True):
-    """A server that the run starts and ends itself; see `ServerChanged`. `since` is when it got this status.
+    """A server that the run started; see `ServerChanged`. `since` is when it got this status.
 
-    `started_in` is how many seconds its last start took, `starts` how often it was started.
+    `started_in` is the duration of its last start in seconds, `starts` their number.
     """
 
     models: tuple[str, ...]
@@ -110,11 +112,29 @@ class ServerState(msgspec.Struct, frozen=True):
     started_in: float | None = None
 
 
+class ServerNumbers(msgspec.Struct, frozen=True):
+    """The metrics of a server now, and the first ones that the run read."""
+
+    now: VllmMetrics
+    first: VllmMetrics
+
+    @property
+    def prefix_hit_rate(self) -> float | None:
+        """The share (0..1) of prompt tokens since the first ones that were cached."""
+        return self.now.prefix_hit_rate_since(self.first)
+
+    def latency(self) -> tuple[float, float] | None:
+        """Return the median and the 95th percentile (seconds) of the replies since the first metrics, by the server."""
+        replies = self.now.reply_seconds.since(self.first.reply_seconds)
+        median, slow = replies.quantile(0.5), replies.quantile(0.95)
+        return None if median is None or slow is None else (median, slow)
+
+
 EndpointKey: TypeAlias = tuple[str, str]  # model entry, base URL
 
 
 class RunState(msgspec.Struct, frozen=True):
-    """A run as it stands. Mappings are read-only views in the order in which their keys first came up.
+    """A run at one moment. Mappings are read-only, in the order in which their keys first came up.
 
     `stages` are those being worked on: one, or both at once.
     """
@@ -126,15 +146,15 @@ class RunState(msgspec.Struct, frozen=True):
     tasks: Mapping[TaskKey, TaskState] = MappingProxyType({})
     endpoints: Mapping[EndpointKey, EndpointState] = MappingProxyType({})
     servers: Mapping[str, ServerState] = MappingProxyType({})
-    server_numbers: Mapping[EndpointKey, ServerNumbers] = MappingProxyType({})  # of those that tell any
+    server_numbers: Mapping[EndpointKey, ServerNumbers] = MappingProxyType({})  # of those that report any
     notices: tuple[Notice, ...] = ()
-    stop_rule: str = ""  # as in `--until`; empty where every question is asked
-    opponent: str = ""  # whom the verdicts are against
+    stop_rule: str = ""  # as it is written; empty without one
+    opponent: str = ""  # the model that others are decided against
     standings: Mapping[str, Standing] = MappingProxyType({})  # by model, where there is a stop rule
 
     @property
     def doing(self) -> str:
-        """What is going on, in a few words: the stages, else a server that starts, else the phase."""
+        """What the run does now, in a few words: the stages, else a server that starts, else the phase."""
         if self.stages or self.phase not in ("planning", "running"):
             return " + ".join(self.stages) or self.phase
         starting = [name for name, server in self.servers.items() if server.status == "starting"]
@@ -163,39 +183,35 @@ class RunState(msgspec.Struct, frozen=True):
         return sum(task.failed for task in self.tasks.values())
 
 
-def _with_task(state: RunState, key: TaskKey, task: TaskState) -> RunState:
-    return _replace(state, tasks=MappingProxyType({**state.tasks, key: task}))
-
-
-def _with_endpoint(state: RunState, key: EndpointKey, endpoint: EndpointState) -> RunState:
-    return _replace(state, endpoints=MappingProxyType({**state.endpoints, key: endpoint}))
-
-
 _NO_TASK = TaskState()
 _NO_TRAFFIC = EndpointState()
+_NO_USAGE = Usage()
 
 
 def reduce(state: RunState, event: Event) -> RunState:
-    """The state after `event`."""
+    """Return the state after `event`."""
     match event:
-        case CallStarted(model, url):
-            was = state.endpoints.get((model, url), _NO_TRAFFIC)
-            return _with_endpoint(state, (model, url), _replace(was, in_flight=was.in_flight + 1))
-        case CallEnded(model=model, endpoint=url):
-            was = state.endpoints.get((model, url), _NO_TRAFFIC)
-            state = _with_endpoint(state, (model, url), _call_ended(was, event))
+        case CallStarted():
+            was = state.endpoints.get((event.model, event.endpoint), _NO_TRAFFIC)
+            return _with_endpoint(state, event, _replace(was, in_flight=was.in_flight + 1))
+        case CallEnded():
+            was = state.endpoints.get((event.model, event.endpoint), _NO_TRAFFIC)
+            state = _with_endpoint(state, event, _call_ended(was, event))
             if (key := event.task) is None:
                 return state
-            return _with_task(state, key, _call_counted(state.tasks.get(key, _NO_TASK), event))
-        case RecordSaved(task=key):
-            return _with_task(state, key, _record_saved(state.tasks.get(key, _NO_TASK), event))
-        case CallRetried(model=model, endpoint=url):
-            was = state.endpoints.get((model, url), _NO_TRAFFIC)
-            state = _with_endpoint(state, (model, url), _replace(was, retries=was.retries + 1))
+            task = state.tasks.get(key, _NO_TASK)
+            tokens = event.usage.completion_tokens if event.usage else 0
+            task = _replace(task, calls=task.calls + 1, completion_tokens=task.completion_tokens + tokens)
+            return _with_task(state, key, task)
+        case CallRetried():
+            was = state.endpoints.get((event.model, event.endpoint), _NO_TRAFFIC)
+            state = _with_endpoint(state, event, _replace(was, retries=was.retries + 1))
             if (key := event.task) is None:
                 return state
             task = state.tasks.get(key, _NO_TASK)
             return _with_task(state, key, _replace(task, retries=task.retries + 1))
+        case RecordSaved(task=key):
+            return _with_task(state, key, _record_saved(state.tasks.get(key, _NO_TASK), event))
         case RecordFailed(task=key):
             task = state.tasks.get(key, _NO_TASK)
             return _with_task(state, key, _replace(task, failed=task.failed + 1))
@@ -203,32 +219,41 @@ def reduce(state: RunState, event: Event) -> RunState:
             task = state.tasks.get(key, _NO_TASK)
             planned = _replace(task, total=event.total, cached=event.cached, stale=event.stale)
             return _with_task(state, key, planned)
-        case StandingChanged(model=model):
-            return _replace(state, standings=MappingProxyType({**state.standings, model: event.standing}))
         case TaskStopped(task=key):
             return _with_task(state, key, _replace(state.tasks.get(key, _NO_TASK), stopped=True))
-        case ServerSeen(model, url, numbers):
-            return _replace(state, server_numbers=_numbers_seen(state.server_numbers, (model, url), numbers))
-        case StopRuleSet(rule, opponent):
-            return _replace(state, stop_rule=rule, opponent=opponent)
+        case StandingChanged():
+            return _replace(state, standings=_with(state.standings, event.model, event.standing))
+        case StopRuleSet():
+            return _replace(state, stop_rule=event.rule, opponent=event.opponent)
+        case ServerSeen():
+            return _replace(state, server_numbers=_numbers_seen(state.server_numbers, event))
+        case ServerChanged(server=name):
+            server = _server_changed(state.servers.get(name), event)
+            return _replace(state, servers=_with(state.servers, name, server))
         case StageStarted():
-            stages = (*(stage for stage in state.stages if stage != event.stage), event.stage)
-            return _replace(
-                state, phase="running", stages=tuple(sorted(stages)), started_at=state.started_at or event.at
-            )
+            stages = tuple(sorted({*state.stages, event.stage}))
+            return _replace(state, phase="running", stages=stages, started_at=state.started_at or event.at)
         case StageEnded():
             return _replace(state, stages=tuple(stage for stage in state.stages if stage != event.stage))
-        case ServerChanged(server=name):
-            return _replace(
-                state, servers=MappingProxyType({**state.servers, name: _server(state.servers.get(name), event)})
-            )
         case Notice():
             return _replace(state, notices=(*state.notices, event)[-KEPT_NOTICES:])
         case RunEnded():
             return _replace(state, phase=event.outcome, stages=(), ended_at=event.at)
 
 
-def _server(before: ServerState | None, event: ServerChanged) -> ServerState:
+def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    return MappingProxyType({**mapping, key: value})
+
+
+def _with_task(state: RunState, key: TaskKey, task: TaskState) -> RunState:
+    return _replace(state, tasks=_with(state.tasks, key, task))
+
+
+def _with_endpoint(state: RunState, event: CallStarted | CallEnded | CallRetried, endpoint: EndpointState) -> RunState:
+    return _replace(state, endpoints=_with(state.endpoints, (event.model, event.endpoint), endpoint))
+
+
+def _server_changed(before: ServerState | None, event: ServerChanged) -> ServerState:
     same = before is not None and before.status == event.status
     since = before.since if before is not None and same else event.at
     starts = (before.starts if before else 0) + (event.status == "starting" and not same)
@@ -249,25 +274,16 @@ def _server(before: ServerState | None, event: ServerChanged) -> ServerState:
     )
 
 
-def _numbers_seen(
-    known: Mapping[EndpointKey, ServerNumbers], key: EndpointKey, told: VllmMetrics | None
-) -> Mapping[EndpointKey, ServerNumbers]:
+def _numbers_seen(known: Mapping[EndpointKey, ServerNumbers], event: ServerSeen) -> Mapping[EndpointKey, ServerNumbers]:
     seen = dict(known)
-    before = seen.pop(key, None)
-    if told is not None:
-        seen[key] = ServerNumbers(told, before.first if before else told)
+    before = seen.pop((event.model, event.endpoint), None)
+    if event.numbers is not None:
+        seen[event.model, event.endpoint] = ServerNumbers(event.numbers, before.first if before else event.numbers)
     return MappingProxyType(seen)
 
 
 def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:
-    if (usage := event.usage) is None:
-        return _replace(
-            endpoint,
-            in_flight=max(0, endpoint.in_flight - 1),
-            calls=endpoint.calls + 1,
-            errors=endpoint.errors + 1,
-            seconds=endpoint.seconds + event.seconds,
-        )
+    usage = event.usage or _NO_USAGE
     fingerprints = endpoint.fingerprints
     if event.fingerprint and event.fingerprint not in fingerprints:
         fingerprints = (*fingerprints, event.fingerprint)[-KEPT_FINGERPRINTS:]
@@ -275,17 +291,13 @@ def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:
         endpoint,
         in_flight=max(0, endpoint.in_flight - 1),
         calls=endpoint.calls + 1,
+        errors=endpoint.errors + (event.usage is None),
         fingerprints=fingerprints,
         prompt_tokens=endpoint.prompt_tokens + usage.prompt_tokens,
         completion_tokens=endpoint.completion_tokens + usage.completion_tokens,
         cached_tokens=endpoint.cached_tokens + usage.cached_tokens,
         seconds=endpoint.seconds + event.seconds,
     )
-
-
-def _call_counted(task: TaskState, event: CallEnded) -> TaskState:
-    tokens = event.usage.completion_tokens if event.usage else 0
-    return _replace(task, calls=task.calls + 1, completion_tokens=task.completion_tokens + tokens)
 
 
 def _record_saved(task: TaskState, event: RecordSaved) -> TaskState:
@@ -302,7 +314,7 @@ def _record_saved(task: TaskState, event: RecordSaved) -> TaskState:
 
 
 class RunSpeed(msgspec.Struct, frozen=True):
-    """Speeds between two states of one run. `eta` is the seconds that are left at this speed, None while unknown."""
+    """Speeds between two states of one run. `eta` is the seconds left at this speed, None while unknown."""
 
     calls_per_second: float
     tokens_per_second: float
@@ -311,9 +323,9 @@ class RunSpeed(msgspec.Struct, frozen=True):
 
 
 def run_speed(before: RunState, after: RunState, seconds: float) -> RunSpeed:
-    """How fast the run went from `before` to `after`, `seconds` apart.
+    """Return the speeds from `before` to `after`, `seconds` apart.
 
-    Records and the ETA are of the stages that `after` is in; with both of them, the slower one tells the ETA.
+    Records and the ETA are of the stages that `after` is in; the ETA is that of the slower one.
     """
     if seconds <= 0:
         return RunSpeed(0.0, 0.0, 0.0, None)

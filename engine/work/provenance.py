@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
+from msgspec.structs import asdict
 
 from engine import __version__
 from engine.config.model import Config
@@ -20,8 +20,8 @@ from engine.work.progress import RunState
 
 
 def sent_fields(config: Config, plan: Plan) -> dict[str, dict[str, Any]]:
-    """By model: its provider, the fields of its `answers` (by category where they differ), and of its `judgments`."""
-    told: dict[str, dict[str, Any]] = {}
+    """Return by model its provider and the fields sent for `answers` (by category if they differ) and `judgments`."""
+    sent: dict[str, dict[str, Any]] = {}
     for model in {task.key.model for task in plan.answers} & config.models.keys():
         by_category = {
             category: dict(answer_requests(config, model, answer_sampling(config, model, category)).fixed)
@@ -29,7 +29,7 @@ def sent_fields(config: Config, plan: Plan) -> dict[str, dict[str, Any]]:
         }
         first = next(iter(by_category.values()), {})
         is_one = all(fields == first for fields in by_category.values())
-        told[model] = {"provider": config.provider_name(model), "answers": first if is_one else by_category}
+        sent[model] = {"provider": config.provider_name(model), "answers": first if is_one else by_category}
     mode = config.judge.mode
     kinds = {
         "text": mode.kind == "text" or mode.thinks_first,
@@ -37,9 +37,9 @@ def sent_fields(config: Config, plan: Plan) -> dict[str, dict[str, Any]]:
     }
     for judge in plan.judging.keys() & config.models.keys():
         requests = judge_requests(config, judge)
-        sent = {kind: dict(requests[kind].fixed) for kind, is_used in kinds.items() if is_used}
-        told.setdefault(judge, {"provider": config.provider_name(judge)})["judgments"] = sent
-    return dict(sorted(told.items()))
+        by_kind = {kind: dict(requests[kind].fixed) for kind, is_used in kinds.items() if is_used}
+        sent.setdefault(judge, {"provider": config.provider_name(judge)})["judgments"] = by_kind
+    return dict(sorted(sent.items()))
 
 
 def run_record(
@@ -50,7 +50,7 @@ def run_record(
     servers: Iterable[VllmServer],
     state: RunState,
 ) -> dict[str, Any]:
-    """Plain JSON. `reports` are what the endpoints of each model said of themselves when it was found."""
+    """Return the record as plain JSON. `reports` are those of the endpoints of each model when it was found."""
     return {
         "started": state.started_at or None,
         "ended": state.ended_at or None,
@@ -68,8 +68,8 @@ def run_record(
             name: [_endpoint(config, name, report, state) for report in found] for name, found in reports.items()
         },
         "servers": [_server(server, state) for server in servers],
-        "tasks": [_task(key, task) for key, task in state.tasks.items()],
-        "standings": {model: msgspec.structs.asdict(known) for model, known in state.standings.items()},
+        "tasks": [{**asdict(key), **asdict(task)} for key, task in state.tasks.items()],
+        "standings": {model: asdict(known) for model, known in state.standings.items()},
         "calls": state.calls,
         "prompt_tokens": state.prompt_tokens,
         "completion_tokens": state.completion_tokens,
@@ -77,15 +77,15 @@ def run_record(
 
 
 def _config(config: Config) -> dict[str, Any]:
-    """The config as it was written, without keys and the values of variables that servers are given."""
-    told = config.model_dump(mode="json", exclude_unset=True)
-    for entry in told.get("models", {}).values():
+    """Return the config as it was written, without keys and the values of environment variables of servers."""
+    written = config.model_dump(mode="json", exclude_unset=True)
+    for entry in written.get("models", {}).values():
         for endpoint in entry.get("endpoints", ()):
             endpoint.pop("api_key", None)
         if serve := entry.get("serve"):
             serve["env"] = sorted(serve.get("env", {}))
             serve["args"] = masked(serve.get("args", ()))
-    return told
+    return written
 
 
 def _scope(scope: Scope) -> dict[str, Any]:
@@ -116,19 +116,15 @@ def _endpoint(config: Config, name: str, report: EndpointReport, state: RunState
 
 
 def _server(server: VllmServer, state: RunState) -> dict[str, Any]:
-    told = state.servers.get(server.name)
+    seen = state.servers.get(server.name)
     return {
         "name": server.name,
         "models": list(server.spec.entries),
         "model": server.spec.model,
         "command": masked(server.command),
         "environment": sorted(server.spec.environment),
-        "gpus": told.devices if told else "",
-        "starts": told.starts if told else 0,
-        "started_in": round(told.started_in, 2) if told and told.started_in is not None else None,
+        "gpus": seen.devices if seen else "",
+        "starts": seen.starts if seen else 0,
+        "started_in": round(seen.started_in, 2) if seen and seen.started_in is not None else None,
         "kv_cache_tokens": server.startup.kv_cache_tokens,
     }
-
-
-def _task(key: Any, task: Any) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(key), **msgspec.structs.asdict(task)}
