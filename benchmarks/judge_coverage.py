@@ -11,10 +11,10 @@ from statistics import NormalDist
 
 import numpy as np
 
-from engine.audit.agreement import judge_agreements
-from engine.audit.intervals import QuestionResampler
-from engine.audit.people import corrected_score
-from engine.audit.verdicts import position_report
+from engine.auditing.agreement import judge_agreements
+from engine.auditing.intervals import QuestionResampler
+from engine.auditing.people import corrected_score
+from engine.auditing.verdicts import position_report
 from engine.ratings.battles import Battles, battles_from_columns
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.intervals import student_quantile

@@ -24,8 +24,8 @@ from engine.errors import ArenaError
 
 if TYPE_CHECKING:
     from arena_tui.board.rating import Board
-    from engine.audit.findings import Level
-    from engine.audit.report import AuditReport
+    from engine.auditing.findings import Level
+    from engine.auditing.report import AuditReport
     from engine.ratings.compare import Comparison
     from engine.ratings.power import StudyPlan
 
@@ -159,8 +159,8 @@ class AuditScreen(PageScreen):
         self._choices = choices
 
     def find(self, tell: Tell) -> AuditReport:
-        from engine.audit.auditor import Auditor
-        from engine.audit.material import material_of_bench
+        from engine.auditing.auditor import Auditor
+        from engine.auditing.material import material_of_bench
         from engine.ratings.estimate import RatingOptions
 
         def count(done: int, of: int) -> None:

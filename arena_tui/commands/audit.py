@@ -10,10 +10,10 @@ from arena_tui import console
 from arena_tui.headless import run_loop
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from arena_tui.output.audit import AuditFormat, format_audit
-from engine.audit.asking import TrialPlan, ask_judge
-from engine.audit.auditor import Auditor, with_trials
-from engine.audit.material import Material, material_of_battles, material_of_bench
-from engine.audit.report import AuditReport
+from engine.auditing.asking import TrialPlan, ask_judge
+from engine.auditing.auditor import Auditor, with_trials
+from engine.auditing.material import Material, material_of_battles, material_of_bench
+from engine.auditing.report import AuditReport
 from engine.bench import Bench
 from engine.config.model import Config
 from engine.errors import UsageProblem

@@ -13,12 +13,12 @@ from arena_tui.output.audit_findings import PhrasedFinding, phrased
 from arena_tui.output.json_text import json_text
 from arena_tui.output.tables import TableColumn, column_width, escaped, markdown_table, table_width, text_table
 from arena_tui.safe_text import one_line, shorten
-from engine.audit.biases import ModelLanguage
-from engine.audit.findings import Level
-from engine.audit.intervals import IntervalEstimate
-from engine.audit.people import CorrectedScore
-from engine.audit.report import AuditReport, JudgeAudit
-from engine.audit.verdicts import ModelFlips
+from engine.auditing.biases import ModelLanguage
+from engine.auditing.findings import Level
+from engine.auditing.intervals import IntervalEstimate
+from engine.auditing.people import CorrectedScore
+from engine.auditing.report import AuditReport, JudgeAudit
+from engine.auditing.verdicts import ModelFlips
 
 AuditFormat: TypeAlias = Literal["table", "json", "markdown"]
 

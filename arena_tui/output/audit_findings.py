@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.audit.agreement import JudgeAgreement
-from engine.audit.biases import FamilyReport, LanguageReport, ModelLanguage, PreferenceReport
-from engine.audit.findings import (
+from engine.auditing.agreement import JudgeAgreement
+from engine.auditing.biases import FamilyReport, LanguageReport, ModelLanguage, PreferenceReport
+from engine.auditing.findings import (
     LEAST_LABELS,
     LEAST_QUESTIONS,
     AuditFinding,
@@ -20,11 +20,11 @@ from engine.audit.findings import (
     first_fooling,
     trust,
 )
-from engine.audit.intervals import IntervalEstimate
-from engine.audit.people import PeopleReport
-from engine.audit.report import AuditReport
-from engine.audit.trials import IdenticalProbe, ProbeResult, RepeatReport
-from engine.audit.verdicts import FakeVerdicts, IdenticalAnswers, PositionReport, VerdictReport
+from engine.auditing.intervals import IntervalEstimate
+from engine.auditing.people import PeopleReport
+from engine.auditing.report import AuditReport
+from engine.auditing.trials import IdenticalProbe, ProbeResult, RepeatReport
+from engine.auditing.verdicts import FakeVerdicts, IdenticalAnswers, PositionReport, VerdictReport
 
 _UNKNOWN: dict[Topic, str] = {
     "position": "No answer was judged in both places.",

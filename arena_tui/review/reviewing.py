@@ -22,7 +22,7 @@ from engine.review.sampling import STEP, Sample, draw_sample, shown_game
 from engine.review.store import ReviewStore
 
 if TYPE_CHECKING:
-    from engine.audit.agreement import Agreement
+    from engine.auditing.agreement import Agreement
 
 _SIDES: dict[Outcome, float] = {"win": 1.0, "tie": 0.0, "loss": -1.0}
 
@@ -168,7 +168,7 @@ class Reviewing:
 
 
 def _agreement(said: Sequence[HumanLabel], judged: Sequence[Outcome | None]) -> Agreement | None:
-    from engine.audit.agreement import agreement_on  # imports numpy, which nothing before the first label needs
+    from engine.auditing.agreement import agreement_on  # imports numpy, which nothing before the first label needs
 
     both = [
         (label.question_id, _SIDES[mine], _SIDES[theirs])

@@ -10,12 +10,12 @@ from msgspec import UNSET
 
 from arena_tui.output.audit import format_audit
 from arena_tui.output.audit_findings import PhrasedFinding, PhrasedOpinion, phrased
-from engine.audit.biases import FamilyReport, LanguageReport, ModelLanguage, PreferenceReport, StyleGain
-from engine.audit.findings import findings
-from engine.audit.intervals import NOTHING, IntervalEstimate
-from engine.audit.report import AuditReport, JudgeAudit
-from engine.audit.trials import ProbeResult
-from engine.audit.verdicts import IdenticalAnswers, ModelFlips, PositionReport, ReplyCounts, VerdictReport
+from engine.auditing.biases import FamilyReport, LanguageReport, ModelLanguage, PreferenceReport, StyleGain
+from engine.auditing.findings import findings
+from engine.auditing.intervals import NOTHING, IntervalEstimate
+from engine.auditing.report import AuditReport, JudgeAudit
+from engine.auditing.trials import ProbeResult
+from engine.auditing.verdicts import IdenticalAnswers, ModelFlips, PositionReport, ReplyCounts, VerdictReport
 
 
 def about(value: float, spread: float = 1.0) -> IntervalEstimate:

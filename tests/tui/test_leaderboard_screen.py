@@ -19,7 +19,7 @@ from arena_tui.board.pages import AuditScreen, GivenUp, Tell
 from arena_tui.invocation import Invocation
 from arena_tui.judgments.viewer_screen import ViewerScreen
 from arena_tui.session.arena_session import ArenaSession
-from engine.audit.report import AuditReport
+from engine.auditing.report import AuditReport
 from engine.bench import Bench
 from engine.bench.digest import inputs_digest
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from engine.audit.agreement import agreement, judge_agreements
-from engine.audit.intervals import QuestionResampler
-from engine.audit.people import LEAST_LABELS, PeopleLabels, corrected_score, people_report
+from engine.auditing.agreement import agreement, judge_agreements
+from engine.auditing.intervals import QuestionResampler
+from engine.auditing.people import LEAST_LABELS, PeopleLabels, corrected_score, people_report
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.intervals import student_quantile

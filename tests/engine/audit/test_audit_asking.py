@@ -8,10 +8,10 @@ from aiohttp.test_utils import TestServer
 from audit_bench import BenchMaker, verdicts
 
 from arena_tui.output.audit_findings import phrased
-from engine.audit.asking import CONSTANT_ANSWERS, TrialPlan, ask_judge
-from engine.audit.auditor import Auditor, with_trials
-from engine.audit.material import material_of_bench
-from engine.audit.trials import Trials
+from engine.auditing.asking import CONSTANT_ANSWERS, TrialPlan, ask_judge
+from engine.auditing.auditor import Auditor, with_trials
+from engine.auditing.material import material_of_bench
+from engine.auditing.trials import Trials
 from engine.errors import UsageProblem
 from engine.ratings.estimate import RatingOptions
 from engine.records import Question

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from audit_bench import RUSSIAN, BenchMaker, verdicts
 
-from engine.audit.auditor import Auditor
-from engine.audit.findings import Trust, findings, trust
-from engine.audit.material import holds_verdict, material_of_battles, material_of_bench
-from engine.audit.report import AuditReport, JudgeAudit
+from engine.auditing.auditor import Auditor
+from engine.auditing.findings import Trust, findings, trust
+from engine.auditing.material import holds_verdict, material_of_battles, material_of_bench
+from engine.auditing.report import AuditReport, JudgeAudit
 from engine.bench import Bench
 from engine.config.load import parse_config
 from engine.errors import BenchError

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from battle_builder import BattleBuilder
 
-from engine.audit.biases import family_report, language_report, preference_report
-from engine.audit.intervals import QuestionResampler
-from engine.audit.trials import probe_result, repeat_report
-from engine.audit.verdicts import fake_verdicts, verdict_report
+from engine.auditing.biases import family_report, language_report, preference_report
+from engine.auditing.intervals import QuestionResampler
+from engine.auditing.trials import probe_result, repeat_report
+from engine.auditing.verdicts import fake_verdicts, verdict_report
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.style import StyleCounts

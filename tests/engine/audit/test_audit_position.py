@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from battle_builder import BattleBuilder
 
-from engine.audit.intervals import QuestionResampler
-from engine.audit.verdicts import game_pairs, position_report
+from engine.auditing.intervals import QuestionResampler
+from engine.auditing.verdicts import game_pairs, position_report
 from engine.ratings.battles import Battles
 
 NEVER = lambda question, one, other: False  # noqa: E731 - a table of no equal answers

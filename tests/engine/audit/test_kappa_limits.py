@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from engine.audit.agreement import Agreement, agreement, agreement_on
-from engine.audit.intervals import QuestionResampler
+from engine.auditing.agreement import Agreement, agreement, agreement_on
+from engine.auditing.intervals import QuestionResampler
 
 SIDES = {"w": 1.0, "t": 0.0, "l": -1.0, "y": 1.0, "n": -1.0}
 ratings = st.lists(st.tuples(st.sampled_from("wtl"), st.sampled_from("wtl")), min_size=1, max_size=60)

@@ -20,8 +20,8 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from engine.audit.agreement import Agreement, agreement
-from engine.audit.intervals import NOTHING, IntervalEstimate, QuestionResampler
+from engine.auditing.agreement import Agreement, agreement
+from engine.auditing.intervals import NOTHING, IntervalEstimate, QuestionResampler
 from engine.labels import is_strong, points_of_model, strength
 from engine.ratings.battles import Battles, FloatArray, IntArray, label_strength
 from engine.ratings.estimate import RatingOptions

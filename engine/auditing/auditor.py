@@ -8,14 +8,14 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from engine.audit.agreement import judge_agreements
-from engine.audit.biases import LanguageReport, family_report, language_report, preference_report
-from engine.audit.intervals import QuestionResampler
-from engine.audit.material import Material
-from engine.audit.people import between_people, people_labels, people_report
-from engine.audit.report import AuditReport, JudgeAudit
-from engine.audit.trials import Trials
-from engine.audit.verdicts import fake_verdicts, position_report, verdict_report
+from engine.auditing.agreement import judge_agreements
+from engine.auditing.biases import LanguageReport, family_report, language_report, preference_report
+from engine.auditing.intervals import QuestionResampler
+from engine.auditing.material import Material
+from engine.auditing.people import between_people, people_labels, people_report
+from engine.auditing.report import AuditReport, JudgeAudit
+from engine.auditing.trials import Trials
+from engine.auditing.verdicts import fake_verdicts, position_report, verdict_report
 from engine.errors import RatingError
 from engine.language_check import LanguageCheck
 from engine.ratings.battles import Battles, FloatArray

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from engine.audit.agreement import Agreement, JudgeAgreement
-from engine.audit.biases import FamilyReport, LanguageReport, PreferenceReport
-from engine.audit.people import PeopleReport
-from engine.audit.trials import IdenticalProbe, ProbeResult, RepeatReport
-from engine.audit.verdicts import FakeVerdicts, PositionReport, VerdictReport
+from engine.auditing.agreement import Agreement, JudgeAgreement
+from engine.auditing.biases import FamilyReport, LanguageReport, PreferenceReport
+from engine.auditing.people import PeopleReport
+from engine.auditing.trials import IdenticalProbe, ProbeResult, RepeatReport
+from engine.auditing.verdicts import FakeVerdicts, PositionReport, VerdictReport
 
 
 class JudgeAudit(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """The whole result: percent and 95 % limits by question.
 
     `reviewers` are the people whose labels were used, `between_people` is their agreement on the same pairs. What the
-    figures mean is in `engine.audit.findings`.
+    figures mean is in `engine.auditing.findings`.
     """
 
     bench: str

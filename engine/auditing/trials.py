@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from engine.audit.intervals import IntervalEstimate, resampler_of
+from engine.auditing.intervals import IntervalEstimate, resampler_of
 from engine.labels import Label, points_of_model
 
 

@@ -12,13 +12,13 @@ from typing import Literal, TypeAlias
 
 from msgspec import UNSET
 
-from engine.audit.agreement import JudgeAgreement
-from engine.audit.biases import FamilyReport, LanguageReport, ModelLanguage, PreferenceReport, StyleGain
-from engine.audit.intervals import IntervalEstimate
-from engine.audit.people import PeopleReport
-from engine.audit.report import AuditReport, JudgeAudit
-from engine.audit.trials import IdenticalProbe, ProbeResult, RepeatReport
-from engine.audit.verdicts import FakeVerdicts, IdenticalAnswers, PositionReport, VerdictReport
+from engine.auditing.agreement import JudgeAgreement
+from engine.auditing.biases import FamilyReport, LanguageReport, ModelLanguage, PreferenceReport, StyleGain
+from engine.auditing.intervals import IntervalEstimate
+from engine.auditing.people import PeopleReport
+from engine.auditing.report import AuditReport, JudgeAudit
+from engine.auditing.trials import IdenticalProbe, ProbeResult, RepeatReport
+from engine.auditing.verdicts import FakeVerdicts, IdenticalAnswers, PositionReport, VerdictReport
 
 Level: TypeAlias = Literal["good", "care", "bad", "unknown"]
 Trust: TypeAlias = Literal["yes", "with care", "no"]

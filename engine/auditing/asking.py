@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from engine.audit.trials import Trials, identical_probe, probe_result, repeat_report
+from engine.auditing.trials import Trials, identical_probe, probe_result, repeat_report
 from engine.bench.stored import StoredAnswer
 from engine.config.model import Config
 from engine.errors import Advice, AdviceKind, CallFailed, UsageProblem

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.audit.people import Reviews
-from engine.audit.verdicts import ReplyCounts
+from engine.auditing.people import Reviews
+from engine.auditing.verdicts import ReplyCounts
 from engine.bench import Bench
 from engine.bench.stored import StoredAnswer, StoredReply, load_replies
 from engine.config.model import Config

@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from engine.audit.intervals import NOTHING, IntervalEstimate, QuestionResampler
+from engine.auditing.intervals import NOTHING, IntervalEstimate, QuestionResampler
 from engine.errors import RatingError
 from engine.ratings.battles import Battles, BoolArray, FloatArray
 from engine.ratings.estimate import RatingOptions, Ratings, StyleCovariate, rate_battles

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from engine.audit.intervals import NOTHING, IntervalEstimate, QuestionResampler, resampler_of
+from engine.auditing.intervals import NOTHING, IntervalEstimate, QuestionResampler, resampler_of
 from engine.ratings.battles import Battles, FloatArray, IntArray, label_strength
 
 _WINNERS, _STRENGTHS = 3, 5  # categories

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from engine.audit.intervals import IntervalEstimate, QuestionResampler
+from engine.auditing.intervals import IntervalEstimate, QuestionResampler
 from engine.ratings.battles import Battles, BoolArray, FloatArray, IntArray
 
 
