@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from engine.bench.appender import Appender
+from engine.bench.appender import append_lines
 from engine.bench.lines import load_structs
 
 Settings: TypeAlias = Mapping[str, object]
@@ -35,15 +35,8 @@ def register_settings(path: Path, settings: Mapping[str, Settings]) -> None:
         for digest, shaped in settings.items()
         if digest not in known
     ]
-    if not lines:
-        return
-    appender = Appender()
-    try:
-        error = appender.write({path: lines}).error
-    finally:
-        appender.close()
-    if error is not None:
-        raise error
+    if lines:
+        append_lines(path, lines)
 
 
 def describe_difference(old: Settings, new: Settings) -> str:

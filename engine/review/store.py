@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.bench.appender import Appender
+from engine.bench.appender import append_lines
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import Loaded, encode_line, load_structs
 from engine.records import Label
@@ -93,10 +93,4 @@ class ReviewStore:
         return label
 
     def _append(self, line: msgspec.Struct) -> None:
-        appender = Appender()
-        try:
-            error = appender.write({self._path: [encode_line(line)]}).error
-        finally:
-            appender.close()
-        if error is not None:
-            raise error
+        append_lines(self._path, [encode_line(line)])
