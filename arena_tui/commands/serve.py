@@ -18,7 +18,7 @@ from engine.config.model import Config
 from engine.errors import UsageProblem
 from engine.events import Event, Notice, ServerChanged
 from engine.run import SERVER_GRACE_SECONDS
-from engine.serving.endpoints import Nowhere
+from engine.serving.endpoints import NoEndpoints
 from engine.serving.fleet import Fleet
 from engine.serving.plan import server_plan
 from engine.work.worker import endpoints_of
@@ -62,10 +62,10 @@ async def _serve(config: Config, model: str) -> int:
         config,
         plan,
         [model],
-        Nowhere(),
+        NoEndpoints(),
         endpoints=lambda name: endpoints_of(config, name),
         logs=BenchPaths(config.data / config.bench).logs,
-        tell=tell,
+        emit=tell,
         grace=SERVER_GRACE_SECONDS,
         key=os.environ.get("VLLM_API_KEY", ""),
     )
@@ -81,14 +81,14 @@ async def _serve(config: Config, model: str) -> int:
     release = on_signals(stop)
     started = False
     try:
-        await fleet.open()
-        async with fleet.at(model, is_last_try=True, needed=lambda: True) as place:
-            for endpoint in place.endpoints:
+        await fleet.prepare()
+        async with fleet.open(model, is_last_try=True, needed=lambda: True) as found:
+            for endpoint in found.endpoints:
                 click.echo(endpoint.base_url)
-            if place.endpoints and place.keepers:
+            if found.endpoints and found.servers:
                 console.say(f"{model} is served. Ctrl-C stops.")
                 await ended.wait()
-            started = bool(place.endpoints)
+            started = bool(found.endpoints)
     finally:
         await fleet.close()
         release()

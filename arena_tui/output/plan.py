@@ -8,13 +8,13 @@ from arena_tui.console import printable
 from arena_tui.output.progress import clock
 from arena_tui.output.stop_rule import verdict_words
 from engine.ratings import MINIMUM_QUESTIONS
-from engine.serving.forecast import Turn
+from engine.serving.forecast import ServerTurn
 from engine.work.plan import Plan
 from engine.work.stopping import LEAST_AHEAD, StopForecast
 from engine.work.tasks import Task
 
 
-def format_plan(found: Plan, forecast: StopForecast | None = None, servers: Sequence[Turn] = ()) -> str:
+def format_plan(found: Plan, forecast: StopForecast | None = None, servers: Sequence[ServerTurn] = ()) -> str:
     """One line per task with its records (in all, cached, stale, to make) and calls, then the sums, what a stop rule
     can spare of them, and which servers will be started when.
 
@@ -38,7 +38,7 @@ def format_plan(found: Plan, forecast: StopForecast | None = None, servers: Sequ
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def turn_lines(servers: Sequence[Turn]) -> list[str]:
+def turn_lines(servers: Sequence[ServerTurn]) -> list[str]:
     """The servers in the order in which they are started, with when, where and for how long."""
     lines = []
     for turn in sorted(servers, key=lambda turn: turn.begins):

@@ -1,4 +1,4 @@
-"""A place where a model can be called: endpoints, and who keeps them up."""
+"""Where a model can be called: the interface between a run and the servers, its own or others'."""
 
 from __future__ import annotations
 
@@ -12,34 +12,37 @@ from engine.models.discover import EndpointReport
 from engine.models.endpoint import Endpoint
 
 
-class Keeper(Protocol):
-    """Whoever keeps an endpoint up, and holds the calls of a client while it is down."""
+class ManagedServer(Protocol):
+    """A server that is started again when it exits; while it is down it holds the calls of attached clients."""
 
     def attach(self, client: ModelClient) -> None: ...
 
 
 @dataclass(frozen=True)
-class Place:
-    """Endpoints that serve a model, and what they say of themselves. None are where nobody serves it: that was told."""
+class ModelEndpoints:
+    """The endpoints that serve one model, and their reports; empty if none does (the reason was emitted)."""
 
     endpoints: Sequence[Endpoint] = ()
-    keepers: Sequence[Keeper] = ()
+    servers: Sequence[ManagedServer] = ()
     reports: Sequence[EndpointReport] = ()
 
 
-class Nowhere:
-    """Has no place for anybody."""
+class EndpointSource(Protocol):
+    """Provides the endpoints of models for as long as they are used."""
+
+    def open(
+        self, name: str, *, is_last_try: bool, needed: Callable[[], bool]
+    ) -> AbstractAsyncContextManager[ModelEndpoints]:
+        """Provide the endpoints of a model for the length of the block.
+
+        This may wait for a server; after the wait `needed` decides whether one is still started.
+        """
+
+
+class NoEndpoints:
+    """An EndpointSource without any endpoint."""
 
     @asynccontextmanager
-    async def at(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[Place]:
-        """None."""
-        yield Place()
-
-
-class Places(Protocol):
-    """Where models can be called, for as long as they are needed."""
-
-    def at(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AbstractAsyncContextManager[Place]:
-        """The place of a model, for the length of the block. Where it takes a while until there is one, `needed` is
-        asked then whether it still is; if not, there is none.
-        """
+    async def open(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[ModelEndpoints]:
+        """Provide none."""
+        yield ModelEndpoints()

@@ -1,9 +1,9 @@
-"""How long starts will take, and so a whole plan of servers: as earlier runs took, else by the size of the weights."""
+"""Forecast how long servers take to start and a plan to run: from earlier runs, else from the size of the weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,12 +12,12 @@ from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
 
 ASSUMED_START = 60.0  # seconds without the weights: imports, profiling, CUDA graphs
 ASSUMED_LOADING = 1e9  # bytes per second from a local disk
-LOOKED_AT = 5  # latest starts of a model
+RECENT_STARTS = 5  # of a model, whose median is the forecast
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One server's turn, in seconds from the beginning. `measured`: its start rests on earlier runs of this bench."""
+class ServerTurn:
+    """One server's turn, in seconds from the start of the run; `measured` if its start time is from earlier runs."""
 
     server: PlannedServer
     begins: float
@@ -32,21 +32,21 @@ class Turn:
 
 def turns(
     plan: ServerPlan, works_for: Mapping[str, float], runs: Sequence[Mapping[str, Any]], judging: Iterable[str]
-) -> list[Turn]:
-    """When each server has its turn. `works_for` tells the seconds of calls of each entry of the config."""
-    found: list[Turn] = []
+) -> list[ServerTurn]:
+    """Return when each server runs; `works_for` gives the seconds of calls per entry of the config."""
+    found: list[ServerTurn] = []
     judges = set(judging)
     for server in plan.servers:
         starts_in, measured = start_seconds(server.spec, runs)
         earlier = [turn for turn in found if _excludes(turn.server, server)]
         begins = max((turn.ends for turn in earlier), default=0.0)
         work = max((works_for.get(entry, 0.0) for entry in server.spec.entries), default=0.0) / server.spec.replicas
-        found.append(Turn(server, begins, starts_in, work, measured))
+        found.append(ServerTurn(server, begins, starts_in, work, measured))
     if not plan.side_by_side:
         return found
     answered = max((turn.ends for turn in found if not judges & set(turn.server.spec.entries)), default=0.0)
-    return [  # whoever judges side by side is not done before the last answer is
-        Turn(turn.server, turn.begins, turn.starts_in, max(turn.works_for, answered - turn.starts_in), turn.measured)
+    return [  # a judge beside the answering models finishes after the last answer
+        replace(turn, works_for=max(turn.works_for, answered - turn.starts_in))
         if judges & set(turn.server.spec.entries)
         else turn
         for turn in found
@@ -54,13 +54,13 @@ def turns(
 
 
 def start_seconds(spec: ServerSpec, runs: Sequence[Mapping[str, Any]]) -> tuple[float, bool]:
-    """Seconds until a server of this model is up, and whether that was measured."""
+    """Return the seconds until a server of this model is ready, and whether that was measured."""
     took = [
         float(server["started_in"])
         for run in runs
         for server in run.get("servers", ())
         if server.get("model") == spec.model and isinstance(server.get("started_in"), int | float)
-    ][-LOOKED_AT:]
+    ][-RECENT_STARTS:]
     if took:
         return median(took), True
     return ASSUMED_START + _weights(spec) / ASSUMED_LOADING, False

@@ -1,14 +1,9 @@
-"""What a server is, told from the config: which model, for which entries, with which flags, on how many GPUs. Pure.
+"""Which servers a config needs, on which GPUs, and in which order. Pure but for `server_plan`, which asks the driver.
 
-Entries that name the same model with the same [serve] table (they differ in sampling or system prompt) share a server.
-
-Which server runs on which GPUs, and in which order: every server is started once, which is the fewest. Pure.
-
-Where the judges fit beside the answering models, they get GPUs of their own (or a share of their memory) for the whole
-run and judge while the others still answer; else the answering models have their turns first, and a judge has its own
-on the same GPUs once the answers are made.
-
-From a config to the plan of its servers on this machine.
+Entries with the same model and the same [serve] table (they differ in sampling or system prompt) share a server. Every
+server is started once. If the judges fit beside the answering models, they get GPUs of their own (or a share of the
+memory) for the whole run and judge while the others answer; otherwise the answering models run first and the judges
+follow on the same GPUs.
 """
 
 from __future__ import annotations
@@ -24,17 +19,17 @@ from engine.config.model import Config, ServeConfig
 from engine.errors import ConfigError, ConfigProblem
 from engine.serving.gpus import gpu_indices
 
-VLLM_SHARE = 0.92  # of a GPU's memory, where nobody says otherwise
+VLLM_SHARE = 0.92  # of a GPU's memory, vLLM's default
 _SECRET_FLAG = re.compile(r"--\S*(token|key|secret|password)$", re.IGNORECASE)
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
 @dataclass(frozen=True, eq=False)
 class ServerSpec:
-    """One model that is to be served, in `replicas` servers of `gpus_each` GPUs.
+    """One model to serve, as `replicas` servers of `gpus_each` GPUs.
 
-    `share` is the part of each GPU's memory that a server takes. `pinned` are the GPUs that the config names, if it
-    does. `arguments` are those of `vllm serve` behind the model, but for host, port and names.
+    `share` is the share (0..1) of each GPU's memory per server, `pinned` the GPUs that the config names, `arguments`
+    those of `vllm serve` after the model, without host, port and names.
     """
 
     name: str
@@ -51,18 +46,18 @@ class ServerSpec:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that the config adds. They may be secrets."""
+        """The environment variables of the config; they may hold secrets."""
         return {name: value.get_secret_value() for name, value in self.serve.env.items()}
 
 
 def server_specs(config: Config, names: Iterable[str]) -> list[ServerSpec]:
-    """The servers for those of the entries `names` that arena-tui serves itself, in that order."""
+    """Return the servers for those entries in `names` that have a [serve] table, in that order."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for name in names:
         serve = config.models[name].serve
         if serve is not None:
             what = serve.model_dump_json() + repr(sorted((k, v.get_secret_value()) for k, v in serve.env.items()))
-            alone = name if config.models[name].endpoints else ""  # its port is its own
+            alone = name if config.models[name].endpoints else ""  # a fixed port cannot be shared
             grouped.setdefault((config.served_name(name), what + alone), []).append(name)
     return [_spec(config, tuple(entries)) for entries in grouped.values()]
 
@@ -76,7 +71,7 @@ def _spec(config: Config, entries: tuple[str, ...]) -> ServerSpec:
     tensor = serve.tensor_parallel or _number(serve.args, "--tensor-parallel-size", "-tp")
     data = serve.data_parallel or _number(serve.args, "--data-parallel-size", "-dp") or 1
     pipeline = _number(serve.args, "--pipeline-parallel-size", "-pp") or 1
-    if tensor is None:  # the GPUs that are named are meant to be used
+    if tensor is None:  # use all GPUs that the config names
         tensor = max(1, len(serve.gpus or ()) // (serve.replicas * data * pipeline))
     for flag, value in (("--tensor-parallel-size", tensor), ("--data-parallel-size", data)):
         short = "-tp" if flag.startswith("--t") else "-dp"
@@ -101,9 +96,10 @@ def _spec(config: Config, entries: tuple[str, ...]) -> ServerSpec:
 
 
 def model_folder(config: Config, model: str) -> Path | None:
-    """The folder that a model's name is the path of; None for a name of the hub.
+    """Return the folder if the model is a path; None for a name on the hub.
 
-    What looks like a path is one, also if nothing is there; else it is one if there is such a folder beside the config.
+    A name that looks like a path is one, even if nothing exists there; other names are if a folder beside the config
+    has that name.
     """
     beside = config.file.parent if config.file else Path()
     path = beside / Path(model).expanduser()
@@ -112,28 +108,28 @@ def model_folder(config: Config, model: str) -> Path | None:
 
 
 def spec_problems(config: Config, specs: Sequence[ServerSpec], gpus: Sequence[int] | None) -> list[ConfigProblem]:
-    """What keeps a server from ever starting on this machine, whose GPUs are `gpus` (None: it has none)."""
+    """Return what prevents servers from ever starting on a machine with these GPUs (None: without any)."""
     problems = []
     for spec in specs:
         at = f"models.{spec.name}"
         if spec.is_folder and not Path(spec.model).exists():
-            problems.append(ConfigProblem(f"{at}.model", f"there is no {spec.model}", "check the path of the model"))
+            problems.append(ConfigProblem(f"{at}.model", f"{spec.model} not found", "check the path of the model"))
         elif spec.is_folder and not (Path(spec.model) / "config.json").exists() and Path(spec.model).is_dir():
             problems.append(
-                ConfigProblem(f"{at}.model", f"{spec.model} holds no config.json", "name the folder of a saved model")
+                ConfigProblem(f"{at}.model", f"no config.json in {spec.model}", "name the folder of a saved model")
             )
         need = spec.gpus_each * spec.replicas
         allowed = config.vllm.gpus if config.vllm.gpus is not None else gpus
         usable = spec.pinned or allowed
-        if spec.pinned and allowed is not None and (strange := sorted(set(spec.pinned) - set(allowed))):
+        if spec.pinned and allowed is not None and (unknown := sorted(set(spec.pinned) - set(allowed))):
             problems.append(
-                ConfigProblem(f"{at}.serve.gpus", f"there is no GPU {strange[0]} to use", f"there are {list(allowed)}")
+                ConfigProblem(f"{at}.serve.gpus", f"GPU {unknown[0]} not available", f"available: {list(allowed)}")
             )
         if usable is not None and need > len(usable):
             problems.append(
                 ConfigProblem(
                     f"{at}.serve",
-                    f"needs {need} GPUs ({spec.replicas} servers of {spec.gpus_each}), and {len(usable)} may be used",
+                    f"needs {need} GPUs ({spec.replicas} servers of {spec.gpus_each}), {len(usable)} available",
                     "lower `replicas`, `tensor_parallel` or `data_parallel`, or name more `gpus`",
                 )
             )
@@ -141,7 +137,7 @@ def spec_problems(config: Config, specs: Sequence[ServerSpec], gpus: Sequence[in
 
 
 def masked(arguments: Sequence[str]) -> list[str]:
-    """Arguments as they may be shown and kept: without the values of flags that name a secret."""
+    """Return arguments for display and records: values of flags that name a secret are replaced by `***`."""
     shown: list[str] = []
     hide = False
     for argument in arguments:
@@ -155,7 +151,7 @@ def masked(arguments: Sequence[str]) -> list[str]:
 
 
 def _text(arguments: Sequence[str], *flags: str) -> str | None:
-    """The value of a flag, written `--flag value` or `--flag=value`; underscores count as dashes, as vLLM has it."""
+    """Return the value of a flag, `--flag value` or `--flag=value`; underscores count as dashes, as in vLLM."""
     value = None
     for at, argument in enumerate(arguments):
         flag, equals, rest = argument.partition("=")
@@ -177,7 +173,7 @@ def _share(told: str | None) -> float:
     return min(1.0, share) if share > 0 else VLLM_SHARE
 
 
-NO_GPU = -1  # stands for a machine without GPUs: one place, on which a server takes its share of `memory`, or all
+NO_GPU = -1  # the one device of a machine without GPUs, on which a server takes its share of `memory`, or all
 _FULL = 1.0 + 1e-9
 
 
@@ -208,16 +204,16 @@ class ServerPlan:
 
     @property
     def all_at_once(self) -> bool:
-        """Whether there is room for all of them together, so that none waits for another to end."""
+        """Whether all servers fit together, so that none waits for another to stop."""
         return all(self.may_start(server, ()) for server in self.servers)
 
     def of(self, entry: str) -> list[PlannedServer]:
-        """The servers of an entry of the config: its replicas."""
+        """Return the servers (replicas) of an entry of the config."""
         return [server for server in self.servers if entry in server.spec.entries]
 
-    def may_start(self, server: PlannedServer, over: Collection[PlannedServer]) -> bool:
-        """Whether it is the server's turn, with those in `over` done: it fits beside all earlier ones that are not."""
-        earlier = [other for other in self.servers[: self.servers.index(server)] if other not in over]
+    def may_start(self, server: PlannedServer, finished: Collection[PlannedServer]) -> bool:
+        """Return whether the server fits beside all earlier ones that have not finished."""
+        earlier = [other for other in self.servers[: self.servers.index(server)] if other not in finished]
         return all(
             sum(other.share for other in earlier if device in other.devices) + server.share <= _FULL
             for device in server.devices
@@ -245,7 +241,7 @@ def plan_servers(
 def _beside(
     others: Sequence[ServerSpec], judges: Sequence[ServerSpec], devices: Sequence[int]
 ) -> list[PlannedServer] | None:
-    """A plan with all judges at once, and room for the others' turns beside them; None if that does not fit."""
+    """Return a plan with all judges at once and the others' turns beside them; None if that does not fit."""
     taken: defaultdict[int, float] = defaultdict(float)
     judging: list[PlannedServer] = []
     for spec in judges:
@@ -263,7 +259,7 @@ def _beside(
 def _in_turn(
     specs: Sequence[ServerSpec], devices: Sequence[int], taken: Mapping[int, float] = MappingProxyType({})
 ) -> list[PlannedServer]:
-    """Every spec that fits, on the devices that have the least to do so far; each device has its servers one by one."""
+    """Place every spec that fits, on the least loaded devices; servers on one device run one after another."""
     placed: list[PlannedServer] = []
     load: Counter[int] = Counter()
     for spec in specs:
@@ -276,7 +272,7 @@ def _in_turn(
 def _place(
     spec: ServerSpec, devices: Sequence[int], taken: Mapping[int, float], load: Mapping[int, int]
 ) -> list[PlannedServer] | None:
-    """The replicas of a spec, each on free devices of its own, the least loaded first; None if they do not fit."""
+    """Place the replicas of a spec on free devices of their own, least loaded first; None if they do not fit."""
     if list(devices) == [NO_GPU]:
         share = min(spec.serve.memory or 1.0, 1.0 / spec.replicas)
         if taken.get(NO_GPU, 0.0) + share * spec.replicas > _FULL:
@@ -295,9 +291,9 @@ def _place(
 
 
 def server_plan(config: Config, names: Iterable[str], judging: Collection[str]) -> ServerPlan:
-    """The servers that the entries `names` need, with those of `judging` behind the others.
+    """Plan the servers for the entries `names` on this machine, those in `judging` last.
 
-    Asks the driver which GPUs there are: not for the event loop. Raises ConfigError for what can never be served here.
+    Blocks on the GPU driver: call it in a thread. Raises ConfigError for servers that can never start here.
     """
     specs = server_specs(config, names)
     if not specs:

@@ -1,4 +1,4 @@
-"""Whether a server that was started serves: its health, and one call that makes a single token."""
+"""Whether a started server answers: its health endpoint, and a first call for one token."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from engine.models.endpoint import Endpoint
 from engine.models.reply import readable
 from engine.serving.server_log import Cause
 
-LOOK_SECONDS = 0.25
-LOOK_LIMIT = 5.0  # seconds that one question about its health may take
-CALL_LIMIT = 300.0  # the first call may compile
+POLL_SECONDS = 0.25
+HEALTH_TIMEOUT = 5.0  # seconds
+CALL_TIMEOUT = 300.0  # seconds; the first call may compile
 _FAULTS = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 async def until_healthy(session: aiohttp.ClientSession, endpoint: Endpoint) -> None:
-    """Wait until `/health` says that all is well. Until it is ready, nothing listens there."""
-    url, limit = endpoint.server_url("health"), aiohttp.ClientTimeout(total=LOOK_LIMIT)
+    """Wait until `/health` returns 200; until then nothing listens there."""
+    url, limit = endpoint.server_url("health"), aiohttp.ClientTimeout(total=HEALTH_TIMEOUT)
     while True:
         try:
             async with session.get(url, timeout=limit) as reply:
@@ -28,11 +28,11 @@ async def until_healthy(session: aiohttp.ClientSession, endpoint: Endpoint) -> N
                     return
         except _FAULTS:
             pass
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def until_it_chats(session: aiohttp.ClientSession, endpoint: Endpoint, model: str) -> Cause | None:
-    """Ask for one token; what is wrong if none comes, such as a model that has no chat template."""
+async def first_call(session: aiohttp.ClientSession, endpoint: Endpoint, model: str) -> Cause | None:
+    """Request one token; return the cause if that fails, such as a missing chat template."""
     body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "temperature": 0.0}
     headers = {"Content-Type": "application/json", **endpoint.headers()}
     try:
@@ -40,16 +40,16 @@ async def until_it_chats(session: aiohttp.ClientSession, endpoint: Endpoint, mod
             endpoint.url("chat/completions"),
             data=msgspec.json.encode(body),
             headers=headers,
-            timeout=aiohttp.ClientTimeout(total=CALL_LIMIT),
+            timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT),
         ) as reply:
             if reply.status == 200:
                 return None
-            told = readable((await reply.content.read(1 << 16)).decode("utf-8", "replace"))
+            body_text = readable((await reply.content.read(1 << 16)).decode("utf-8", "replace"))
     except _FAULTS as error:
-        return Cause(f"its first call failed: {error or type(error).__name__}", "its log tells more")
-    if re.search(r"chat[_ ]template", told):
+        return Cause(f"first call failed: {error or type(error).__name__}", "see its log")
+    if re.search(r"chat[_ ]template", body_text):
         return Cause(
-            "the model has no chat template, so it cannot hold a conversation",
-            'give it one: args = ["--chat-template", "FILE.jinja"]; a base model is no chat model',
+            "the model has no chat template, so it takes no chat messages",
+            'pass one: args = ["--chat-template", "FILE.jinja"]; base models have none',
         )
-    return Cause(f"its first call was refused with {reply.status}: {endpoint.redact(told)[:200]}", "its log tells more")
+    return Cause(f"first call refused with {reply.status}: {endpoint.redact(body_text)[:200]}", "see its log")

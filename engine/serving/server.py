@@ -1,4 +1,4 @@
-"""One `vllm serve` that arena-tui runs: started, watched, started again when it dies, and ended with all it began."""
+"""One `vllm serve` process tree: start, watch, restart after a crash, stop with everything it started."""
 
 from __future__ import annotations
 
@@ -22,26 +22,25 @@ from engine.models.endpoint import Endpoint
 from engine.serving.gpus import wait_for_memory
 from engine.serving.plan import PlannedServer, masked
 from engine.serving.process import ServerProcess, is_free, pick_port, record_server
-from engine.serving.ready import until_healthy, until_it_chats
+from engine.serving.ready import first_call, until_healthy
 from engine.serving.server_log import Cause, ServerLog, Startup, exit_cause, follow
 
-MEMORY_SECONDS = 60.0  # that are waited for the memory of the server before
-PAUSE_SECONDS = 5.0  # before another try at what may pass
+MEMORY_SECONDS = 60.0  # to wait until the server before has released its GPU memory
+RETRY_PAUSE_SECONDS = 5.0  # before another start after a transient cause
 TRIES = 3
-LAST_LINES = 300  # of its log, in which the cause of a death is looked for
-LEAST_STEP = 0.05  # of a stage, that is worth telling
+LAST_LINES = 300  # of its log, searched for the cause of an exit
+LEAST_STEP = 0.05  # share of a stage that is worth an event
 
 
 class ServerFailed(ArenaError):
-    """A server did not come up, or died too often."""
+    """A server did not start, or exited too often."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What all servers of a run have in common. `key` is what they are asked with; it never reaches a file. `grace` is
-    how many seconds they may take to end."""
+    """Settings shared by all servers of a run: `key` (sent with every call, never written), `grace` (seconds)."""
 
     command: Sequence[str]
     key: str
@@ -52,9 +51,10 @@ class ServerSettings:
 
 
 class VllmServer:
-    """`up` waits until it serves; `stop` ends it. Events tell all that happens; clients are held while it is down.
+    """One server of the plan: `wait_ready` starts it, `stop` stops it; every change of state is an event.
 
-    A port that is given is that of the config, with the `key` there; without one a free port is picked.
+    Attached clients hold their calls while it is down. `port` and `key` are those of the endpoint in the config;
+    without them a free port is picked and the key of the run is used.
     """
 
     def __init__(
@@ -62,18 +62,18 @@ class VllmServer:
         planned: PlannedServer,
         settings: ServerSettings,
         session: aiohttp.ClientSession,
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
         port: int | None = None,
         key: str | None = None,
     ) -> None:
         self.name = planned.name
         self.spec = planned.spec
         self.startup = Startup()
-        self.report: EndpointReport | None = None  # what it says of itself, once it is up
+        self.report: EndpointReport | None = None  # once it is ready
         self._planned = planned
         self._settings = settings
         self._session = session
-        self._tell = tell
+        self._emit = emit
         self._own_port = port
         self._key = key or settings.key
         self._port = port or pick_port()
@@ -85,7 +85,7 @@ class VllmServer:
         self._at_once = False
         self._process: ServerProcess | None = None
         self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._life: asyncio.Task[None] | None = None
+        self._runner: asyncio.Task[None] | None = None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -94,7 +94,7 @@ class VllmServer:
 
     @property
     def command(self) -> list[str]:
-        """The command line; no secret is in it."""
+        """The command line, without any secret."""
         own = ["--host", "127.0.0.1", "--port", str(self._port), "--served-model-name", *self.spec.served_names]
         quiet = "--disable-uvicorn-access-log"
         if quiet not in self.spec.arguments:
@@ -102,17 +102,17 @@ class VllmServer:
         return [*self._settings.command, "serve", self.spec.model, *own, *self.spec.arguments]
 
     def attach(self, client: ModelClient) -> None:
-        """Hold the calls of `client` here whenever the server is down."""
+        """Hold the calls of `client` to this endpoint while the server is down."""
         self._clients.append(client)
         if self._status != "ready":
             client.hold(self.endpoint.address)
 
-    async def up(self) -> None:
-        """Start, and wait until it serves. Raises ServerFailed; returns without it being up after `stop`."""
-        if self._life is None:
-            self._life = asyncio.create_task(self._live())
+    async def wait_ready(self) -> None:
+        """Start the server and wait until it is ready, or until `stop`. Raises ServerFailed."""
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
         stopping = asyncio.create_task(self._stopping.wait())
-        either: list[asyncio.Future[Any]] = [self._up, stopping, self._life]
+        either: list[asyncio.Future[Any]] = [self._up, stopping, self._runner]
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -121,11 +121,11 @@ class VllmServer:
             self._up.result()
 
     @property
-    def is_up(self) -> bool:
+    def is_ready(self) -> bool:
         return self._status == "ready"
 
-    def break_off(self, *, at_once: bool = False) -> None:
-        """Begin to end it; with `at_once` it is killed, whatever it does."""
+    def abort(self, *, at_once: bool = False) -> None:
+        """Start stopping without waiting; with `at_once` kill the server."""
         self._stopping.set()
         if at_once and not self._at_once:
             self._at_once = True
@@ -133,62 +133,62 @@ class VllmServer:
                 self._process.order("kill")
 
     async def stop(self) -> None:
-        """End it, and wait until no process of it is left."""
-        self.break_off()
-        if self._life is None and self._status == "waiting":
-            self.told("stopped", detail="it was not needed")
-        if self._life is not None:
-            await asyncio.shield(self._life)
+        """Stop the server and wait until no process of it is left."""
+        self.abort()
+        if self._runner is None and self._status == "waiting":
+            self.emit_status("stopped", detail="not needed")
+        if self._runner is not None:
+            await asyncio.shield(self._runner)
 
-    def told(self, status: ServerStatus, stage: str = "", detail: str = "", share: float | None = None) -> None:
-        """Tell of a change."""
+    def emit_status(self, status: ServerStatus, stage: str = "", detail: str = "", share: float | None = None) -> None:
+        """Emit a change of status."""
         self._status = status
         gpus = ",".join(map(str, self._planned.gpus))
         address = self.endpoint.address
-        self._tell(
+        self._emit(
             ServerChanged(self.name, self.spec.entries, status, steady_now(), stage, share, address, detail, gpus)
         )
 
-    # -- its life
-
-    async def _live(self) -> None:
-        """Lives until it is stopped, or dies for good."""
+    async def _run(self) -> None:
+        """Run until stopped or failed for good."""
         try:
-            await self._lives()
+            await self._run_with_restarts()
         except Exception as error:
-            self._failed(Cause(f"it broke off by a defect of arena-tui: {error!r}"))
+            self._mark_failed(Cause(f"aborted by a defect of arena-tui: {error!r}"))
             raise
 
-    async def _lives(self) -> None:
+    async def _run_with_restarts(self) -> None:
         tries, restarts = TRIES, self._settings.restarts
         while not self._stopping.is_set():
-            cause = await self._one_life()
+            cause = await self._run_once()
             if cause is None:
                 break
             if not self._up.done():
                 tries -= 1
-                if not (cause.passes and tries):
-                    self._failed(cause)
+                if not (cause.is_transient and tries):
+                    self._mark_failed(cause)
                     return
-                self._notice("warning", f"{cause.title}; it is tried again")
+                self._notice("warning", f"{cause.title}; trying again")
             elif not restarts:
-                self._failed(Cause(f"died {self._settings.restarts + 1} times, at last: {cause.title}", cause.hint))
+                self._mark_failed(
+                    Cause(f"exited {self._settings.restarts + 1} times, the last time: {cause.title}", cause.hint)
+                )
                 return
             else:
                 restarts -= 1
-                self._notice("warning", f"its server died and is started again: {cause.title}")
-            self.told("down", detail=cause.title)
-            if cause.passes:
-                await self._pause(PAUSE_SECONDS)
-        self.told("stopped")
+                self._notice("warning", f"server exited and is restarted: {cause.title}")
+            self.emit_status("down", detail=cause.title)
+            if cause.is_transient:
+                await self._pause(RETRY_PAUSE_SECONDS)
+        self.emit_status("stopped")
 
-    async def _one_life(self) -> Cause | None:
-        """From a start to an end; the cause of an end that nobody asked for."""
-        if (cause := await self._before_start()) is not None or self._stopping.is_set():
+    async def _run_once(self) -> Cause | None:
+        """Start the process once and wait for its end; return the cause unless `stop` ended it."""
+        if (cause := await self._check_start()) is not None or self._stopping.is_set():
             return cause
         self.startup = Startup()
         self.log.begin(" ".join(masked(self.command)))
-        self.told("starting", self.startup.stage)
+        self.emit_status("starting", self.startup.stage)
         process = await ServerProcess.start(self.command, self._environment(), self._settings.grace, self._on_line)
         self._process = process
         await process.has_begun.wait()
@@ -206,7 +206,7 @@ class VllmServer:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
             if self._stopping.is_set():
-                self.told("stopping")
+                self.emit_status("stopping")
             await process.close()
             self._process = None
             if ledger_file is not None:
@@ -214,7 +214,7 @@ class VllmServer:
         return None if serving.cancelled() else serving.result()
 
     async def _serve(self, process: ServerProcess) -> Cause:
-        """Wait until it is up, then until it ends; why it ended."""
+        """Wait until the server is ready, then until it exits; return why it did."""
         exited = asyncio.create_task(process.has_exited.wait())
         ready = asyncio.create_task(self._ready())
         try:
@@ -223,7 +223,7 @@ class VllmServer:
                 return cause
             if ready.done():
                 process.order("serving")
-                self._is_up()
+                self._mark_ready()
                 await exited
                 for client in self._clients:
                     client.hold(self.endpoint.address)
@@ -234,22 +234,22 @@ class VllmServer:
             await asyncio.gather(exited, ready, return_exceptions=True)
 
     async def _ready(self) -> Cause | None:
-        """Wait until a first call goes well; why it will never."""
+        """Wait until a first call succeeds; return the cause if it never will."""
         try:
             async with asyncio.timeout(self._settings.start_timeout):
                 await until_healthy(self._session, self.endpoint)
-                self.told("starting", "asking for a first token")
-                cause = await until_it_chats(self._session, self.endpoint, self.spec.served_names[0])
+                self.emit_status("starting", "asking for a first token")
+                cause = await first_call(self._session, self.endpoint, self.spec.served_names[0])
                 self.report = await probe(self._session, self.endpoint, self.spec.served_names[0])
                 return cause
         except TimeoutError:
             return Cause(
-                f"it was not up after {self._settings.start_timeout:.0f} s, while {self.startup.stage}",
-                "its log tells what it did; raise start_timeout in [vllm] if it needs longer",
+                f"not ready after {self._settings.start_timeout:.0f} s (stage: {self.startup.stage})",
+                "see its log; raise `start_timeout` in [vllm] if it needs longer",
             )
 
     async def _cause_of_end(self, process: ServerProcess) -> Cause:
-        await process.wait_gone()  # its last lines are there then
+        await process.wait_gone()  # then its last lines have been read
         if process.failure is not None:
             return Cause(
                 f"{self._settings.command[0]!r} cannot be run: {process.failure}",
@@ -257,48 +257,46 @@ class VllmServer:
             )
         return exit_cause(process.exit_code, list(self.log.lines)[-LAST_LINES:] if self._up.done() else self.log.lines)
 
-    def _is_up(self) -> None:
-        self.told("ready", detail=self._facts())
+    def _mark_ready(self) -> None:
+        self.emit_status("ready", detail=self._describe())
         self.log.lines.clear()
         for client in self._clients:
             client.resume(self.endpoint.address)
         if not self._up.done():
             self._up.set_result(None)
 
-    def _failed(self, cause: Cause) -> None:
-        self.told("failed", detail=cause.title)
-        failed = ServerFailed(f"{self.name}: {cause.title}", f"{cause.hint}; its log: {self.log.path}".lstrip("; "))
+    def _mark_failed(self, cause: Cause) -> None:
+        self.emit_status("failed", detail=cause.title)
+        failed = ServerFailed(f"{self.name}: {cause.title}", f"{cause.hint}; log: {self.log.path}".lstrip("; "))
         refusal = CallFailed(FailureKind.CONNECTION, failed.title, attempts=0, hint=failed.hint)
         for client in self._clients:
             client.give_up(self.endpoint.address, refusal)
         if self._up.done():
-            self._notice("error", f"{cause.title}. {failed.hint}")
+            self._notice("error", f"{cause.title}; {failed.hint}")
         else:
             self._up.set_exception(failed)
-            self._up.exception()  # whoever waits is told; nobody need
+            self._up.exception()  # mark as retrieved: there may be no waiter
 
-    # -- before a start
-
-    async def _before_start(self) -> Cause | None:
+    async def _check_start(self) -> Cause | None:
         if shutil.which(self._settings.command[0]) is None:
             return Cause(
-                f"{self._settings.command[0]!r} is not there",
+                f"{self._settings.command[0]!r} not found",
                 "pip install 'arena-tui[vllm]', or name another environment's program in [vllm] command",
             )
         if self.spec.is_folder and not await asyncio.to_thread(Path(self.spec.model).exists):
-            return Cause(f"there is no {self.spec.model}", "check `model` of the entry")
+            return Cause(f"{self.spec.model} not found", "check `model` of the entry")
         if not is_free(self._port):
             if self._own_port is not None:
                 return Cause(
-                    f"port {self._port} is taken by another program",
-                    "stop it, or leave `endpoints` out of the entry: a free port is picked then",
+                    f"port {self._port} is in use by another program",
+                    "stop that program, or remove `endpoints` from the entry so that a free port is picked",
                 )
             self._port = pick_port()
         if self._planned.gpus:
-            self.told("waiting", "for the memory of its GPUs")
-            wrong = await wait_for_memory(self._planned.gpus, self._planned.share, MEMORY_SECONDS)
-            if wrong:
-                self._notice("warning", f"{wrong}; it is started all the same")
+            self.emit_status("waiting", "for the memory of its GPUs")
+            in_use = await wait_for_memory(self._planned.gpus, self._planned.share, MEMORY_SECONDS)
+            if in_use:
+                self._notice("warning", f"{in_use}; starting anyway")
         return None
 
     def _environment(self) -> dict[str, str]:
@@ -317,17 +315,17 @@ class VllmServer:
         before, self.startup = self.startup, follow(self.startup, line)
         step = (self.startup.share or 0.0) - (before.share or 0.0)
         if self.startup.stage != before.stage or step >= LEAST_STEP:
-            self.told("starting", self.startup.stage, share=self.startup.share)
+            self.emit_status("starting", self.startup.stage, share=self.startup.share)
         else:
             self.startup = Startup(before.stage, before.share, self.startup.max_model_len, self.startup.kv_cache_tokens)
 
-    def _facts(self) -> str:
-        told = []
+    def _describe(self) -> str:
+        facts = []
         if self.startup.max_model_len:
-            told.append(f"context {self.startup.max_model_len} tokens")
+            facts.append(f"context {self.startup.max_model_len} tokens")
         if self.startup.kv_cache_tokens:
-            told.append(f"KV cache {self.startup.kv_cache_tokens} tokens")
-        return ", ".join(told)
+            facts.append(f"KV cache {self.startup.kv_cache_tokens} tokens")
+        return ", ".join(facts)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -337,4 +335,4 @@ class VllmServer:
             pass
 
     def _notice(self, level: str, text: str) -> None:
-        self._tell(Notice(level, f"{self.name}: {text}", time.time()))  # type: ignore[arg-type]
+        self._emit(Notice(level, f"{self.name}: {text}", time.time()))  # type: ignore[arg-type]

@@ -1,14 +1,8 @@
-"""The log of one server, on disk: bounded in size, without secrets.
+"""The log of one server: kept on disk, and read for the stage of a start and for the cause of a failure.
 
-How far a starting `vllm serve` is, told from the lines of its log. Pure.
-
-The milestones are those of vLLM 0.30 to 0.33, of its CPU and its GPU build. A line that is not known changes nothing,
-so another version at worst tells less.
-
-Why a server did not start or died, told from its log: the first real error, in words that say what to do. Pure.
-
-vLLM's last line is always "Engine core initialization failed. See root cause above": the cause is an earlier one. It is
-looked for where it is: first among the failures that are known by name, then as the first line of an error.
+Milestones and causes are those of vLLM 0.30 to 0.33, CPU and GPU builds. An unknown line changes nothing, so another
+version at worst shows less. vLLM's last line is always "Engine core initialization failed. See root cause above": the
+cause is an earlier line, searched first among the failures that are known by name, then as the first line of an error.
 """
 
 from __future__ import annotations
@@ -23,12 +17,12 @@ import msgspec
 
 from engine.models.endpoint import KEY_SHOWN_AS, LEAST_SECRET
 
-LARGEST = 4 << 20  # bytes; then the file becomes `NAME.log.1`, in place of the one before
-KEPT_LINES = 5000  # of the start that goes on, in which its cause of failure is looked for
+MAX_BYTES = 4 << 20  # then the file is renamed to `NAME.log.1`, replacing an earlier one
+KEPT_LINES = 5000  # of the current start, searched for its cause of failure
 
 
 class ServerLog:
-    """Appends lines to a file. A disk that is full costs the log, not the run: `problem` then says what went wrong."""
+    """A bounded log file without secrets. A full disk loses the log, not the run: `problem` then says what failed."""
 
     def __init__(self, path: Path, secrets: Iterable[str] = ()) -> None:
         self.path = path
@@ -38,12 +32,12 @@ class ServerLog:
         self._size = path.stat().st_size if path.exists() else 0
 
     def begin(self, title: str) -> None:
-        """A new start: forget the lines of the one before."""
+        """Begin a new start: drop the lines of the one before."""
         self.lines.clear()
         self._append(f"=== {time.strftime('%Y-%m-%d %H:%M:%S')} {self._redacted(title)}")
 
     def write(self, line: str) -> None:
-        """Keep a line."""
+        """Append a line."""
         line = self._redacted(line)
         self.lines.append(line)
         self._append(line)
@@ -54,20 +48,20 @@ class ServerLog:
         return line
 
     def _append(self, line: str) -> None:
-        told = f"{line}\n".encode()
+        data = f"{line}\n".encode()
         try:
-            if self._size + len(told) > LARGEST:
+            if self._size + len(data) > MAX_BYTES:
                 self.path.replace(self.path.with_name(self.path.name + ".1"))
                 self._size = 0
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as stream:
-                stream.write(told)
-            self._size += len(told)
+                stream.write(data)
+            self._size += len(data)
         except OSError as error:
             self.problem = f"{self.path}: {error.strerror}"
 
 
-LONGEST_LINE = 2000  # characters kept of one line
+MAX_LINE_CHARACTERS = 2000  # characters kept of one line
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PERCENT = re.compile(r"(\d{1,3})% Completed|: +(\d{1,3})%\|")
@@ -94,33 +88,33 @@ _CONTEXT = re.compile(r"Using max model len (\d+)")
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines: progress bars are redrawn with a carriage return, so that ends a line too."""
+    """Splits a byte stream into lines; a carriage return (a redrawn progress bar) ends a line too."""
 
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, told: bytes) -> list[str]:
-        """The lines that `told` completes, without colours and control characters; empty ones are left out."""
-        *whole, self._rest = (self._rest + told).replace(b"\r", b"\n").split(b"\n")
-        if len(self._rest) > 4 * LONGEST_LINE:
+    def feed(self, chunk: bytes) -> list[str]:
+        """Return the lines that `chunk` completes, without colours and control characters; empty ones are skipped."""
+        *whole, self._rest = (self._rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        if len(self._rest) > 4 * MAX_LINE_CHARACTERS:
             whole, self._rest = [*whole, self._rest], b""
         return [line for line in map(_readable, whole) if line]
 
     def rest(self) -> list[str]:
-        """The last line, if it was not ended."""
+        """Return the last line if it has no end."""
         line, self._rest = _readable(self._rest), b""
         return [line] if line else []
 
 
 def _readable(line: bytes) -> str:
     text = _ESCAPES.sub("", line.decode("utf-8", "replace"))
-    return _CONTROLS.sub(" ", text).strip()[:LONGEST_LINE]
+    return _CONTROLS.sub(" ", text).strip()[:MAX_LINE_CHARACTERS]
 
 
 class Startup(msgspec.Struct, frozen=True):
-    """A start as far as it has come. `share` (0..1) is how much of the stage is done, where the log tells.
+    """Progress of a start: its stage and the share (0..1) of it that is done, if the log says.
 
-    `max_model_len` and `kv_cache_tokens` (both tokens) are None until they were told.
+    `max_model_len` and `kv_cache_tokens` (both tokens) are None until they were logged.
     """
 
     stage: str = FIRST_STAGE
@@ -130,7 +124,7 @@ class Startup(msgspec.Struct, frozen=True):
 
 
 def follow(so_far: Startup, line: str) -> Startup:
-    """The start after one more line. Stages never go back: engines of several ranks tell theirs one after another."""
+    """Return the start after one more line. Stages never go back: engines of several ranks log theirs in turn."""
     stage, share = so_far.stage, so_far.share
     for pattern, name in _MILESTONES:
         if pattern.search(line):
@@ -148,48 +142,47 @@ def follow(so_far: Startup, line: str) -> Startup:
     )
 
 
-LONGEST = 300  # characters of an error that are shown
+SHOWN_CHARACTERS = 300  # of an error
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """What is wrong and what to do. `passes` when another try may go well by itself."""
+    """What is wrong and what to do; `is_transient` if another start may succeed without a change."""
 
     title: str
     hint: str = ""
-    passes: bool = False
+    is_transient: bool = False
 
 
-_Tell = Callable[[re.Match[str]], Cause]
+_ToCause = Callable[[re.Match[str]], Cause]
 
-_KNOWN: tuple[tuple[re.Pattern[str], _Tell], ...] = tuple(
-    (re.compile(pattern), tell)
-    for pattern, tell in (
+_KNOWN: tuple[tuple[re.Pattern[str], _ToCause], ...] = tuple(
+    (re.compile(pattern), to_cause)
+    for pattern, to_cause in (
         (
             r"error: unrecognized arguments: (.+)",
-            lambda m: Cause(f"this vLLM does not know {m[1]}", "take it out of `args`, or see `vllm serve --help=all`"),
+            lambda m: Cause(f"this vLLM does not know {m[1]}", "remove it from `args`, or see `vllm serve --help=all`"),
         ),
         (
             r"vllm(?: serve)?: error: (.+)",
-            lambda m: Cause(f"vLLM refuses its arguments: {m[1]}", "mend `args` of this model's [serve] table"),
+            lambda m: Cause(f"vLLM rejects its arguments: {m[1]}", "correct `args` of this model's [serve] table"),
         ),
         (
             r"\[Errno (?:98|48)\].*[Aa]ddress already in use",
             lambda m: Cause(
-                "the port is taken by another program", "stop it, or leave `endpoints` out: a free port is picked then"
+                "the port is in use by another program", "stop it, or remove `endpoints` so that a free port is picked"
             ),
         ),
         (
             r"max_model_len \((\d+)\) is greater than the derived max_model_len \(\w+=(\d+)",
             lambda m: Cause(
-                f"--max-model-len {m[1]} is more than the {m[2]} tokens that the model was made for",
-                f"ask for at most {m[2]}, or leave the flag out",
+                f"--max-model-len {m[1]} exceeds the model's context of {m[2]} tokens",
+                f"set at most {m[2]}, or remove the flag",
             ),
         ),
         (
             r"To serve at least one request with the model's max seq len \((\d+)\)(?:.*model length is (\d+))?",
             lambda m: Cause(
-                f"the KV cache has no room for one request of {m[1]} tokens"
-                + (f"; at most {m[2]} fit" if m[2] else ""),
+                f"the KV cache cannot hold one request of {m[1]} tokens" + (f"; at most {m[2]} fit" if m[2] else ""),
                 "lower --max-model-len, or give the server more memory (`memory`, or more GPUs)",
             ),
         ),
@@ -197,57 +190,55 @@ _KNOWN: tuple[tuple[re.Pattern[str], _Tell], ...] = tuple(
             r"Free memory on device ?(\S*) \(([\d.]+)/([\d.]+) GiB\) on startup is less than desired",
             lambda m: Cause(
                 f"only {m[2]} of {m[3]} GiB are free on {m[1] or 'the GPU'}",
-                "end what else uses the GPU (nvidia-smi tells), or lower `memory` of this model's [serve] table",
-                passes=True,
+                "stop what else uses the GPU (see nvidia-smi), or lower `memory` of this model's [serve] table",
+                is_transient=True,
             ),
         ),
         (
             r"Available memory on node \S+ \(([\d.]+)/([\d.]+) GiB\).*less than requested",
             lambda m: Cause(
                 f"only {m[1]} of {m[2]} GiB of memory are free",
-                "end what else uses it, or set VLLM_CPU_KVCACHE_SPACE (GiB) lower in `env`",
-                passes=True,
+                "stop what else uses it, or set VLLM_CPU_KVCACHE_SPACE (GiB) lower in `env`",
+                is_transient=True,
             ),
         ),
         (
             r"(?:OutOfMemoryError|CUDA out of memory|HIP out of memory|torch\.cuda\.OutOfMemoryError)",
             lambda m: Cause(
-                "the GPU's memory does not suffice",
-                "more GPUs (`tensor_parallel`), a smaller --max-model-len or --max-num-seqs, or quantized weights",
+                "out of GPU memory",
+                "use more GPUs (`tensor_parallel`), a smaller --max-model-len or --max-num-seqs, or quantized weights",
             ),
         ),
         (
             r"SafetensorError: (.+)",
             lambda m: Cause(
-                f"the weights cannot be read: {m[1]}", "a file is cut short or damaged: copy or download it again"
+                f"cannot read the weights: {m[1]}", "a file is truncated or damaged; copy or download it again"
             ),
         ),
         (
             r"(?:HFValidationError|LocalEntryNotFoundError|OfflineModeIsEnabled|RepositoryNotFoundError)",
             lambda m: Cause(
-                "there is no such model, neither as a folder here nor on the hub",
+                "model not found, neither as a local folder nor on the hub",
                 "check `model` of the entry; without a network, download it first",
             ),
         ),
         (
             r"GatedRepoError|Cannot access gated repo",
-            lambda m: Cause(
-                "the hub gives this model only to those it knows", "accept its terms there, and set HF_TOKEN"
-            ),
+            lambda m: Cause("access to this model on the hub is restricted", "accept its terms there and set HF_TOKEN"),
         ),
         (
             r"Model architectures? (\[.*?\]) (?:are not supported|failed to be inspected)",
             lambda m: Cause(
-                f"this vLLM cannot run {m[1]}", "a newer vLLM may; else serve the model with another program"
+                f"this vLLM cannot run {m[1]}", "try a newer vLLM, or serve the model with another program"
             ),
         ),
         (
             r"No CUDA GPUs are available|Found no NVIDIA driver|Failed to infer device type",
-            lambda m: Cause("vLLM finds no GPU here", "check the driver, and CUDA_VISIBLE_DEVICES"),
+            lambda m: Cause("vLLM finds no GPU", "check the driver and CUDA_VISIBLE_DEVICES"),
         ),
         (
             r"No space left on device",
-            lambda m: Cause("the disk is full", "make room where vLLM keeps its cache (~/.cache/vllm)"),
+            lambda m: Cause("disk full", "free space where vLLM keeps its cache (~/.cache/vllm)"),
         ),
     )
 )
@@ -256,30 +247,32 @@ _ERROR = re.compile(r"(?:^|[\s\]])((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Inter
 
 
 def find_cause(lines: Iterable[str]) -> Cause | None:
-    """The cause that a log tells; None if it tells none."""
+    """Return the cause found in a log; None if there is none."""
     kept = [line for line in lines if not any(text in line for text in _USELESS)]
-    for pattern, tell in _KNOWN:
+    for pattern, to_cause in _KNOWN:
         for line in kept:
             if match := pattern.search(line):
-                told = tell(match)
-                return msgspec.structs.replace(told, title=told.title[:LONGEST])
+                found = to_cause(match)
+                return msgspec.structs.replace(found, title=found.title[:SHOWN_CHARACTERS])
     for line in kept:
         if (match := _ERROR.search(line)) and not match[1].endswith("Interrupt"):
-            return Cause(f"{match[1]}: {match[2]}"[:LONGEST])
+            return Cause(f"{match[1]}: {match[2]}"[:SHOWN_CHARACTERS])
     return None
 
 
 def exit_cause(code: int | None, lines: Iterable[str]) -> Cause:
-    """Why a server ended that was not asked to: what its log tells, else what its exit code does."""
+    """Return why a server exited by itself: from its log, else from its exit code."""
     kept = list(lines)
-    if (told := find_cause(kept)) is not None:
-        return told
+    if (found := find_cause(kept)) is not None:
+        return found
     if any("EngineDeadError" in line or "EngineCore encountered an issue" in line for line in kept):
-        return Cause("its engine died without a word", "often it was killed for want of memory: `dmesg` tells")
+        return Cause("engine exited without an error message", "often it was killed for lack of memory: see `dmesg`")
     if code in (-9, 137):
         return Cause(
-            "it was killed", "often for want of memory: see `dmesg`, and how much the machine has", passes=True
+            "killed by a signal",
+            "often for lack of memory: see `dmesg`, and how much memory the machine has",
+            is_transient=True,
         )
     if code in (126, 127):
         return Cause("the command was not found or cannot be run", "see [vllm] command")
-    return Cause(f"it ended by itself with exit code {code}", "its log tells more")
+    return Cause(f"exited by itself with exit code {code}", "see its log")

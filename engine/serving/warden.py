@@ -1,17 +1,17 @@
-"""Runs one server and sees to it that nothing of it is left: `python warden.py GRACE PROGRAM ARGUMENT...`
+"""Run one server and make sure that no process of it is left: `python warden.py GRACE PROGRAM ARGUMENT...`
 
-A process of its own, so that the server ends even when arena-tui is killed (-9) and can end nothing itself. It stands
-between the two: a session for the server, a pipe from the owner that says what to do, and that closes when the owner is
-no more. Standard library only, for it must start in a moment.
+A process of its own between arena-tui and the server, so that the server stops even if arena-tui is killed (-9). It
+gives the server a session and reads orders from a pipe of its owner, which closes when the owner exits. Standard
+library only (no psutil): it starts in milliseconds with `-I -S` and does not depend on an environment that may change.
 
-  stdin   a word a line: `interrupt`, `terminate` (ask the server to end), `kill`; `serving` (which of the two signals
-          the server takes from now on). The end of the file means that the owner is gone.
-  stdout  what the server writes, both of its streams
-  stderr  reports: `session ID` (also its process group), `failed WHY` (it could not be started), `exited CODE`, `empty`
+  stdin   one word a line: `interrupt`, `terminate` (ask the server to stop), `kill`; `serving` (from now on SIGTERM is
+          the signal that stops the server). End of file: the owner is gone.
+  stdout  the output of the server, both of its streams
+  stderr  reports: `session ID` (also the process group), `failed WHY` (not started), `exited CODE`, `empty`
 
-vLLM is a tree of processes. While it starts, it takes SIGINT and loses SIGTERM; once it serves, SIGTERM is right; and
-when its parent is killed, or crashes, the engine's processes live on with the GPU's memory. So after the parent's end,
-whatever ended it, and `GRACE` seconds after it was asked to end, all that is left of its session is killed.
+vLLM is a tree of processes. While it starts, it handles SIGINT and loses SIGTERM; once it serves, SIGTERM is right; if
+its parent is killed or crashes, the engine's processes keep running and keep the GPU's memory. So after the exit of the
+parent, and `GRACE` seconds after the order to stop, everything left of its session is killed.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ import sys
 import time
 
 LOOK_SECONDS = 0.1
-LEFTOVERS_SECONDS = 5.0  # for processes that outlive the server's own, which mostly are just about to end
-LARGEST_BACKLOG = 1 << 20  # bytes of output that the owner has not read; more is dropped
-SET_CHILD_SUBREAPER = 36  # prctl: orphans of the server become our children, so that we see them end
+LEFTOVERS_SECONDS = 5.0  # for processes that outlive the parent, most of which are about to exit
+LARGEST_BACKLOG = 1 << 20  # bytes of output not yet read by the owner; more is dropped
+SET_CHILD_SUBREAPER = 36  # prctl: orphans of the server become our children, so that we see them exit
 
 
 def members(session: int) -> list[int]:
-    """The live processes of a session. Zombies are not: their memory is free.
+    """Return the live processes of a session, without zombies (their memory is free).
 
-    Where there is no /proc to tell, minus the number of its process group, as long as there is one: `kill` takes that.
+    Without /proc: minus the id of its process group while that exists, which `kill` accepts.
     """
     found = []
     if not os.path.isdir("/proc/self"):
@@ -98,18 +98,18 @@ class Warden:
                 return self.ended if self.ended >= 0 else 128 - self.ended
 
     def read_orders(self) -> None:
-        told = read(sys.stdin.fileno())
-        if told == b"":
+        orders = read(sys.stdin.fileno())
+        if orders == b"":
             self.selector.unregister(sys.stdin.fileno())
             self.end("terminate" if self.serving else "interrupt")
-        for word in (told or b"").decode("ascii", "replace").split():
+        for word in (orders or b"").decode("ascii", "replace").split():
             if word == "serving":
                 self.serving = True
             else:
                 self.end(word)
 
     def end(self, how: str) -> None:
-        """Ask the server to end, or end it."""
+        """Ask the server to stop, or kill it."""
         if how == "kill":
             self.kill_at = 0.0
         elif self.ended is None:
@@ -124,7 +124,7 @@ class Warden:
             self.signal_all(signal.SIGKILL)
 
     def reap(self) -> None:
-        """Take note of the server's end, and of its orphans'."""
+        """Reap the server and its orphans."""
         with contextlib.suppress(ChildProcessError):
             while (reaped := os.waitpid(-1, os.WNOHANG))[0]:
                 if reaped[0] == self.server.pid:
@@ -139,23 +139,23 @@ class Warden:
                 os.kill(process, number)
 
     def read_output(self) -> None:
-        while told := read(self.output):
+        while chunk := read(self.output):
             if self.listens and len(self.backlog) < LARGEST_BACKLOG:
-                self.backlog += told
-            if len(told) < 65536:
+                self.backlog += chunk
+            if len(chunk) < 65536:
                 return
-        if told == b"":
+        if chunk == b"":
             with contextlib.suppress(KeyError):
                 self.selector.unregister(self.output)
 
     def pass_on(self) -> None:
-        """Give the owner what it takes; one that does not read must not hold up the server."""
+        """Write what the owner can take; an owner that does not read must not block the server."""
         if self.backlog and self.listens:
             try:
                 del self.backlog[: os.write(sys.stdout.fileno(), self.backlog)]
             except BlockingIOError:
                 pass
-            except OSError:  # nobody is there any more
+            except OSError:  # the owner is gone
                 self.listens = False
                 self.backlog.clear()
 
@@ -166,7 +166,7 @@ class Warden:
 
 
 def read(stream: int) -> bytes | None:
-    """What can be read at once; None if there is nothing, empty at the end."""
+    """Read without blocking; None if there is nothing yet, empty at the end."""
     try:
         return os.read(stream, 65536)
     except BlockingIOError:
@@ -181,7 +181,7 @@ def report(text: str) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of the server's orphans, where the system knows such a thing."""
+    """Become the parent of the server's orphans, where the system can."""
     with contextlib.suppress(Exception):
         import ctypes
 
@@ -189,8 +189,8 @@ def adopt_orphans() -> None:
 
 
 def main() -> int:
-    # What ends a terminal's other programs must not end this one: it stays until the server is gone. Handlers, unlike
-    # ignored signals, are not inherited: vLLM would never hear a SIGINT that we ignore.
+    # Signals that end the programs of a terminal must not end this one before the server is gone. Handlers, unlike
+    # ignored signals, are not inherited: an ignored SIGINT would stay ignored in vLLM.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, lambda *_: None)
     adopt_orphans()

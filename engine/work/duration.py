@@ -12,7 +12,7 @@ from engine.bench.pace import answering_pace, judging_pace
 from engine.bench.run_files import load_runs
 from engine.config.model import Config
 from engine.errors import BenchError
-from engine.serving.forecast import Turn, turns
+from engine.serving.forecast import ServerTurn, turns
 from engine.serving.plan import server_plan
 from engine.work.plan import Plan
 
@@ -49,7 +49,7 @@ def estimate_duration(config: Config, bench: Bench, plan: Plan) -> Duration:
     return Duration(max([seconds, *(turn.ends for turn in turns)]), measured and all(turn.measured for turn in turns))
 
 
-def server_turns(config: Config, bench: Bench, plan: Plan) -> list[Turn]:
+def server_turns(config: Config, bench: Bench, plan: Plan) -> list[ServerTurn]:
     """Forecast when each server that a run of the plan starts has its turn. Raises ConfigError; call it in a thread."""
     answers, verdicts = _by_model(config, bench, plan)
     servers = server_plan(config, list(dict.fromkeys((*answers, *verdicts))), list(verdicts))

@@ -120,11 +120,11 @@ async def open_execution(
                 configured,
                 endpoints=partial(endpoints_of, config),
                 logs=logs,
-                tell=emit,
+                emit=emit,
                 grace=server_grace,
             )
             stack.push_async_callback(fleet.close)
-            await fleet.open()
+            await fleet.prepare()
         resources = Resources(session, recorder, await loading if loading else None, gate, emit, flush)
         workers = Workers(config, plan, pipeline, fleet or configured, resources, found=found)
         yield Execution(config, plan, pipeline, workers, fleet)

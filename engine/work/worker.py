@@ -25,7 +25,7 @@ from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
 from engine.models.limits import PoolClosed
 from engine.models.tokens import TokenCounter
-from engine.serving.endpoints import Place, Places
+from engine.serving.endpoints import EndpointSource, ModelEndpoints
 from engine.work.calls import AnswerMaker, GameMaker, JudgeCaller
 from engine.work.jobs import OpenPart
 from engine.work.plan import Plan
@@ -144,7 +144,7 @@ class Workers:
         config: Config,
         plan: Plan,
         pipeline: Pipeline,
-        places: Places,
+        places: EndpointSource,
         resources: Resources,
         *,
         found: Callable[[], None],
@@ -181,7 +181,7 @@ class Workers:
         needed = partial(self._pipeline.has_work, name)
         while True:
             may_wait = "answers" not in stages and not self._answers_over.is_set()
-            async with self._places.at(name, is_last_try=not may_wait, needed=needed) as place:
+            async with self._places.open(name, is_last_try=not may_wait, needed=needed) as place:
                 if place.endpoints:
                     client = self.clients[name] = self._client(name, place)
                     self.reports[name] = place.reports
@@ -257,7 +257,7 @@ class Workers:
         else:
             self._pipeline.withdraw_judge(name)
 
-    def _client(self, name: str, place: Place) -> ModelClient:
+    def _client(self, name: str, place: ModelEndpoints) -> ModelClient:
         entry = self._config.models[name]
         client = ModelClient(
             name,
@@ -272,8 +272,8 @@ class Workers:
             emit=self._resources.emit,
             permits=self._pipeline.permits,
         )
-        for keeper in place.keepers:
-            keeper.attach(client)
+        for server in place.servers:
+            server.attach(client)
         return client
 
 
@@ -336,16 +336,16 @@ class ConfiguredEndpoints:
         self._emit = emit
 
     @asynccontextmanager
-    async def at(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[Place]:
+    async def open(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[ModelEndpoints]:
         """Yield the endpoints of `name` that serve it, and report what is wrong with the others."""
         if not needed():
-            yield Place()
+            yield ModelEndpoints()
             return
         if not self._config.models[name].endpoints:
             self._notice(
                 "error", f"{name}: there is work for it, but its entry in the config has no endpoint and no [serve]"
             )
-            yield Place()
+            yield ModelEndpoints()
             return
         endpoints, reports = await probe_endpoints(self._session, self._config, name)
         for report in reports:
@@ -358,7 +358,7 @@ class ConfiguredEndpoints:
                 self._notice("error", what)
             else:
                 self._notice("warning", f"{what} It is looked for again when the answers are made.")
-        yield Place(endpoints, reports=[report for report in reports if report.ok])
+        yield ModelEndpoints(endpoints, reports=[report for report in reports if report.ok])
 
     def _notice(self, level: Literal["warning", "error"], text: str) -> None:
         self._emit(Notice(level, text, time.time()))

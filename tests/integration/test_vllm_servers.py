@@ -123,7 +123,7 @@ def test_one_command_answers_swaps_to_the_judge_and_mends_an_engine_that_is_kill
         out, _ = program.communicate(timeout=3 * PATIENCE)
     told = yard.told()
     assert program.returncode == 0, told
-    assert "its server died and is started again" in told
+    assert "server exited and is restarted" in told
     assert len(yard.sessions) == 3, "a first server, the same again, and the judge's"
     assert not yard.processes()
     assert not (yard.bench / "errors.jsonl").exists(), "no call was lost with the engine"
@@ -164,9 +164,9 @@ def test_what_keeps_a_server_from_starting_is_told_in_one_line_each(yard: Yard, 
     assert program.returncode in (1, 2)
     assert "Traceback" not in told
     for name, line in {
-        "busy": f"port {port} is taken by another program",
-        "long": "--max-model-len 20000 is more than the 8192 tokens that the model was made for",
-        "torn": "the weights cannot be read",
+        "busy": f"port {port} is in use by another program",
+        "long": "--max-model-len 20000 exceeds the model's context of 8192 tokens that the model was made for",
+        "torn": "cannot read the weights",
     }.items():
         (line_told,) = [text for text in told.splitlines() if text.startswith(f"error: {name}: ")]
         assert line in line_told
@@ -174,7 +174,7 @@ def test_what_keeps_a_server_from_starting_is_told_in_one_line_each(yard: Yard, 
     with yard.start(nowhere, "serve", "nowhere") as program:
         program.communicate(timeout=PATIENCE)
     assert program.returncode == 2
-    assert "there is no /no/such/model" in yard.told()
+    assert "/no/such/model not found" in yard.told()
 
 
 @pytest.mark.parametrize(

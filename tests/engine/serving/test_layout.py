@@ -89,8 +89,8 @@ def test_what_can_never_be_served_here_is_told():
     models = config({"base": {"tensor_parallel": 4}, "judge": {"gpus": [7]}})
     problems = spec_problems(models, server_specs(models, ["base", "judge"]), [0, 1])
     assert [(problem.key, problem.message) for problem in problems] == [
-        ("models.base.serve", "needs 4 GPUs (1 servers of 4), and 2 may be used"),
-        ("models.judge.serve.gpus", "there is no GPU 7 to use"),
+        ("models.base.serve", "needs 4 GPUs (1 servers of 4), 2 available"),
+        ("models.judge.serve.gpus", "GPU 7 not available"),
     ]
 
 

@@ -127,7 +127,7 @@ async def test_an_engine_that_is_killed_in_the_middle_costs_a_restart_and_no_cal
     run = Run(yard.config(models))
     await carried_out(run)
     assert run.state.phase == "done", notices(run)
-    assert "its server died and is started again" in notices(run)
+    assert "server exited and is restarted" in notices(run)
     assert len(yard.starts("good")) == 2
     assert len(yard.lines("model_answer/good.jsonl")) == QUESTIONS
     assert not (yard.bench / "errors.jsonl").exists()
@@ -140,7 +140,7 @@ async def test_a_server_that_dies_again_and_again_is_given_up_and_the_others_go_
     run = Run(yard.config(models, restarts=1))
     await carried_out(run)
     assert run.state.phase == "failed"
-    assert "died 2 times" in notices(run)
+    assert "exited 2 times" in notices(run)
     assert run.state.servers["bad"].status in ("failed", "stopped")
     assert len(yard.starts("bad")) == 2
     assert len(yard.lines("model_judgment/judge/good.jsonl")) == QUESTIONS
@@ -152,14 +152,14 @@ async def test_a_server_that_dies_again_and_again_is_given_up_and_the_others_go_
     [
         (
             ["(Worker pid=8) ERROR [x.py:1] SafetensorError: Error while deserializing header: incomplete metadata"],
-            "the weights cannot be read",
+            "cannot read the weights",
         ),
         (
             [
                 "ValueError: User-specified max_model_len (20000) is greater than the derived max_model_len "
                 "(max_position_embeddings=8192.0 or model_max_length=None)"
             ],
-            "--max-model-len 20000 is more than the 8192",
+            "--max-model-len 20000 exceeds the model's context of 8192",
         ),
         (["(EngineCore pid=7) ERROR [core.py:1] KeyError: 'lm_head.weight'"], "KeyError: 'lm_head.weight'"),
     ],
@@ -185,7 +185,7 @@ async def test_memory_that_is_not_free_yet_is_tried_for_again(yard):
     run = Run(yard.config(models))
     await carried_out(run)
     assert run.state.phase == "done", notices(run)
-    assert "only 3.1 of 22.05 GiB are free on cuda:0; it is tried again" in notices(run)
+    assert "only 3.1 of 22.05 GiB are free on cuda:0; trying again" in notices(run)
 
 
 async def test_a_model_without_a_chat_template_is_found_before_the_first_question(yard):
@@ -201,7 +201,7 @@ async def test_a_start_that_takes_too_long_is_ended_and_told_with_what_it_was_do
     models = {name: yard.model(name) for name in ("judge", "base")} | {"good": yard.model("good", stage_seconds=30.0)}
     run = Run(yard.config(models, start_timeout=1.0))
     await carried_out(run)
-    assert "good: it was not up after 1 s, while " in notices(run)
+    assert "good: not ready after 1 s (stage: " in notices(run)
     assert not yard.left()
 
 
@@ -216,12 +216,12 @@ async def test_a_flag_that_vllm_does_not_know_is_named(yard):
 async def test_a_path_where_nothing_is_and_a_missing_vllm_are_told_before_any_start(yard):
     models = {name: yard.model(name) for name in ("judge", "base", "good")}
     models["good"]["model"] = str(yard.folder / "nowhere")
-    with pytest.raises(ConfigError, match=r"models\.good\.model: there is no .*nowhere"):
+    with pytest.raises(ConfigError, match=r"models\.good\.model: .*nowhere not found"):
         await Run(yard.config(models)).execute()
     models = {name: yard.model(name) for name in ("judge", "base", "good")}
     run = Run(yard.config(models, command=["no-such-vllm"]))
     await carried_out(run)
-    assert "'no-such-vllm' is not there" in notices(run)
+    assert "'no-such-vllm' not found" in notices(run)
     assert "[vllm] command" in notices(run)
 
 
@@ -233,7 +233,7 @@ async def test_a_port_of_the_config_that_is_taken_is_told_and_a_right_server_the
     run = Run(yard.config(models))
     async with other:
         await carried_out(run)
-    assert f"good: port {port} is taken by another program" in notices(run)
+    assert f"good: port {port} is in use by another program" in notices(run)
     assert not yard.starts("good")
     first = await asyncio.create_subprocess_exec(
         *(*run.config.vllm.command, "serve", models["good"]["model"], "--port", str(port)),
@@ -247,7 +247,7 @@ async def test_a_port_of_the_config_that_is_taken_is_told_and_a_right_server_the
         await listening(port)
         await carried_out(again)
         assert again.state.phase == "done", notices(again)
-        assert "that server is used and left alone" in notices(again)
+        assert "it will not be stopped" in notices(again)
         assert len(yard.starts("good")) == 1
         assert first.returncode is None, "it was left alone"
     finally:
@@ -269,8 +269,8 @@ async def test_a_server_that_serves_another_folder_by_the_right_name_is_not_take
         await listening(port)
         run = Run(config)
         await carried_out(run)
-        assert f"serves {other} by that name, not {models['good']['model']}" in notices(run)
-        assert f"good: port {port} is taken" in notices(run)
+        assert f"serves {other} under that name, not {models['good']['model']}" in notices(run)
+        assert f"good: port {port} is in use" in notices(run)
         assert not yard.lines("model_judgment/judge/good.jsonl")
     finally:
         os.killpg(server.pid, signal.SIGKILL)

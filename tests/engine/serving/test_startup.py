@@ -71,17 +71,17 @@ def test_a_redrawn_bar_is_several_lines_and_colours_are_none_of_it():
     ("line", "told"),
     [
         ("vllm: error: unrecognized arguments: --no-such-flag", "does not know --no-such-flag"),
-        ("vllm serve: error: argument --port: invalid int value: 'x'", "refuses its arguments: argument --port"),
-        ("OSError: [Errno 98] Address already in use", "the port is taken"),
+        ("vllm serve: error: argument --port: invalid int value: 'x'", "rejects its arguments: argument --port"),
+        ("OSError: [Errno 98] Address already in use", "the port is in use"),
         (
             "pydantic_core.ValidationError: Value error, User-specified max_model_len (20000) is greater "
             "than the derived max_model_len (max_position_embeddings=8192.0 or model_max_length=8192)",
-            "--max-model-len 20000 is more than the 8192 tokens",
+            "--max-model-len 20000 exceeds the model's context of 8192 tokens",
         ),
         (
             "ValueError: To serve at least one request with the model's max seq len (8192), (1.0 GiB KV cache is "
             "needed ... the estimated maximum model length is 1920. Try ... decreasing max_model_len",
-            "no room for one request of 8192 tokens; at most 1920 fit",
+            "cannot hold one request of 8192 tokens; at most 1920 fit",
         ),
         (
             "ValueError: Free memory on device cuda:0 (19.77/22.05 GiB) on startup is less than desired GPU memory "
@@ -92,15 +92,18 @@ def test_a_redrawn_bar_is_several_lines_and_colours_are_none_of_it():
             "ValueError: Available memory on node 0 (8.24/9.84 GiB) on kv cache allocation is less than requested ...",
             "only 8.24 of 9.84 GiB of memory are free",
         ),
-        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "GPU's memory does not suffice"),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "out of GPU memory"),
         (
             "safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata, file not fully "
             "covered",
-            "the weights cannot be read: Error while deserializing header",
+            "cannot read the weights: Error while deserializing header",
         ),
-        ("huggingface_hub.errors.HFValidationError: Repo id must be in the form 'repo_name'", "there is no such model"),
-        ("LocalEntryNotFoundError: Cannot find the requested files in the disk cache", "there is no such model"),
-        ("OSError: You are trying to access a gated repo. GatedRepoError: 401", "only to those it knows"),
+        ("huggingface_hub.errors.HFValidationError: Repo id must be in the form 'repo_name'", "model not found"),
+        ("LocalEntryNotFoundError: Cannot find the requested files in the disk cache", "model not found"),
+        (
+            "OSError: You are trying to access a gated repo. GatedRepoError: 401",
+            "access to this model on the hub is restricted",
+        ),
         ("ValueError: Model architectures ['NewForCausalLM'] are not supported for now", "['NewForCausalLM']"),
         ("(Worker pid=9) ERROR 11-23 18:19:50 [core.py:1] KeyError: 'lm_head.weight'", "KeyError: 'lm_head.weight'"),
     ],
@@ -113,12 +116,17 @@ def test_the_cause_is_the_first_real_error_and_never_the_last_line(line, told):
 
 
 def test_only_what_may_pass_by_itself_is_tried_again():
-    assert find_cause(["ValueError: Free memory on device cuda:0 (1.0/2.0 GiB) on startup is less than desired"]).passes
-    assert not find_cause(["SafetensorError: incomplete metadata"]).passes
+    assert find_cause(
+        ["ValueError: Free memory on device cuda:0 (1.0/2.0 GiB) on startup is less than desired"]
+    ).is_transient
+    assert not find_cause(["SafetensorError: incomplete metadata"]).is_transient
 
 
 def test_an_end_without_a_word_is_told_by_its_exit_code():
     assert "killed" in exit_cause(-9, ["INFO all is well"]).title
-    assert "its engine died" in exit_cause(0, ["ERROR [async_llm.py:1] EngineDeadError: EngineCore encountered"]).title
+    assert (
+        "engine exited without an error message"
+        in exit_cause(0, ["ERROR [async_llm.py:1] EngineDeadError: EngineCore encountered"]).title
+    )
     assert "exit code 3" in exit_cause(3, [USELESS]).title
     assert Startup().stage == FIRST_STAGE
