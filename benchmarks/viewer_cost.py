@@ -95,7 +95,9 @@ def tell_library(folder: Path) -> None:
     for text in ("море", "therefore marker-0017", "nothing-has-this"):
         timed(
             f"search: {text}",
-            lambda text=text: select_judgments(entries, JudgmentFilter(), marks, holds_text=library.texts.search(text)),
+            lambda text=text: select_judgments(
+                entries, JudgmentFilter(), marks, matches_text=library.texts.search(text)
+            ),
             5,
         )
     timed("open one", lambda: library.open(random.choice(entries)), 50)

@@ -79,7 +79,7 @@ class JudgmentsScreen(LibraryScreen):
     def show_library(self) -> None:
         library = self.library
         rows = select(
-            library.entries, self.wanted, library.marks, order=self.order, holds_text=library.texts.search(self._text)
+            library.entries, self.wanted, library.marks, order=self.order, matches_text=library.texts.search(self._text)
         )
         judgments = self.query_one(JudgmentList)
         judgments.show(rows, library.entries, library.marks, empty=self._why_empty())

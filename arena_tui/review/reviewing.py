@@ -50,7 +50,7 @@ class Reviewing:
 
     @property
     def said(self) -> dict[Pair, HumanLabel]:
-        return self._store.said if self._store is not None else {}
+        return self._store.labels if self._store is not None else {}
 
     @property
     def pair(self) -> Pair | None:
@@ -86,7 +86,7 @@ class Reviewing:
         if self._store is None:
             self._store = ReviewStore(self.library.bench.paths, self.reviewer)
         looked_at = self.pair
-        self.sample = draw_sample(self.library, self._judge, said=self.said, size=self._size)
+        self.sample = draw_sample(self.library, self._judge, labelled=self.said, size=self._size)
         if looked_at in self.sample.pairs:
             self.index = self.sample.pairs.index(looked_at)
         else:
@@ -122,11 +122,9 @@ class Reviewing:
         """Label the pair that is looked at, or (with None) set it aside. Writes the file; raises StorageError."""
         if self.pair is None or self._store is None:
             return None
-        game, judge = self.game, self.sample.judge
-        if label is None:
-            said = self._store.skip(self.pair, game=game, judge=judge, baseline=baseline, note=note)
-        else:
-            said = self._store.label(self.pair, label, game=game, judge=judge, baseline=baseline, note=note)
+        said = self._store.label(
+            self.pair, label, game=self.game, judge=self.sample.judge, baseline=baseline, note=note
+        )
         self.library.add_human(said)
         return said
 

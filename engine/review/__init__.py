@@ -2,8 +2,8 @@
 
 labels       what a label means for the model; the lines of a reviewer's file (pure)
 store        a reviewer's file: read whole, appended line by line
-listing      judgments as list entries, and the filters on them
+listing      judgments as entries of a list, and the filters on them
 search       full-text search
-library      the judgments of one bench, and one of them whole
+library      the judgments of one bench, and each of them whole with its texts
 sampling     which pairs to review
 """

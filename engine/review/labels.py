@@ -1,20 +1,18 @@
-"""What labels mean for the model that is judged, whatever place it had: wins, ties, losses, flips. Pure.
+"""What labels mean for the judged model, and the labels that people give. Pure.
 
-In game 1 the baseline is A and the model is B; in game 2 they have swapped.
-
-What a reviewer said, one line of `review/<reviewer>.jsonl`, and what holds after all of these lines. Pure.
+In game 1 the baseline is A and the model is B; in game 2 they are swapped. One line of `review/<reviewer>.jsonl` is
 
     {"question_id", "model", "judge", "baseline", "game", "label", "note", "tstamp", "reviewer"}
-    the same with "label": null and "skipped": true      set aside without a label
-    {"question_id", "model", "undone": true, ...}        what was said of this pair before does not hold
+    the same with "label": null and "skipped": true      skipped without a label
+    {"question_id", "model", "undone": true, ...}        cancels the label of this pair
 
-`game` is the order in which the answers were shown (1: the baseline is A), `label` is as seen in that order, `judge`
-is None when there was no judgment to compare with. The last line of a question and model counts.
+`game` is the order in which the answers were shown, `label` is as seen in that order, `judge` is None when there was no
+judgment to compare with. The last line of a question and model counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -24,47 +22,12 @@ from engine.labels import LABELS, Label, strength
 Outcome: TypeAlias = Literal["win", "tie", "loss"]
 OUTCOMES: tuple[Outcome, ...] = ("win", "tie", "loss")
 
-
-def outcome(label: Label | None, game: int) -> Outcome | None:
-    """The model's side of one game; None without a verdict."""
-    return None if label is None else _named(strength(label, game))
+Pair: TypeAlias = tuple[str, str]
+"""Question id and model."""
 
 
-def outcome_of_pair(labels: Sequence[Label | None]) -> Outcome | None:
-    """The model's side of both games: who won more of them. Games that contradict each other are a tie.
-
-    A game without a verdict leaves the word to the other one; None if there is none at all.
-    """
-    strengths = _strengths(labels)
-    return _named(sum((value > 0) - (value < 0) for value in strengths)) if strengths else None
-
-
-def is_flip(labels: Sequence[Label | None]) -> bool:
-    """Whether the winner changed with the places: each game has another one."""
-    strengths = _strengths(labels)
-    return any(value > 0 for value in strengths) and any(value < 0 for value in strengths)
-
-
-def is_unparsed(labels: Sequence[Label | None], played: Sequence[bool]) -> bool:
-    """Whether a game was played that brought no verdict."""
-    return any(was_played and label is None for label, was_played in zip(labels, played, strict=True))
-
-
-def _strengths(labels: Sequence[Label | None]) -> list[int]:
-    return [strength(label, at % 2 + 1) for at, label in enumerate(labels) if label is not None]
-
-
-def _named(value: int) -> Outcome:
-    if value == 0:
-        return "tie"
-    return "win" if value > 0 else "loss"
-
-
-Pair: TypeAlias = tuple[str, str]  # question id and model
-
-
-class HumanLabel(msgspec.Struct, frozen=True):
-    """A reviewer's label of one pair of answers."""
+class HumanLabel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A reviewer's label of one pair of answers; None if the reviewer skipped it."""
 
     question_id: str
     model: str
@@ -75,6 +38,7 @@ class HumanLabel(msgspec.Struct, frozen=True):
     note: str
     tstamp: float
     reviewer: str
+    skipped: bool = False
 
     @property
     def pair(self) -> Pair:
@@ -82,18 +46,12 @@ class HumanLabel(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> Outcome | None:
-        """What the label says of the model; None for a pair that was skipped."""
+        """The model's side; None for a pair that was skipped."""
         return outcome(self.label, self.game)
 
 
-class SkippedLabel(HumanLabel, frozen=True):
-    """A pair that the reviewer set aside; its `label` is None."""
-
-    skipped: bool = True
-
-
 class UndoneLabel(msgspec.Struct, frozen=True):
-    """Takes back what the reviewer said of a pair."""
+    """Cancels the reviewer's label of a pair."""
 
     question_id: str
     model: str
@@ -103,7 +61,7 @@ class UndoneLabel(msgspec.Struct, frozen=True):
 
 
 class ReviewLine(msgspec.Struct, frozen=True):
-    """A line as it is read: of any of the three kinds, also without what other programs may leave out."""
+    """A line of any of the three kinds, also without the fields that other programs may leave out."""
 
     question_id: str
     model: str
@@ -118,12 +76,11 @@ class ReviewLine(msgspec.Struct, frozen=True):
     undone: bool = False
 
     def as_label(self) -> HumanLabel | None:
-        """The label or skip; None for a line that takes back, and for one whose game or label is none."""
-        if self.undone or self.game not in (1, 2) or not (self.skipped or self.label in LABELS):
+        """Return the label or skip; None for an undone line and for one with an invalid game or label."""
+        label = None if self.skipped else next((known for known in LABELS if known == self.label), None)
+        if self.undone or self.game not in (1, 2) or (label is None and not self.skipped):
             return None
-        kind = SkippedLabel if self.skipped else HumanLabel
-        label = None if self.skipped else next(known for known in LABELS if known == self.label)
-        return kind(
+        return HumanLabel(
             self.question_id,
             self.model,
             self.judge,
@@ -133,22 +90,47 @@ class ReviewLine(msgspec.Struct, frozen=True):
             self.note,
             self.tstamp,
             self.reviewer,
+            self.skipped,
         )
 
 
-def standing(lines: Iterable[ReviewLine]) -> dict[Pair, HumanLabel]:
-    """What holds after `lines`, skips included, in the order in which it was said (the last said comes last)."""
-    said: dict[Pair, HumanLabel] = {}
+def current_labels(lines: Iterable[ReviewLine]) -> dict[Pair, HumanLabel]:
+    """Return the labels and skips that count after `lines`, the last given last."""
+    labels: dict[Pair, HumanLabel] = {}
     for line in lines:
         label = line.as_label()
-        if line.undone:
-            said.pop((line.question_id, line.model), None)
-        elif label is not None:
-            said.pop(label.pair, None)
-            said[label.pair] = label
-    return said
+        if line.undone or label is not None:
+            labels.pop((line.question_id, line.model), None)
+        if label is not None:
+            labels[label.pair] = label
+    return labels
 
 
-def outcomes(said: Mapping[Pair, HumanLabel]) -> dict[Pair, Outcome]:
-    """What the reviewer's labels say of the models; skipped pairs are left out."""
-    return {pair: told for pair, label in said.items() if (told := label.outcome) is not None}
+def outcome(label: Label | None, game: int) -> Outcome | None:
+    """Return the model's side of one game; None without a label."""
+    return None if label is None else _sign(strength(label, game))
+
+
+def outcome_of_pair(labels: Sequence[Label | None]) -> Outcome | None:
+    """Return who won more of both games; None without any label. Games that contradict each other are a tie."""
+    strengths = _strengths(labels)
+    return _sign(sum((value > 0) - (value < 0) for value in strengths)) if strengths else None
+
+
+def is_flip(labels: Sequence[Label | None]) -> bool:
+    """Whether the winner changed with the places: each game has another one."""
+    strengths = _strengths(labels)
+    return any(value > 0 for value in strengths) and any(value < 0 for value in strengths)
+
+
+def is_unparsed(labels: Sequence[Label | None], played: Sequence[bool]) -> bool:
+    """Whether a game was played without a label."""
+    return any(was_played and label is None for label, was_played in zip(labels, played, strict=True))
+
+
+def _strengths(labels: Sequence[Label | None]) -> list[int]:
+    return [strength(label, at % 2 + 1) for at, label in enumerate(labels) if label is not None]
+
+
+def _sign(value: int) -> Outcome:
+    return "win" if value > 0 else "loss" if value < 0 else "tie"

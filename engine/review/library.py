@@ -1,16 +1,10 @@
-"""Everything about one judgment at once: the question, both answers, and both games as they were played.
-
-The judgments of a bench for reading: what there is, and one of them whole. The one door to the files behind both.
-
-All methods that read files say so; call them in a thread, one at a time (the library holds a lock for that).
-"""
+"""The judgments of a bench for reading: all of them as entries of a list, and each of them whole with its texts."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -27,25 +21,27 @@ from engine.judging.prompts import judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.language_check import LanguageCheck
 from engine.records import Question, VerdictMode
-from engine.review.labels import HumanLabel, Outcome, Pair, outcomes
+from engine.review.labels import HumanLabel, Outcome, Pair
 from engine.review.listing import Listed, Marks, listed
-from engine.review.search import SearchTexts
+from engine.review.search import SearchTexts, file_stamp
 from engine.review.store import load_all_labels
 
-Origin: TypeAlias = Literal["current", "prompt", "changed", "unknown"]
-"""Where the answers come from.
+_REFRESH_SECONDS = 0.2
 
-current    the files of the answers, and they are what the judge saw
-prompt     what the judge was shown: the files hold none, or other ones by now
-changed    the files of the answers, though the judge saw other texts, which the judgment does not tell
-unknown    the files of the answers, and nothing tells what the judge saw (or there is no judgment)
+Origin: TypeAlias = Literal["current", "prompt", "changed", "unknown"]
+"""Where the answers of an opened pair come from.
+
+current    the files of the answers; the judge saw the same texts
+prompt     the judge's prompt: the files have none, or other ones by now
+changed    the files of the answers; the judge saw other texts, which the judgment does not contain
+unknown    the files of the answers; what the judge saw is unknown, or there is no judgment
 """
 
 
 class OpenedPair(msgspec.Struct, frozen=True):
-    """A model's answer beside the baseline's. `judgment` is None where nobody has judged them yet.
+    """A model's answer beside the baseline's, with the judgment of them if there is one.
 
-    `system` is the judge's system prompt: "" if it had none, None if nothing tells.
+    `system` is the judge's system prompt: "" if it had none, None if unknown.
     """
 
     question: Question | None
@@ -58,43 +54,158 @@ class OpenedPair(msgspec.Struct, frozen=True):
     system: str | None = None
 
     def side(self, letter: Literal["A", "B"], game: int) -> tuple[str, WholeAnswer | None]:
-        """The model in a place of game 1 or 2, and its answer."""
+        """Return the model in a place of game 1 or 2, and its answer."""
         if (letter == "A") == (game == 1):
             return self.baseline, self.baseline_answer
         return self.model, self.answer
 
 
-def compare(
-    question: Question | None,
-    model: str,
-    baseline: str,
-    judgment: WholeJudgment | None,
-    answer: WholeAnswer | None,
-    baseline_answer: WholeAnswer | None,
-    settings: dict[str, Any] | None = None,
-) -> OpenedPair:
-    """Put together what the files tell. Answers that are not what the judge saw give way to what its prompt shows."""
-    if judgment is None:
-        return OpenedPair(question, model, baseline, answer, baseline_answer)
-    system = _system(judgment, settings)
-    fits = _fits(judgment, baseline, question, answer, baseline_answer)
-    if fits:
-        return OpenedPair(question, model, baseline, answer, baseline_answer, judgment, "current", system)
-    shown = _shown(judgment.games)
+class Library:
+    """Reads one bench. `entries` and `marks` are replaced, never changed, so they may be used while files are read.
+
+    `baseline` is that of judgments that name none. Call methods that read files in a thread; they wait for each other.
+    """
+
+    def __init__(self, bench: Bench, baseline: str | None = None) -> None:
+        self.bench = bench
+        self.baseline = baseline
+        self.entries: Sequence[Listed] = ()
+        self.marks = Marks()
+        self.texts = SearchTexts(bench)
+        self.questions: dict[str, tuple[int, Question]] = {}
+        self._index = JudgmentIndex(bench.paths)
+        self._answers = AnswerPlaces(bench.paths)
+        self._questions_stamp: tuple[int, int] | None = None
+        self._settings: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def refresh(self, on_change: Callable[[], None] | None = None) -> bool:
+        """Read what is new in the files; return whether anything is.
+
+        Meanwhile `on_change` is called whenever there are more entries. Raises BenchError if a file cannot be read.
+        """
+        shown_at = time.monotonic()
+
+        def show() -> None:
+            nonlocal shown_at
+            if on_change is not None and time.monotonic() - shown_at > _REFRESH_SECONDS:
+                self.entries = listed(self._index.rows, self.questions, self.baseline)
+                on_change()
+                shown_at = time.monotonic()
+
+        with self._lock:
+            has_new_questions = self._refresh_questions()
+            changed = self._index.refresh(show) or has_new_questions
+            if changed:
+                self.entries = listed(self._index.rows, self.questions, self.baseline)
+                self._settings = dict(self.bench.settings())
+            return self._refresh_human() or changed
+
+    def open(self, entry: Listed) -> OpenedPair:
+        """Read everything about one judgment. Raises BenchError if the record no longer exists."""
+        with self._lock:
+            judgment = read_judgment(entry.row.file, entry.row.place)
+            pair = self._read_answers(entry.pair, entry.baseline)
+            return _with_judgment(pair, judgment, self._settings.get(judgment.settings or ""))
+
+    def open_answers(self, pair: Pair) -> OpenedPair:
+        """Read the answers of a pair without a judgment. Raises BenchError."""
+        with self._lock:
+            return self._read_answers(pair, self.baseline or "")
+
+    def answered(self, model: str) -> set[str]:
+        """Read which questions `model` answered. Raises BenchError."""
+        with self._lock:
+            return self._answers.question_ids(model)
+
+    def find_other_languages(self, on_progress: Callable[[int, int], bool]) -> None:
+        """Check the language of every listed answer, 2 ms each, and mark those in another one than their question's.
+
+        `on_progress(done, of)` is called now and then; if it returns False the check ends. Reads files.
+        """
+        check = LanguageCheck()
+        pairs = sorted({entry.pair for entry in self.entries})
+        found: set[Pair] = set()
+        for done, (question_id, model) in enumerate(pairs):
+            if done % 50 == 0:
+                self.marks = Marks(self.marks.human, frozenset(found))
+                if not on_progress(done, len(pairs)):
+                    return
+            question = self._question(question_id)
+            if question is None or check.of_question(question) is None:
+                continue
+            with self._lock:
+                answer = self._answers.read(model, question_id)
+            checked = check.check(question, answer.turns) if answer else None
+            if checked is not None and checked.is_other:
+                found.add((question_id, model))
+        self.marks = Marks(self.marks.human, frozenset(found))
+        on_progress(len(pairs), len(pairs))
+
+    def add_human(self, label: HumanLabel) -> None:
+        """Mark a label that was just given, without reading the files again."""
+        given = label.outcome
+        if given is not None:
+            human = {**self.marks.human, label.pair: self.marks.human.get(label.pair, frozenset()) | {given}}
+            self.marks = Marks(human, self.marks.other_language)
+
+    def _question(self, question_id: str) -> Question | None:
+        known = self.questions.get(question_id)
+        return known[1] if known else None
+
+    def _read_answers(self, pair: Pair, baseline: str) -> OpenedPair:
+        question_id, model = pair
+        return OpenedPair(
+            self._question(question_id),
+            model,
+            baseline,
+            self._answers.read(model, question_id),
+            self._answers.read(baseline, question_id) if baseline else None,
+        )
+
+    def _refresh_human(self) -> bool:
+        human: dict[Pair, set[Outcome]] = {}
+        for labels in load_all_labels(self.bench.paths).values():
+            for pair, label in labels.items():
+                if label.outcome is not None:
+                    human.setdefault(pair, set()).add(label.outcome)
+        frozen = {pair: frozenset(given) for pair, given in human.items()}
+        if frozen == self.marks.human:
+            return False
+        self.marks = Marks(frozen, self.marks.other_language)
+        return True
+
+    def _refresh_questions(self) -> bool:
+        stamp = file_stamp(self.bench.paths.questions)
+        if stamp == self._questions_stamp:
+            return False
+        loaded = self.bench.questions().items
+        self.questions = {question.id: (number, question) for number, question in enumerate(loaded, start=1)}
+        self.texts.set_questions(loaded)
+        self._questions_stamp = stamp
+        return True
+
+
+def _with_judgment(pair: OpenedPair, judgment: WholeJudgment, settings: dict[str, Any] | None) -> OpenedPair:
+    """Add the judgment. Answers that are not what the judge saw are replaced by those of its prompt, if it has them."""
+    pair = msgspec.structs.replace(pair, judgment=judgment, system=_system_prompt(judgment, settings))
+    is_of_these = _is_of_these_texts(judgment, pair.baseline, pair.question, pair.answer, pair.baseline_answer)
+    if is_of_these:
+        return msgspec.structs.replace(pair, origin="current")
+    shown = _answers_in_prompt(judgment.games)
     if shown is not None:
-        return OpenedPair(question, model, baseline, shown[1], shown[0], judgment, "prompt", system)
-    origin: Origin = "unknown" if fits is None else "changed"
-    return OpenedPair(question, model, baseline, answer, baseline_answer, judgment, origin, system)
+        return msgspec.structs.replace(pair, baseline_answer=shown[0], answer=shown[1], origin="prompt")
+    return msgspec.structs.replace(pair, origin="unknown" if is_of_these is None else "changed")
 
 
-def _fits(
+def _is_of_these_texts(
     judgment: WholeJudgment,
     baseline: str,
     question: Question | None,
     answer: WholeAnswer | None,
     baseline_answer: WholeAnswer | None,
 ) -> bool | None:
-    """Whether the judgment is of these texts; None if nothing tells."""
+    """Whether the judgment is of these texts; None if unknown."""
     prompts = tuple(None if game is None else _user_text(game) or None for game in judgment.games)
     if question is None or answer is None or baseline_answer is None or not (judgment.inputs or any(prompts)):
         return None
@@ -118,8 +229,8 @@ def _fits(
     )
 
 
-def _shown(games: Sequence[WholeGame | None]) -> tuple[WholeAnswer, WholeAnswer] | None:
-    """The answers of the baseline and of the model in the prompt of a game, where all forks' template frames them."""
+def _answers_in_prompt(games: Sequence[WholeGame | None]) -> tuple[WholeAnswer, WholeAnswer] | None:
+    """Return the baseline's and the model's answer in the prompt of a game, as every fork's template frames them."""
     for at, game in enumerate(games):
         prompt = "" if game is None else _user_text(game)
         start_a, start_b = ANSWER_START.format("A"), ANSWER_START.format("B")
@@ -138,25 +249,25 @@ def _user_text(game: WholeGame) -> str:
     return "\n".join(message.content for message in game.messages)
 
 
-def _system(judgment: WholeJudgment, settings: dict[str, Any] | None) -> str | None:
-    """From the messages if they are whole, else from what the judgment's settings say of the prompt."""
+def _system_prompt(judgment: WholeJudgment, settings: dict[str, Any] | None) -> str | None:
+    """From the messages if they are complete, else from the settings of the judgment."""
     for game in judgment.games:
-        told = [message.content for message in game.messages if message.role == "system"] if game else []
-        if told:
-            return "\n\n".join(told)
+        sent = [message.content for message in game.messages if message.role == "system"] if game else []
+        if sent:
+            return "\n\n".join(sent)
     if settings is None:
         return None
     if isinstance(settings.get("system"), str):
         return str(settings["system"])
     try:
-        prompt = opening_prompt(judge_prompt(str(settings.get("prompt"))), _mode(settings))
+        prompt = opening_prompt(judge_prompt(str(settings.get("prompt"))), _verdict_mode(settings))
     except ArenaError:
         return None
-    wording = settings_digest(wording_of(prompt, _mode(settings)))
+    wording = settings_digest(wording_of(prompt, _verdict_mode(settings)))
     return prompt.system if settings.get("prompt_digest") == wording else None
 
 
-def _mode(settings: dict[str, Any]) -> VerdictMode:
+def _verdict_mode(settings: dict[str, Any]) -> VerdictMode:
     """How verdicts were asked for, by the settings of a judgment."""
     kind = settings.get("verdict")
     return VerdictMode(
@@ -164,137 +275,3 @@ def _mode(settings: dict[str, Any]) -> VerdictMode:
         thinks_first=settings.get("thinking") == "first",
         constrains_reasks=settings.get("reask") == "constrained",
     )
-
-
-_TELLING_SECONDS = 0.2
-
-
-class Library:
-    """Reads one bench. `entries` and `marks` are replaced, never changed, so they may be used while files are read.
-
-    `baseline` stands in where judgments do not name theirs.
-    """
-
-    def __init__(self, bench: Bench, baseline: str | None = None) -> None:
-        self.bench = bench
-        self.baseline = baseline
-        self.entries: Sequence[Listed] = ()
-        self.marks = Marks()
-        self.texts = SearchTexts(bench)
-        self.questions: dict[str, tuple[int, Question]] = {}
-        self._index = JudgmentIndex(bench.paths)
-        self._answers = AnswerPlaces(bench.paths)
-        self._questions_stamp: tuple[int, int] | None = None
-        self._settings: dict[str, Any] = {}
-        self._lock = threading.Lock()
-
-    def refresh(self, on_change: Callable[[], None] | None = None) -> bool:
-        """Read what is new in the files; whether there was anything. While that takes time, `on_change` is called
-        whenever there are more entries. Raises BenchError if a file cannot be read."""
-        told_at = time.monotonic()
-
-        def tell() -> None:
-            nonlocal told_at
-            if on_change is not None and time.monotonic() - told_at > _TELLING_SECONDS:
-                self.entries = listed(self._index.rows, self.questions, self.baseline)
-                on_change()
-                told_at = time.monotonic()
-
-        with self._lock:
-            asked_anew = self._refresh_questions()
-            changed = self._index.refresh(tell) or asked_anew
-            if changed:
-                self.entries = listed(self._index.rows, self.questions, self.baseline)
-                self._settings = dict(self.bench.settings())
-            return self._refresh_human() or changed
-
-    def open(self, entry: Listed) -> OpenedPair:
-        """Everything about one judgment. Reads files; raises BenchError if the record is not there any more."""
-        with self._lock:
-            judgment = read_judgment(entry.row.file, entry.row.place)
-            known = self.questions.get(entry.row.question_id)
-            return compare(
-                known[1] if known else None,
-                entry.row.model,
-                entry.baseline,
-                judgment,
-                self._answers.read(entry.row.model, entry.row.question_id),
-                self._answers.read(entry.baseline, entry.row.question_id) if entry.baseline else None,
-                self._settings.get(judgment.settings or ""),
-            )
-
-    def open_answers(self, pair: Pair) -> OpenedPair:
-        """A pair that nobody has judged: its answers only. Reads files; raises BenchError."""
-        question_id, model = pair
-        with self._lock:
-            known = self.questions.get(question_id)
-            return compare(
-                known[1] if known else None,
-                model,
-                self.baseline or "",
-                None,
-                self._answers.read(model, question_id),
-                self._answers.read(self.baseline, question_id) if self.baseline else None,
-            )
-
-    def answered(self, model: str) -> set[str]:
-        """The questions that have an answer of `model`. Reads files; raises BenchError."""
-        with self._lock:
-            return self._answers.question_ids(model)
-
-    def find_other_languages(self, on_progress: Callable[[int, int], bool]) -> None:
-        """Tell for every listed answer whether it is in its question's language; takes 2 ms each.
-
-        `on_progress(done, of)` is called every now and then, and ends the work by returning False. Reads files.
-        """
-        check = LanguageCheck()
-        pairs = sorted({entry.pair for entry in self.entries})
-        found: set[Pair] = set()
-        for done, (question_id, model) in enumerate(pairs):
-            if done % 50 == 0:
-                self.marks = Marks(self.marks.human, frozenset(found))
-                if not on_progress(done, len(pairs)):
-                    return
-            known = self.questions.get(question_id)
-            if known is None or check.of_question(known[1]) is None:
-                continue
-            with self._lock:
-                answer = self._answers.read(model, question_id)
-            checked = check.check(known[1], answer.turns) if answer else None
-            if checked is not None and checked.is_other:
-                found.add((question_id, model))
-        self.marks = Marks(self.marks.human, frozenset(found))
-        on_progress(len(pairs), len(pairs))
-
-    def add_human(self, label: HumanLabel) -> None:
-        """Count a label that was just given, without reading the files again."""
-        told = label.outcome
-        if told is not None:
-            human = {**self.marks.human, label.pair: self.marks.human.get(label.pair, frozenset()) | {told}}
-            self.marks = Marks(human, self.marks.other_language)
-
-    def _refresh_human(self) -> bool:
-        human: dict[Pair, set[Outcome]] = {}
-        for said in load_all_labels(self.bench.paths).values():
-            for pair, told in outcomes(said).items():
-                human.setdefault(pair, set()).add(told)
-        frozen = {pair: frozenset(told) for pair, told in human.items()}
-        if frozen == self.marks.human:
-            return False
-        self.marks = Marks(frozen, self.marks.other_language)
-        return True
-
-    def _refresh_questions(self) -> bool:
-        stamp = _stamp(self.bench.paths.questions)
-        if stamp == self._questions_stamp:
-            return False
-        self._questions_stamp = stamp
-        loaded = self.bench.questions().items
-        self.questions = {question.id: (number, question) for number, question in enumerate(loaded, start=1)}
-        self.texts.set_questions(loaded)
-        return True
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    told = path.stat()
-    return told.st_size, told.st_mtime_ns

@@ -1,4 +1,4 @@
-"""Judgments as they are listed, and which of them a filter lets through. Pure."""
+"""Judgments as entries of a list, and the filters on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from engine.bench.games import JudgmentRow
-from engine.records import Label, Question
+from engine.labels import Label
+from engine.records import Question
 from engine.review.labels import Outcome, Pair, is_flip, is_unparsed, outcome_of_pair
 
 Flag: TypeAlias = Literal["flip", "unparsed", "human", "language"]
@@ -18,9 +19,9 @@ Order: TypeAlias = Literal["model", "question"]
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False):
-    """One judgment in a list. `number` is the question's place in the question set, counting from 1; 0 if it has none.
+    """One judgment in a list. `number` is the position of the question in the question set from 1; 0 if unknown.
 
-    `outcome` is the model's side of both games, None without any verdict.
+    `outcome` is the model's side of both games, None without any label.
     """
 
     row: JudgmentRow
@@ -38,15 +39,15 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What tells it from all others of the bench."""
+        """Identifies the judgment within the bench."""
         return self.row.judge, self.row.model, self.row.question_id, self.baseline
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """What is known of pairs beside the judgments.
+    """What is known of pairs from elsewhere.
 
-    `human` tells what people's labels say of the model, `other_language` which answers are in another language than
-    their question (None: nobody has looked yet).
+    `human` are the outcomes by people's labels, `other_language` the answers in another language than their question
+    (None: not checked).
     """
 
     human: Mapping[Pair, frozenset[Outcome]] = {}
@@ -54,11 +55,11 @@ class Marks(msgspec.Struct, frozen=True):
 
     def disagrees(self, entry: Listed) -> bool:
         """Whether a person saw another winner than the judge, both games together."""
-        told = self.human.get(entry.pair)
-        return told is not None and entry.outcome is not None and told != {entry.outcome}
+        by_people = self.human.get(entry.pair)
+        return by_people is not None and entry.outcome is not None and by_people != {entry.outcome}
 
     def flags(self, entry: Listed) -> tuple[Flag, ...]:
-        """All that is peculiar about a judgment."""
+        """Return the flags of a judgment."""
         holds: dict[Flag, bool] = {
             "flip": entry.is_flip,
             "unparsed": entry.is_unparsed,
@@ -69,9 +70,9 @@ class Marks(msgspec.Struct, frozen=True):
 
 
 class JudgmentFilter(msgspec.Struct, frozen=True):
-    """Which judgments to list. Of one kind any value will do, an empty set lets all through; every flag must hold.
+    """Which judgments to list: any value of each kind (an empty set allows all), and every flag.
 
-    `labels` are what the judge said in either game, as it said it.
+    `labels` are the judge's in either game, as it gave them.
     """
 
     judges: frozenset[str] = frozenset()
@@ -81,7 +82,7 @@ class JudgmentFilter(msgspec.Struct, frozen=True):
     outcomes: frozenset[Outcome] = frozenset()
     flags: frozenset[Flag] = frozenset()
 
-    def lets_through(self, entry: Listed, marks: Marks) -> bool:
+    def matches(self, entry: Listed, marks: Marks) -> bool:
         row = entry.row
         return (
             (not self.judges or row.judge in self.judges)
@@ -96,20 +97,16 @@ class JudgmentFilter(msgspec.Struct, frozen=True):
 def listed(
     rows: Iterable[JudgmentRow], questions: Mapping[str, tuple[int, Question]], baseline: str | None
 ) -> list[Listed]:
-    """The rows with what the question set tells, by judge, model and question.
+    """Add the question and the outcome to each row.
 
-    `questions` gives each question with its number. `baseline` stands in where a judgment does not name one.
+    `questions` are the questions by id with their number; `baseline` is that of judgments that name none.
     """
     unknown = (0, Question("", ("",)))
     entries = []
     for row in rows:
         number, question = questions.get(row.question_id) or unknown
-        told, flip, unparsed = _told(row.labels, row.played)
-        entries.append(
-            Listed(
-                row, number, question.category, question.turns[0], row.baseline or baseline or "", told, flip, unparsed
-            )
-        )
+        both = _both_games(row.labels, row.played)
+        entries.append(Listed(row, number, question.category, question.turns[0], row.baseline or baseline or "", *both))
     return entries
 
 
@@ -119,24 +116,19 @@ def select(
     marks: Marks,
     *,
     order: Order = "model",
-    holds_text: Callable[[Listed], bool] | None = None,
+    matches_text: Callable[[Listed], bool] | None = None,
 ) -> list[Listed]:
-    """The entries that the filter (and `holds_text`) lets through, in order."""
-    if wanted == JudgmentFilter():
-        chosen = [entry for entry in entries if holds_text is None or holds_text(entry)]
-    else:
-        chosen = [
-            entry
-            for entry in entries
-            if wanted.lets_through(entry, marks) and (holds_text is None or holds_text(entry))
-        ]
+    """Return the entries that the filter and `matches_text` allow, in order."""
+    chosen: Iterable[Listed] = entries
+    if wanted != JudgmentFilter():
+        chosen = (entry for entry in chosen if wanted.matches(entry, marks))
+    if matches_text is not None:
+        chosen = filter(matches_text, chosen)
     if order == "question":
-        chosen.sort(key=lambda entry: (entry.number, entry.row.judge, entry.row.model))
-    else:
-        chosen.sort(key=lambda entry: (entry.row.judge, entry.row.model, entry.number))
-    return chosen
+        return sorted(chosen, key=lambda entry: (entry.number, entry.row.judge, entry.row.model))
+    return sorted(chosen, key=lambda entry: (entry.row.judge, entry.row.model, entry.number))
 
 
 @lru_cache(maxsize=512)
-def _told(labels: tuple[Label | None, ...], played: tuple[bool, ...]) -> tuple[Outcome | None, bool, bool]:
+def _both_games(labels: tuple[Label | None, ...], played: tuple[bool, ...]) -> tuple[Outcome | None, bool, bool]:
     return outcome_of_pair(labels), is_flip(labels), is_unparsed(labels, played)

@@ -1,4 +1,4 @@
-"""Full-text search over a bench: questions, answers and what the judge wrote, without regard to case."""
+"""Full-text search over a bench, case-insensitive: questions, answers, model names and what the judge wrote."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from engine.bench import Bench
-from engine.bench.layout import BenchPaths
 from engine.bench.places import PlacedLines
 from engine.records import Question
 from engine.review.labels import Pair
@@ -19,7 +18,7 @@ from engine.review.listing import Listed
 class SearchTexts:
     """Holds the texts of a bench, some 100 MB for ten thousand judgments. `refresh` reads files: call it in a thread.
 
-    Before the first refresh a search finds questions, names and topics only.
+    Before the first refresh a search covers questions, names and topics only.
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -27,8 +26,8 @@ class SearchTexts:
         self._bench = bench
         self._questions: Mapping[str, str] = {}
         self._answers: dict[Pair, str] = {}
-        self._said: dict[Path, _JudgeTexts] = {}
-        self._stamps: dict[str, tuple[int, int]] = {}  # size and time of the answers' files that were read
+        self._judge_texts: dict[Path, _JudgeTexts] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}  # of the files of answers that were read
 
     def set_questions(self, questions: Collection[Question]) -> None:
         self._questions = {
@@ -40,19 +39,19 @@ class SearchTexts:
         """Read what is new in the files. Raises BenchError if one cannot be read."""
         paths = self._bench.paths
         for model in self._bench.models_with_answers():
-            stamp = _stamp(paths.answers(model))
+            stamp = file_stamp(paths.answers(model))
             if self._stamps.get(model) != stamp:
                 self._stamps[model] = stamp
                 for answer in self._bench.answers(model).items.values():
                     self._answers[answer.question_id, model] = "\n".join(answer.turns).casefold()
-        for path in _judgment_files(paths):
-            if path not in self._said:
-                self._said[path] = _JudgeTexts(path)
-            self._said[path].refresh()
+        for judge in paths.judges():
+            for model in paths.judged_models(judge):
+                path = paths.judgments(judge, model)
+                self._judge_texts.setdefault(path, _JudgeTexts(path)).refresh()
         self.is_loaded = True
 
     def search(self, text: str) -> Callable[[Listed], bool] | None:
-        """What tells whether a judgment holds every word of `text`, anywhere; None if there is no word."""
+        """Return the test whether a judgment contains every word of `text`, anywhere; None without any word."""
         words = text.casefold().split()
         if not words:
             return None
@@ -60,30 +59,30 @@ class SearchTexts:
         return tests[0] if len(tests) == 1 else lambda entry: all(test(entry) for test in tests)
 
     def _test(self, word: str) -> Callable[[Listed], bool]:
-        """Each text is searched once, however many judgments it is part of."""
+        """Search each text once, however many judgments it is part of."""
         questions = {key for key, text in self._questions.items() if word in text}
         answers = {key for key, text in self._answers.items() if word in text}
-        said = {(path, start) for path, texts in self._said.items() for start in texts.holding(word)}
+        judged = {(path, start) for path, texts in self._judge_texts.items() for start in texts.containing(word)}
 
-        def holds(entry: Listed) -> bool:
+        def contains(entry: Listed) -> bool:
             row = entry.row
             return (
                 row.question_id in questions
                 or (row.question_id, row.model) in answers
                 or (row.question_id, entry.baseline) in answers
-                or (row.file, row.place.start) in said
+                or (row.file, row.place.start) in judged
                 or word in row.model.casefold()
             )
 
-        return holds
+        return contains
 
 
-class _Said(msgspec.Struct, gc=False):
+class _Game(msgspec.Struct, gc=False):
     judgment: Any = None
 
 
 class _Record(msgspec.Struct, gc=False):
-    games: list[_Said | None] | None = None
+    games: list[_Game | None] | None = None
 
 
 _decoder = msgspec.json.Decoder(_Record)
@@ -108,22 +107,19 @@ class _JudgeTexts:
                 continue
             self._texts[place.start] = "\n".join(_written(game) for game in games if game is not None).casefold()
 
-    def holding(self, word: str) -> list[int]:
+    def containing(self, word: str) -> list[int]:
         return [start for start, text in self._texts.items() if word in text]
 
 
-def _written(game: _Said) -> str:
-    said = game.judgment.get("answer") if isinstance(game.judgment, dict) else game.judgment
-    return said if isinstance(said, str) else ""
+def _written(game: _Game) -> str:
+    text = game.judgment.get("answer") if isinstance(game.judgment, dict) else game.judgment
+    return text if isinstance(text, str) else ""
 
 
-def _judgment_files(paths: BenchPaths) -> list[Path]:
-    return [paths.judgments(judge, model) for judge in paths.judges() for model in paths.judged_models(judge)]
-
-
-def _stamp(path: Path) -> tuple[int, int]:
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Return size and time of a file, which change when it does; zeros if it does not exist."""
     try:
-        told = path.stat()
+        status = path.stat()
     except OSError:
         return 0, 0
-    return told.st_size, told.st_mtime_ns
+    return status.st_size, status.st_mtime_ns

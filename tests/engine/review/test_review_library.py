@@ -100,7 +100,7 @@ def test_search_finds_words_in_questions_answers_and_what_the_judge_wrote(judged
     library = library_of(judged)
 
     def found(text: str) -> set[str]:
-        chosen = select(library.entries, JudgmentFilter(), library.marks, holds_text=library.texts.search(text))
+        chosen = select(library.entries, JudgmentFilter(), library.marks, matches_text=library.texts.search(text))
         return {" ".join(key) for key in keys(chosen)}
 
     assert found("МОРЕ") == {"bad q2", "good q2"}
@@ -202,18 +202,18 @@ def test_a_record_that_went_away_is_a_bench_error(judged: Bench):
 
 def test_a_sample_of_judgments_knows_their_judge_and_keeps_what_is_labelled(judged: Bench):
     library = library_of(judged)
-    sample = draw_sample(library, None, said=())
+    sample = draw_sample(library, None, labelled=())
     assert sample.judge == "judge"
     assert sorted(sample.pairs) == sorted(entry.pair for entry in library.entries)
     assert sample.candidates == 6
     assert set(sample.entries) == set(sample.pairs)
-    few = draw_sample(library, "judge", said=[("q4", "good")], size=3)
+    few = draw_sample(library, "judge", labelled=[("q4", "good")], size=3)
     assert len(few.pairs) == 3
 
 
 def test_answers_can_be_reviewed_before_anybody_judged_them(answered: Bench):
     library = library_of(answered)
-    sample = draw_sample(library, "judge", said=())
+    sample = draw_sample(library, "judge", labelled=())
     assert sample.judge is None
     assert Counter(model for _, model in sample.pairs) == {"good": 4, "bad": 4}
     whole = library.open_answers(sample.pairs[0])
@@ -225,4 +225,4 @@ def test_answers_can_be_reviewed_before_anybody_judged_them(answered: Bench):
 def test_without_a_baseline_and_judgments_there_is_nothing_to_review(answered: Bench):
     library = Library(answered, None)
     library.refresh()
-    assert draw_sample(library, None, said=()).pairs == []
+    assert draw_sample(library, None, labelled=()).pairs == []

@@ -35,10 +35,10 @@ def test_a_label_is_one_line_with_exactly_the_keys_that_others_read(paths: Bench
 
 def test_a_skip_has_no_label_and_says_so(paths: BenchPaths):
     store = ReviewStore(paths, "anna")
-    store.skip(PAIR, game=1, judge=None, baseline="base")
+    store.label(PAIR, None, game=1, judge=None, baseline="base")
     (line,) = lines(paths)
     assert (line["label"], line["skipped"], line["judge"]) == (None, True, None)
-    assert store.said[PAIR].outcome is None
+    assert store.labels[PAIR].outcome is None
 
 
 def test_the_last_word_on_a_pair_counts_and_is_there_again_when_reopened(paths: BenchPaths):
@@ -47,16 +47,16 @@ def test_the_last_word_on_a_pair_counts_and_is_there_again_when_reopened(paths: 
     store.label(OTHER, "A=B", game=1, judge="judge", baseline="base")
     store.label(PAIR, "B>>A", game=1, judge="judge", baseline="base")
     again = ReviewStore(paths, "anna")
-    assert again.said == store.said
-    assert again.said[PAIR].label == "B>>A"
-    assert again.said[PAIR].outcome == "win"
-    assert list(again.said) == [OTHER, PAIR]
+    assert again.labels == store.labels
+    assert again.labels[PAIR].label == "B>>A"
+    assert again.labels[PAIR].outcome == "win"
+    assert list(again.labels) == [OTHER, PAIR]
 
 
 def test_undo_takes_back_the_last_word_also_of_an_earlier_session(paths: BenchPaths):
     store = ReviewStore(paths, "anna")
     store.label(PAIR, "A>B", game=1, judge="judge", baseline="base")
-    store.skip(OTHER, game=1, judge="judge", baseline="base")
+    store.label(OTHER, None, game=1, judge="judge", baseline="base")
     undone = store.undo()
     assert undone is not None
     assert undone.pair == OTHER
@@ -69,7 +69,7 @@ def test_undo_takes_back_the_last_word_also_of_an_earlier_session(paths: BenchPa
     }
     again = ReviewStore(paths, "anna")
     assert again.undo() is not None
-    assert again.said == {}
+    assert again.labels == {}
     assert again.undo() is None
     assert load_labels(paths.review("anna")).items == {}
 
@@ -80,7 +80,7 @@ def test_a_note_that_comes_later_keeps_the_label_and_one_undo_takes_back_both(pa
     noted = store.note(PAIR, "wrong language")
     assert (noted.label, noted.note) == ("A>B", "wrong language")
     store.undo()
-    assert ReviewStore(paths, "anna").said == {}
+    assert ReviewStore(paths, "anna").labels == {}
     assert sum("undone" in line for line in lines(paths)) == 2  # also for readers that go back line by line
 
 
@@ -107,7 +107,7 @@ def test_lines_of_other_hands_are_used_as_far_as_they_go(paths: BenchPaths):
     assert len(loaded.problems) == 2
     store = ReviewStore(paths, "anna")
     store.label(OTHER, "B>A", game=1, judge=None, baseline="base")
-    assert ReviewStore(paths, "anna").said[OTHER].label == "B>A"  # the torn line did not swallow it
+    assert ReviewStore(paths, "anna").labels[OTHER].label == "B>A"  # the torn line did not swallow it
 
 
 def test_a_place_that_cannot_be_written_is_told_and_counts_as_nothing(paths: BenchPaths):
@@ -116,7 +116,7 @@ def test_a_place_that_cannot_be_written_is_told_and_counts_as_nothing(paths: Ben
     paths.review_dir.write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="cannot be written"):
         store.label(PAIR, "A>B", game=1, judge=None, baseline="base")
-    assert store.said == {}
+    assert store.labels == {}
 
 
 def test_the_reviewer_is_the_user_of_the_machine_unless_told_otherwise():
