@@ -64,7 +64,7 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
             server = state.server_numbers.get(key)
             latency = session.watch.latency(*key) or (server.latency() if server else None)
             status = statuses.get(key)
-            health = _IN_USE if status is None else _GIVEN_UP if status.given_up else status.set_aside * _SET_ASIDE
+            health = _IN_USE if status is None else _GIVEN_UP if status.disabled else status.is_down * _SET_ASIDE
             rows.append(
                 EndpointRow(
                     key,
@@ -75,7 +75,7 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
                     latency,
                     server,
                     health,
-                    status.given_up if status else "",
+                    status.disabled if status else "",
                 )
             )
     known = {row.key for row in rows}

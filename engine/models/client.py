@@ -1,4 +1,4 @@
-"""One model behind one or several endpoints: a chat call that ends as a `Completion` or as one `CallFailed`."""
+"""One model behind one or several endpoints: a chat call that ends as one `Completion` or one `CallFailed`."""
 
 from __future__ import annotations
 
@@ -16,56 +16,54 @@ from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice, Se
 from engine.models.connection import CONNECT_TIMEOUT, FAULTS, failure_of, is_stale, proxy_for, read_body
 from engine.models.context import ContextGuard
 from engine.models.endpoint import Endpoint
-from engine.models.health import DOWN, Patience
+from engine.models.health import DOWN, OutagePolicy
 from engine.models.limits import EndpointPool, PoolClosed, PooledEndpoint
 from engine.models.metrics import fetch_metrics
 from engine.models.reply import read_reply
 from engine.models.retry import delay, parse_retry_after, should_retry
-from engine.models.silence import LONGEST_ANSWER, Sign, SilenceWatch, ask_server
+from engine.models.silence import LONGEST_PROBE, Activity, SilenceWatch, probe_activity
 from engine.records import Completion
 
-__all__ = ["Endpoint", "EndpointStatus", "ModelClient"]
-
-LONGEST_MESSAGE = 500  # characters kept of what failed calls say
-LOST = DOWN | {FailureKind.ABORTED}  # what calls end in whose server dies
-CANCELLED = "cancelled"  # the `error` of a call that we gave up ourselves
+LONGEST_MESSAGE = 500  # characters kept of an error
+LOST = DOWN | {FailureKind.ABORTED}  # failures of calls whose server dies
+CANCELLED = "cancelled"  # `CallEnded.error` of a call that was cancelled here
 
 
 class EndpointStatus(msgspec.Struct, frozen=True):
-    """One endpoint at a moment. `limit` is what it is asked to bear now, at most `parallel`."""
+    """One endpoint at a moment. `limit` is its current maximum of calls in flight, `parallel` the configured one."""
 
     endpoint: str
     in_flight: int
     limit: int
     parallel: int
-    set_aside: bool
-    given_up: str = ""  # why nothing is sent there any more
+    is_down: bool
+    disabled: str = ""  # why nothing is sent there any more
 
 
 class PollIntervals(msgspec.Struct, frozen=True):
-    """Seconds between two questions to a server: while its limit may rise, when it does not, and if it is silent."""
+    """Seconds between two reads of a server's metrics: while its limit may rise, when it may not, without metrics."""
 
     rising: float = 0.5
     steady: float = 2.0
     silent: float = 15.0
 
 
-PACE = PollIntervals()
+INTERVALS = PollIntervals()
 
 
 class _Target:
-    """An endpoint with everything made ready that all its calls have in common."""
+    """An endpoint with what all its calls have in common."""
 
-    __slots__ = ("address", "down_since", "endpoint", "headers", "proxy", "silence", "told_given_up", "url")
+    __slots__ = ("address", "disabled_reported", "down_since", "endpoint", "headers", "proxy", "silence", "url")
 
     def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, idle_timeout: float) -> None:
-        async def ask() -> Sign:
-            return await ask_server(session, endpoint, min(LONGEST_ANSWER, idle_timeout))
+        async def probe() -> Activity:
+            return await probe_activity(session, endpoint, min(LONGEST_PROBE, idle_timeout))
 
         self.endpoint = endpoint
-        self.silence = SilenceWatch(idle_timeout, ask)
-        self.down_since: float | None = None  # told to the user as down
-        self.told_given_up = False
+        self.silence = SilenceWatch(idle_timeout, probe)
+        self.down_since: float | None = None  # since when it is reported as down
+        self.disabled_reported = False
         self.address = endpoint.address
         self.url = endpoint.url("chat/completions")
         self.headers = {"Content-Type": "application/json", **endpoint.headers()}
@@ -73,7 +71,7 @@ class _Target:
 
 
 class _Fault(Exception):
-    """A failed try, with what only this module needs to know of it."""
+    """A failed try, with the facts that decide about the next one."""
 
     def __init__(self, failure: CallFailed, retry_after: float | None, stale: bool) -> None:
         self.failure = failure
@@ -82,16 +80,19 @@ class _Fault(Exception):
 
 
 class ModelClient:
-    """Calls the model `name` of the config: slots, retries and events around one POST.
+    """Calls the model `name` of the config: slots, retries and events around one POST. Make it inside a running loop.
 
-    `parallel` and `rate` hold for each endpoint, `timeout` (seconds) for one try, `attempts` for the tries of one call
-    at faults that may pass; `idle_timeout` (seconds) is the longest pause inside a reply, and the silence after which
-    a server is asked whether it still works (see `silence`). A try at an endpoint that is known to be down costs none
-    of the attempts: such a call waits until the endpoint is back, or until `patience` with it ends. `emit` gets a
-    CallStarted and a CallEnded for every request; `permits` is asked right before each of them. `counts_tokens` says
-    that the servers' usage counts exactly what `max_tokens` bounds, so that a reply which they cut before is known (see
-    `context`).
-    Make it inside a running loop. Raises ArenaError for a key that cannot be sent.
+    Args:
+        parallel, rate: for each endpoint: calls in flight, and starts per second.
+        timeout: seconds for one try.
+        idle_timeout: the longest pause in seconds inside a reply, and the silence after which a server is probed.
+        attempts: tries of one call at faults that may pass. A try at an endpoint that is known to be down is not
+            counted: such a call waits until the endpoint recovers or is disabled by `outages`.
+        emit: gets a CallStarted and a CallEnded for every request.
+        permits: is asked right before every request.
+        counts_tokens: the servers' usage counts exactly what `max_tokens` bounds (see `engine.models.context`).
+
+    Raises ArenaError for a key that no HTTP header can hold.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class ModelClient:
         timeout: float = 1200.0,
         idle_timeout: float = 60.0,
         attempts: int = 5,
-        patience: Patience | None = None,
+        outages: OutagePolicy | None = None,
         chance: Callable[[], float] = random.random,
         counts_tokens: bool = False,
         permits: Callable[[TaskKey | None], bool] = lambda _: True,
@@ -116,7 +117,7 @@ class ModelClient:
             [_Target(each, session, idle_timeout) for each in endpoints],
             parallel=parallel,
             rate=rate,
-            patience=patience,
+            outages=outages,
             name_of=lambda target: target.address,
             starts_low=True,
         )
@@ -133,7 +134,7 @@ class ModelClient:
 
     @property
     def capacity(self) -> int:
-        """How many calls may be in flight at once, over all endpoints that are not given up."""
+        """The configured maximum of calls in flight, over all endpoints that are not disabled."""
         return self._pool.capacity
 
     @property
@@ -141,17 +142,17 @@ class ModelClient:
         return self._pool.in_flight
 
     def status(self) -> tuple[EndpointStatus, ...]:
-        """Every endpoint as it stands."""
+        """Return the state of every endpoint."""
         return tuple(
             EndpointStatus(
-                lane.place.address,
-                lane.in_flight,
-                lane.health.limit,
-                lane.health.ceiling,
-                lane.health.set_aside,
-                lane.health.given_up.title if lane.health.given_up else "",
+                pooled.target.address,
+                pooled.in_flight,
+                pooled.health.limit,
+                pooled.health.ceiling,
+                pooled.health.is_down,
+                pooled.health.disabled_by.title if pooled.health.disabled_by else "",
             )
-            for lane in self._pool.lanes
+            for pooled in self._pool.endpoints
         )
 
     def set_parallel(self, parallel: int) -> None:
@@ -162,56 +163,57 @@ class ModelClient:
         """Change how many calls may start per second at each endpoint; None is no bound."""
         self._pool.set_rate(rate)
 
-    def hold(self, endpoint: str) -> None:
-        """Make no calls at that address until `resume`: it is known to be down, and to come back."""
-        for lane in self._lanes_at(endpoint):
-            self._pool.hold(lane)
+    def hold(self, address: str) -> None:
+        """Send nothing to that address until `resume`: its server is down and will be restarted."""
+        for pooled in self._endpoints_at(address):
+            self._pool.hold(pooled)
 
-    def resume(self, endpoint: str) -> None:
-        """The endpoint at that address is back."""
-        for lane in self._lanes_at(endpoint):
-            self._pool.resume(lane)
+    def resume(self, address: str) -> None:
+        for pooled in self._endpoints_at(address):
+            self._pool.resume(pooled)
 
-    def give_up(self, endpoint: str, why: CallFailed) -> None:
-        """Make no calls at that address ever again; where there is no other, those that wait fail for `why`."""
-        why.endpoint = endpoint
-        for lane in self._lanes_at(endpoint):
-            self._pool.give_up(lane, why)
+    def disable(self, address: str, why: CallFailed) -> None:
+        """Send nothing to that address any more; without another endpoint, waiting calls fail for `why`."""
+        why.endpoint = address
+        for pooled in self._endpoints_at(address):
+            self._pool.disable(pooled, why)
 
-    def _lanes_at(self, endpoint: str) -> list[PooledEndpoint[_Target]]:
-        return [lane for lane in self._pool.lanes if lane.place.address == endpoint]
+    def _endpoints_at(self, address: str) -> list[PooledEndpoint[_Target]]:
+        return [pooled for pooled in self._pool.endpoints if pooled.target.address == address]
 
     def close(self) -> None:
         """Start nothing more. Calls in flight go on; those that wait or back off raise PoolClosed at once."""
         self._pool.close()
 
-    async def watch(self, served_name: str, pace: PollIntervals = PACE) -> None:
-        """Ask the servers how they are, for as long as this is awaited: no more calls go out than keep them busy.
+    async def watch(self, served_name: str, intervals: PollIntervals = INTERVALS) -> None:
+        """Poll the servers' metrics until cancelled, so that no more calls are sent than keep the servers busy.
 
-        What they say is emitted as ServerSeen. For servers with vLLM's `/metrics`; others are asked now and then.
+        The numbers are emitted as ServerSeen. Servers without vLLM's `/metrics` are polled rarely.
         """
-        await asyncio.gather(*(self._watch(lane, served_name, pace) for lane in self._pool.lanes))
+        await asyncio.gather(*(self._watch(pooled, served_name, intervals) for pooled in self._pool.endpoints))
 
-    async def _watch(self, lane: PooledEndpoint[_Target], served_name: str, pace: PollIntervals) -> None:
-        target, before = lane.place, None
-        while lane.health.given_up is None:
-            told = await fetch_metrics(self._session, target.endpoint, served_name)
-            if told is not None:
-                was_full = before is not None and told.preemptions > before.preemptions
-                self._pool.server_told(lane, told.running, told.waiting, was_full=was_full)
+    async def _watch(self, pooled: PooledEndpoint[_Target], served_name: str, intervals: PollIntervals) -> None:
+        target, health, before = pooled.target, pooled.health, None
+        while health.disabled_by is None:
+            seen = await fetch_metrics(self._session, target.endpoint, served_name)
+            if seen is not None:
+                was_full = before is not None and seen.preemptions > before.preemptions
+                self._pool.queue_reported(pooled, seen.running, seen.waiting, was_full=was_full)
             else:
-                lane.health.server_silent()
-            if told is not None or before is not None:
-                self._emit(ServerSeen(self.name, target.address, told))
-            before = told
-            rises = lane.health.limit < lane.health.ceiling
-            await asyncio.sleep(pace.silent if told is None else pace.rising if rises else pace.steady)
+                health.queue_unknown()
+            if seen is not None or before is not None:
+                self._emit(ServerSeen(self.name, target.address, seen))
+            before = seen
+            may_rise = health.limit < health.ceiling
+            await asyncio.sleep(
+                intervals.silent if seen is None else intervals.rising if may_rise else intervals.steady
+            )
 
     async def complete(self, body: dict[str, Any], task: TaskKey | None = None, prefix: str = "") -> Completion:
-        """The reply to one chat request (a JSON body of `chat/completions`, not streamed), made for `task`.
+        """Return the reply to one chat request (a JSON body of `chat/completions`, not streamed), made for `task`.
 
         Calls with the same `prefix`, whose prompts begin alike, go to the same endpoint as far as it can take them.
-        Raises CallFailed when it failed for good, NeverAsked when there was no endpoint left to send it to, and
+        Raises CallFailed when the call failed for good, NeverAsked when no endpoint was left to send it to, and
         PoolClosed after `close` or where `permits` refused a try.
         """
         payload = _encode(body)
@@ -221,24 +223,25 @@ class ModelClient:
         tried = charged = 0
         resent = False
         while True:
-            lane = await self._slot(tried, prefix, task)
-            trial = lane.health.set_aside
+            pooled = await self._slot(tried, prefix, task)
+            health = pooled.health
+            is_trial = health.is_down
             tried += 1
             try:
-                return await self._try(lane, payload, max_tokens, task)
+                return await self._try(pooled, payload, max_tokens, task)
             except _Fault as fault:
                 failure = fault.failure
-                pause: float | None = None  # None: for good
+                failure.attempts = tried
+                pause: float | None = None  # None: failed for good
                 if fault.stale and not resent:
                     resent, pause = True, 0.0
-                elif lane.health.given_up is not None and self._pool.is_alive:
-                    pause = 0.0  # another endpoint may take us
+                elif health.disabled_by is not None and self._pool.is_alive:
+                    pause = 0.0  # another endpoint may take it
                 else:
-                    known = (trial and failure.kind in DOWN) or (lane.health.held and failure.kind in LOST)
+                    known = (is_trial and failure.kind in DOWN) or (health.held and failure.kind in LOST)
                     charged += not (known and self._pool.is_alive)
                     if should_retry(failure.kind, charged, self._attempts):
                         pause = delay(max(charged, 1), fault.retry_after, self._chance)
-                failure.attempts = tried
             if pause is None:
                 raise failure
             self._emit(
@@ -249,7 +252,7 @@ class ModelClient:
 
     async def _slot(self, tried: int, prefix: str, task: TaskKey | None) -> PooledEndpoint[_Target]:
         try:
-            lane = await self._pool.acquire(prefix)
+            pooled = await self._pool.acquire(prefix)
         except NeverAsked as refusal:
             if not tried:
                 raise
@@ -262,15 +265,15 @@ class ModelClient:
                 hint=refusal.hint,
             ) from None
         if not self._permits(task):
-            self._pool.release(lane)
+            self._pool.release(pooled)
             raise PoolClosed
-        return lane
+        return pooled
 
     async def _try(
-        self, lane: PooledEndpoint[_Target], payload: bytes, max_tokens: int | None, task: TaskKey | None
+        self, pooled: PooledEndpoint[_Target], payload: bytes, max_tokens: int | None, task: TaskKey | None
     ) -> Completion:
-        """Send the request once and give the slot back. Raises _Fault."""
-        target = lane.place
+        """Send the request once and release the slot. Raises _Fault."""
+        target = pooled.target
         retry_after: str | None = None
         stale = False
         call = asyncio.current_task()
@@ -294,8 +297,8 @@ class ModelClient:
             seconds = self._now() - started
             completion = read_reply(status, target.endpoint.redact_body(reply), seconds)
             self._context.verify(completion, len(payload), max_tokens)
-        except CallFailed as told:
-            failure = told
+        except CallFailed as fault:
+            failure = fault
         except FAULTS as error:
             seconds = self._now() - started
             failure = failure_of(error, seconds)
@@ -304,55 +307,48 @@ class ModelClient:
             lost = target.silence.lost(call) if isinstance(error, asyncio.CancelledError) else None
             if lost is None:
                 self._emit(CallEnded(self.name, target.address, self._now() - started, None, CANCELLED, task))
-                self._pool.release(lane)
+                self._pool.release(pooled)
                 raise
             failure = lost
         else:
-            self._pool.succeeded(lane)
-            self._pool.release(lane)
+            self._pool.succeeded(pooled)
+            self._pool.release(pooled)
             self._emit(
                 CallEnded(self.name, target.address, seconds, completion.usage, "", task, completion.fingerprint)
             )
             if target.down_since is not None:
-                self._tell_of(lane, "")
+                self._report_state(pooled, "")
             return completion
         finally:
             target.silence.ended(call)
-        fault = self._fault(lane, failure, started, parse_retry_after(retry_after), stale)
-        self._emit(CallEnded(self.name, target.address, self._now() - started, None, failure.kind.value, task))
-        raise fault
-
-    def _fault(
-        self, lane: PooledEndpoint[_Target], failure: CallFailed, started: float, retry_after: float | None, stale: bool
-    ) -> _Fault:
-        """What a failed try comes to, told to the pool; its slot is given back."""
-        target = lane.place
+        retry_seconds = parse_retry_after(retry_after)
         failure.title = target.endpoint.redact(failure.title)[:LONGEST_MESSAGE]
         failure.args = (failure.title,)
         failure.endpoint = target.address
         if not stale:
-            self._pool.failed(lane, failure, started, retry_after)
-            self._tell_of(lane, failure.title)
-        self._pool.release(lane)
-        return _Fault(failure, retry_after, stale)
+            self._pool.failed(pooled, failure, started, retry_seconds)
+            self._report_state(pooled, failure.title)
+        self._pool.release(pooled)
+        self._emit(CallEnded(self.name, target.address, self._now() - started, None, failure.kind.value, task))
+        raise _Fault(failure, retry_seconds, stale)
 
-    def _tell_of(self, lane: PooledEndpoint[_Target], cause: str) -> None:
-        """Tell once when an endpoint goes down, comes back, or is given up: a run without progress must say why."""
-        target, health = lane.place, lane.health
-        who, now = f"{self.name}: {target.address}", self._now()
-        others = any(other.health.given_up is None for other in self._pool.lanes if other is not lane)
-        if (why := health.given_up) is not None:
-            if not target.told_given_up:
-                target.told_given_up = True
-                left = "the others take its work" if others else "what is left for it is not asked"
+    def _report_state(self, pooled: PooledEndpoint[_Target], cause: str) -> None:
+        """Emit one notice each time that an endpoint goes down, recovers or is disabled."""
+        target, health = pooled.target, pooled.health
+        name, now = f"{self.name}: {target.address}", self._now()
+        has_others = any(each.health.disabled_by is None for each in self._pool.endpoints if each is not pooled)
+        if (why := health.disabled_by) is not None:
+            if not target.disabled_reported:
+                target.disabled_reported = True
+                rest = "its calls go to the other endpoints" if has_others else "no endpoint is left for its calls"
                 hint = f" ({why.hint})" if why.hint else ""
-                self._notice("error", f"{who} is given up, {left}: {why.title}{hint}")
-        elif health.is_down and target.down_since is None:
+                self._notice("error", f"{name} disabled, {rest}: {why.title}{hint}")
+        elif health.stays_down and target.down_since is None:
             target.down_since = now - health.failing_for(now)
-            work = "the others take its work" if others else "its work waits"
-            self._notice("warning", f"{who} is down ({cause}), {work}; it is tried again every few seconds")
-        elif target.down_since is not None and not health.set_aside:
-            self._notice("info", f"{who} is back after {now - target.down_since:.0f} s")
+            rest = "its calls go to the other endpoints" if has_others else "its calls wait"
+            self._notice("warning", f"{name} down ({cause}), {rest}; retried every few seconds")
+        elif target.down_since is not None and not health.is_down:
+            self._notice("info", f"{name} recovered after {now - target.down_since:.0f} s")
             target.down_since = None
 
     def _notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
@@ -363,4 +359,4 @@ def _encode(body: dict[str, Any]) -> bytes:
     try:
         return msgspec.json.encode(body)
     except (UnicodeEncodeError, RecursionError, TypeError) as error:
-        raise CallFailed(FailureKind.REJECTED, f"the request cannot be written as JSON: {error}", attempts=0) from None
+        raise CallFailed(FailureKind.REJECTED, f"the request cannot be encoded as JSON: {error}", attempts=0) from None

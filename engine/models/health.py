@@ -1,18 +1,19 @@
-"""How much may be asked of one endpoint, learned from its replies. Pure: seconds of one monotonic clock are passed in.
+"""How many calls an endpoint takes, learned from its replies. Pure: seconds of one monotonic clock are passed in.
 
-Three things are kept apart:
+Own code, because the limit follows three signals at once, which no rate limiter combines:
 
-- an endpoint that is *overloaded* (429, 503, time-outs) gets fewer calls at once: half as many, at most once per round
-  trip, and one more after each window of good replies while the limit was in use (additive increase, multiplicative
-  decrease; Chiu and Jain, 1989); when it refuses all of them and names a time, nothing goes out before;
-- an endpoint whose own *queue* is known (vLLM takes every call and lets it wait) gets no more calls than keep it busy:
-  it is started with few, and with twice as many each time that nothing waits there, or one more once it has been full;
-  what waits there in vain is taken off the limit, and so is some when it has to work on calls twice;
-- an endpoint that is *down* (no connection, 5xx, time-outs, without a good reply between) is set aside and tried with
-  one call, after rests that grow; while that one is out without failing, twice as many may follow each second, so that
-  a server that is back does not write one long text while all others wait; when it lasts too long it is given up;
-- an endpoint that *refuses us* (401, 403) is given up at once if it never took a call of ours, else when it goes on:
-  gateways refuse single requests so, for what is in them.
+- *overload* (429, 503, time-outs): half as many calls at once, at most once per round trip, and one more after each
+  window of good replies while the limit was in use (additive increase, multiplicative decrease; Chiu and Jain, 1989).
+  When the endpoint refuses every call and names a time, nothing is sent before that time;
+- the server's own *queue*, where it is known (vLLM accepts every call and lets it wait): no more calls than keep the
+  server busy. The limit starts low and doubles each time that nothing waits, or grows by one after the first sign of
+  saturation; calls that wait in vain are taken off the limit, and some more when the server preempts calls;
+- *outages* (no connection, 5xx, time-outs, without a good reply in between): the endpoint is down and is tried with one
+  call after rests that grow. While the trial is in flight without failing, the number of calls doubles each second, so
+  that a recovered server does not write one long text while all others wait. After `disable_after` it is disabled.
+
+An endpoint that rejects the key (401, 403) is disabled at once if it never accepted a call, otherwise after some
+rejections in a row: gateways reject single requests so, because of their content.
 """
 
 from __future__ import annotations
@@ -25,150 +26,124 @@ from engine.errors import CallFailed, FailureKind
 
 OVERLOADED = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT})
 DOWN = frozenset({FailureKind.CONNECTION, FailureKind.TIMEOUT, FailureKind.SERVER})
-DOWN_AT_ONCE = 8  # failures in a row: one call in five failing by chance does not get there
+DOWN_AT_ONCE = 8  # failures in a row: random failures of one call in five do not reach that
 DOWN_AFTER = 3  # failures in a row, when they are also spread over DOWN_SECONDS
 DOWN_SECONDS = 2.0
-FEW = 4  # calls: with so few an endpoint is started, and so few may wait there however little is running
-START_SHARE = 4  # it is started with this part of the calls that were asked for
-REFUSED_FOR_GOOD = 3  # refusals in a row by an endpoint that took calls before
-TRIAL_STEP = 1.0  # seconds: a refused or broken connection tells sooner
+FEW = 4  # calls: the least to start with, and that may wait at the server however few are running
+START_SHARE = 4  # an endpoint starts with this part of `parallel`
+DISABLED_AFTER = 3  # rejections in a row by an endpoint that accepted calls before
+TRIAL_STEP = 1.0  # seconds: a refused or broken connection fails sooner
 
 
-class Patience(msgspec.Struct, frozen=True):
-    """How an endpoint that is down is tried: rests in seconds between trials (doubling), and when it is given up."""
+class OutagePolicy(msgspec.Struct, frozen=True):
+    """How an endpoint that is down is tried: seconds of rest between trials (doubling), and until it is disabled."""
 
     first_rest: float = 0.5
-    longest_rest: float = 2.0  # an outage costs that much more than it lasts, at most
-    gives_up_after: float = 300.0  # a vLLM server takes 30 to 90 s to come back, with large weights some minutes
+    longest_rest: float = 2.0  # an outage costs at most that much more than it lasts
+    disable_after: float = 300.0  # a vLLM server takes 30 to 90 s to restart, with large weights some minutes
 
 
 class Health:
-    """What one endpoint can take now. `ceiling` is the most that was asked for, `limit` what it seems to bear."""
+    """The state of one endpoint. `ceiling` is the configured maximum of calls at once, `limit` the current one."""
 
-    __slots__ = (
-        "_clean",
-        "_crowded",
-        "_cut_at",
-        "_doubling",
-        "_failing_since",
-        "_failures",
-        "_patience",
-        "_queues",
-        "_refusals",
-        "_refused",
-        "_rests",
-        "_starts_low",
-        "_took_us",
-        "_trial_at",
-        "_was_silent",
-        "ceiling",
-        "given_up",
-        "held",
-        "limit",
-        "ready_at",
-        "set_aside",
-        "set_aside_at",
-    )
-
-    def __init__(self, ceiling: int, patience: Patience) -> None:
+    def __init__(self, ceiling: int, outages: OutagePolicy) -> None:
         self.ceiling = ceiling
         self.limit = ceiling
-        self.ready_at = -math.inf  # nothing is started before
-        self.set_aside = False
-        self.set_aside_at = -math.inf
-        self.given_up: CallFailed | None = None  # why, when nothing is sent there any more
-        self.held = False  # known to be down, and to come back: whoever knows that will say when
-        self._patience = patience
-        self._clean = 0
-        self._crowded = 0  # times in a row that too many calls waited at the server
-        self._doubling = False  # never was too much so far
+        self.ready_at = -math.inf  # nothing is sent before
+        self.is_down = False
+        self.down_at = -math.inf
+        self.disabled_by: CallFailed | None = None  # the reason why nothing is sent there any more
+        self.held = False  # down by announcement, until `resumed`
+        self._outages = outages
+        self._clean = 0  # good replies since the limit changed
+        self._crowded = 0  # reports in a row of too many calls waiting at the server
+        self._doubling = False  # no sign of saturation so far
         self._starts_low = False
-        self._queues = False  # when last asked, the server let calls wait
+        self._queues = False  # by its last report, calls wait at the server
         self._cut_at = -math.inf
-        self._refused = 0
-        self._took_us = False
-        self._refusals = 0
+        self._refused = 0  # replies in a row with a Retry-After
+        self._accepted_once = False
+        self._rejections = 0
         self._failures = 0
         self._failing_since = math.inf
         self._rests = 0
         self._trial_at = math.inf
-        self._was_silent = False
+        self._timed_out = False
 
     def start_low(self) -> None:
-        """Begin with a part of what was asked for: what it bears is found out quickly, and nothing is overrun."""
+        """Start with a part of the ceiling: the right limit is found quickly, and no server is overrun."""
         self.limit = min(self.ceiling, max(FEW, self.ceiling // START_SHARE))
         self._starts_low = self._doubling = True
 
     def set_ceiling(self, ceiling: int) -> None:
-        """Change the most calls at once; raising it takes effect at once, whatever was learned before."""
+        """Change the maximum of calls at once; a higher one takes effect at once, whatever was learned before."""
         self.limit = ceiling if ceiling > self.ceiling else min(self.limit, ceiling)
         self.ceiling = ceiling
 
     @property
-    def is_down(self) -> bool:
-        """Whether it is set aside and a trial has failed since: no mere hiccup."""
-        return self.set_aside and self._rests > 1
+    def stays_down(self) -> bool:
+        """Whether a trial has failed since the endpoint went down."""
+        return self.is_down and self._rests > 1
 
     @property
-    def works(self) -> bool:
-        """Whether calls that belong there should go there."""
-        return self.given_up is None and not self.set_aside and not self.held
+    def is_available(self) -> bool:
+        return self.disabled_by is None and not self.is_down and not self.held
 
     def failing_for(self, now: float) -> float:
-        """Seconds since the first of the latest failures in a row; 0 if there is none."""
+        """Return the seconds since the first of the latest failures in a row; 0 without a failure."""
         return max(0.0, now - self._failing_since)
 
     def allowance(self, now: float) -> int:
-        """How many calls may be in flight at `now`."""
-        if self.given_up is not None or self.held or now < self.ready_at:
+        """Return how many calls may be in flight at `now`."""
+        if self.disabled_by is not None or self.held or now < self.ready_at:
             return 0
-        return self._trials(now) if self.set_aside else self.limit
+        return self._trials(now) if self.is_down else self.limit
 
-    def wakes_at(self, now: float) -> float:
-        """When `allowance` grows by time alone; infinite if it does not."""
-        if self.given_up is not None or self.held:
+    def next_change_at(self, now: float) -> float:
+        """Return when `allowance` grows by time alone; infinite if it does not."""
+        if self.disabled_by is not None or self.held:
             return math.inf
         if now < self.ready_at:
             return self.ready_at
-        if not self.set_aside or self._trials(now) == self._trials(math.inf):
+        if not self.is_down or self._trials(now) == self._trials(math.inf):
             return math.inf
         return self._trial_at + TRIAL_STEP * (1 + (now - self._trial_at) // TRIAL_STEP)
 
     def began(self, now: float) -> None:
-        """A slot is handed out for a call to it."""
-        if self.set_aside and self._trial_at == math.inf:
+        """Note that a call is sent."""
+        if self.is_down and self._trial_at == math.inf:
             self._trial_at = now
 
     def _trials(self, now: float) -> int:
-        """Calls that may be out while it is set aside. One that took calls and said nothing gets one at a time."""
-        if self._was_silent or self._trial_at == math.inf:
+        """Return the calls that may be in flight while it is down: one at a time where the last ones timed out."""
+        if self._timed_out or self._trial_at == math.inf:
             return 1
         steps = int(min((now - self._trial_at) / TRIAL_STEP, 30))
         return min(self.limit, 1 << steps)
 
     def succeeded(self, in_flight: int) -> None:
-        """A good reply came while `in_flight` calls (it included) were out."""
-        self._took_us = True
-        self._refusals = 0
+        """Note a good reply while `in_flight` calls (it included) were in flight."""
+        self._accepted_once = True
+        self._rejections = 0
         self._refused = 0
         if self._failures:
-            self._is_back()
+            self._recover()
         if self.limit < self.ceiling and in_flight >= self.limit and not self._queues:
             self._clean += 1
             if self._clean >= self.limit or self._doubling:
                 self.limit += 1
                 self._clean = 0
 
-    def server_silent(self) -> None:
-        """The server says nothing of its queue any more: its replies alone tell."""
+    def queue_unknown(self) -> None:
+        """Note that the server does not report its queue (any more): only its replies count."""
         self._queues = False
         self._crowded = 0
 
-    def server_told(self, running: int, waiting: int, *, was_full: bool, in_flight: int) -> None:
-        """The server works on `running` calls and lets `waiting` ones wait, while `in_flight` of ours are out.
+    def queue_reported(self, running: int, waiting: int, *, was_full: bool, in_flight: int) -> None:
+        """Note that `running` calls run and `waiting` ones wait at the server, while `in_flight` of ours are sent.
 
-        `was_full` says that since it last told it had to put calls back for want of memory, and will do them again.
-        As many may wait as run: they keep it busy between two of its answers, and cost nothing but their own time.
+        `was_full` says that it preempted calls since the last report, for want of memory, and will compute them again.
+        As many calls may wait as run: they keep the server busy between two answers and cost only their own time.
         """
         self._queues = waiting > 0
         waiting_in_vain = waiting - max(FEW, running)
@@ -186,13 +161,13 @@ class Health:
             self.limit = min(self.ceiling, self.limit * 2 if self._doubling else self.limit + 1)
 
     def failed(self, failure: CallFailed, started: float, now: float, retry_after: float | None = None) -> None:
-        """A call that went out at `started` failed at `now`."""
+        """Note that a call sent at `started` failed at `now`."""
         if self.held:
-            return  # no news
+            return  # expected
         if failure.kind is FailureKind.UNAUTHORIZED:
-            self._refusals += 1
-            if not self._took_us or self._refusals >= REFUSED_FOR_GOOD:
-                self.given_up = failure
+            self._rejections += 1
+            if not self._accepted_once or self._rejections >= DISABLED_AFTER:
+                self.disabled_by = failure
             return
         if (failure.kind in OVERLOADED or failure.status == 503) and started > self._cut_at:
             self.limit = max(1, self.limit // 2)
@@ -201,43 +176,43 @@ class Health:
             self._clean = 0
         if retry_after is not None:
             self._refused += 1
-            if self._refused >= self.limit:  # it takes none of us now, not only one too many
+            if self._refused >= self.limit:  # it refuses every call, not only one too many
                 self.ready_at = max(self.ready_at, now + retry_after)
         if failure.kind in DOWN:
-            self._count_against(failure, started, now)
-        elif failure.kind is not FailureKind.ABORTED:  # a server that is stopping says that
-            self._is_back()
+            self._count_failure(failure, started, now)
+        elif failure.kind is not FailureKind.ABORTED:  # a stopping server sends those
+            self._recover()
 
     def resumed(self) -> None:
-        """It is up again, as if nothing had been."""
+        """Forget the outage: the server is up again."""
         self.held = False
         self.ready_at = -math.inf
         self.limit = self.ceiling
         if self._starts_low:
             self.start_low()
-        self._is_back()
+        self._recover()
 
-    def _is_back(self) -> None:
+    def _recover(self) -> None:
         self._failures = 0
         self._rests = 0
-        self.set_aside = False
+        self.is_down = False
 
-    def _count_against(self, failure: CallFailed, started: float, now: float) -> None:
+    def _count_failure(self, failure: CallFailed, started: float, now: float) -> None:
         if self._failures == 0:
             self._failing_since = now
         self._failures += 1
         lasted = now - self._failing_since
-        if self.set_aside:
-            if started <= self.set_aside_at:
-                return  # it was out when the endpoint was set aside: that it fails is no news
+        if self.is_down:
+            if started <= self.down_at:
+                return  # sent before the endpoint went down
         elif not (self._failures >= DOWN_AT_ONCE or (self._failures >= DOWN_AFTER and lasted >= DOWN_SECONDS)):
             return
-        self.set_aside = True
-        self.set_aside_at = now
+        self.is_down = True
+        self.down_at = now
         self._trial_at = math.inf
-        self._was_silent = failure.kind is FailureKind.TIMEOUT
-        rest = min(self._patience.longest_rest, self._patience.first_rest * 2.0 ** min(self._rests, 30))
+        self._timed_out = failure.kind is FailureKind.TIMEOUT
+        rest = min(self._outages.longest_rest, self._outages.first_rest * 2.0 ** min(self._rests, 30))
         self._rests += 1
         self.ready_at = max(self.ready_at, now + rest)
-        if lasted >= self._patience.gives_up_after:
-            self.given_up = failure
+        if lasted >= self._outages.disable_after:
+            self.disabled_by = failure

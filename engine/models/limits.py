@@ -1,5 +1,7 @@
 """Slots at endpoints: handed out in the order of requests, to the least busy endpoint or to the one with affinity.
 
+Own code, because a slot here is routed between endpoints and the limits change while calls wait, which no semaphore
+does; and because 1,000 waiters of asyncio-throttle, which polls every 10 ms, take 84 % of a core (one takes 2.3 %).
 A slot is held while a request is in flight, never while a failed call backs off.
 """
 
@@ -7,29 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from asyncio_throttle.throttler import Throttler
 
 from engine.errors import CallFailed, NeverAsked
 from engine.models.affinity import EndpointRanking, WaitingQueues
-from engine.models.health import Health, Patience
+from engine.models.health import Health, OutagePolicy
 
-WINDOW = 0.2  # seconds: calls start in small groups instead of a second's worth at once
+TargetT = TypeVar("TargetT")
+RATE_WINDOW = 0.2  # seconds: calls start in small groups instead of a second's worth at once
+BURST_WINDOW = 0.02  # seconds in which calls that begin together arrive: none leaves its preferred endpoint before
+
+
+class PoolClosed(Exception):
+    """The pool hands out no more slots."""
 
 
 class StartRate:
-    """At most `rate` starts in any second, in the order of asking; `None` is no bound.
+    """At most `rate` starts in any second, in the order of requests; `None` is no bound.
 
-    asyncio-throttle's waiters poll, so only one waits on it at a time and the others wait for that one: a thousand
-    waiters would otherwise take most of a core and be served unfairly.
+    One call at a time waits for asyncio-throttle, the others wait for that one.
     """
 
     def __init__(self, rate: float | None) -> None:
         self._turn = asyncio.Lock()
-        self._throttler: Throttler | None = None
+        self._acquire: Callable[[], Awaitable[None]] | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._interrupted = False
         self.set_rate(rate)
@@ -37,19 +43,19 @@ class StartRate:
     def set_rate(self, rate: float | None) -> None:
         """Change the bound, also for a call that waits already."""
         if rate is None:
-            self._throttler = None
+            self._acquire = None
         else:
-            starts = max(1, int(rate * WINDOW))
-            self._throttler = Throttler(rate_limit=starts, period=starts / rate)
+            starts = max(1, int(rate * RATE_WINDOW))
+            self._acquire = Throttler(rate_limit=starts, period=starts / rate).acquire
         self._wake()
 
     async def wait(self) -> bool:
-        """Wait until a call may start. False when `interrupt` was called meanwhile: it must not."""
-        if self._throttler is None:
+        """Wait until a call may start. False after `interrupt`: it must not."""
+        if self._acquire is None:
             return not self._interrupted
         async with self._turn:
-            while self._throttler is not None and not self._interrupted:
-                self._waiting = asyncio.ensure_future(self._throttler.acquire())  # type: ignore[no-untyped-call]
+            while self._acquire is not None and not self._interrupted:
+                self._waiting = asyncio.ensure_future(self._acquire())
                 try:
                     await self._waiting
                 except asyncio.CancelledError:
@@ -62,168 +68,142 @@ class StartRate:
         return not self._interrupted
 
     def interrupt(self) -> None:
-        """Let nobody wait any longer, now or later."""
+        """End all waiting, now and later."""
         self._interrupted = True
         self._wake()
 
     def _wake(self) -> None:
-        """Let the call that waits look again at what holds."""
+        """Let the call that waits check the bound again."""
         if self._waiting is not None:
             self._waiting.cancel()
 
 
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+class PooledEndpoint(Generic[TargetT]):
+    """One endpoint of a pool: what it stands for, its calls in flight, its health and its start rate."""
 
+    __slots__ = ("health", "in_flight", "start_rate", "target")
 
-PlaceT = TypeVar("PlaceT")
-COMING = 0.02  # seconds in which calls that are begun together come in: so long none is sent away from its home
-
-
-class PoolClosed(Exception):
-    """The pool hands out no more slots."""
-
-
-class PooledEndpoint(Generic[PlaceT]):
-    """One endpoint as the pool sees it."""
-
-    __slots__ = ("health", "in_flight", "place", "start_rate")
-
-    def __init__(self, place: PlaceT, parallel: int, rate: float | None, patience: Patience) -> None:
-        self.place = place
+    def __init__(self, target: TargetT, parallel: int, rate: float | None, outages: OutagePolicy) -> None:
+        self.target = target
         self.in_flight = 0
-        self.health = Health(parallel, patience)
+        self.health = Health(parallel, outages)
         self.start_rate = StartRate(rate)
 
 
-class EndpointPool(Generic[PlaceT]):
+class EndpointPool(Generic[TargetT]):
     """Slots at several endpoints: `parallel` calls in flight and `rate` starts per second at each of them.
 
-    What a call brought is told by `succeeded` or `failed` before its slot is released, so that the next one goes to an
-    endpoint that can take it. Slots are handed out first come, first served; a waiter that is cancelled loses nothing.
+    Report the outcome of a call (`succeeded`, `failed`) before releasing its slot, so that the next call goes to an
+    endpoint that can take it. Slots are handed out first come, first served; a cancelled waiter loses none.
     """
 
     def __init__(
         self,
-        places: Sequence[PlaceT],
+        targets: Sequence[TargetT],
         *,
         parallel: int,
         rate: float | None = None,
-        patience: Patience | None = None,
-        name_of: Callable[[PlaceT], str] = str,
+        outages: OutagePolicy | None = None,
+        name_of: Callable[[TargetT], str] = str,
         starts_low: bool = False,
     ) -> None:
-        self.lanes = tuple(PooledEndpoint(place, parallel, rate, patience or Patience()) for place in places)
+        self.endpoints = tuple(PooledEndpoint(target, parallel, rate, outages or OutagePolicy()) for target in targets)
         if starts_low:
-            for lane in self.lanes:
-                lane.health.start_low()
+            for pooled in self.endpoints:
+                pooled.health.start_low()
         self.closed = False
         self._loop = asyncio.get_running_loop()
-        self._homes = EndpointRanking(self.lanes, lambda lane: name_of(lane.place))
-        self._waiters = WaitingQueues(self.lanes)
+        self._ranking = EndpointRanking(self.endpoints, lambda pooled: name_of(pooled.target))
+        self._waiters = WaitingQueues(self.endpoints)
         self._pauses: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._coming: asyncio.TimerHandle | None = None
+        self._burst_timer: asyncio.TimerHandle | None = None
 
     @property
     def in_flight(self) -> int:
-        return sum(lane.in_flight for lane in self.lanes)
+        return sum(pooled.in_flight for pooled in self.endpoints)
 
     @property
     def capacity(self) -> int:
-        """The most calls in flight that were asked for, over all endpoints that are not given up (at least 1)."""
-        return max(1, sum(lane.health.ceiling for lane in self.lanes if lane.health.given_up is None))
+        """The configured maximum of calls in flight, over all endpoints that are not disabled (at least 1)."""
+        return max(1, sum(pooled.health.ceiling for pooled in self.endpoints if pooled.health.disabled_by is None))
 
     @property
     def is_alive(self) -> bool:
-        """Whether any endpoint is left that may ever be called."""
-        return any(lane.health.given_up is None for lane in self.lanes)
+        """Whether any endpoint is not disabled."""
+        return any(pooled.health.disabled_by is None for pooled in self.endpoints)
 
     def set_limit(self, parallel: int) -> None:
         """Change how many calls may be in flight at each endpoint. Fewer takes effect as calls end."""
-        for lane in self.lanes:
-            lane.health.set_ceiling(parallel)
+        for pooled in self.endpoints:
+            pooled.health.set_ceiling(parallel)
         self._hand_out()
 
     def set_rate(self, rate: float | None) -> None:
         """Change how many calls may start per second at each endpoint."""
-        for lane in self.lanes:
-            lane.start_rate.set_rate(rate)
+        for pooled in self.endpoints:
+            pooled.start_rate.set_rate(rate)
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[PooledEndpoint[PlaceT]]:
-        """A slot for as long as the block lasts. Raises what `acquire` raises."""
-        lane = await self.acquire()
-        try:
-            yield lane
-        finally:
-            self.release(lane)
+    async def acquire(self, prefix: str = "") -> PooledEndpoint[TargetT]:
+        """Wait for a slot, to be given back by `release`; at the endpoint that `prefix` prefers unless another is idle.
 
-    async def acquire(self, prefix: str = "") -> PooledEndpoint[PlaceT]:
-        """Wait for a slot, which `release` must give back; at the home of `prefix` unless another would be idle.
-
-        Raises PoolClosed once the pool is closed, and NeverAsked, with an endpoint's fault, when all were given up.
+        Raises PoolClosed once the pool is closed, and NeverAsked, with the fault of an endpoint, when all are disabled.
         """
         if self.closed:
             raise PoolClosed
-        home = self._home(prefix) if prefix and len(self.lanes) > 1 else None
-        if home is None:
-            lane = None if self._waiters else self._least_busy()
+        preferred = self._preferred(prefix) if prefix and len(self.endpoints) > 1 else None
+        if preferred is None:
+            pooled = None if self._waiters else self._least_busy()
         else:
-            lane = home if self._has_room(home) and not self._waiters.has_own(home) else None
-        if lane is None:
-            lane = await self._wait(home)
+            pooled = preferred if self._has_room(preferred) and not self._waiters.has_waiting(preferred) else None
+        if pooled is None:
+            pooled = await self._wait(preferred)
         else:
-            self._take(lane)
+            self._take(pooled)
         try:
-            may_start = await lane.start_rate.wait()
+            may_start = await pooled.start_rate.wait()
         except BaseException:
-            self.release(lane)
+            self.release(pooled)
             raise
         if not may_start:
-            self.release(lane)
+            self.release(pooled)
             raise PoolClosed
-        return lane
+        return pooled
 
-    def release(self, lane: PooledEndpoint[PlaceT]) -> None:
-        """Give a slot back; the next in line gets it at once."""
-        lane.in_flight -= 1
+    def release(self, pooled: PooledEndpoint[TargetT]) -> None:
+        """Give a slot back; the next waiting call gets it at once."""
+        pooled.in_flight -= 1
         if self._waiters:
             self._hand_out()
 
-    def succeeded(self, lane: PooledEndpoint[PlaceT]) -> None:
-        """The call in a slot of `lane` brought a good reply."""
-        lane.health.succeeded(lane.in_flight)
+    def succeeded(self, pooled: PooledEndpoint[TargetT]) -> None:
+        """Report a good reply to the call in a slot."""
+        pooled.health.succeeded(pooled.in_flight)
 
     def failed(
-        self, lane: PooledEndpoint[PlaceT], failure: CallFailed, started: float, retry_after: float | None = None
+        self, pooled: PooledEndpoint[TargetT], failure: CallFailed, started: float, retry_after: float | None = None
     ) -> None:
-        """The call in a slot of `lane`, sent at loop time `started`, failed."""
-        lane.health.failed(failure, started, self._loop.time(), retry_after)
-        if not self.is_alive:
-            self._refuse_all()
+        """Report the failure of the call in a slot, sent at loop time `started`."""
+        pooled.health.failed(failure, started, self._loop.time(), retry_after)
+        self._refuse_if_disabled()
 
-    def hold(self, lane: PooledEndpoint[PlaceT]) -> None:
-        """Give out no slots there until `resume`: whoever keeps the server knows that it is down, and will be back."""
-        lane.health.held = True
+    def hold(self, pooled: PooledEndpoint[TargetT]) -> None:
+        """Hand out no slots there until `resume`: the server is known to be down, and to be restarted."""
+        pooled.health.held = True
 
-    def resume(self, lane: PooledEndpoint[PlaceT]) -> None:
-        """The endpoint is back."""
-        lane.health.resumed()
+    def resume(self, pooled: PooledEndpoint[TargetT]) -> None:
+        pooled.health.resumed()
         self._hand_out()
 
-    def give_up(self, lane: PooledEndpoint[PlaceT], why: CallFailed) -> None:
-        """Never give out slots there again."""
-        lane.health.given_up = why
-        if not self.is_alive:
-            self._refuse_all()
-        else:
-            self._hand_out()
+    def disable(self, pooled: PooledEndpoint[TargetT], why: CallFailed) -> None:
+        """Never hand out slots there again."""
+        pooled.health.disabled_by = why
+        self._refuse_if_disabled()
+        self._hand_out()
 
-    def server_told(self, lane: PooledEndpoint[PlaceT], running: int, waiting: int, *, was_full: bool) -> None:
-        """What the server of `lane` says of itself: see `Health.server_told`."""
-        lane.health.server_told(running, waiting, was_full=was_full, in_flight=lane.in_flight)
+    def queue_reported(self, pooled: PooledEndpoint[TargetT], running: int, waiting: int, *, was_full: bool) -> None:
+        """Pass on what a server reports of its queue: see `Health.queue_reported`."""
+        pooled.health.queue_reported(running, waiting, was_full=was_full, in_flight=pooled.in_flight)
         self._hand_out()
 
     async def pause(self, seconds: float) -> None:
@@ -240,29 +220,26 @@ class EndpointPool(Generic[PlaceT]):
             self._pauses.discard(pause)
 
     def close(self) -> None:
-        """Hand out no more slots: whoever waits or pauses gets PoolClosed. Slots that are held stay good."""
+        """Hand out no more slots: waiting and pausing calls get PoolClosed. Slots in use stay valid."""
         self.closed = True
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(PoolClosed())
-        for pause in self._pauses:
-            if not pause.done():
-                pause.set_exception(PoolClosed())
+        for future in (*self._waiters, *self._pauses):
+            if not future.done():
+                future.set_exception(PoolClosed())
         self._waiters.clear()
-        for lane in self.lanes:
-            lane.start_rate.interrupt()
-        for timer in (self._timer, self._coming):
+        for pooled in self.endpoints:
+            pooled.start_rate.interrupt()
+        for timer in (self._timer, self._burst_timer):
             if timer is not None:
                 timer.cancel()
 
-    async def _wait(self, home: PooledEndpoint[PlaceT] | None) -> PooledEndpoint[PlaceT]:
+    async def _wait(self, preferred: PooledEndpoint[TargetT] | None) -> PooledEndpoint[TargetT]:
         if not self.is_alive:
             raise self._refusal()
-        waiter = self._waiters.join(home)
-        if home is None:
+        waiter = self._waiters.join(preferred)
+        if preferred is None:
             self._hand_out()
-        elif self._coming is None:
-            self._coming = self._loop.call_later(COMING, self._all_came)
+        elif self._burst_timer is None:
+            self._burst_timer = self._loop.call_later(BURST_WINDOW, self._end_burst)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -270,64 +247,72 @@ class EndpointPool(Generic[PlaceT]):
                 self.release(waiter.result())
             raise
 
-    def _all_came(self) -> None:
-        self._coming = None
+    def _end_burst(self) -> None:
+        self._burst_timer = None
         self._hand_out()
 
     def _hand_out(self) -> None:
-        """Give every free slot to the next in line; when none is free but one will be by time alone, come back then."""
+        """Give every free slot to the next waiting call; when one becomes free by time alone, continue then."""
         while self._waiters:
-            lane = self._least_busy()
-            if lane is None:
-                self._come_back()
+            pooled = self._least_busy()
+            if pooled is None:
+                self._continue_later()
                 return
-            waiter = self._waiters.next_for(lane)
+            waiter = self._waiters.next_for(pooled)
             if waiter is None:
                 return
-            self._take(lane)
-            waiter.set_result(lane)
+            self._take(pooled)
+            waiter.set_result(pooled)
 
-    def _take(self, lane: PooledEndpoint[PlaceT]) -> None:
-        lane.in_flight += 1
-        if lane.health.set_aside:
-            lane.health.began(self._loop.time())
+    def _take(self, pooled: PooledEndpoint[TargetT]) -> None:
+        pooled.in_flight += 1
+        if pooled.health.is_down:
+            pooled.health.began(self._loop.time())
 
-    def _home(self, prefix: str) -> PooledEndpoint[PlaceT] | None:
-        """Where calls with this prefix belong, of the endpoints that work."""
-        return next((lane for lane in self._homes.ranking(prefix) if lane.health.works), None)
+    def _preferred(self, prefix: str) -> PooledEndpoint[TargetT] | None:
+        """Return the available endpoint that `prefix` prefers."""
+        return next((pooled for pooled in self._ranking.ranking(prefix) if pooled.health.is_available), None)
 
-    def _has_room(self, lane: PooledEndpoint[PlaceT]) -> bool:
-        return lane.in_flight < lane.health.allowance(self._loop.time())
+    def _has_room(self, pooled: PooledEndpoint[TargetT]) -> bool:
+        return pooled.in_flight < pooled.health.allowance(self._loop.time())
 
-    def _least_busy(self) -> PooledEndpoint[PlaceT] | None:
-        """The endpoint with room that has the fewest calls out; first of those for which calls of their own wait."""
+    def _least_busy(self) -> PooledEndpoint[TargetT] | None:
+        """Return the endpoint with room that has the fewest calls in flight, among those that waiting calls prefer."""
         now = self._loop.time()
-        free = [lane for lane in self.lanes if lane.in_flight < lane.health.allowance(now)]
+        free = [pooled for pooled in self.endpoints if pooled.in_flight < pooled.health.allowance(now)]
         if len(free) > 1:
-            free = [lane for lane in free if self._waiters.has_own(lane)] or free
-            return min(free, key=_calls_out)
+            free = [pooled for pooled in free if self._waiters.has_waiting(pooled)] or free
+            return min(free, key=_calls_in_flight)
         return free[0] if free else None
 
-    def _come_back(self) -> None:
+    def _continue_later(self) -> None:
         now = self._loop.time()
-        wake = min(lane.health.wakes_at(now) for lane in self.lanes)
+        wake = min(pooled.health.next_change_at(now) for pooled in self.endpoints)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(wake, self._hand_out) if wake < math.inf else None
 
-    def _refuse_all(self) -> None:
+    def _refuse_if_disabled(self) -> None:
+        """Let all waiting calls fail when every endpoint is disabled."""
+        if self.is_alive:
+            return
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(self._refusal())
         self._waiters.clear()
 
     def _refusal(self) -> NeverAsked:
-        why = next(lane.health.given_up for lane in reversed(self.lanes) if lane.health.given_up is not None)
+        why = next(pooled.health.disabled_by for pooled in reversed(self.endpoints) if pooled.health.disabled_by)
         return NeverAsked(why.kind, why.title, endpoint=why.endpoint, status=why.status, attempts=0, hint=why.hint)
 
 
-def _calls_out(lane: PooledEndpoint[Any]) -> int:
-    return lane.in_flight
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _calls_in_flight(pooled: PooledEndpoint[Any]) -> int:
+    return pooled.in_flight
 
 
 def _settle(pause: asyncio.Future[None]) -> None:

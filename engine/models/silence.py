@@ -1,9 +1,9 @@
-"""Notices that a server has fallen silent while calls are out at it.
+"""Detects unresponsive servers while calls are in flight there.
 
-A reply that is not streamed says nothing until it is whole, which takes many minutes when it is long: silence alone is
-no sign of trouble, and a limit on it would kill good calls. So when nothing has come from an endpoint for a while, it
-is asked, on another connection, what it is doing. A call is lost when the server does not answer that question several
-times over, or when it keeps saying (vLLM's `/metrics`) that it is working on nothing at all.
+A reply that is not streamed sends nothing until it is complete, which takes many minutes when it is long: silence alone
+is no fault, and a limit on it would end good calls. So when no reply has arrived from an endpoint for a while, its
+`/metrics` are requested on another connection. A call is lost when that fails several times in a row, or when the
+numbers of vLLM keep saying that the server works on no request.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from engine.models.connection import FAULTS, fetch
 from engine.models.endpoint import Endpoint
 from engine.models.metrics import LARGEST_TEXT, parse_metrics
 
-QUESTIONS = 3  # without a good answer, before a call is lost
-LONGEST_ANSWER = 10.0  # seconds that one question may take
+PROBES = 3  # without a good result, before a call is lost
+LONGEST_PROBE = 10.0  # seconds
 TASK_NAME = "silence-watch"
 
 
-class Sign(Enum):
-    """What a silent server answers when asked: the value says why a call at it is lost."""
+class Activity(Enum):
+    """What a probe of a silent server finds; the value says why a call there is lost."""
 
     WORKING = ""
     UNRESPONSIVE = "the server does not answer GET /metrics"
@@ -34,92 +34,92 @@ class Sign(Enum):
 
 
 class SilenceWatch:
-    """The calls that are out at one endpoint, and since when it has said nothing.
+    """The calls in flight at one endpoint, and the time of its last reply.
 
-    After `quiet` seconds without a word, `ask` is awaited; after QUESTIONS bad answers in a row the calls that were out
-    all that time are cancelled, and `lost` tells why. It lives in timers and one task, which end with the last call.
+    After `quiet` seconds without a reply, `probe` is awaited; after PROBES bad results in a row the calls that were in
+    flight all that time are cancelled, and `lost` returns the reason. Timers and the one task end with the last call.
     """
 
-    __slots__ = ("_ask", "_asking", "_heard", "_loop", "_lost", "_out", "_quiet", "_timer")
+    __slots__ = ("_in_flight", "_last_reply", "_loop", "_lost", "_probe", "_probing", "_quiet", "_timer")
 
-    def __init__(self, quiet: float, ask: Callable[[], Awaitable[Sign]]) -> None:
+    def __init__(self, quiet: float, probe: Callable[[], Awaitable[Activity]]) -> None:
         self._quiet = quiet
-        self._ask = ask
+        self._probe = probe
         self._loop = asyncio.get_running_loop()
-        self._out: dict[asyncio.Task[Any], float] = {}  # the oldest first
+        self._in_flight: dict[asyncio.Task[Any], float] = {}  # oldest first
         self._lost: dict[asyncio.Task[Any], CallFailed] = {}
-        self._heard = self._loop.time()
+        self._last_reply = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
 
     def began(self, call: asyncio.Task[Any], now: float) -> None:
-        """The task `call` has sent its request."""
-        self._out[call] = now
-        if self._timer is None and self._asking is None:
-            self._timer = self._loop.call_later(self._quiet, self._look)
+        """Note that the task `call` has sent its request."""
+        self._in_flight[call] = now
+        if self._timer is None and self._probing is None:
+            self._timer = self._loop.call_later(self._quiet, self._check)
 
     def ended(self, call: asyncio.Task[Any]) -> None:
-        """The call of this task is over, in whatever way."""
-        del self._out[call]
-        self._heard = self._loop.time()
-        if not self._out and self._asking is not None:
-            self._asking.cancel()
+        """Note that the request of this task has ended, in whatever way."""
+        del self._in_flight[call]
+        self._last_reply = self._loop.time()
+        if not self._in_flight and self._probing is not None:
+            self._probing.cancel()
 
     def lost(self, call: asyncio.Task[Any]) -> CallFailed | None:
-        """Why this task, which got a CancelledError, was cancelled from here; None if it was cancelled by others."""
+        """Return why this task, which got a CancelledError, was cancelled from here; None if by other code."""
         failure = self._lost.pop(call, None)
         return failure if failure is not None and call.uncancel() == 0 else None
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._timer = None
-        if not self._out:
+        if not self._in_flight:
             return
-        silent_since = max(self._heard, next(iter(self._out.values())))
+        silent_since = max(self._last_reply, next(iter(self._in_flight.values())))
         left = silent_since + self._quiet - self._loop.time()
         if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
+            self._timer = self._loop.call_later(left, self._check)
         else:
-            self._asking = asyncio.create_task(self._question(silent_since), name=TASK_NAME)
+            self._probing = asyncio.create_task(self._probe_server(silent_since), name=TASK_NAME)
 
-    async def _question(self, silent_since: float) -> None:
-        out_all_along = list(self._out)
+    async def _probe_server(self, silent_since: float) -> None:
+        suspects = list(self._in_flight)
         bad = 0
         try:
-            while bad < QUESTIONS:
-                sign = await self._ask()
-                if self._heard > silent_since:
+            while bad < PROBES:
+                activity = await self._probe()
+                if self._last_reply > silent_since:
                     return
-                if sign is Sign.WORKING:
-                    self._heard = self._loop.time()
+                if activity is Activity.WORKING:
+                    self._last_reply = self._loop.time()
                     return
                 bad += 1
-                if bad < QUESTIONS:
+                if bad < PROBES:
                     await asyncio.sleep(self._quiet / 6)
-            self._lose(out_all_along, self._loop.time() - silent_since, sign)
+            self._lose(suspects, self._loop.time() - silent_since, activity)
         finally:
-            self._asking = None
-            if self._out:
-                self._timer = self._loop.call_later(self._quiet, self._look)
+            self._probing = None
+            if self._in_flight:
+                self._timer = self._loop.call_later(self._quiet, self._check)
 
-    def _lose(self, calls: list[asyncio.Task[Any]], seconds: float, sign: Sign) -> None:
+    def _lose(self, calls: list[asyncio.Task[Any]], seconds: float, activity: Activity) -> None:
         for call in calls:
-            if call in self._out:
+            if call in self._in_flight:
                 self._lost[call] = CallFailed(
                     FailureKind.TIMEOUT,
-                    f"silence for {seconds:.0f} s, and {sign.value}",
-                    hint="look at the server's log; `idle_timeout` of this model is the silence that it is allowed",
+                    f"no reply for {seconds:.0f} s, and {activity.value}",
+                    hint="read the server's log; `idle_timeout` of this model sets how long a server may be silent",
                 )
                 call.cancel()
 
 
-async def ask_server(session: aiohttp.ClientSession, endpoint: Endpoint, limit: float = LONGEST_ANSWER) -> Sign:
-    """What the server behind `endpoint` is doing, by its `/metrics`. Any reply at all is a sign of life."""
+async def probe_activity(session: aiohttp.ClientSession, endpoint: Endpoint, limit: float = LONGEST_PROBE) -> Activity:
+    """Return what the server behind `endpoint` is doing, by its `/metrics`; any reply counts as WORKING."""
     url = endpoint.server_url("metrics")
     try:
         status, text = await fetch(session, endpoint, url, time_limit=limit, largest=LARGEST_TEXT)
     except CallFailed:
-        return Sign.WORKING
+        return Activity.WORKING
     except FAULTS:
-        return Sign.UNRESPONSIVE
+        return Activity.UNRESPONSIVE
     numbers = parse_metrics(text.decode("utf-8", "replace")) if status == 200 else None
-    return Sign.IDLE if numbers is not None and numbers.running + numbers.waiting == 0 else Sign.WORKING
+    return Activity.IDLE if numbers is not None and numbers.running + numbers.waiting == 0 else Activity.WORKING

@@ -270,7 +270,7 @@ class VllmServer:
         failed = ServerFailed(f"{self.name}: {cause.title}", f"{cause.hint}; log: {self.log.path}".lstrip("; "))
         refusal = CallFailed(FailureKind.CONNECTION, failed.title, attempts=0, hint=failed.hint)
         for client in self._clients:
-            client.give_up(self.endpoint.address, refusal)
+            client.disable(self.endpoint.address, refusal)
         if self._up.done():
             self._notice("error", f"{cause.title}; {failed.hint}")
         else:

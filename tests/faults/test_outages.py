@@ -51,7 +51,7 @@ async def test_an_outage_is_waited_for_and_costs_no_record(tmp_path: Path, port:
         return "hanging" if enough.is_set() else None
 
     def listen(event: Event) -> None:
-        if isinstance(event, CallRetried) and enough.is_set() and any(s.set_aside for s in statuses()):
+        if isinstance(event, CallRetried) and enough.is_set() and any(s.is_down for s in statuses()):
             retries.append(event)
             if len(retries) == 3:
                 tried_in_vain.set()
@@ -75,7 +75,7 @@ async def test_an_outage_is_waited_for_and_costs_no_record(tmp_path: Path, port:
     assert state.phase == "done"
     assert state.failed == 0
     assert_all_is_accounted_for(run, tmp_path / "bench", QUESTIONS)
-    assert not any(status.set_aside or status.given_up for status in statuses())
+    assert not any(status.is_down or status.disabled for status in statuses())
 
 
 async def test_the_work_of_an_endpoint_that_is_down_goes_to_the_others(tmp_path: Path):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from engine.errors import CallFailed, FailureKind
 from engine.models.affinity import EndpointRanking, WaitingQueues
-from engine.models.health import DOWN_AT_ONCE, Patience
-from engine.models.limits import COMING, EndpointPool
+from engine.models.health import DOWN_AT_ONCE, OutagePolicy
+from engine.models.limits import BURST_WINDOW, EndpointPool
 
 names = st.lists(st.text(max_size=20), min_size=2, max_size=8, unique=True)
 
@@ -55,10 +55,10 @@ async def served(pool: EndpointPool[str], prefixes: list[str], seconds: dict[str
     places: dict[str, Counter[str]] = defaultdict(Counter)
 
     async def call(prefix: str) -> None:
-        lane = await pool.acquire(prefix)
-        places[prefix][lane.place] += 1
-        await asyncio.sleep(seconds[lane.place])
-        pool.release(lane)
+        pooled = await pool.acquire(prefix)
+        places[prefix][pooled.target] += 1
+        await asyncio.sleep(seconds[pooled.target])
+        pool.release(pooled)
 
     await asyncio.gather(*map(call, prefixes))
     return places
@@ -76,7 +76,7 @@ async def test_calls_with_one_prefix_go_to_one_endpoint():
 async def test_an_endpoint_without_calls_of_its_own_takes_those_of_others():
     pool = EndpointPool(["a", "b"], parallel=2)
     await asyncio.wait_for(asyncio.gather(*(pool.acquire("q") for _ in range(4))), 5)
-    assert [lane.in_flight for lane in pool.lanes] == [2, 2]
+    assert [pooled.in_flight for pooled in pool.endpoints] == [2, 2]
 
 
 async def test_a_slow_endpoint_is_relieved_of_its_calls():
@@ -88,15 +88,15 @@ async def test_a_slow_endpoint_is_relieved_of_its_calls():
 
 
 async def test_calls_of_an_endpoint_that_is_down_go_elsewhere_until_it_is_back():
-    pool = EndpointPool(["a", "b"], parallel=100, patience=Patience(first_rest=0.0, longest_rest=0.0))
-    homes = {prefix: (await pool.acquire(prefix)).place for prefix in map(str, range(20))}
+    pool = EndpointPool(["a", "b"], parallel=100, outages=OutagePolicy(first_rest=0.0, longest_rest=0.0))
+    homes = {prefix: (await pool.acquire(prefix)).target for prefix in map(str, range(20))}
     assert set(homes.values()) == {"a", "b"}
-    down = pool.lanes[0]
+    down = pool.endpoints[0]
     for _ in range(DOWN_AT_ONCE):
         pool.failed(down, CallFailed(FailureKind.CONNECTION, "refused"), started=0.0)
-    assert {(await pool.acquire(prefix)).place for prefix in homes} == {"b"}
+    assert {(await pool.acquire(prefix)).target for prefix in homes} == {"b"}
     pool.succeeded(down)
-    assert {prefix: (await pool.acquire(prefix)).place for prefix in homes} == homes
+    assert {prefix: (await pool.acquire(prefix)).target for prefix in homes} == homes
 
 
 async def test_cancelled_waiters_with_a_home_leave_no_slot_behind():
@@ -104,12 +104,12 @@ async def test_cancelled_waiters_with_a_home_leave_no_slot_behind():
     dice = random.Random(7)
 
     async def work(prefix: str) -> None:
-        lane = await pool.acquire(prefix)
+        pooled = await pool.acquire(prefix)
         try:
             for _ in range(dice.randrange(4)):
                 await asyncio.sleep(0)
         finally:
-            pool.release(lane)
+            pool.release(pooled)
 
     tasks = [asyncio.create_task(work(str(number % 7))) for number in range(300)]
     while not all(task.done() for task in tasks):
@@ -123,12 +123,12 @@ async def test_cancelled_waiters_with_a_home_leave_no_slot_behind():
 
 async def test_a_pool_that_closes_lets_every_line_go_and_leaves_no_timer():
     pool = EndpointPool(["a", "b"], parallel=1)
-    held = [await pool.acquire("q"), await asyncio.wait_for(pool.acquire("q"), 100 * COMING)]
+    held = [await pool.acquire("q"), await asyncio.wait_for(pool.acquire("q"), 100 * BURST_WINDOW)]
     waiting = [asyncio.create_task(pool.acquire(prefix)) for prefix in ("q", "r", "")]
     await asyncio.sleep(0)
     pool.close()
     told = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 1)
     assert [type(each).__name__ for each in told] == ["PoolClosed"] * 3
-    for lane in held:
-        pool.release(lane)
+    for pooled in held:
+        pool.release(pooled)
     assert pool.in_flight == 0

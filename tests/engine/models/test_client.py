@@ -15,7 +15,7 @@ from model_servers import BODY, Connected, Handler, encoded, http, read_request
 from engine.errors import ArenaError, CallFailed, FailureKind
 from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice
 from engine.models.client import Endpoint, ModelClient
-from engine.models.health import Patience
+from engine.models.health import OutagePolicy
 from engine.models.limits import PoolClosed
 from engine.records import Completion, Usage
 
@@ -146,9 +146,9 @@ async def test_a_wrong_key_is_tried_once_and_then_never_again(serve: Serve, call
     assert {failure.kind for failure in failures} == {FailureKind.UNAUTHORIZED}
     assert {failure.hint for failure in failures} == {"check the api_key of this endpoint"}
     assert len(seen) == 1
-    assert client.status()[0].given_up
+    assert client.status()[0].disabled
     (told,) = caller.notices
-    assert "is given up" in told.text
+    assert " disabled, " in told.text
     assert "check the api_key of this endpoint" in told.text
 
 
@@ -288,7 +288,7 @@ async def test_many_idle_connections_that_the_server_dropped_are_no_sign_of_an_o
                 await read_request(reader)
                 return
 
-    client = caller(await serve_raw(connected), parallel=80, attempts=1, patience=Patience(first_rest=3600))
+    client = caller(await serve_raw(connected), parallel=80, attempts=1, outages=OutagePolicy(first_rest=3600))
     async with asyncio.timeout(10):  # set aside, it would rest for an hour
         for _ in range(2):
             await asyncio.gather(*(client.complete(BODY) for _ in range(20)))
@@ -435,34 +435,34 @@ async def test_an_endpoint_that_is_down_loses_no_call_to_itself(serve: Serve, ca
     await asyncio.gather(*(client.complete(BODY) for _ in range(200)))
     assert len(seen) == 200
     down, up = client.status()
-    assert down.set_aside
-    assert not up.set_aside
+    assert down.is_down
+    assert not up.is_down
 
 
 async def test_an_outage_costs_its_time_and_no_call(serve: Serve, caller: Caller, unused_tcp_port: int):
     handler, seen = replies(200)
-    patience = Patience(first_rest=0.01, longest_rest=0.02)
-    client = caller(f"http://127.0.0.1:{unused_tcp_port}/v1", parallel=8, attempts=3, patience=patience)
+    outages = OutagePolicy(first_rest=0.01, longest_rest=0.02)
+    client = caller(f"http://127.0.0.1:{unused_tcp_port}/v1", parallel=8, attempts=3, outages=outages)
     calls = [asyncio.create_task(client.complete(BODY)) for _ in range(10)]
-    await caller.until(lambda: client.status()[0].set_aside)
+    await caller.until(lambda: client.status()[0].is_down)
     await caller.until(lambda: caller.kinds.count("CallEnded") > 50)  # more trials than all calls have attempts
     await serve(handler, port=unused_tcp_port)
     assert len(await asyncio.gather(*calls)) == len(seen) == 10
-    assert not client.status()[0].set_aside
+    assert not client.status()[0].is_down
     down, back = caller.notices
     assert down.level == "warning"
-    assert "is down (connection refused), its work waits" in down.text
-    assert "is back after" in back.text
+    assert "down (connection refused), its calls wait" in down.text
+    assert "recovered after" in back.text
 
 
 async def test_an_endpoint_that_stays_down_is_given_up_and_all_calls_end(caller: Caller, unused_tcp_port: int):
-    patience = Patience(first_rest=0.01, longest_rest=0.02, gives_up_after=0.2)
-    client = caller(f"http://127.0.0.1:{unused_tcp_port}/v1", parallel=8, patience=patience)
+    outages = OutagePolicy(first_rest=0.01, longest_rest=0.02, disable_after=0.2)
+    client = caller(f"http://127.0.0.1:{unused_tcp_port}/v1", parallel=8, outages=outages)
     failures = await asyncio.gather(*(failure_of(client.complete(BODY)) for _ in range(100)))
     assert {failure.kind for failure in failures} == {FailureKind.CONNECTION}
-    assert client.status()[0].given_up == "connection refused"
+    assert client.status()[0].disabled == "connection refused"
     assert [notice.level for notice in caller.notices] == ["warning", "error"]
-    assert "is given up, what is left for it is not asked: connection refused" in caller.notices[1].text
+    assert "disabled, no endpoint is left for its calls: connection refused" in caller.notices[1].text
 
 
 async def test_parallel_changes_while_calls_run(serve: Serve, caller: Caller):

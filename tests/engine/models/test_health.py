@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.health import DOWN_AT_ONCE, REFUSED_FOR_GOOD, Health, Patience
+from engine.models.health import DISABLED_AFTER, DOWN_AT_ONCE, Health, OutagePolicy
 
 REFUSED = CallFailed(FailureKind.CONNECTION, "connection refused")
 TOO_MANY = CallFailed(FailureKind.RATE_LIMITED, "HTTP 429", status=429)
@@ -13,7 +13,7 @@ TOO_MANY = CallFailed(FailureKind.RATE_LIMITED, "HTTP 429", status=429)
 
 @pytest.fixture
 def health() -> Health:
-    return Health(64, Patience(first_rest=1.0, longest_rest=4.0, gives_up_after=60.0))
+    return Health(64, OutagePolicy(first_rest=1.0, longest_rest=4.0, disable_after=60.0))
 
 
 def go_down(health: Health, at: float) -> None:
@@ -78,16 +78,16 @@ def test_one_that_refuses_only_one_call_too_many_goes_on_with_the_others(health:
 
 def test_an_endpoint_that_fails_and_fails_is_set_aside_and_tried_with_one_call(health: Health):
     go_down(health, 10.0)
-    assert health.set_aside
+    assert health.is_down
     assert health.allowance(10.5) == 0
     assert health.allowance(11.0) == 1
 
 
 def test_few_calls_that_fail_over_some_seconds_set_it_aside_too(health: Health):
     for second in (0.0, 1.0, 2.5):
-        assert not health.set_aside
+        assert not health.is_down
         health.failed(REFUSED, started=second, now=second)
-    assert health.set_aside
+    assert health.is_down
 
 
 def test_failures_with_good_replies_between_set_nothing_aside(health: Health):
@@ -95,20 +95,20 @@ def test_failures_with_good_replies_between_set_nothing_aside(health: Health):
         health.failed(REFUSED, started=second, now=second)
         health.failed(REFUSED, started=second, now=second)
         health.succeeded(in_flight=1)
-    assert not health.set_aside
+    assert not health.is_down
 
 
 def test_while_a_trial_is_out_without_failing_more_may_follow(health: Health):
     """One long reply must not keep all other work waiting after an outage."""
     go_down(health, 10.0)
-    assert health.wakes_at(10.5) == 11.0
-    assert health.wakes_at(11.0) == float("inf"), "nothing changes until a trial has begun"
+    assert health.next_change_at(10.5) == 11.0
+    assert health.next_change_at(11.0) == float("inf"), "nothing changes until a trial has begun"
     health.began(11.0)
     assert [health.allowance(11.0 + seconds) for seconds in (0.0, 0.9, 1.0, 2.0, 5.0, 6.0, 60.0)] == [
         1, 1, 2, 4, 32, 64, 64,
     ]  # fmt: skip
-    assert health.wakes_at(12.5) == 13.0
-    assert health.wakes_at(17.0) == float("inf")
+    assert health.next_change_at(12.5) == 13.0
+    assert health.next_change_at(17.0) == float("inf")
 
 
 def test_a_trial_that_fails_after_all_ends_the_trials(health: Health):
@@ -124,7 +124,7 @@ def test_one_that_took_calls_and_said_nothing_is_trusted_with_one_at_a_time(heal
         health.failed(CallFailed(FailureKind.TIMEOUT, "silence"), started=0.0, now=10.0)
     health.began(11.0)
     assert health.allowance(60.0) == 1
-    assert health.wakes_at(60.0) == float("inf")
+    assert health.next_change_at(60.0) == float("inf")
 
 
 def test_rests_double_up_to_the_longest(health: Health):
@@ -156,16 +156,16 @@ def test_any_sign_of_life_brings_it_back(health: Health, kind: FailureKind | Non
 def test_one_that_stays_down_is_given_up_with_the_reason(health: Health):
     go_down(health, 0.0)
     for second in range(5, 61, 5):
-        assert health.given_up is None
+        assert health.disabled_by is None
         health.failed(REFUSED, started=second, now=second)
-    assert health.given_up is REFUSED
+    assert health.disabled_by is REFUSED
     assert health.allowance(1e9) == 0
 
 
 def test_one_that_refuses_our_key_is_given_up_at_once(health: Health):
     refusal = CallFailed(FailureKind.UNAUTHORIZED, "HTTP 401", status=401)
     health.failed(refusal, started=0.0, now=0.0)
-    assert health.given_up is refusal
+    assert health.disabled_by is refusal
 
 
 def test_one_that_took_calls_before_is_given_up_when_it_goes_on_refusing_them(health: Health):
@@ -174,11 +174,11 @@ def test_one_that_took_calls_before_is_given_up_when_it_goes_on_refusing_them(he
     for _ in range(50):
         health.failed(refusal, started=0.0, now=0.0)
         health.failed(refusal, started=0.0, now=0.0)
-        assert health.given_up is None
+        assert health.disabled_by is None
         health.succeeded(in_flight=1)
-    for _ in range(REFUSED_FOR_GOOD):
+    for _ in range(DISABLED_AFTER):
         health.failed(refusal, started=0.0, now=0.0)
-    assert health.given_up is refusal
+    assert health.disabled_by is refusal
 
 
 def test_a_higher_ceiling_is_used_at_once_and_a_lower_one_too(health: Health):

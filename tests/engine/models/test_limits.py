@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from engine.errors import CallFailed, FailureKind, NeverAsked
-from engine.models.health import DOWN_AT_ONCE, TRIAL_STEP, Patience
+from engine.models.health import DOWN_AT_ONCE, TRIAL_STEP, OutagePolicy
 from engine.models.limits import EndpointPool, PoolClosed
 
 
@@ -23,11 +25,20 @@ def refused() -> CallFailed:
     return CallFailed(FailureKind.CONNECTION, "connection refused")
 
 
+@asynccontextmanager
+async def slot(pool: EndpointPool[str]) -> AsyncIterator[None]:
+    pooled = await pool.acquire()
+    try:
+        yield
+    finally:
+        pool.release(pooled)
+
+
 async def test_slots_go_to_the_least_busy_endpoint():
     pool = EndpointPool(["a", "b"], parallel=4)
-    places = [(await pool.acquire()).place for _ in range(8)]
-    assert sorted(places[0:2]) == sorted(places[2:4]) == ["a", "b"]
-    assert places.count("a") == 4
+    targets = [(await pool.acquire()).target for _ in range(8)]
+    assert sorted(targets[0:2]) == sorted(targets[2:4]) == ["a", "b"]
+    assert targets.count("a") == 4
 
 
 async def test_no_more_slots_than_allowed_are_out():
@@ -36,7 +47,7 @@ async def test_no_more_slots_than_allowed_are_out():
 
     async def work() -> None:
         nonlocal most
-        async with pool.slot():
+        async with slot(pool):
             most = max(most, pool.in_flight)
             await asyncio.sleep(0)
 
@@ -50,7 +61,7 @@ async def test_waiters_are_served_in_the_order_in_which_they_came():
     served: list[int] = []
 
     async def work(number: int) -> None:
-        async with pool.slot():
+        async with slot(pool):
             served.append(number)
             await asyncio.sleep(0)
 
@@ -60,10 +71,10 @@ async def test_waiters_are_served_in_the_order_in_which_they_came():
 
 async def test_a_newcomer_does_not_overtake_those_who_wait():
     pool = EndpointPool(["a"], parallel=1)
-    lane = await pool.acquire()
+    pooled = await pool.acquire()
     first = asyncio.create_task(pool.acquire())
     await settle()
-    pool.release(lane)  # the slot is now the first waiter's, though its task has not run yet
+    pool.release(pooled)  # the slot is now the first waiter's, though its task has not run yet
     newcomer = asyncio.create_task(pool.acquire())
     await settle()
     assert first.done()
@@ -78,7 +89,7 @@ async def test_cancelled_waiters_leave_no_slot_behind():
     dice = random.Random(7)
 
     async def work() -> None:
-        async with pool.slot():
+        async with slot(pool):
             for _ in range(dice.randrange(4)):
                 await asyncio.sleep(0)
 
@@ -94,10 +105,10 @@ async def test_cancelled_waiters_leave_no_slot_behind():
 
 async def test_a_waiter_cancelled_just_after_it_got_its_slot_gives_it_back():
     pool = EndpointPool(["a"], parallel=1)
-    lane = await pool.acquire()
+    pooled = await pool.acquire()
     waiter = asyncio.create_task(pool.acquire())
     await settle()
-    pool.release(lane)
+    pool.release(pooled)
     waiter.cancel()
     await settle()
     assert waiter.cancelled()
@@ -125,7 +136,7 @@ async def test_a_higher_limit_lets_waiters_in_at_once_and_a_lower_one_waits_for_
 
 async def test_closing_refuses_waiters_sleepers_and_newcomers_but_not_those_who_work():
     pool = EndpointPool(["a"], parallel=1, rate=None)
-    lane = await pool.acquire()
+    pooled = await pool.acquire()
     waiter = asyncio.create_task(pool.acquire())
     sleeper = asyncio.create_task(pool.pause(3600))
     await settle()
@@ -133,7 +144,7 @@ async def test_closing_refuses_waiters_sleepers_and_newcomers_but_not_those_who_
     for refused_task in (waiter, sleeper, asyncio.create_task(pool.acquire()), asyncio.create_task(pool.pause(0))):
         with pytest.raises(PoolClosed):
             await refused_task
-    pool.release(lane)
+    pool.release(pooled)
     assert pool.in_flight == 0
 
 
@@ -142,7 +153,7 @@ async def test_starts_are_spread_to_the_rate():
     starts: list[float] = []
 
     async def work() -> None:
-        async with pool.slot():
+        async with slot(pool):
             starts.append(time.monotonic())
 
     await asyncio.gather(*(work() for _ in range(61)))
@@ -199,18 +210,18 @@ async def test_one_cancelled_while_the_pool_closes_is_cancelled():
 
 
 async def test_work_goes_to_others_when_an_endpoint_is_set_aside():
-    pool = EndpointPool(["dead", "alive"], parallel=DOWN_AT_ONCE, patience=Patience(first_rest=60))
+    pool = EndpointPool(["dead", "alive"], parallel=DOWN_AT_ONCE, outages=OutagePolicy(first_rest=60))
     for _ in range(DOWN_AT_ONCE):
-        pool.failed(pool.lanes[0], refused(), started=asyncio.get_running_loop().time())
-    places = [(await pool.acquire()).place for _ in range(DOWN_AT_ONCE)]
-    assert set(places) == {"alive"}
+        pool.failed(pool.endpoints[0], refused(), started=asyncio.get_running_loop().time())
+    targets = [(await pool.acquire()).target for _ in range(DOWN_AT_ONCE)]
+    assert set(targets) == {"alive"}
 
 
 async def test_waiters_go_on_by_themselves_when_the_rest_is_over():
-    pool = EndpointPool(["a"], parallel=8, patience=Patience(first_rest=0.05))
+    pool = EndpointPool(["a"], parallel=8, outages=OutagePolicy(first_rest=0.05))
     now = asyncio.get_running_loop().time()
     for _ in range(DOWN_AT_ONCE):
-        pool.failed(pool.lanes[0], refused(), started=now)
+        pool.failed(pool.endpoints[0], refused(), started=now)
     trial = await asyncio.wait_for(pool.acquire(), 5)
     second = asyncio.create_task(pool.acquire())
     await settle()
@@ -221,27 +232,27 @@ async def test_waiters_go_on_by_themselves_when_the_rest_is_over():
 
 
 async def test_more_trials_follow_by_themselves_while_the_first_one_is_out():
-    pool = EndpointPool(["a"], parallel=8, patience=Patience(first_rest=0.01))
+    pool = EndpointPool(["a"], parallel=8, outages=OutagePolicy(first_rest=0.01))
     now = asyncio.get_running_loop().time()
     for _ in range(DOWN_AT_ONCE):
-        pool.failed(pool.lanes[0], refused(), started=now)
+        pool.failed(pool.endpoints[0], refused(), started=now)
     async with asyncio.timeout(30):
         for _ in range(3):
             await pool.acquire()
-    assert pool.lanes[0].health.set_aside
+    assert pool.endpoints[0].health.is_down
     assert asyncio.get_running_loop().time() - now >= 2 * TRIAL_STEP
 
 
 async def test_when_every_endpoint_is_given_up_nobody_waits():
     pool = EndpointPool(["a", "b"], parallel=1)
-    lanes = [await pool.acquire(), await pool.acquire()]
+    endpoints = [await pool.acquire(), await pool.acquire()]
     waiter = asyncio.create_task(pool.acquire())
     await settle()
     unauthorized = CallFailed(FailureKind.UNAUTHORIZED, "HTTP 401", status=401, hint="check the api_key")
-    pool.failed(lanes[0], unauthorized, started=0.0)
+    pool.failed(endpoints[0], unauthorized, started=0.0)
     await settle()
     assert not waiter.done()
-    pool.failed(lanes[1], unauthorized, started=0.0)
+    pool.failed(endpoints[1], unauthorized, started=0.0)
     for refused_task in (waiter, asyncio.create_task(pool.acquire())):
         with pytest.raises(NeverAsked) as caught:
             await refused_task
@@ -250,7 +261,7 @@ async def test_when_every_endpoint_is_given_up_nobody_waits():
 
 
 async def test_a_held_endpoint_gets_nothing_until_it_is_resumed_and_its_failures_meanwhile_are_no_news():
-    pool = EndpointPool(["a"], parallel=2, patience=Patience(gives_up_after=0.0))
+    pool = EndpointPool(["a"], parallel=2, outages=OutagePolicy(disable_after=0.0))
     first = await pool.acquire()
     pool.hold(first)
     for _ in range(2 * DOWN_AT_ONCE):
@@ -260,18 +271,18 @@ async def test_a_held_endpoint_gets_nothing_until_it_is_resumed_and_its_failures
     await settle()
     assert not waiting.done()
     pool.resume(first)
-    assert (await waiting).place == "a"
+    assert (await waiting).target == "a"
     assert pool.is_alive
-    assert (await pool.acquire()).place == "a", "it is trusted as before"
+    assert (await pool.acquire()).target == "a", "it is trusted as before"
 
 
 async def test_an_endpoint_that_is_given_up_from_outside_fails_those_that_wait_with_the_reason():
     pool = EndpointPool(["a", "b"], parallel=1)
-    lanes = [await pool.acquire(), await pool.acquire()]
+    endpoints = [await pool.acquire(), await pool.acquire()]
     waiting = [asyncio.create_task(pool.acquire()) for _ in range(2)]
-    pool.give_up(lanes[0], refused())
-    pool.release(lanes[1])
-    assert (await waiting[0]).place == lanes[1].place
-    pool.give_up(lanes[1], CallFailed(FailureKind.CONNECTION, "it died 4 times"))
+    pool.disable(endpoints[0], refused())
+    pool.release(endpoints[1])
+    assert (await waiting[0]).target == endpoints[1].target
+    pool.disable(endpoints[1], CallFailed(FailureKind.CONNECTION, "it died 4 times"))
     with pytest.raises(CallFailed, match="it died 4 times"):
         await waiting[1]

@@ -16,7 +16,7 @@ from model_servers import BODY, encoded
 from engine.errors import CallFailed, FailureKind
 from engine.events import Event, ServerSeen
 from engine.models.client import Endpoint, ModelClient, PollIntervals
-from engine.models.health import FEW, Health, Patience
+from engine.models.health import FEW, Health, OutagePolicy
 from engine.simulator import SimulatedModel, SimulatorConfig, running_simulator
 
 QUICK = PollIntervals(rising=0.02, steady=0.02, silent=0.02)
@@ -25,14 +25,14 @@ TOO_MANY = CallFailed(FailureKind.RATE_LIMITED, "HTTP 429", status=429)
 
 @pytest.fixture
 def health() -> Health:
-    begun = Health(64, Patience())
+    begun = Health(64, OutagePolicy())
     begun.start_low()
     return begun
 
 
 def told(health: Health, running: int, waiting: int, *, in_flight: int | None = None, was_full: bool = False) -> None:
     out = health.limit if in_flight is None else in_flight
-    health.server_told(running, waiting, was_full=was_full, in_flight=out)
+    health.queue_reported(running, waiting, was_full=was_full, in_flight=out)
 
 
 def test_an_endpoint_is_started_low_and_doubled_while_nothing_waits_there(health: Health):
@@ -44,7 +44,7 @@ def test_an_endpoint_is_started_low_and_doubled_while_nothing_waits_there(health
 
 
 def test_a_small_number_of_calls_is_begun_with_at_once():
-    few = Health(3, Patience())
+    few = Health(3, OutagePolicy())
     few.start_low()
     assert few.limit == 3
 
@@ -66,7 +66,7 @@ def test_while_calls_wait_there_it_does_not_rise(health: Health):
 
 def test_a_server_that_falls_silent_about_its_queue_is_left_to_its_replies(health: Health):
     told(health, running=14, waiting=2)
-    health.server_silent()
+    health.queue_unknown()
     health.succeeded(in_flight=health.limit)
     assert health.limit == 17
 
@@ -113,10 +113,10 @@ says = st.tuples(numbers, numbers, numbers, st.booleans(), st.booleans())
 
 @given(st.integers(1, 200), st.lists(says, max_size=50))
 def test_whatever_a_server_says_the_limit_stays_between_one_and_what_was_asked_for(ceiling, sayings):
-    health = Health(ceiling, Patience())
+    health = Health(ceiling, OutagePolicy())
     health.start_low()
     for running, waiting, in_flight, was_full, succeeds in sayings:
-        health.server_told(running, waiting, was_full=was_full, in_flight=in_flight)
+        health.queue_reported(running, waiting, was_full=was_full, in_flight=in_flight)
         if succeeds:
             health.succeeded(in_flight)
         assert 1 <= health.limit <= ceiling
