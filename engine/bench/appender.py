@@ -21,7 +21,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.bench.atomic import make_folder, storage_error, sync_folder
+from engine.bench.atomic import make_folder, storage_error, sync
 from engine.errors import StorageError
 
 MOST_OPEN = 32  # descriptors kept; the sockets of a run need the others
@@ -139,7 +139,7 @@ class _OpenFile:
         self.descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._size = -1  # as of our last write; another size means that another program wrote to the file
         if is_new:
-            sync_folder(path.parent)
+            sync(path.parent)
 
     def is_at(self, path: Path) -> bool:
         """Whether `path` still names this file: an editor that saves by renaming replaces it."""

@@ -37,7 +37,7 @@ def atomic_file(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(descriptor)
         partial.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
@@ -59,25 +59,21 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """
     partial = partial_name(folder)
     try:
-        partial.mkdir(parents=True)
+        make_folder(partial)
         yield partial
-        files = sorted(found for found in partial.rglob("*") if found.is_file())
-        for file in files:
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-        if folder.exists():
-            targets = [folder / file.relative_to(partial) for file in files]
-            for file, target in zip(files, targets, strict=True):
-                make_folder(target.parent)
-                file.replace(target)
-            renamed_in = {target.parent for target in targets}
-        else:
-            for inner in {file.parent for file in files}:
-                sync_folder(inner)
+        written = sorted(partial.rglob("*"))
+        for each in (*written, partial):
+            sync(each)
+        if not folder.exists():
             partial.replace(folder)
-            renamed_in = {folder.parent}
-        for parent in renamed_in:
-            sync_folder(parent)
+            sync(folder.parent)
+            return
+        targets = {file: folder / file.relative_to(partial) for file in written if file.is_file()}
+        for file, target in targets.items():
+            make_folder(target.parent)
+            file.replace(target)
+        for parent in {target.parent for target in targets.values()}:
+            sync(parent)
     except OSError as error:
         raise storage_error(folder, error) from error
     finally:
@@ -95,12 +91,12 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    sync(folder.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlast a crash of the machine, where the system can."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, outlast a crash of the machine, where the system can. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
