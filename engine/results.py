@@ -1,33 +1,30 @@
 """From the files of a bench to its leaderboard: reads, keeps what is current, and rates.
 
-A judgment counts only if it is of today's texts: its question is in the set, its baseline is the one asked for, and
-neither question nor answers have changed since. Where an answer is not on disk there is nothing to compare with, and
-the judgment's own word is taken.
+A judgment counts only if it is of today's texts (see `engine.bench.current`). With several baselines their games are
+pooled, and the first of them anchors the scores. Two baselines are compared with each other once: by what there is of
+the later one against the earlier.
 
-With several baselines their games are pooled, and the first of them anchors the scores. Two baselines are compared with
-each other once: by what there is of the later one against the earlier.
+What was read is kept as a snapshot in the index of the bench, so that the same question to the same files is answered
+without reading any of them.
 
 Also counts the style of the answers of a bench, for style control and the audit of a judge.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from engine.bench import Bench
-from engine.bench.current import is_current
-from engine.bench.digest import inputs_digest
-from engine.bench.settings import Settings, describe_difference
-from engine.bench.stored import StoredAnswer, StoredJudgment, against
-from engine.config.sampling import settings_digest
-from engine.errors import BenchError, listed
-from engine.ratings.battles import Battles, battles_from_judgments, pooled
+from engine.bench.snapshot import Snapshot
+from engine.bench.stored import StoredAnswer
+from engine.judged import NO_ANSWER, NO_LENGTH, JudgedFacts, JudgedReader
+from engine.ratings.battles import Battles, battles_from_labels
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.evidence import Evidence, Origin, Result, evidence
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater, leaderboard
@@ -35,197 +32,103 @@ from engine.ratings.markdown import count_markdown
 from engine.ratings.style import COVARIATES, StyleCounts
 from engine.records import Question
 
-Verdicts: TypeAlias = dict[tuple[str, str], list[StoredJudgment]]
-"""Judgments against one baseline, by judge and model."""
-
 _BYTES_PER_TOKEN = 4.3  # of UTF-8, in cl100k_base, for English and for Russian alike
 
 
 @dataclass(frozen=True)
 class JudgedBench:
-    """The current judgments of a bench by some judges, and what a leaderboard says beside them."""
+    """The current judgments of a bench by some judges, and what a leaderboard says beside them.
+
+    Attributes:
+        compared: by question, the digest of its text and of the baseline's answer, where both are on disk.
+        settings: by model and judge, the digests of the settings that the judgments were made with.
+        sampling: by model, the digests of what its answers were made with, its name aside.
+    """
 
     battles: Battles
     facts: BenchFacts
     warnings: Sequence[str]
-    compared: Mapping[str, tuple[Sequence[str], Sequence[str]]] = field(default_factory=dict)
-    """By question, its turns and the baseline's answer, where both are on disk."""
+    compared: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Sequence[str | None]]] = field(default_factory=dict)
-    """By model and judge, the digests of the settings that the judgments were made with."""
-
     sampling: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
-    """By model, the digests of what its answers were made with, its name aside."""
 
     def evidence(self, options: RatingOptions) -> Evidence:
-        """What the ratings rest on, question by question. Raises RatingError where the baseline takes no part."""
-        texts = {question: inputs_digest(*texts, ()) for question, texts in self.compared.items()}
-        return evidence(self.battles, options, Origin(texts, self.settings, self.sampling))
+        """Return what the ratings rest on, by question. Raises RatingError where the baseline takes no part."""
+        return evidence(self.battles, options, Origin(self.compared, self.settings, self.sampling))
 
 
 def judged_bench(
     bench: Bench, judges: Sequence[str], baselines: str | Sequence[str], *, with_itself: bool = False
 ) -> JudgedBench:
-    """Read what `judges` said of every model against the baseline (or each of several, the anchor first).
+    """Read the judgments of every model by `judges` against the baseline (or each of several, the anchor first).
 
     With `with_itself`, of the anchor against itself too. Raises BenchError if there is no current judgment.
     """
     names = (baselines,) if isinstance(baselines, str) else tuple(baselines)
-    reader = _Reader(bench, names, with_itself)
-    verdicts: dict[str, Verdicts] = {baseline: {} for baseline in names}
-    for judge in judges:
-        judged_models = bench.judged_models(judge)
-        if not judged_models:
-            reader.warnings.append(f"there is no judgment by {judge} in this bench; it has no part in the numbers")
-        for model in judged_models:
-            for baseline, judgments in reader.current(judge, model).items():
-                verdicts[baseline][judge, model] = judgments
-    _drop_second_meetings(verdicts)
-    if not any(judgments for each in verdicts.values() for judgments in each.values()):
-        raise BenchError(
-            f"{bench.paths.root}: there is no judgment by {' or '.join(judges)} against {' or '.join(names)}",
-            _where_there_are(bench),
-        )
-    facts = BenchFacts(
-        name=bench.paths.name,
-        judges=tuple(judges),
-        baselines=names,
-        questions=tuple(reader.questions.values()),
-        token_lengths={
-            model: {question_id: answer.token_len for question_id, answer in loaded.items()}
-            for model, loaded in reader.answers.items()
-        },
-    )
-    battles = pooled([battles_from_judgments(each, baseline) for baseline, each in verdicts.items()])
-    if unmet := [name for name in names if name not in battles.models]:
-        reader.warnings.append(f"no model was judged against {listed(unmet)}")
-    reader.warnings += _mixed_settings(verdicts.values(), bench.settings())
-    settings = _settings_of(verdicts[names[0]])
+    judged_models = {judge: bench.judged_models(judge) for judge in judges}
+    paths = bench.paths
+    answering = dict.fromkeys((*names, *(model for models in judged_models.values() for model in models)))
+    files = [
+        paths.questions,
+        paths.settings,
+        *map(paths.answers, answering),
+        *(paths.judgments(judge, model) for judge, models in judged_models.items() for model in models),
+    ]
+    asked = (*judges, "", *names, "", str(with_itself))
+    snapshot = Snapshot(paths, JudgedFacts, asked, files)
+    held = snapshot.load()
+    if held is None:
+        held = JudgedReader(bench, names, with_itself).read(judged_models)
+        snapshot.save(*held)
+    facts, columns = held
     return JudgedBench(
-        battles, facts, reader.warnings, reader.compared_with(names[0]), settings, reader.sampling_of(settings)
+        battles_from_labels(
+            facts.judged,
+            facts.models,
+            judges,
+            question=columns["question"],
+            model=columns["model"],
+            baseline=columns["baseline"],
+            judge=columns["judge"],
+            game=columns["game"],
+            label=columns["label"],
+            probabilities=columns.get("probabilities"),
+        ),
+        BenchFacts(
+            name=paths.name,
+            judges=tuple(judges),
+            baselines=names,
+            questions=tuple(Question(key, (), category, cluster) for key, category, cluster in facts.questions),
+            token_lengths=_TokenLengths(facts.answering, facts.answered, columns["tokens"]),
+        ),
+        facts.warnings,
+        facts.compared,
+        facts.settings,
+        facts.sampling,
     )
 
 
-def _settings_of(verdicts: Verdicts) -> dict[str, dict[str, Sequence[str | None]]]:
-    """By model and judge, the digests of the settings that the judgments were made with."""
-    settings: dict[str, dict[str, Sequence[str | None]]] = {}
-    for (judge, model), judgments in verdicts.items():
-        if judgments:
-            settings.setdefault(model, {})[judge] = sorted({each.settings for each in judgments}, key=str)
-    return settings
+class _TokenLengths(Mapping[str, Mapping[str, int | None]]):
+    """By model and question, the length of the answer in tokens (None: not known); made of an array when used."""
 
+    def __init__(self, models: Sequence[str], questions: Sequence[str], tokens: npt.NDArray[Any]) -> None:
+        self._rows = {model: row for row, model in enumerate(models)}
+        self._questions = questions
+        self._tokens = tokens
 
-def _mixed_settings(verdicts: Iterable[Verdicts], known: Mapping[str, Settings]) -> list[str]:
-    """Judges whose judgments were made in several ways: kinds of verdict, prompts and sampling are not to be mixed."""
-    used: dict[str, Counter[str]] = {}
-    for each in verdicts:
-        for (judge, _), judgments in each.items():
-            used.setdefault(judge, Counter()).update(found.settings for found in judgments if found.settings)
-    told = []
-    for judge, counts in used.items():
-        (first, _), *others = counts.most_common() or [("", 0)]
-        for digest, count in others:
-            known_both = first in known and digest in known
-            how = describe_difference(known[digest], known[first]) if known_both else ""
-            told.append(
-                f"{count} of {counts.total()} judgments by {judge} were made with other settings than the rest "
-                f"({how or 'which is all that is known of them'}); they are rated together, and "
-                "`run --refresh stale` makes again those that are not today's"
-            )
-    return told
-
-
-def sampling_digests(known: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
-    """Digests of settings without the name of the model that has them, by the digests of the whole."""
-    return {
-        digest: settings_digest({key: value for key, value in settings.items() if key != "model"})
-        for digest, settings in known.items()
-    }
-
-
-class _Reader:
-    """Reads each file of a bench once, and collects what was wrong with them."""
-
-    def __init__(self, bench: Bench, baselines: Sequence[str], with_itself: bool) -> None:
-        found = bench.questions()
-        self.questions = {question.id: question for question in found.items}
-        self.answers: dict[str, Mapping[str, StoredAnswer]] = {}
-        self.warnings = [str(problem) for problem in found.problems]
-        self._bench = bench
-        self._baselines = baselines
-        self._with_itself = with_itself
-
-    def current(self, judge: str, model: str) -> dict[str, list[StoredJudgment]]:
-        """By baseline, the judgments of `model` by `judge` that are of today's texts."""
-        stored = self._bench.all_judgments(judge, model)
-        self.warnings.extend(str(problem) for problem in stored.problems)
-        found: dict[str, list[StoredJudgment]] = {}
-        outdated = 0
-        for baseline in self._baselines:
-            is_anchor = baseline == self._baselines[0]
-            if model == baseline and not (self._with_itself and is_anchor):
-                continue
-            found[baseline] = []
-            for judgment in against(stored.items, baseline).values():
-                if self._counts(judgment, model, baseline):
-                    found[baseline].append(judgment)
-                elif len(self._baselines) == 1 or judgment.baseline is not None:
-                    outdated += 1  # where there are several, one that names none may well be of another baseline
-        if outdated:
-            self.warnings.append(
-                f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or "
-                "a question or answer that changed since or was taken out); they are not counted, and a run makes "
-                "again what is still asked for"
-            )
-        return found
-
-    def compared_with(self, baseline: str) -> dict[str, tuple[Sequence[str], Sequence[str]]]:
-        """By question, its turns and the baseline's answer, where both are on disk."""
+    def __getitem__(self, model: str) -> Mapping[str, int | None]:
+        lengths = self._tokens[self._rows[model]].tolist()
         return {
-            question_id: (self.questions[question_id].turns, answer.turns)
-            for question_id, answer in self._answers_of(baseline).items()
-            if question_id in self.questions
+            question: None if length == NO_LENGTH else length
+            for question, length in zip(self._questions, lengths, strict=True)
+            if length != NO_ANSWER
         }
 
-    def sampling_of(self, models: Iterable[str]) -> dict[str, Sequence[str | None]]:
-        """By model, the digests of what its answers were made with, its name aside."""
-        made_with = sampling_digests(self._bench.settings())
-        return {
-            model: sorted({made_with.get(answer.settings or "") for answer in answers.values()}, key=str)
-            for model in models
-            if (answers := self._answers_of(model))
-        }
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
 
-    def _counts(self, judgment: StoredJudgment, model: str, baseline: str) -> bool:
-        if judgment.baseline is None and baseline != self._baselines[0] and not self._answers_of(baseline):
-            return False  # it does not say whom it is against, and there is no text to tell
-        return is_counted(
-            judgment,
-            baseline,
-            self.questions.get(judgment.question_id),
-            self._answers_of(baseline).get(judgment.question_id),
-            self._answers_of(model).get(judgment.question_id),
-        )
-
-    def _answers_of(self, model: str) -> Mapping[str, StoredAnswer]:
-        if model not in self.answers:
-            loaded = self._bench.answers(model)
-            self.warnings.extend(str(problem) for problem in loaded.problems)
-            self.answers[model] = loaded.items
-        return self.answers[model]
-
-
-def _drop_second_meetings(verdicts: Mapping[str, Verdicts]) -> None:
-    """Leave one comparison of each two baselines by a judge on a question: the later one's against the earlier.
-
-    The other way round it is the same two games.
-    """
-    names = list(verdicts)
-    for at, later in enumerate(names):
-        for earlier in names[:at]:
-            for (judge, model), judgments in verdicts[later].items():
-                if model == earlier:
-                    met = {judgment.question_id for judgment in verdicts[earlier].get((judge, later), ())}
-                    judgments[:] = [judgment for judgment in judgments if judgment.question_id not in met]
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def rate(judged: JudgedBench, options: LeaderboardOptions, rater: Rater = rate_battles) -> tuple[Leaderboard, Ratings]:
@@ -245,36 +148,6 @@ def gate_result(judged: JudgedBench, options: RatingOptions) -> Result:
         evidence=judged.evidence(options),
         first_game_only=options.first_game_only,
     )
-
-
-def is_counted(
-    judgment: StoredJudgment,
-    baseline: str,
-    question: Question | None,
-    theirs: StoredAnswer | None,
-    ours: StoredAnswer | None,
-) -> bool:
-    """Whether a judgment is of today's question and answers; where an answer is not on disk, its own word is taken."""
-    if question is None:
-        return False
-    if theirs is None or ours is None:
-        return judgment.baseline in (None, baseline)
-    return is_current(
-        judgment,
-        baseline=baseline,
-        inputs=inputs_digest(question.turns, theirs.turns, ours.turns),
-        question_turns=question.turns,
-        baseline_turns=theirs.turns,
-        model_turns=ours.turns,
-    )
-
-
-def _where_there_are(bench: Bench) -> str:
-    """What there is instead, for someone who misnamed the judge or has not run yet."""
-    judges = bench.judges()
-    if not judges:
-        return "make them first: arena-tui --no-ui run"
-    return f"judges with judgments here: {', '.join(judges)}; name one with --judge, another baseline with --baseline"
 
 
 def read_style(bench: Bench, models: Sequence[str]) -> tuple[StyleCounts, list[str]]:

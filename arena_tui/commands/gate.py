@@ -14,10 +14,11 @@ from arena_tui.source import open_source
 from engine.bench import Bench
 from engine.bench.settings import describe_difference
 from engine.errors import UsageProblem
+from engine.judged import sampling_digests
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.evidence import Describe, Result
 from engine.ratings.gate import GateOptions, gate
-from engine.results import gate_result, sampling_digests
+from engine.results import gate_result
 
 
 def gate_command(

@@ -1,13 +1,31 @@
-"""Whether a judgment is still of today's texts."""
+"""The one test of whether a judgment is of today's texts, for single judgments and for all of a file at once.
+
+A judgment counts if its question is in the set and it compares today's question and answers. Where an answer is not on
+disk there is nothing to compare with, and the judgment's own word is taken. A judgment that carries a digest of its
+texts (`inputs`) is checked by it, any other by what the judge was shown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.bench.stored import StoredJudgment, StoredPrompts
+import msgspec
 
-ANSWER_START = "<|The Start of Assistant {}'s Answer|>"  # how every fork's prompt template frames the two answers
-ANSWER_END = "<|The End of Assistant {}'s Answer|>"
+from engine.bench.decoding import ANSWER_END, ANSWER_START, answer_lines, judgment_lines, question_lines
+from engine.bench.digest import inputs_digest
+from engine.bench.index import BenchIndex, Table, frame_bytes, read_cache, spans, write_cache
+from engine.bench.lines import LineSpan
+from engine.bench.stored import StoredJudgment
+from engine.errors import BenchError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_TEXTS = ("question", "theirs", "ours")
+_CHECKED = ("mark", *_TEXTS)
 
 
 def is_current(
@@ -19,27 +37,159 @@ def is_current(
     baseline_turns: Sequence[str],
     model_turns: Sequence[str],
 ) -> bool:
-    """Whether `stored` compares exactly these texts, and this baseline where it names one.
+    """Return whether `stored` compares exactly these texts, and this baseline where it names one.
 
-    `inputs` is `inputs_digest` of the three. A judgment that carries no digest is checked by what the judge was shown:
-    every prompt must hold the texts in the places of its game. Where nothing tells, it is not current.
+    `inputs` is `inputs_digest` of the three. A judgment that has neither digest nor prompts is not current.
     """
     if stored.baseline is not None and stored.baseline != baseline:
         return False
     if stored.inputs is not None:
         return stored.inputs == inputs
-    prompts = stored.prompts.read() if isinstance(stored.prompts, StoredPrompts) else stored.prompts
+    return _show(tuple(stored.prompts), question_turns, baseline_turns, model_turns)
+
+
+class CurrentJudgments:
+    """Finds the current judgments of a bench by the digests in its index; what only texts can show is kept there too.
+
+    Reads files; all methods raise BenchError for one that cannot be read. Use it from one thread at a time.
+    """
+
+    def __init__(self, index: BenchIndex) -> None:
+        self._index = index
+        self._texts: dict[Path, _Texts] = {}
+        self._compared: dict[str, tuple[Table, Table, dict[str, str]]] = {}
+
+    def table(self, judge: str, model: str, baseline: str, *, needs_name: bool = False) -> pl.DataFrame:
+        """Return the judgments of `model` that name `baseline` or none, the last of each question.
+
+        The columns are those of the index and `current`. With `needs_name`, a judgment that names no baseline counts
+        only if there is an answer of `baseline` to compare with its text.
+        """
+        import polars as pl
+
+        stored = self._index.judgments(judge, model)
+        of_baseline = pl.col("baseline").is_null() | (pl.col("baseline") == baseline)
+        rows = stored.frame.filter(of_baseline).unique("key", keep="last", maintain_order=True)
+        tables = self._index.questions(), self._index.answers(baseline), self._index.answers(model)
+        for name, table in zip(_TEXTS, tables, strict=True):
+            digests = table.frame.select("key", pl.col("digest").alias(name))
+            rows = rows.join(digests, on="key", how="left", maintain_order="left")
+        has_texts = pl.all_horizontal(pl.col(_TEXTS).is_not_null())
+        shows = (
+            pl.col("inputs").is_null()
+            & (pl.col("shown_question") == pl.col("question"))
+            & (pl.col("shown_baseline") == pl.col("theirs"))
+            & (pl.col("shown_model") == pl.col("ours"))
+        ).fill_null(value=False)
+        counts = pl.col("question").is_not_null() & (~has_texts | shows)
+        if needs_name and not len(tables[1].frame):
+            counts &= pl.col("baseline").is_not_null()
+        rows = rows.with_columns(current=counts)
+        unsure = rows.filter(has_texts & ~shows)
+        if len(unsure):
+            checks = self._checks(stored.path, unsure, tables)
+            rows = rows.join(checks, on=list(_CHECKED), how="left", maintain_order="left")
+            rows = rows.with_columns(current=pl.col("current") | pl.col("fits").fill_null(value=False)).drop("fits")
+        return rows.drop(_TEXTS)
+
+    def digests_against(self, baseline: str) -> dict[str, str]:
+        """Return by question the digest of its text and of the answer of `baseline`, where both are on disk."""
+        tables = self._index.questions(), self._index.answers(baseline)
+        held = self._compared.get(baseline)
+        if held is None or held[0] is not tables[0] or held[1] is not tables[1]:
+            questions, theirs = map(self._texts_of, tables)
+            digests = {
+                key: inputs_digest(questions[key], theirs[key], ()) for key in theirs.spans if key in questions.spans
+            }
+            held = self._compared[baseline] = (*tables, digests)
+        return held[2]
+
+    def _checks(self, path: Path, unsure: pl.DataFrame, tables: tuple[Table, Table, Table]) -> pl.DataFrame:
+        """Return what is known by digests of whether judgments are of texts, those of `unsure` included."""
+        import polars as pl
+
+        place = self._index.cache_file(path, ".checks")
+        known = _read_checks(place)
+        new = unsure.join(known, on=list(_CHECKED), how="anti", maintain_order="left")
+        if not len(new):
+            return known
+        questions, theirs, ours = self._texts_of(tables[0]), self._texts_of(tables[1]), _Texts(tables[2])
+        rows = []
+        for key, start, length, inputs, *digests in new.select(
+            "key", "start", "length", "inputs", *_CHECKED
+        ).iter_rows():
+            try:
+                texts = questions[key], theirs[key], ours[key]
+                if inputs is not None:
+                    fits = inputs == inputs_digest(*texts)
+                else:
+                    games = judgment_lines.read_at(path, LineSpan(start, length), key).games or ()
+                    fits = _show([None if game is None else game.shown() for game in games], *texts)
+            except BenchError:  # the file was changed just now; the next look reads it again
+                continue
+            rows.append((*digests, fits))
+        found = pl.concat([known, pl.DataFrame(rows, schema=known.schema, orient="row")])
+        write_cache(place, ChecksHeader(), frame_bytes(found))
+        return found
+
+    def _texts_of(self, table: Table) -> _Texts:
+        """Return the texts of the question set or of a baseline, which are read for every model."""
+        held = self._texts.get(table.path)
+        if held is None or held.table is not table:
+            held = self._texts[table.path] = _Texts(table)
+        return held
+
+
+class ChecksHeader(msgspec.Struct, frozen=True):
+    """Checks hold by the digests in them, whatever file they were made for."""
+
+    kind: str = "checks"
+
+
+class _Texts:
+    """The texts of questions or answers, each read by its byte range when it is first used."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.spans = spans(table.frame)
+        self._is_questions = "category" in table.frame.columns
+        self._held: dict[str, Sequence[str]] = {}
+
+    def __getitem__(self, key: str) -> Sequence[str]:
+        if key not in self._held:
+            place = self.table.path, self.spans[key], key
+            if self._is_questions:
+                question = question_lines.read_at(*place).question()
+                self._held[key] = question.turns if question is not None else ()
+            else:
+                self._held[key] = answer_lines.read_at(*place).usable() or ()
+        return self._held[key]
+
+
+def _read_checks(place: Path) -> pl.DataFrame:
+    import polars as pl
+
+    schema = {**dict.fromkeys(_CHECKED, pl.UInt64), "fits": pl.Boolean}
+    held = read_cache(place, ChecksHeader)
+    if held is not None:
+        with suppress(pl.exceptions.PolarsError):
+            frame = pl.read_ipc(bytes(held[1]))
+            if dict(frame.schema) == schema:
+                return frame
+    return pl.DataFrame(schema=schema)
+
+
+def _show(prompts: Sequence[str | None], question: Sequence[str], theirs: Sequence[str], ours: Sequence[str]) -> bool:
+    """Return whether there are prompts and all of them hold the texts in the places of their game."""
     shown = [(at, prompt) for at, prompt in enumerate(prompts) if prompt]
     return bool(shown) and all(
-        _shows(prompt, question_turns, baseline_turns, model_turns)
-        if at % 2 == 0
-        else _shows(prompt, question_turns, model_turns, baseline_turns)
+        _shows(prompt, question, theirs, ours) if at % 2 == 0 else _shows(prompt, question, ours, theirs)
         for at, prompt in shown
     )
 
 
 def _shows(prompt: str, question: Sequence[str], answer_a: Sequence[str], answer_b: Sequence[str]) -> bool:
-    """Whether the prompt holds the texts; in the template of all forks an answer must fill its section exactly.
+    """Return whether the prompt holds the texts; in the template of all forks an answer must fill its section exactly.
 
     Being contained is not enough there: an answer that was cut since, or another that begins alike, is contained too.
     """

@@ -30,6 +30,8 @@ from engine.records import LABELS, Label, Question
 T = TypeVar("T", bound=msgspec.Struct)
 Scalar: TypeAlias = str | int | float | None
 
+ANSWER_START = "<|The Start of Assistant {}'s Answer|>"  # how every fork's prompt template frames the two answers
+ANSWER_END = "<|The End of Assistant {}'s Answer|>"
 NO_ID = "no question_id (or uid) in it"
 ERROR_ANSWER = "$ERROR$"  # what the original stores in place of an answer that it could not get
 
@@ -81,6 +83,17 @@ class QuestionLine(_Line, gc=False, kw_only=True):
     category: Scalar = None
     cluster: Scalar = None
     subcategory: Scalar = None
+
+    def read(self, first_seen: dict[str, int], number: int) -> tuple[Question | None, str]:
+        """Return the question of line `number`, or None and why it is left out; `first_seen` has the lines by id."""
+        question = self.question()
+        if not self.key:
+            return None, NO_ID
+        if question is None:
+            return None, f"question {self.key} has no text"
+        if (first := first_seen.setdefault(self.key, number)) != number:
+            return None, f"question {self.key} stands in line {first} already; this one is left out"
+        return question, ""
 
     def question(self) -> Question | None:
         """Return the question, None if it has no text."""

@@ -1,4 +1,4 @@
-"""Short fingerprints of texts, so that a judgment can be told to be of today's question and answers."""
+"""Short fingerprints of texts, which show whether a judgment is of today's question and answers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ _DIGEST_BYTES = 8
 
 
 def text_digest(turns: Sequence[str]) -> str:
-    """16 hex digits over the turns of one text; how it is divided into turns counts too."""
-    return _digest((turns,))
+    """Return 16 hex digits over the turns of one text; how it is divided into turns counts too."""
+    return _digest((turns,)).hex()
+
+
+def text_key(turns: Sequence[str]) -> int:
+    """Return the digest of `text_digest` as a number."""
+    return int.from_bytes(_digest((turns,)), "big")
 
 
 def inputs_digest(question_turns: Sequence[str], baseline_turns: Sequence[str], model_turns: Sequence[str]) -> str:
-    """16 hex digits over all that a judgment compares: the question, the baseline's answer, the model's answer."""
-    return _digest((question_turns, baseline_turns, model_turns))
+    """Return 16 hex digits over all that a judgment compares: the question, the baseline's and the model's answer."""
+    return _digest((question_turns, baseline_turns, model_turns)).hex()
 
 
-def _digest(texts: Sequence[Sequence[str]]) -> str:
-    """Every length goes into the hash before what it measures, so no two inputs run together to the same bytes."""
+def _digest(texts: Sequence[Sequence[str]]) -> bytes:
+    """Hash every length before what it measures, so that no two inputs run together to the same bytes."""
     state = blake2b(digest_size=_DIGEST_BYTES)
     for turns in texts:
         state.update(len(turns).to_bytes(8, "little"))
@@ -27,4 +32,4 @@ def _digest(texts: Sequence[Sequence[str]]) -> str:
             data = turn.encode("utf-8", "surrogatepass")
             state.update(len(data).to_bytes(8, "little"))
             state.update(data)
-    return state.hexdigest()
+    return state.digest()

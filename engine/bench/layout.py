@@ -9,6 +9,7 @@ data/<bench>/settings.jsonl        the settings behind the digests in the record
 data/<bench>/runs/<id>.json        each run: versions, flags, sampling, counts
 data/<bench>/logs/<server>.log     output of the servers that a run started
 data/<bench>/journal.jsonl         finished parts of records that are not whole yet
+data/<bench>/.index/               a cache of the files above; deleting it changes no output
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class BenchPaths:
         self.journal = root / "journal.jsonl"
         self.settings = root / "settings.jsonl"
         self.lock = root / ".lock"
+        self.index = root / ".index"
 
     def ignores_case(self) -> bool:
         """Whether the file system of the bench treats `A` and `a` as one name."""

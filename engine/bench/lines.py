@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 BLOCK_BYTES = 4 << 20
 MOST_PER_FILE = 20  # problems reported one by one; a file that is bad throughout must not flood a screen
+CHANGED = "the file has changed since it was listed; open the list again"
 BLANK = b" \t\r"
 
 _encoder = msgspec.json.Encoder()
@@ -50,19 +51,22 @@ class Loaded(msgspec.Struct, Generic[T_co], frozen=True):
 class ProblemLog:
     """Collects the problems of one file in the order of their lines, and counts those beyond `MOST_PER_FILE`."""
 
-    def __init__(self, file: Path) -> None:
-        self.found: list[tuple[int | None, str]] = []
+    def __init__(self, file: Path, found: Iterable[tuple[int | None, str]] = (), count: int = 0) -> None:
+        self.found = list(found)
+        self.count = count
         self._file = str(file)
 
     def add(self, line: int | None, message: str) -> None:
-        self.found.append((line, message))
+        self.count += 1
+        if len(self.found) < MOST_PER_FILE:
+            self.found.append((line, message))
 
     def result(self) -> tuple[FileProblem, ...]:
         """Return the problems by line; a last one stands for all beyond `MOST_PER_FILE`."""
         ordered = sorted(self.found, key=lambda problem: problem[0] or 0)
-        shown = [FileProblem(self._file, line, message) for line, message in ordered[:MOST_PER_FILE]]
-        if len(ordered) > MOST_PER_FILE:
-            shown.append(FileProblem(self._file, None, f"{len(ordered) - MOST_PER_FILE} more lines have problems"))
+        shown = [FileProblem(self._file, line, message) for line, message in ordered]
+        if self.count > len(shown):
+            shown.append(FileProblem(self._file, None, f"{self.count - len(shown)} more lines have problems"))
         return tuple(shown)
 
 
@@ -78,14 +82,15 @@ class LineReader:
 
     Blank lines and a byte order mark are skipped. A last line without "\\n" counts if it is a whole JSON object (a file
     written by hand); else it is torn: skipped and reported. An absent file has no lines. Afterwards `at` and `number`
-    are those of the first line without its "\\n" (or of the next one), `checksum` is the CRC-32 of all bytes before it.
-    Raises BenchError if the file cannot be read.
+    are those of the first line without its "\\n" (or of the next one), `checksum` is the CRC-32 of all bytes before it,
+    and `rest` is what follows: "torn", "whole" or "" (nothing). Raises BenchError if the file cannot be read.
     """
 
     def __init__(self, path: Path, log: ProblemLog, *, block_bytes: int = BLOCK_BYTES) -> None:
         self.at = 0
         self.number = 1
         self.checksum = 0
+        self.rest: Literal["", "torn", "whole"] = ""
         self._path = path
         self._log = log
         self._block_bytes = block_bytes
@@ -113,8 +118,10 @@ class LineReader:
         except OSError as error:
             raise unreadable(self._path, error) from error
         if is_object(rest):
+            self.rest = "whole"
             yield self.number, self.at, rest
         elif rest.strip(BLANK):
+            self.rest = "torn"
             self._log.add(self.number, f"the last line is cut off after {len(rest)} bytes and left out")
 
     def _lines_of(self, block: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -184,7 +191,7 @@ def changed_meanwhile(path: Path, span: LineSpan, why: str) -> BenchError:
     """Return the error for a record that is no longer where it was listed."""
     return BenchError(
         f"{path}: the record at byte {span.start} cannot be read: {why}",
-        "the file has changed since it was listed; open the list again",
+        CHANGED,
     )
 
 

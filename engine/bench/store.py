@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
+from engine.bench.current import CurrentJudgments
+from engine.bench.index import BenchIndex
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, Loaded
 from engine.bench.run_files import Part, compact, load_failures, load_journal
@@ -33,6 +35,8 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.paths = BenchPaths(root)
         self.name = self.paths.name
+        self.index = BenchIndex(self.paths)
+        self.current = CurrentJudgments(self.index)
 
     @classmethod
     def open(cls, data: Path, name: str) -> Bench:

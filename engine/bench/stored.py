@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.bench.decoding import (
-    NO_ID,
+    AnswerLine,
     GameLine,
     JudgmentLine,
     answer_lines,
@@ -18,7 +18,7 @@ from engine.bench.decoding import (
     string,
 )
 from engine.bench.digest import text_digest
-from engine.bench.lines import LineSpan, Loaded, ProblemLog, read_object
+from engine.bench.lines import CHANGED, LineSpan, Loaded, ProblemLog, read_object
 from engine.errors import BenchError
 from engine.judging.probabilities import Probabilities, read_probabilities
 from engine.judging.reasoning import split_reasoning
@@ -132,13 +132,9 @@ def load_questions(path: Path) -> Loaded[list[Question]]:
     first_seen: dict[str, int] = {}
     questions: list[Question] = []
     for number, _, line in question_lines.read(path, log):
-        question = line.question()
-        if not line.key:
-            log.add(number, NO_ID)
-        elif question is None:
-            log.add(number, f"question {line.key} has no text")
-        elif (first := first_seen.setdefault(line.key, number)) != number:
-            log.add(number, f"question {line.key} stands in line {first} already; this one is left out")
+        question, complaint = line.read(first_seen, number)
+        if question is None:
+            log.add(number, complaint)
         else:
             questions.append(question)
     return Loaded(questions, log.result())
@@ -263,10 +259,11 @@ class StoredPrompts(Sequence[str | None]):
         return tuple(game.shown() if game is not None else None for game in record.games or ())
 
 
-def read_judgment(path: Path, span: LineSpan) -> WholeJudgment:
-    """Read one judgment with all its text. Raises BenchError if the record is no longer there."""
-    line, _ = judgment_lines.decode(read_object(path, span))
+def whole_judgment(data: bytes, question_id: str | None = None) -> WholeJudgment:
+    """Decode one judgment with all its text. Raises BenchError if it is not of that question."""
+    line, _ = judgment_lines.decode(data)
     line = line or JudgmentLine()
+    _require_question(line.key, question_id)
     return WholeJudgment(
         question_id=line.key,
         games=tuple(map(_whole_game, line.games or ())),
@@ -277,13 +274,32 @@ def read_judgment(path: Path, span: LineSpan) -> WholeJudgment:
     )
 
 
+def whole_answer(data: bytes, question_id: str | None = None) -> WholeAnswer:
+    """Decode one answer. Raises BenchError if it is not a usable answer to that question."""
+    line, _ = answer_lines.decode(data)
+    line = line or AnswerLine()
+    _require_question(line.key, question_id)
+    turns = line.usable()
+    if turns is None:
+        raise BenchError(line.complaint(), CHANGED)
+    return WholeAnswer(turns, line.tokens(), line.finish_reason, line.reasoning)
+
+
+def read_judgment(path: Path, span: LineSpan) -> WholeJudgment:
+    """Read one judgment with all its text. Raises BenchError if the record is no longer there."""
+    return whole_judgment(read_object(path, span))
+
+
 def read_answer(path: Path, span: LineSpan) -> WholeAnswer | None:
     """Read one answer, None if the record holds no usable one. Raises BenchError if it is no longer there."""
-    line, _ = answer_lines.decode(read_object(path, span))
-    turns = line.usable() if line is not None else None
-    if line is None or turns is None:
-        return None
-    return WholeAnswer(turns, line.tokens(), line.finish_reason, line.reasoning)
+    data = read_object(path, span)
+    line, _ = answer_lines.decode(data)
+    return whole_answer(data) if line is not None and line.usable() is not None else None
+
+
+def _require_question(found: str, wanted: str | None) -> None:
+    if wanted is not None and found != wanted:
+        raise BenchError(f"a record of question {found} in place of one of question {wanted}", CHANGED)
 
 
 def _whole_game(game: GameLine | None) -> WholeGame | None:

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
 
 from engine.bench import Bench
-from engine.bench.answer_places import AnswerPlaces
-from engine.bench.games import JudgmentIndex
+from engine.bench.index import spans
 from engine.bench.lines import LineSpan, read_object
-from engine.bench.stored import WholeAnswer, WholeJudgment, read_judgment
+from engine.bench.stored import WholeAnswer, WholeJudgment, whole_answer, whole_judgment
 from engine.errors import Advice, AdviceKind, UsageProblem
 from engine.records import Question
-from engine.results import is_counted
 
 RawRecord: TypeAlias = dict[str, Any]
 FileRecords: TypeAlias = tuple[Path, Iterator[RawRecord]]
@@ -57,24 +54,27 @@ class Selection:
         known = sorted({*bench.models_with_answers(), *judged})
         wanted = {*_chosen(choice.models, known, AdviceKind.MODELS), self.baseline} if choice.models else known
         self.models = tuple(model for model in known if model in wanted)
-        self._places = AnswerPlaces(bench.paths)
+        self._answered: dict[str, Mapping[str, LineSpan]] = {}
         self._counted: dict[tuple[str, str], dict[str, LineSpan]] = {}
 
     def answers(self, model: str) -> Iterator[tuple[Question, WholeAnswer, RawRecord]]:
         """Yield the model's answers in the order of the questions, each also as it is in the file."""
-        orphans = len(self._places.question_ids(model) - set(self._all_questions))
+        answered = self._answers(model)
+        orphans = len(answered.keys() - self._all_questions.keys())
         if orphans:
             self.note(f"{orphans} answers of {model} are to questions that are not in the set")
         path = self.bench.paths.answers(model)
         for question in self.questions.values():
-            found = self._places.find(model, question.id)
-            if found is not None:
-                answer, place = found
-                yield question, answer, _decoder.decode(read_object(path, place))
+            if question.id in answered:
+                line = read_object(path, answered[question.id])
+                yield question, whole_answer(line, question.id), _decoder.decode(line)
 
     def answer(self, model: str, question_id: str) -> WholeAnswer | None:
         """Return one answer."""
-        return self._places.read(model, question_id)
+        span = self._answers(model).get(question_id)
+        if span is None:
+            return None
+        return whole_answer(read_object(self.bench.paths.answers(model), span), question_id)
 
     def settings(self) -> Iterator[RawRecord]:
         """Yield what the settings digests in the records stand for, as lines of `settings.jsonl`."""
@@ -93,13 +93,15 @@ class Selection:
         counted = self.counted(judge, model)
         for question in self.questions.values():
             if question.id in counted:
-                place = counted[question.id]
-                yield question, read_judgment(path, place), _decoder.decode(read_object(path, place))
+                line = read_object(path, counted[question.id])
+                yield question, whole_judgment(line, question.id), _decoder.decode(line)
 
     def judgment(self, judge: str, model: str, question_id: str) -> WholeJudgment | None:
         """Return one judgment, if it is current."""
-        place = self.counted(judge, model).get(question_id)
-        return None if place is None else read_judgment(self.bench.paths.judgments(judge, model), place)
+        span = self.counted(judge, model).get(question_id)
+        if span is None:
+            return None
+        return whole_judgment(read_object(self.bench.paths.judgments(judge, model), span), question_id)
 
     def counted(self, judge: str, model: str) -> Mapping[str, LineSpan]:
         """Return where the current judgments are, by question id."""
@@ -108,28 +110,16 @@ class Selection:
         return self._counted[judge, model]
 
     def _find_counted(self, judge: str, model: str) -> dict[str, LineSpan]:
-        stored = self.bench.judgments(judge, model, baseline=self.baseline).items
-        theirs, ours = self.bench.answers(self.baseline).items, self.bench.answers(model).items
-        current = {
-            key
-            for key, judgment in stored.items()
-            if is_counted(judgment, self.baseline, self._all_questions.get(key), theirs.get(key), ours.get(key))
-        }
-        if len(current) < len(stored):
-            self.note(f"{len(stored) - len(current)} judgments of {model} by {judge} are not of today's texts")
-        places: dict[str, LineSpan] = {}
-        for row in self._index.rows:
-            if (row.judge, row.model) == (judge, model) and row.baseline in (None, self.baseline):
-                earlier = places.get(row.question_id)
-                if row.question_id in current and (earlier is None or earlier.start < row.place.start):
-                    places[row.question_id] = row.place
-        return places
+        rows = self.bench.current.table(judge, model, self.baseline)
+        current = rows.filter("current")
+        if len(current) < len(rows):
+            self.note(f"{len(rows) - len(current)} judgments of {model} by {judge} are not of today's texts")
+        return spans(current)
 
-    @cached_property
-    def _index(self) -> JudgmentIndex:
-        index = JudgmentIndex(self.bench.paths)
-        index.refresh()
-        return index
+    def _answers(self, model: str) -> Mapping[str, LineSpan]:
+        if model not in self._answered:
+            self._answered[model] = spans(self.bench.index.answers(model).frame)
+        return self._answered[model]
 
     def drop_questions_of_several_turns(self, form: str) -> None:
         """Leave out questions of several turns, which `form` cannot hold."""

@@ -11,7 +11,8 @@ import msgspec
 
 from engine.bench import Bench
 from engine.bench.answer_places import AnswerPlaces
-from engine.bench.current import ANSWER_END, ANSWER_START, is_current
+from engine.bench.current import is_current
+from engine.bench.decoding import ANSWER_END, ANSWER_START
 from engine.bench.digest import inputs_digest
 from engine.bench.games import JudgmentIndex
 from engine.bench.stored import StoredJudgment, WholeAnswer, WholeGame, WholeJudgment, read_judgment

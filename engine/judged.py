@@ -1,0 +1,239 @@
+"""The current judgments of a bench as columns of numbers, and what a leaderboard says beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from engine.bench import Bench
+from engine.bench.settings import Settings, describe_difference
+from engine.bench.snapshot import Columns
+from engine.config.sampling import settings_digest
+from engine.errors import BenchError, listed
+from engine.labels import LABELS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NO_ANSWER, NO_LENGTH = -2, -1  # in place of the length of an answer in tokens
+
+
+class JudgedFacts(msgspec.Struct, frozen=True):
+    """All of a `JudgedBench` but its numbers. `questions` are (id, category, cluster).
+
+    The numbers are columns: of each game its question, judge, model and baseline (indices into the names), its number,
+    the code of its label and, if any game has them, the probabilities; and `tokens`, shape [answering, answered]: the
+    lengths of the answers in tokens.
+    """
+
+    questions: list[tuple[str, str, str]]
+    judged: list[str]
+    models: list[str]
+    answering: list[str]
+    answered: list[str]
+    warnings: list[str]
+    compared: dict[str, str]
+    settings: dict[str, dict[str, list[str | None]]]
+    sampling: dict[str, list[str | None]]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The current judgments of a model by a judge against a baseline."""
+
+    judge: str
+    model: str
+    baseline: str
+    rows: pl.DataFrame
+
+
+class JudgedReader:
+    """Reads the tables of a bench, and collects what was wrong with its files."""
+
+    def __init__(self, bench: Bench, baselines: Sequence[str], with_itself: bool) -> None:
+        self._bench = bench
+        self._baselines = baselines
+        self._with_itself = with_itself
+        self._questions = bench.index.questions()
+        self._warnings = [str(problem) for problem in self._questions.problems]
+        self._answering: list[str] = []  # the models whose answers the judgments were checked by
+
+    def read(self, judged_models: Mapping[str, Sequence[str]]) -> tuple[JudgedFacts, Columns]:
+        """Return all that the leaderboard rests on. Raises BenchError if there is no current judgment."""
+        found: dict[tuple[str, str, str], _Compared] = {}  # by baseline, judge and model
+        for judge, models in judged_models.items():
+            if not models:
+                self._warnings.append(f"there is no judgment by {judge} in this bench; it has no part in the numbers")
+            for model in models:
+                for each in self._current(judge, model):
+                    found[each.baseline, judge, model] = each
+        found = {key: self._without_second_meetings(each, found) for key, each in found.items()}
+        compared = [found[key] for baseline in self._baselines for key in found if key[0] == baseline]
+        compared = [each for each in compared if len(each.rows)]
+        if not compared:
+            raise BenchError(
+                f"{self._bench.paths.root}: there is no judgment by {' or '.join(judged_models)} "
+                f"against {' or '.join(self._baselines)}",
+                _where_there_are(self._bench),
+            )
+        columns, judged, models = _columns(compared, list(judged_models))
+        met = {models[code] for name in ("model", "baseline") for code in np.unique(columns[name])}
+        if unmet := [name for name in self._baselines if name not in met]:
+            self._warnings.append(f"no model was judged against {listed(unmet)}")
+        known = self._bench.settings()
+        used: dict[str, Counter[str]] = {}
+        settings: dict[str, dict[str, list[str | None]]] = {}
+        for each in compared:
+            counts = dict(each.rows.group_by("settings", maintain_order=True).len().iter_rows())
+            used.setdefault(each.judge, Counter()).update({key: count for key, count in counts.items() if key})
+            if each.baseline == self._baselines[0]:
+                settings.setdefault(each.model, {})[each.judge] = sorted(counts, key=str)
+        self._warnings += _mixed_settings(used, known)
+        columns["tokens"], answered = self._tokens()
+        answering = list(self._answering)
+        self._use_answers(self._baselines[0])
+        facts = JudgedFacts(
+            questions=list(self._questions.frame.select("key", "category", "cluster").iter_rows()),
+            judged=judged,
+            models=models,
+            answering=answering,
+            answered=answered,
+            compared=self._bench.current.digests_against(self._baselines[0]),
+            settings=settings,
+            sampling=self._sampling(settings, sampling_digests(known)),
+            warnings=self._warnings,
+        )
+        return facts, columns
+
+    def _current(self, judge: str, model: str) -> Iterator[_Compared]:
+        """Yield the judgments of `model` by `judge` that are of today's texts, by baseline."""
+        self._warnings.extend(str(problem) for problem in self._bench.index.judgments(judge, model).problems)
+        outdated = 0
+        for baseline in self._baselines:
+            is_anchor = baseline == self._baselines[0]
+            if model == baseline and not (self._with_itself and is_anchor):
+                continue
+            rows = self._bench.current.table(judge, model, baseline, needs_name=not is_anchor)
+            if len(rows):
+                self._use_answers(baseline)
+                self._use_answers(model)
+            current = rows.filter("current")
+            yield _Compared(judge, model, baseline, current)
+            if len(self._baselines) > 1:  # one that names no baseline may well be of another
+                rows, current = rows.drop_nulls("baseline"), current.drop_nulls("baseline")
+            outdated += len(rows) - len(current)
+        if outdated:
+            self._warnings.append(
+                f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or "
+                "a question or answer that changed since or was taken out); they are not counted, and a run makes "
+                "again what is still asked for"
+            )
+
+    def _use_answers(self, model: str) -> None:
+        if model not in self._answering:
+            self._answering.append(model)
+            self._warnings.extend(str(problem) for problem in self._bench.index.answers(model).problems)
+
+    def _without_second_meetings(self, later: _Compared, found: Mapping[tuple[str, str, str], _Compared]) -> _Compared:
+        """Leave out comparisons with an earlier baseline that there are from its side: they are the same two games."""
+        order = self._baselines.index
+        if later.model not in self._baselines or order(later.model) >= order(later.baseline):
+            return later
+        earlier = found.get((later.model, later.judge, later.baseline))
+        if earlier is None:
+            return later
+        return replace(later, rows=later.rows.join(earlier.rows, on="key", how="anti", maintain_order="left"))
+
+    def _tokens(self) -> tuple[npt.NDArray[Any], list[str]]:
+        """Return the lengths of the answers in tokens, [answering, answered], and the answered questions."""
+        tables = [self._bench.index.answers(model).frame for model in self._answering]
+        place: dict[str, int] = {}
+        for table in tables:
+            for key in table["key"]:
+                place.setdefault(key, len(place))
+        tokens = np.full((len(tables), len(place)), NO_ANSWER, dtype=np.int32)
+        for row, table in enumerate(tables):
+            tokens[row, [place[key] for key in table["key"]]] = table["tokens"].fill_null(NO_LENGTH).to_numpy()
+        return tokens, list(place)
+
+    def _sampling(self, models: Iterable[str], made_with: Mapping[str, str]) -> dict[str, list[str | None]]:
+        """Return by model the digests of what its answers were made with, its name aside."""
+        used = {model: self._bench.index.answers(model).frame["settings"].unique() for model in models}
+        return {
+            model: sorted({made_with.get(digest or "") for digest in digests}, key=str)
+            for model, digests in used.items()
+            if len(digests)
+        }
+
+
+def _columns(compared: Sequence[_Compared], judges: Sequence[str]) -> tuple[Columns, list[str], list[str]]:
+    """Return the played games as columns, and the questions and models that these are indices into."""
+    import polars as pl
+
+    from engine.bench.tables import NOT_PLAYED
+
+    models = list(dict.fromkeys(name for each in compared for name in (each.model, each.baseline)))
+    keys = pl.concat([each.rows.select("key", "games", "odds") for each in compared], rechunk=True)
+    questions = keys["key"].unique(maintain_order=True)
+    counts = [len(each.rows) for each in compared]
+
+    def repeated(values: list[int]) -> npt.NDArray[Any]:
+        return np.repeat(np.array(values, dtype=np.int32), counts)
+
+    place = pl.DataFrame({"key": questions, "question": np.arange(len(questions), dtype=np.int32)})
+    games = keys.join(place, on="key", how="left", maintain_order="left").with_columns(
+        model=repeated([models.index(each.model) for each in compared]),
+        baseline=repeated([models.index(each.baseline) for each in compared]),
+        judge=repeated([judges.index(each.judge) for each in compared]),
+    )
+    lengths = games["games"].list.len().to_numpy()
+    label = games["games"].explode(empty_as_null=False).to_numpy()
+    number = np.arange(len(label)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
+    played = label != NOT_PLAYED
+    columns: Columns = {
+        name: np.repeat(games[name].to_numpy(), lengths)[played] for name in ("question", "model", "baseline", "judge")
+    }
+    columns["game"], columns["label"] = number[played].astype(np.int8), label[played]
+    if games["odds"].null_count() < len(games):
+        absent = [float("nan")] * len(LABELS)
+        told = [odds or absent * length for odds, length in zip(games["odds"].to_list(), lengths.tolist(), strict=True)]
+        columns["probabilities"] = np.array([value for each in told for value in each]).reshape(-1, len(LABELS))[played]
+    return columns, questions.to_list(), models
+
+
+def _mixed_settings(used: Mapping[str, Counter[str]], known: Mapping[str, Settings]) -> list[str]:
+    """Return a warning for each judge whose judgments were made in several ways (verdicts, prompts, sampling)."""
+    warnings = []
+    for judge, counts in used.items():
+        (first, _), *others = counts.most_common() or [("", 0)]
+        for digest, count in others:
+            known_both = first in known and digest in known
+            how = describe_difference(known[digest], known[first]) if known_both else ""
+            warnings.append(
+                f"{count} of {counts.total()} judgments by {judge} were made with other settings than the rest "
+                f"({how or 'which is all that is known of them'}); they are rated together, and "
+                "`run --refresh stale` makes again those that are not today's"
+            )
+    return warnings
+
+
+def _where_there_are(bench: Bench) -> str:
+    """What there is instead, for someone who misnamed the judge or has not run yet."""
+    judges = bench.judges()
+    if not judges:
+        return "make them first: arena-tui --no-ui run"
+    return f"judges with judgments here: {', '.join(judges)}; name one with --judge, another baseline with --baseline"
+
+
+def sampling_digests(known: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """Digests of settings without the name of the model that has them, by the digests of the whole."""
+    return {
+        digest: settings_digest({key: value for key, value in settings.items() if key != "model"})
+        for digest, settings in known.items()
+    }
