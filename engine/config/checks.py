@@ -1,10 +1,7 @@
-"""Checks that no single table can make: names that must be entries of `[models.*]`, and who needs a key.
+"""Checks across tables: names of entries, hosted providers (address, key), what a provider cannot do.
 
-They look at the document, not at the validated config, so that their findings stand beside the validator's.
-
-What follows from `provider` in a model's table: where a hosted model is called, with which key, and what cannot be.
-
-The key is taken from the variable that the provider's own library reads, unless the config names another.
+They read the document rather than the validated config, so that their findings are reported with the validator's. The
+key of a hosted provider is read from the variable of the provider's own library unless the config names another.
 """
 
 from __future__ import annotations
@@ -20,15 +17,15 @@ from engine.config.wording import KeyPath, did_you_mean, listed, quoted, quoted_
 
 
 def unknown_models(document: Mapping[str, Any]) -> list[LocatedProblem]:
-    """Answering models and judges without an entry.
+    """Return answering models and judges without an entry.
 
-    The baseline and the models that are judged need none: their answers may be on disk.
+    The baseline and the judged models need none: their answers may be on disk.
     """
     entries = _table(document, "models")
     return [
         problem(
             place,
-            f"there is no model {quoted(shortened(name))}",
+            f"unknown model {quoted(shortened(name))}",
             did_you_mean(name, list(entries)) or f"add a table [models.{quoted_key(shortened(name))}]",
         )
         for place, name in (*_named(document, "answers", "models"), *_named(document, "judge", "model"))
@@ -37,7 +34,7 @@ def unknown_models(document: Mapping[str, Any]) -> list[LocatedProblem]:
 
 
 def models_in_use(document: Mapping[str, Any]) -> set[str]:
-    """The entries that a run of this document calls: those who answer, and the judges."""
+    """Return the entries that a run calls: answering models and judges."""
     judges = {name for _, name in _named(document, "judge", "model")}
     answering = {name for _, name in _named(document, "answers", "models")}
     if "models" not in _table(document, "answers"):
@@ -51,7 +48,7 @@ def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _named(document: Mapping[str, Any], table: str, key: str) -> Iterator[tuple[KeyPath, str]]:
-    """Each model name at `table.key`, one text or a list of them, with its place."""
+    """Yield each model name at `table.key` (a text or a list of them) with its path."""
     value = _table(document, table).get(key)
     if isinstance(value, str):
         yield (table, key), value
@@ -65,7 +62,7 @@ _LOCAL = ("localhost", "127.", "::1", "10.", "192.168.")
 
 
 def with_hosted_endpoints(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which models of a hosted provider have its address, and its endpoints a key."""
+    """Return a copy in which hosted models have the provider's address and key."""
     models = document.get("models")
     if not isinstance(models, dict):
         return dict(document)
@@ -73,35 +70,35 @@ def with_hosted_endpoints(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unfit_for_provider(config: Config) -> Iterator[LocatedProblem]:
-    """What the config asks of a model that its provider cannot do, and of a verdict that it has no use for."""
+    """Yield settings that the provider of a model does not support, or that the kind of verdict does not use."""
     if config.judge.verdict == "text" and config.judge.thinking == "first":
         yield problem(
             ("judge", "thinking"),
-            'is for the verdicts "constrained" and "soft": a judge that writes a text thinks as it likes',
-            "take it out, or choose another `verdict`",
+            'applies to the verdicts "constrained" and "soft" only',
+            "remove it, or choose another `verdict`",
         )
     if config.judge.verdict != "text" and config.judge.reask == "constrained":
         yield problem(
             ("judge", "reask"),
-            f'is for verdict = "text": {quoted(config.judge.verdict)} ones hold a label',
-            "take it out",
+            f'applies to verdict = "text" only: {quoted(config.judge.verdict)} verdicts always hold a label',
+            "remove it",
         )
     for judge in config.judge.model:
         if judge not in config.models or config.provider(judge).can(config.judge.verdict):
             continue
         provider, verdict = config.provider_name(judge), config.judge.verdict
         able = [name for name in ("text", "constrained", "soft") if PROVIDERS[provider].can(name)]
-        why = "bind a reply to a choice" if verdict == "constrained" else "tell the probabilities of tokens"
+        why = "bind a reply to a choice" if verdict == "constrained" else "return the probabilities of tokens"
         yield problem(
             ("judge", "verdict"),
-            f"{quoted(verdict)} is not to be had of {judge}: {quoted(provider)} does not {why}",
+            f"{quoted(verdict)} is not possible with {judge}: {quoted(provider)} does not {why}",
             f"use {' or '.join(map(quoted, able))}",
         )
         break
     if config.judge.reask == "constrained":
         for judge in config.judge.model:
             if judge in config.models and not config.provider(judge).can("constrained"):
-                message = f"{quoted('constrained')} is not to be had of {judge}: {quoted(config.provider_name(judge))}"
+                message = f"{quoted('constrained')} is not possible with {judge}: {quoted(config.provider_name(judge))}"
                 yield problem(("judge", "reask"), f"{message} does not bind a reply to a choice", 'use "text"')
                 break
     for name, entry in config.models.items():
@@ -110,12 +107,12 @@ def unfit_for_provider(config: Config) -> Iterator[LocatedProblem]:
             if getattr(entry, field) is not None and field not in taken:
                 yield problem(
                     ("models", name, field),
-                    f"is not taken by {quoted(config.provider_name(name))}",
-                    f"take it out; it takes {listed(sorted(taken))}" if taken else "take it out",
+                    f"is not supported by {quoted(config.provider_name(name))}",
+                    f"remove it; supported: {listed(sorted(taken))}" if taken else "remove it",
                 )
         if entry.api_version is not None and config.provider_name(name) != "azure":
             yield problem(
-                ("models", name, "api_version"), "is for Azure alone", 'say provider = "azure", or take it out'
+                ("models", name, "api_version"), "applies to Azure only", 'set provider = "azure", or remove it'
             )
 
 

@@ -1,9 +1,9 @@
-"""`${NAME}` in a config reads the environment; `$${NAME}` stands for the text `${NAME}` itself.
+"""From a file to a `Config`, or to one error with every problem.
+
+`${NAME}` is read from the environment; `$${NAME}` is the text `${NAME}` itself.
 
 Texts that go to a model and fields that are recorded with results (prompts, label patterns, extra request fields) are
-left as they are: a value from the environment may be a secret, and those are written to files.
-
-From a file to a `Config`, or to one error that tells every problem at once.
+left as they are: a value from the environment may be a secret, and these texts are written to files.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _not_set(name: str) -> str:
 
 
 def _how_to_set(name: str) -> str:
-    return f"export {name}=..., or take the key out if the server needs none"
+    return f"export {name}=..., or remove the key if the server needs none"
 
 
 def _position(wrong: LocatedProblem, document: Mapping[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""Who serves a model, and what of OpenAI's chat API it takes: addresses, names of fields, what it refuses. Pure data.
+"""Providers: address, names of fields, and what of OpenAI's chat API each takes. Pure data.
 
 Servers that speak "OpenAI's API" differ in small things that end a call: a field they do not know is refused by some
 and ignored by others, and few can bind a reply to a choice of texts. From the documentation of each as of late 2026.
@@ -41,10 +41,10 @@ _OPENAI: frozenset[SamplingField] = frozenset(
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of server.
 
-    `takes` are the sampling fields that may be sent. `neutral` are those that are sent in any case, with the value that
-    changes nothing, so that no default of the server or of a model's generation_config.json gets in. `constraint` is
-    how a reply is bound to a choice of texts ("" if it cannot be), `top_logprobs` the most alternatives of a token that
-    are told (0: none); they are `masked` if what the constraint rules out does not count in them.
+    `takes` are the sampling fields that may be sent; `neutral` are always sent, with a value that changes nothing, so
+    that no default of the server or of generation_config.json applies. `constraint` is
+    how a reply is bound to a choice of texts ("" if it cannot be), `top_logprobs` the most alternatives returned per
+    token (0: none), `masked` whether they exclude tokens that the constraint rules out.
     """
 
     base_url: str = ""  # "" if each user has their own
@@ -59,10 +59,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     top_logprobs: int = 0
     masked: bool = False
     counts_tokens: bool = False  # its usage counts exactly what max_tokens bounds, and it may cut a reply before that
-    tells_its_queue: bool = False  # in vLLM's `/metrics`
+    reports_queue: bool = False  # in vLLM's `/metrics`
 
     def can(self, verdict: str) -> bool:
-        """Whether verdicts of this kind ("text", "constrained", "soft") can be asked for."""
+        """Return whether verdicts of this kind ("text", "constrained", "soft") are possible."""
         if verdict == "constrained":
             return self.constraint != ""
         return verdict == "text" or self.top_logprobs >= 5
@@ -71,7 +71,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 _OWN_SERVER = Provider(takes=_ALL, neutral=_NEUTRAL, takes_template_arguments=True, counts_tokens=True, top_logprobs=20)
 
 PROVIDERS: Mapping[ProviderName, Provider] = {
-    "vllm": replace(_OWN_SERVER, constraint="choice", masked=True, tells_its_queue=True),
+    "vllm": replace(_OWN_SERVER, constraint="choice", masked=True, reports_queue=True),
     "sglang": replace(_OWN_SERVER, constraint="regex", masked=True),
     "llama.cpp": replace(_OWN_SERVER, constraint="grammar", renamed={"repetition_penalty": "repeat_penalty"}),
     "openai": Provider(

@@ -1,7 +1,7 @@
-"""The JSON body of a chat call, in the words of the server that it goes to. Pure.
+"""The JSON body of a chat call, in the wire form of the provider. Pure.
 
-Every sampling field that the server takes is sent, what the config leaves open with the value that changes nothing: a
-server's own defaults (vLLM reads them from the model's generation_config.json) would make two runs differ unseen.
+Every sampling field that the provider takes is sent; fields that the config leaves out are sent with a neutral value.
+Otherwise a server's own defaults (vLLM reads them from generation_config.json) would make two runs differ.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from engine.config.sampling import Sampling
 
 Messages: TypeAlias = Sequence[Mapping[str, str]]
 
-LEAST_FOR_A_CHOICE = 32  # tokens: a label may be spelled in ten, and some servers wrap it in JSON
-THINKING_OFF = {"enable_thinking": False, "thinking": False}  # the names that templates know; others are ignored
+MIN_CHOICE_TOKENS = 32  # a label may take ten tokens, and some servers wrap it in JSON
+THINKING_OFF = {"enable_thinking": False, "thinking": False}  # names used by chat templates; unknown ones are ignored
 CHOICE_FIELD = "verdict"  # of the JSON object that some servers wrap a choice in
 
 
 class Requests:
-    """The bodies of one model's calls. All but the messages is made once."""
+    """Makes the bodies of one model's calls; everything but the messages is made once."""
 
     def __init__(
         self,
@@ -36,9 +36,9 @@ class Requests:
     ) -> None:
         self._fixed: dict[str, Any] = {"model": served_name, "messages": ()}
         neutral = {name: value for name, value in provider.neutral.items() if name not in refuses}
-        drawn: dict[str, Any] = {name: getattr(sampling, name) for name in SAMPLING_FIELDS}
+        given: dict[str, Any] = {name: getattr(sampling, name) for name in SAMPLING_FIELDS}
         for name in SAMPLING_FIELDS:
-            value = drawn[name] if drawn[name] is not None else neutral.get(name)
+            value = given[name] if given[name] is not None else neutral.get(name)
             if value is not None:
                 self._fixed[provider.renamed.get(name, name)] = value
         self._fixed[provider.max_tokens] = sampling.max_tokens
@@ -50,11 +50,11 @@ class Requests:
 
     @property
     def fixed(self) -> Mapping[str, Any]:
-        """All but the messages, as it is sent."""
+        """The body without the messages."""
         return {name: value for name, value in self._fixed.items() if name != "messages"}
 
     def body(self, messages: Messages, seed: int | None = None) -> dict[str, Any]:
-        """The body of one call; `seed` in place of the sampling's own."""
+        """Return the body of one call; `seed` replaces that of the sampling."""
         body = self._fixed.copy()
         body["messages"] = messages
         if seed is not None:
@@ -63,7 +63,7 @@ class Requests:
 
 
 def choice_fields(provider: Provider, choices: Sequence[str]) -> dict[str, Any]:
-    """What binds a reply to one of `choices` (texts, no patterns); `read_choice` reads it. Empty if nothing can."""
+    """Return the fields that bind a reply to one of `choices` (literal texts); empty if the provider has none."""
     match provider.constraint:
         case "choice":
             return {"structured_outputs": {"choice": list(choices)}}
@@ -85,29 +85,28 @@ def choice_fields(provider: Provider, choices: Sequence[str]) -> dict[str, Any]:
 
 
 def read_choice(text: str) -> str:
-    """The choice in a reply to `choice_fields`: the text itself, or what stands in its JSON object."""
+    """Return the choice in a reply to `choice_fields`: the text itself, or the value in its JSON object."""
     stripped = text.strip()
     if stripped.startswith("{"):
         try:
-            told = json.loads(stripped)
+            value = json.loads(stripped)
         except (ValueError, RecursionError):
             return stripped
-        if isinstance(told, dict) and isinstance(told.get(CHOICE_FIELD), str):
-            return str(told[CHOICE_FIELD])
+        if isinstance(value, dict) and isinstance(value.get(CHOICE_FIELD), str):
+            return str(value[CHOICE_FIELD])
     return stripped
 
 
 def constrained_requests(
     served_name: str, sampling: Sampling, provider: Provider, choices: Sequence[str], refuses: Sequence[str] = ()
 ) -> Requests:
-    """Calls whose reply is one of `choices`.
+    """Return requests whose reply is one of `choices`.
 
-    The reply ends with the choice, so that a large `max_tokens` costs nothing; a model that cannot help thinking aloud
-    before it needs the room. Thinking is turned off where the server's chat template takes that, unless the config says
-    how to.
+    The reply ends with the choice, so a large `max_tokens` costs nothing, and a model that reasons regardless needs it.
+    Reasoning is turned off through the chat template where the provider allows it, unless the config sets it.
     """
     sampling = msgspec.structs.replace(
-        without_thinking(sampling, provider), max_tokens=max(sampling.max_tokens, LEAST_FOR_A_CHOICE)
+        without_reasoning(sampling, provider), max_tokens=max(sampling.max_tokens, MIN_CHOICE_TOKENS)
     )
     return Requests(served_name, sampling, provider, refuses, choice_fields(provider, choices))
 
@@ -115,33 +114,33 @@ def constrained_requests(
 def soft_requests(
     served_name: str, sampling: Sampling, provider: Provider, names: Sequence[str], refuses: Sequence[str] = ()
 ) -> Requests:
-    """Calls whose first token tells the probabilities of `names`, each of them a single token.
+    """Return requests whose first token carries the probabilities of `names`, each a single token.
 
-    How tokens are drawn does not matter, for the one that is drawn is not used. Temperature 1 and nothing left out
-    keeps the probabilities the model's own also where a server tells them after its sampling (vLLM's
-    `--logprobs-mode processed_logprobs`). Where a constraint would wrap the name in JSON there is none.
+    The sampled token itself is not used. Temperature 1 without truncation keeps the model's own probabilities also if
+    the server returns them after sampling (vLLM's `--logprobs-mode processed_logprobs`). A constraint that would wrap
+    the name in JSON is not used.
     """
     takes_temperature = sampling.temperature is not None
-    drawing = Sampling(
+    unchanged = Sampling(
         1.0 if takes_temperature else None,
         1,
         extra_body=sampling.extra_body,
         chat_template_kwargs=sampling.chat_template_kwargs,
     )
     fields = {} if provider.constraint == "json_schema" else choice_fields(provider, names)
-    # Without a constraint the names may be among others.
-    told = len(names) if provider.masked else provider.top_logprobs
+    # Without a constraint other tokens compete with the names.
+    alternatives = len(names) if provider.masked else provider.top_logprobs
     return Requests(
         served_name,
-        without_thinking(drawing, provider),
+        without_reasoning(unchanged, provider),
         provider,
         refuses,
-        {**fields, "logprobs": True, "top_logprobs": told},
+        {**fields, "logprobs": True, "top_logprobs": alternatives},
     )
 
 
-def without_thinking(sampling: Sampling, provider: Provider) -> Sampling:
-    """The same sampling with thinking turned off, where the chat template is told so; the config's own word wins."""
+def without_reasoning(sampling: Sampling, provider: Provider) -> Sampling:
+    """Return the sampling with reasoning turned off through the chat template; settings of the config win."""
     if not provider.takes_template_arguments:
         return sampling
     return msgspec.structs.replace(sampling, chat_template_kwargs=THINKING_OFF | dict(sampling.chat_template_kwargs))

@@ -1,8 +1,8 @@
-"""What a call is made with, told from the config: its sampling, and the settings that shape a result. Pure.
+"""The sampling of a call, and the settings that shape a result, both from the config. Pure.
 
-What stands in a model's own entry wins over its category's temperature, which wins over `[answers]`; a judge's entry
-wins over `[judge]` in the same way. `extra_body` and `chat_template_kwargs` are merged key by key. What the provider of
-a model does not take is not sent, and does not count as a setting.
+A model's own entry wins over the temperature of the category, which wins over `[answers]`; a judge's entry wins over
+`[judge]`. `extra_body` and `chat_template_kwargs` are merged key by key. Fields that the provider does not take are not
+sent and are no settings.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 
 class Sampling(msgspec.Struct, frozen=True):
-    """How a reply is drawn. None means that the config does not say: a neutral value is sent, or nothing.
+    """How a reply is sampled. None: not set by the config, so a neutral value is sent, or nothing (`requests`).
 
-    See `engine.config.requests` for which. Neutral values are not listed among the settings of a result, for they
-    change nothing: settings list what is not as a model would have it by itself.
+    Neutral values change nothing and are therefore not among the settings of a result.
     """
 
     temperature: float | None
@@ -42,7 +41,7 @@ class Sampling(msgspec.Struct, frozen=True):
 
 
 def answer_sampling(config: Config, model: str, category: str) -> Sampling:
-    """How `model` answers questions of `category`."""
+    """Return the sampling of `model` for questions of `category`."""
     answers, entry = config.answers, config.models.get(model)
     temperature = answers.category_temperatures.get(category, answers.temperature)
     own_prompt = entry.system_prompt if entry else None
@@ -54,48 +53,50 @@ def answer_sampling(config: Config, model: str, category: str) -> Sampling:
 
 
 def judge_sampling(config: Config, judge: str) -> Sampling:
-    """How `judge` compares. The system prompt is the judge prompt's, never the one the entry answers with."""
+    """Return the sampling of a judge; its system prompt is that of the judge prompt, never that of its entry."""
     return _sampling(config, judge, config.judge, config.judge.temperature)
 
 
 def unsent_fields(config: Config, model: str, table: AnswersConfig | JudgeConfig) -> list[str]:
-    """What `table` says for all models and the provider of this one does not take."""
+    """Return the fields of `table` that the provider of this model does not take."""
     takes = config.sampling_taken(model)
     return [name for name in SAMPLING_FIELDS if name in table.model_fields_set and name not in takes]
 
 
 def answer_settings(config: Config, model: str, category: str) -> dict[str, Any]:
-    """Everything that shapes an answer, as plain JSON: never an address, a key, or how fast it was made."""
+    """Return everything that shapes an answer, as plain JSON: no address, no key, no limits of speed."""
     return {"model": config.served_name(model), **_plain(answer_sampling(config, model, category))}
 
 
 def judge_settings(config: Config, judge: str, prompt_digest: str = "") -> dict[str, Any]:
-    """Everything that shapes a judgment, as plain JSON: never an address, a key, or how fast it was made.
+    """Return everything that shapes a judgment, as plain JSON: no address, no key, no limits of speed.
 
-    `prompt_digest` tells apart the wordings that a named prompt has had. The number of asks is left out: it decides
-    whether there is a label, not which.
+    `prompt_digest` identifies the wording of a named prompt. The number of retries is left out: it decides whether
+    there is a label, not which.
     """
     prompt = config.judge.prompt
-    said: dict[str, Any] = {"judge": config.served_name(judge)}
-    said |= {"prompt": prompt} if isinstance(prompt, str) else {"system": prompt.system, "template": prompt.template}
+    settings: dict[str, Any] = {"judge": config.served_name(judge)}
+    settings |= (
+        {"prompt": prompt} if isinstance(prompt, str) else {"system": prompt.system, "template": prompt.template}
+    )
     if prompt_digest:
-        said["prompt_digest"] = prompt_digest
-    said |= {"labels": config.judge.labels, "verdict": config.judge.verdict}
+        settings["prompt_digest"] = prompt_digest
+    settings |= {"labels": config.judge.labels, "verdict": config.judge.verdict}
     mode = config.judge.mode
     if mode.thinks_first:
-        said["thinking"] = "first"
+        settings["thinking"] = "first"
     if mode.constrains_reasks:
-        said["reask"] = "constrained"
+        settings["reask"] = "constrained"
     sampling = _plain(judge_sampling(config, judge))
     if mode.kind == "soft" and not mode.thinks_first:  # probabilities are read before any sampling
         for name in (*SAMPLING_FIELDS, "max_tokens"):
             sampling.pop(name, None)
     del sampling["num_choices"]
-    return said | sampling
+    return settings | sampling
 
 
 def settings_digest(settings: Mapping[str, Any]) -> str:
-    """8 hex digits (BLAKE2b) of the canonical JSON of `settings`: the order of keys does not matter."""
+    """Return 8 hex digits (BLAKE2b) of the canonical JSON of `settings`, independent of the order of keys."""
     canonical = msgspec.json.encode(settings, order="sorted")
     return hashlib.blake2b(canonical, digest_size=4).hexdigest()
 

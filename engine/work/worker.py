@@ -212,7 +212,7 @@ class Workers:
             game_maker = GameMaker(judge, self._plan.judging[name].prompt, recorder)
             running.append(self._run_queue("judgments", games, client, game_maker.make))
         watching = None
-        if self._config.provider(name).tells_its_queue:
+        if self._config.provider(name).reports_queue:
             watching = asyncio.create_task(client.watch(self._config.served_name(name)))
         try:
             await _all_or_none(*running)

@@ -60,6 +60,6 @@ def test_doctor_says_how_verdicts_are_had_and_what_a_provider_cannot_give(tmp_pa
     config.write_text(text, "utf-8")
     refused = arena("-c", config, "doctor")
     assert refused.returncode == 2
-    assert 'judge.verdict: "constrained" is not to be had of sim-judge: "anthropic" does not bind' in (
+    assert 'judge.verdict: "constrained" is not possible with sim-judge: "anthropic" does not bind' in (
         refused.stdout + refused.stderr
     )

@@ -83,7 +83,7 @@ def test_a_verdict_that_a_provider_cannot_give_is_told_with_what_it_can(provider
         config_of({"verdict": verdict}, environ, provider=provider)
     (problem,) = raised.value.problems
     assert problem.key == "judge.verdict"
-    assert f'"{verdict}" is not to be had of j' in problem.message
+    assert f'"{verdict}" is not possible with j' in problem.message
     assert problem.hint == f"use {able}"
     assert config_of({}, environ, provider=provider).judge.verdict == "text"
 
@@ -112,7 +112,7 @@ def test_sampling_that_a_model_sets_for_itself_and_its_server_does_not_take_is_r
     with pytest.raises(ConfigError) as raised:
         config_of(environ={"OPENAI_API_KEY": KEY}, provider="openai-reasoning", temperature=0.0, api_version="1")
     told = {problem.key: problem.message for problem in raised.value.problems}
-    assert "not taken by" in told["models.j.temperature"]
+    assert "not supported by" in told["models.j.temperature"]
     assert "Azure" in told["models.j.api_version"]
 
 

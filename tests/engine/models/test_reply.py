@@ -247,5 +247,5 @@ def test_any_json_in_any_place_is_an_answer_with_text_or_a_failure(
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() and "<" not in text))
-def test_text_without_thinking_comes_through_untouched(text: str):
+def test_text_without_reasoning_comes_through_untouched(text: str):
     assert read_reply(200, encoded(text)).content == text
