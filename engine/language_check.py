@@ -18,7 +18,7 @@ from engine.records import Question
 _NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{0,300}`|\$\$.{0,2000}?\$\$|https?://\S{0,500}", re.DOTALL)
 _LETTERS = re.compile(r"[^\W\d_]")
 _LEAST_LETTERS = 20
-_MOST_CHARACTERS = 1_000  # of prose looked at: half a page settles it
+_MOST_CHARACTERS = 1_000  # of prose: half a page is enough
 _LEAST_CERTAINTY = 0.9
 
 _NEAR = (

@@ -10,7 +10,6 @@ from engine.auditing.agreement import JudgeAgreement
 from engine.auditing.biases import FamilyReport, LanguageReport, ModelLanguage, PreferenceReport
 from engine.auditing.findings import (
     LEAST_LABELS,
-    LEAST_QUESTIONS,
     AuditFinding,
     Level,
     Topic,
@@ -25,6 +24,7 @@ from engine.auditing.people import PeopleReport
 from engine.auditing.report import AuditReport
 from engine.auditing.trials import IdenticalProbe, ProbeResult, RepeatReport
 from engine.auditing.verdicts import FakeVerdicts, IdenticalAnswers, PositionReport, VerdictReport
+from engine.ratings import MINIMUM_QUESTIONS
 
 _UNKNOWN: dict[Topic, str] = {
     "position": "No answer was judged in both places.",
@@ -125,7 +125,7 @@ def _verdicts(topic: Topic, report: VerdictReport) -> str:
         return f"{_percent(report.ties)} of the verdicts are ties, {_percent(report.strong)} are strong."
     if topic == "sample":
         few = f"Only {report.questions} questions were judged: a judge's faults hardly show in fewer than"
-        return f"{few} {LEAST_QUESTIONS}."
+        return f"{few} {MINIMUM_QUESTIONS}."
     text = f"{_percent(report.unparsed)} of {report.games:,} games have no verdict."
     replies = report.replies
     if replies is not None and (replies.none or replies.conflict or replies.unknown):

@@ -19,6 +19,7 @@ from engine.auditing.people import PeopleReport
 from engine.auditing.report import AuditReport, JudgeAudit
 from engine.auditing.trials import IdenticalProbe, ProbeResult, RepeatReport
 from engine.auditing.verdicts import FakeVerdicts, IdenticalAnswers, PositionReport, VerdictReport
+from engine.ratings import MINIMUM_QUESTIONS
 
 Level: TypeAlias = Literal["good", "care", "bad", "unknown"]
 Trust: TypeAlias = Literal["yes", "with care", "no"]
@@ -40,7 +41,6 @@ UNPARSED_CARE, UNPARSED_BAD = 5.0, 20.0  # percent of the games
 TIES_CARE = 60.0  # percent of the verdicts
 FAKE_CARE = 10.0  # points by which answers with a verdict in them may do better than the others
 LEAST_LABELS = 30
-LEAST_QUESTIONS = 30  # below, limits by question are too narrow for praise
 PROBE_CARE, PROBE_BAD = 5.0, 15.0  # percent of the points for an answer without content
 REPEAT_CARE, REPEAT_BAD = 95.0, 75.0  # percent of the games with the same winner each time
 KAPPA_CARE, KAPPA_BAD = 0.4, 0.2  # below 0.2 is hardly more than chance, from 0.4 on moderate (Landis and Koch, 1977)
@@ -117,7 +117,7 @@ def _verdicts(report: VerdictReport) -> Iterator[AuditFinding]:
         level = _worse(level, "care")
     yield AuditFinding("verdicts", level, report)
     yield AuditFinding("ties", _level(report.ties.lower, TIES_CARE, 101.0), report)
-    if report.questions < LEAST_QUESTIONS:
+    if report.questions < MINIMUM_QUESTIONS:
         yield AuditFinding("sample", "care", report)
 
 

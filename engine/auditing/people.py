@@ -31,8 +31,8 @@ from engine.review.labels import HumanLabel, Pair
 Reviews: TypeAlias = Mapping[str, Mapping[Pair, HumanLabel]]
 """By reviewer, the label of every pair that they reviewed."""
 
-LEAST_LABELS = 10
-"""Below this many labelled questions a corrected score is not given."""
+LEAST_TO_CORRECT = 10
+"""Labelled questions; below, no corrected score is given."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _corrected(
     count = int(np.count_nonzero(people_weight[here]))
     score, error, weight = corrected_score(people[here], people_weight[here], judge[here], judge_weight[here])
     corrected = NOTHING
-    if count >= LEAST_LABELS:
+    if count >= LEAST_TO_CORRECT:
         half = student_quantile(count - 1) * error
         limits = (max(0.0, score - half), min(1.0, score + half))
         corrected = IntervalEstimate(100.0 * min(1.0, max(0.0, score)), 100.0 * limits[0], 100.0 * limits[1], count)

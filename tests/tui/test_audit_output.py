@@ -64,7 +64,7 @@ def opinion_of(audit: JudgeAudit) -> PhrasedOpinion:
     return phrased(report_of(audit), audit.judge)[0]
 
 
-def test_a_judge_without_a_blemish_is_trusted_and_what_was_not_tried_is_said() -> None:
+def test_a_judge_without_faults_is_trusted_and_untried_checks_are_named() -> None:
     audit = audit_of()
     assert opinion_of(audit).trust == "yes"
     assert "people" in opinion_of(audit).summary

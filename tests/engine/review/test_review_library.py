@@ -142,7 +142,7 @@ def test_a_judgment_is_opened_with_everything_about_it(judged: Bench):
     assert whole.side("B", 1)[0] == whole.side("A", 2)[0] == "good"
 
 
-def test_an_answer_that_changed_since_is_told_and_shown_as_the_judge_saw_it_if_that_is_known(
+def test_a_changed_answer_is_reported_and_shown_as_the_judge_saw_it_if_known(
     judged: Bench, append: Callable[..., None]
 ):
     append(judged.paths.answers("good"), answer_record("good", "q1", "a new answer"))
@@ -166,7 +166,7 @@ def test_an_answer_that_changed_since_is_told_and_shown_as_the_judge_saw_it_if_t
     assert whole.baseline_answer.turns == ("the old base",)
 
 
-def test_the_system_prompt_is_told_only_if_it_is_the_one_that_was_sent(judged: Bench):
+def test_the_system_prompt_is_known_only_if_it_is_the_one_sent(judged: Bench):
     prompt = judge_prompt("simple")
     wording = settings_digest({"system": prompt.system, "template": prompt.template})
     soft = opening_prompt(prompt, VerdictMode("soft"))

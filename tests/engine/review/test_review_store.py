@@ -110,7 +110,7 @@ def test_lines_of_other_hands_are_used_as_far_as_they_go(paths: BenchPaths):
     assert ReviewStore(paths, "anna").labels[OTHER].label == "B>A"  # the torn line did not swallow it
 
 
-def test_a_place_that_cannot_be_written_is_told_and_counts_as_nothing(paths: BenchPaths):
+def test_a_file_that_cannot_be_written_is_an_error_and_counts_as_nothing(paths: BenchPaths):
     store = ReviewStore(paths, "anna")
     paths.root.mkdir(parents=True)
     paths.review_dir.write_text("a file where the folder should be")
@@ -119,5 +119,5 @@ def test_a_place_that_cannot_be_written_is_told_and_counts_as_nothing(paths: Ben
     assert store.labels == {}
 
 
-def test_the_reviewer_is_the_user_of_the_machine_unless_told_otherwise():
+def test_the_default_reviewer_is_the_user_of_the_machine():
     assert default_reviewer()

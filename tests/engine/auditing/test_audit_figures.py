@@ -54,7 +54,7 @@ def test_a_judge_without_a_taste_for_length_shows_none() -> None:
     assert points.lower < 0 < points.upper
 
 
-def test_style_that_is_not_known_is_said_to_be_so() -> None:
+def test_unknown_style_is_reported_as_unknown() -> None:
     battles, _ = judged_by_length(20, taste=0.0)
     nothing = StyleCounts((), (), np.empty((0, 0, 4)))
     report = preference_report(battles, OPTIONS, nothing, resampler_of(battles))
@@ -97,7 +97,7 @@ FAMILIES = {"llama-judge": "llama", "other-judge": "other", "llama-x": "llama", 
 
 
 @pytest.mark.parametrize(("favour", "found"), [(0.0, False), (0.8, True)])
-def test_another_judge_tells_whether_a_family_is_favoured(favour: float, found: bool) -> None:
+def test_another_judge_shows_whether_a_family_is_favoured(favour: float, found: bool) -> None:
     battles = favouring(favour)
     report = family_report("llama-judge", battles, OPTIONS, FAMILIES, resampler_of(battles))
     assert report is not None
@@ -109,7 +109,7 @@ def test_another_judge_tells_whether_a_family_is_favoured(favour: float, found: 
         assert report.advantage.value == pytest.approx(18, abs=6)
 
 
-def test_a_single_judge_cannot_tell_and_one_without_relatives_need_not() -> None:
+def test_a_single_judge_or_one_without_relatives_has_no_advantage() -> None:
     battles = favouring(0.0)
     alone = battles.where(battles.judge == battles.judges.index("llama-judge"))
     one = type(alone)(**{**vars(alone), "judges": ("llama-judge",), "judge": np.zeros(len(alone), dtype=np.int64)})

@@ -11,7 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from engine.auditing.agreement import agreement, judge_agreements
 from engine.auditing.intervals import QuestionResampler
-from engine.auditing.people import LEAST_LABELS, PeopleLabels, corrected_score, people_report
+from engine.auditing.people import LEAST_TO_CORRECT, PeopleLabels, corrected_score, people_report
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.intervals import student_quantile
@@ -154,7 +154,7 @@ def test_people_are_compared_with_the_judge_on_the_games_that_they_saw() -> None
 
 def test_a_few_labels_give_no_corrected_score() -> None:
     battles = judged()
-    few = labels_on(battles, LEAST_LABELS - 1, 1.0)
+    few = labels_on(battles, LEAST_TO_CORRECT - 1, 1.0)
     report = people_report(battles, RatingOptions(baseline="base"), few, QuestionResampler(60, 50, 1))
     assert report is not None
     assert not report.models[0].corrected.known

@@ -37,7 +37,7 @@ def levels(report: AuditReport) -> dict[str, str]:
     return {finding.topic: finding.level for finding in findings(report, judge_of(report).judge)}
 
 
-def test_answers_in_another_language_that_win_are_told_with_what_hangs_on_them(maker: BenchMaker) -> None:
+def test_winning_answers_in_another_language_are_reported_with_the_points_they_bring(maker: BenchMaker) -> None:
     maker.judge("sim-judge", "m", lambda number: verdicts("B>A", "A>B") if number % 2 else verdicts("A>B", "B>A"))
     report = audit(maker)
     language = judge_of(report).language

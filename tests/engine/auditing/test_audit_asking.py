@@ -82,7 +82,7 @@ async def test_an_honest_judge_lets_every_constant_answer_lose_in_both_places(ma
     assert len(scripted.asked) == trials.games == 12 * len(CONSTANT_ANSWERS) + 6
 
 
-async def test_a_judge_that_sees_a_winner_in_the_same_text_twice_is_told_of(maker: BenchMaker) -> None:
+async def test_a_judge_that_sees_a_winner_in_identical_answers_is_reported(maker: BenchMaker) -> None:
     twins = []
 
     def likes_the_first(messages: list[dict[str, str]], number: int) -> str:
@@ -169,7 +169,7 @@ async def test_games_that_fail_are_counted_and_left_out(maker: BenchMaker) -> No
     assert any("never taken" in reason for reason in trials.failures)
 
 
-async def test_a_judge_that_cannot_be_reached_is_told_before_any_game(maker: BenchMaker) -> None:
+async def test_an_unreachable_judge_is_reported_before_any_game(maker: BenchMaker) -> None:
     answers = {"base": maker.bench.answers("base").items}
     plan = TrialPlan(probe=True, repeat=0, sample=3, seed=1)
     with pytest.raises(UsageProblem, match="sim-judge"):
