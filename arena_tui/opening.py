@@ -31,7 +31,7 @@ async def open_session(app: ArenaApp) -> None:
     try:
         if not session.is_open:
             await session.open()
-        plan = await session.survey()
+        plan = await session.make_plan()
         if session.demo and plan.calls and not session.read_only:
             session.start()  # who asks for a demonstration wants to see it
     except ArenaError as error:

@@ -115,7 +115,7 @@ class PlanScreen(ModalScreen[None]):
     async def _plan(self, scope: Scope) -> None:
         self.query_one("#told", Static).update(Text("planning ..."))
         try:
-            await self._session.survey(scope)
+            await self._session.make_plan(scope)
             self._problem = ""
         except ArenaError as error:
             self._problem = f"{title(error)}. {phrase(error.hint)}".strip(". ")

@@ -175,7 +175,7 @@ class ArenaSession:
 
     # -- planning
 
-    async def survey(self, scope: Scope | None = None) -> Plan:
+    async def make_plan(self, scope: Scope | None = None) -> Plan:
         """Read the bench and plan what `scope` still needs. Raises ArenaError; if not, the scope is the session's."""
         from engine.work.duration import estimate_duration
         from engine.work.plan import make_plan
@@ -306,7 +306,7 @@ class ArenaSession:
             self.writer = error
             self.run = None
             self._problems.append(error)
-            await self._attempt(self.survey)
+            await self._attempt(self.make_plan)
         except ArenaError as error:
             self._problems.append(error)
             self.watch.note("error", str(error))
@@ -358,7 +358,7 @@ class ArenaSession:
         self.writer = None
         self.watch.note("info", "the other process has ended; this one may write now")
         self._following = None
-        await self._attempt(self.survey)
+        await self._attempt(self.make_plan)
 
 
 def _open_bench(config: Config) -> Bench:

@@ -102,5 +102,5 @@ def _longest(durations: Iterable[Duration]) -> float:
 def _pace_or_none(read: Callable[[], float | None]) -> float | None:
     try:
         return read()
-    except BenchError:  # the survey reports a file that cannot be read
+    except BenchError:  # the plan reports a file that cannot be read
         return None

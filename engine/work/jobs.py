@@ -107,7 +107,7 @@ class JudgeJob:
 
     def calls(self) -> int:
         """Return the calls that finish it, if every game gets its label at once."""
-        return sum(self.calls_each - (unit.number in self.parts and self.calls_each > 1) for unit in self.open_parts())
+        return sum(self.calls_each - (part.number in self.parts and self.calls_each > 1) for part in self.open_parts())
 
     def record(self, now: float) -> JudgmentRecord:
         """Return the record; `is_whole` must hold."""

@@ -156,7 +156,7 @@ class _Reader:
             self.warnings.extend(str(problem) for problem in loaded.problems)
             if not loaded.items:
                 path = self.bench.paths.questions
-                raise BenchError(f"{path}: there is no question in it", "a question set needs at least one line")
+                raise BenchError(f"{path}: no questions", "a question set needs at least one line")
             self._questions = {question.id: question for question in loaded.items}
         return self._questions
 

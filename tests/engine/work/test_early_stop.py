@@ -36,7 +36,7 @@ def job(model: str, question: Question, judge: str = "judge") -> JudgeJob:
 
 
 def found(*models: str, there: Sequence[tuple[Label, Label]] = (), judges: Sequence[str] = ("judge",)) -> Plan:
-    """A survey of all answers still to be made, and judgments of the first questions of each model there."""
+    """A plan of all answers, where the judgments of the first questions of each model are cached."""
     cached = {question.id: labels for question, labels in zip(QUESTIONS, there, strict=False)}
     awaited = [question for question in QUESTIONS if question.id not in cached]
     return Plan(
