@@ -63,7 +63,7 @@ def tokenizer() -> tuple[Split, str]:
     """Cuts a text into tokens, real ones if the table is here."""
     from engine.models.tokens import load_counter
 
-    if asyncio.run(load_counter(patience=5)) is None:
+    if asyncio.run(load_counter(time_limit=5)) is None:
         return approximate, f"tokens of {CHARACTERS_PER_TOKEN} characters (cl100k_base is not here)"
     import tiktoken
 

@@ -1,12 +1,11 @@
-"""Foresees calls that do not fit into a server's context, and tells when a reply was cut short of what was asked for.
+"""Calls that do not fit into a server's context are not sent; replies that the context cut short are rejected.
 
-vLLM answers a call whose prompt and `max_tokens` together exceed its context all the same: with a reply that ends where
-the context does, and says "length" as if `max_tokens` had been reached. Nothing of that may be taken for an answer. So
-such a call is not made; and of replies, what was cut before its `max_tokens` is refused.
+vLLM answers a call whose prompt and `max_tokens` together exceed its context all the same: the reply ends where the
+context does, with finish_reason "length" as if `max_tokens` had been reached. That is not an answer.
 
-To count the tokens of every prompt would cost a request each. The bytes of a request bound them: no vocabulary makes
-more tokens than bytes. After some replies their own counts tell how many tokens a byte comes to at most, and only a
-call that is near the bound is counted by the server (`/tokenize`).
+Counting the tokens of every prompt would cost a request each. The bytes of a request bound them: no vocabulary makes
+more tokens than bytes. After some replies the largest number of tokens per byte is known from their usage, and only a
+call near the bound is counted by the server (`/tokenize`).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from engine.models.connection import FAULTS, fetch
 from engine.models.endpoint import Endpoint
 from engine.records import Completion
 
-SAMPLES = 16  # replies whose counts are worth a bound
+SAMPLES = 16  # replies after which their counts give a bound
 MARGIN = 1.15  # by which a text may be denser than any so far
 TIME_LIMIT = 15.0  # seconds for a count
 LARGEST_COUNT = 16 * 2**20  # bytes: the reply lists every token
@@ -37,9 +36,9 @@ _decoder = msgspec.json.Decoder(_Counted)
 
 
 class ContextGuard:
-    """The context of a model's servers, in tokens; None where they do not tell it.
+    """The context of a model's servers, in tokens; None where they do not report it.
 
-    `counts_exactly` says that the server's usage counts just what `max_tokens` bounds.
+    `counts_exactly` says that the server's usage counts exactly what `max_tokens` bounds.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class ContextGuard:
         self._density = 1.0  # tokens per byte of a request, at most
 
     def fits(self, size: int, max_tokens: int) -> bool:
-        """Whether a request of `size` bytes surely leaves room for its reply."""
+        """Return whether a request of `size` bytes certainly leaves room for its reply."""
         return self.tokens is None or size * self._density + max_tokens <= self.tokens
 
     async def check(self, body: dict[str, Any], max_tokens: int) -> None:
@@ -69,7 +68,7 @@ class ContextGuard:
             raise self._overflow(prompt, max_tokens)
 
     def verify(self, completion: Completion, size: int, max_tokens: int | None) -> None:
-        """Learn from a reply to a request of `size` bytes. Raises CallFailed if it was cut before its `max_tokens`."""
+        """Learn the density from a reply to `size` bytes. Raises CallFailed if it was cut before its `max_tokens`."""
         usage = completion.usage
         if usage.prompt_tokens:
             density = usage.prompt_tokens / size
@@ -87,18 +86,18 @@ class ContextGuard:
         if 0 < usage.completion_tokens < max_tokens:
             raise CallFailed(
                 FailureKind.REJECTED,
-                f"the server cut the reply after {usage.completion_tokens} tokens, short of max_tokens {max_tokens}",
+                f"the server cut the reply after {usage.completion_tokens} of max_tokens {max_tokens}",
                 status=200,
-                hint="the model's generation_config.json may hold max_new_tokens: serve it with "
+                hint="max_new_tokens in the model's generation_config.json may be the cause: serve it with "
                 "--generation-config vllm, or lower max_tokens",
             )
 
     def _overflow(self, prompt: int, max_tokens: int) -> CallFailed:
-        message = f"prompt {prompt} + max_tokens {max_tokens} > {self.tokens}, the context of the server in tokens"
+        message = f"prompt {prompt} + max_tokens {max_tokens} > {self.tokens} tokens, the context of the server"
         return CallFailed(FailureKind.REJECTED, message, endpoint=self._endpoint.address, hint=_HINT)
 
     async def _count(self, body: dict[str, Any]) -> int | None:
-        """The tokens of a prompt, chat template included; None where the server does not tell."""
+        """Return the tokens of a prompt, chat template included; None where the server cannot count."""
         url = self._endpoint.server_url("tokenize")
         asked = {key: body[key] for key in ("model", "messages", "chat_template_kwargs") if key in body}
         try:

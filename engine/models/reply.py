@@ -27,14 +27,14 @@ _TAG = re.compile(r"<[^<>]{0,500}>")
 
 
 def failure_of_status(status: int, body: bytes) -> CallFailed:
-    """The failure that a reply with `status` (not 200) and `body` stands for."""
-    told = _told(body)
-    message = f"HTTP {status}: {told}" if told else f"HTTP {status}"
-    return CallFailed(kind_of_status(status), message, status=status, hint=_hint(status, told))
+    """Return the failure that a reply with `status` (not 200) and `body` stands for."""
+    text = _error_text_of(body)
+    message = f"HTTP {status}: {text}" if text else f"HTTP {status}"
+    return CallFailed(kind_of_status(status), message, status=status, hint=_hint(status, text))
 
 
 def kind_of_status(status: int) -> FailureKind:
-    """408, 409, 425 and all of 5xx but "not implemented" may pass; what was refused otherwise stays refused."""
+    """Return the kind of a status: 408, 409, 425 and 5xx (but "not implemented") may pass, other refusals are final."""
     if status == 429:
         return FailureKind.RATE_LIMITED
     if status in (401, 403):
@@ -47,7 +47,7 @@ def kind_of_status(status: int) -> FailureKind:
 
 
 def error_text(error: Any) -> str:
-    """The message of an error object of any of the usual shapes, fit to be shown."""
+    """Return the printable message of an error object of any of the usual shapes."""
     if isinstance(error, dict):
         for key in ("message", "detail", "error", "msg"):
             if error.get(key):
@@ -58,45 +58,45 @@ def error_text(error: Any) -> str:
 
 
 def readable(text: str) -> str:
-    """`text` on one line of printable characters (no control, direction or zero-width ones), LONGEST_TEXT at most."""
+    """Return `text` on one line, only printable characters (no control, direction or zero-width ones), shortened."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * LONGEST_TEXT])
     text = " ".join(shown.split())
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
 def page_text(body: bytes) -> str:
-    """The words of a web page or of any other text, without its tags."""
+    """Return the text of a web page without its tags."""
     return readable(_TAG.sub(" ", body[: 16 * LONGEST_TEXT].decode("utf-8", "replace")))
 
 
-def _told(body: bytes) -> str:
+def _error_text_of(body: bytes) -> str:
     try:
-        told = msgspec.json.decode(body)
+        error = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return page_text(body)
-    if not told:
+    if not error:
         return ""
-    return error_text(told.get("error") or told if isinstance(told, dict) else told)
+    return error_text(error.get("error") or error if isinstance(error, dict) else error)
 
 
-def _hint(status: int, told: str) -> str:
-    low = told.lower()
+def _hint(status: int, text: str) -> str:
+    low = text.lower()
     if status in (401, 403):
         return "check the api_key of this endpoint"
     if "context length" in low or "context window" in low or "max_model_len" in low:
         return "lower max_tokens, or serve the model with a larger --max-model-len"
     if any(field in low for field in _OWN_FIELDS) and any(word in low for word in _NOT_KNOWN):
-        return 'say `provider` of this model in the config ("generic" sends the least), or `refuses` for single fields'
+        return 'set `provider` of this model in the config ("generic" sends the fewest fields), or `refuses` for one'
     if "chat template" in low:
         return "serve the model with --chat-template FILE"
     if status == 404 and "model" in low:
-        return "set `model` of this entry to a name that the server serves"
+        return "set `model` of this model in the config to a name that the server serves"
     if status in (404, 405):
         return BASE_URL_HINT
     if 300 <= status < 400:
-        return "the server sends calls elsewhere: put that address into base_url"
+        return "the server redirects: set base_url to the new address"
     if status == 413:
-        return "the server takes no request as long as this one"
+        return "the request is too long for the server"
     return ""
 
 
@@ -110,7 +110,7 @@ class _Message(msgspec.Struct):
     content: Any = None
     reasoning: Any = None  # vLLM
     reasoning_content: Any = None  # vLLM of old, SGLang, DeepSeek
-    refusal: Any = None  # OpenAI: said in place of content
+    refusal: Any = None  # OpenAI: in place of content
 
 
 class _Choice(msgspec.Struct):
@@ -130,10 +130,10 @@ _decoder = msgspec.json.Decoder(_Reply)
 
 
 def read_reply(status: int, body: bytes, seconds: float = 0.0) -> Completion:
-    """The first choice of a chat completion; `seconds` is kept as the time that the call took.
+    """Return the first choice of a chat completion; `seconds` is stored as the time that the call took.
 
-    Raises CallFailed: by status for anything but 200; MALFORMED when it is no usable JSON; EMPTY if no text; TRUNCATED
-    when thinking (or nothing) used up the tokens; ABORTED when the server cut it; REJECTED when a filter withheld it.
+    Raises CallFailed: by status for anything but 200; MALFORMED without usable JSON; EMPTY without text; TRUNCATED when
+    the tokens ended before the text began; ABORTED when the server cut it; REJECTED when a filter withheld it.
     """
     if status != 200:
         raise failure_of_status(status, body)
@@ -148,9 +148,9 @@ def read_reply(status: int, body: bytes, seconds: float = 0.0) -> Completion:
         raise _odd_finish(finish_reason)
     message = choice.message
     written, reasoning = _texts(message)
-    visible, thought, unclosed = split_reasoning(written)
-    if thought:
-        reasoning = f"{reasoning}\n\n{thought}" if reasoning else thought
+    visible, inline, unclosed = split_reasoning(written)
+    if inline:
+        reasoning = f"{reasoning}\n\n{inline}" if reasoning else inline
     if not visible or visible.isspace():
         raise _no_text(message, reasoning, cut=unclosed or finish_reason == "length")
     first_token = _first_token(choice.logprobs) if choice.logprobs is not None else ()
@@ -158,22 +158,22 @@ def read_reply(status: int, body: bytes, seconds: float = 0.0) -> Completion:
 
 
 def _fingerprint(reply: _Reply) -> str:
-    told = reply.system_fingerprint
-    return readable(told)[:LONGEST_FINGERPRINT] if isinstance(told, str) else ""
+    text = reply.system_fingerprint
+    return readable(text)[:LONGEST_FINGERPRINT] if isinstance(text, str) else ""
 
 
 def _decode(body: bytes) -> _Reply:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        told = f"the reply is no chat completion: {readable(str(error))}"
-        raise CallFailed(FailureKind.MALFORMED, told, status=200) from None
+        message = f"the reply is no chat completion: {readable(str(error))}"
+        raise CallFailed(FailureKind.MALFORMED, message, status=200) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _decode_with_lone_surrogates(body, error)
 
 
 def _decode_with_lone_surrogates(body: bytes, fault: Exception) -> _Reply:
-    """Some servers escape half a character (`\\ud83d`), cut off by the token limit: it becomes U+FFFD."""
+    """Replace half characters (`\\ud83d`), which some servers send at the token limit, by U+FFFD."""
     if rb"\u" in body:
         try:
             loaded = json.loads(body)
@@ -184,15 +184,15 @@ def _decode_with_lone_surrogates(body: bytes, fault: Exception) -> _Reply:
 
 
 def _not_json(body: bytes, fault: Exception) -> str:
-    """What came in place of JSON: whoever looks for the cause wants to know who answered."""
+    """Describe a reply that is not JSON by its beginning, which shows what program answered."""
     start = body[:100].lstrip()
     if not start:
-        return "the reply is without a byte"
+        return "the reply has no body"
     if start.startswith(b"<"):
         return f"the reply is a web page, not JSON: {page_text(body)}"
     if start.startswith(b"{"):
         return f"the reply is not JSON: {readable(str(fault))}"
-    return f"the reply is not JSON, it begins: {readable(start.decode('utf-8', 'replace'))}"
+    return f"the reply is not JSON, but begins: {readable(start.decode('utf-8', 'replace'))}"
 
 
 def _replaced(text: str) -> str:
@@ -200,10 +200,10 @@ def _replaced(text: str) -> str:
 
 
 def _texts(message: _Message) -> tuple[str, str | None]:
-    """What the model wrote, and what it thought where the server keeps that apart."""
+    """Return the text of the model, and its reasoning where the server separates it."""
     content = message.content
-    thought = message.reasoning if message.reasoning is not None else message.reasoning_content
-    reasoning = thought if isinstance(thought, str) and thought else None
+    separate = message.reasoning if message.reasoning is not None else message.reasoning_content
+    reasoning = separate if isinstance(separate, str) and separate else None
     if isinstance(content, str):
         return content, reasoning
     if isinstance(content, list):  # parts, as OpenAI allows and Mistral sends
@@ -218,10 +218,10 @@ def _joined_parts(parts: list[Any]) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _first_token(told: Any) -> tuple[tuple[str, float], ...]:
-    """The likeliest tokens in the place of the first one, with their log-probabilities; what is odd is left out."""
-    places = told.get("content") if isinstance(told, dict) else None
-    first = places[0] if isinstance(places, list) and places else None
+def _first_token(logprobs: Any) -> tuple[tuple[str, float], ...]:
+    """Return the likeliest first tokens with their log-probabilities; malformed ones are skipped."""
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    first = tokens[0] if isinstance(tokens, list) and tokens else None
     ranked = first.get("top_logprobs") if isinstance(first, dict) else None
     found = []
     for each in ranked if isinstance(ranked, list) else ():
@@ -231,14 +231,14 @@ def _first_token(told: Any) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
-def _usage(told: Any) -> Usage:
-    if not isinstance(told, dict):
+def _usage(usage: Any) -> Usage:
+    if not isinstance(usage, dict):
         return NO_USAGE
     return Usage(
-        _count(told.get("prompt_tokens")),
-        _count(told.get("completion_tokens")),
-        _detail(told.get("completion_tokens_details"), "reasoning_tokens"),
-        _detail(told.get("prompt_tokens_details"), "cached_tokens"),
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
+        _detail(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        _detail(usage.get("prompt_tokens_details"), "cached_tokens"),
     )
 
 
@@ -254,28 +254,28 @@ def _no_text(message: _Message, reasoning: str | None, *, cut: bool) -> CallFail
     if isinstance(message.refusal, str) and message.refusal.strip():
         return CallFailed(FailureKind.REJECTED, f"the model refused: {readable(message.refusal)}", status=200)
     if cut:
-        spent = "thinking used up all tokens" if reasoning else "the tokens ran out"
+        spent = "reasoning used up all tokens" if reasoning else "the tokens ran out"
         return CallFailed(
             FailureKind.TRUNCATED,
             f"{spent} before there was an answer",
             status=200,
-            hint="raise max_tokens, or turn thinking off (chat_template_kwargs = { enable_thinking = false })",
+            hint="raise max_tokens, or turn reasoning off (chat_template_kwargs = { enable_thinking = false })",
         )
-    what = "the reply holds only thinking" if reasoning else "the reply is empty"
+    what = "the reply holds only reasoning" if reasoning else "the reply is empty"
     return CallFailed(FailureKind.EMPTY, what, status=200)
 
 
 def _odd_finish(finish_reason: object) -> CallFailed:
-    told = readable(str(finish_reason))
+    reason = readable(str(finish_reason))
     if finish_reason in CUT_BY_SERVER:
-        return CallFailed(FailureKind.ABORTED, f"the server cut the reply off (finish_reason {told})", status=200)
+        return CallFailed(FailureKind.ABORTED, f"the server cut the reply off (finish_reason {reason})", status=200)
     if finish_reason == "content_filter":
         return CallFailed(FailureKind.REJECTED, "the server's content filter withheld the reply", status=200)
-    return CallFailed(FailureKind.MALFORMED, f"the reply ended with finish_reason {told}, not in text", status=200)
+    return CallFailed(FailureKind.MALFORMED, f"the reply ended with finish_reason {reason}, without text", status=200)
 
 
 def _error_in_reply(error: Any) -> CallFailed:
-    """Gateways pass the error of the server behind them with status 200; its `code` is then that server's status."""
+    """Return the failure of an error object: gateways forward errors with status 200 and the status as `code`."""
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, str) and code.isdecimal() and len(code) == 3:
         code = int(code)

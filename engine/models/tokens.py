@@ -1,7 +1,7 @@
-"""Counting the tokens of an answer as the original does: with tiktoken's cl100k_base, where its table can be had.
+"""Token counts as in arena-hard: with tiktoken's cl100k_base, where its table is available.
 
-The table (1.7 MB) comes from tiktoken's cache folder or is fetched once. A host without a network must not wait for it:
-the fetch has no time limit of its own, so it runs in a daemon thread that nobody waits for longer than asked.
+The table (1.7 MB) comes from tiktoken's cache folder or is fetched once. The fetch has no time limit of its own, so it
+runs in a daemon thread, and a host without a network waits no longer than `time_limit`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from tiktoken import Encoding
 
 NAME = "cl100k_base"
-PATIENCE = 8.0  # seconds for the fetch
+TIME_LIMIT = 8.0  # seconds for the fetch
 
 
 class TokenCounter:
-    """Counts tokens with one of tiktoken's encodings; `name` stands in the records."""
+    """Counts tokens with one of tiktoken's encodings; records hold its `name`."""
 
     def __init__(self, name: str, encoding: Encoding) -> None:
         self.name = name
         self._encoding = encoding
 
     def count(self, text: str) -> int:
-        """The number of tokens of `text`; what looks like a special token counts as the text that it is."""
+        """Return the number of tokens of `text`; the names of special tokens count as plain text."""
         return len(self._encoding.encode_ordinary(text))
 
 
-async def load_counter(patience: float = PATIENCE) -> TokenCounter | None:
-    """A counter, or None where the table is not here and cannot be fetched within `patience` seconds."""
+async def load_counter(time_limit: float = TIME_LIMIT) -> TokenCounter | None:
+    """Return a counter; None if the table is not cached and cannot be fetched within `time_limit` seconds."""
     loop = asyncio.get_running_loop()
     loaded: asyncio.Future[TokenCounter | None] = loop.create_future()
 
@@ -45,7 +45,7 @@ async def load_counter(patience: float = PATIENCE) -> TokenCounter | None:
 
     threading.Thread(target=load, name="cl100k_base", daemon=True).start()
     try:
-        return await asyncio.wait_for(loaded, patience)
+        return await asyncio.wait_for(loaded, time_limit)
     except TimeoutError:
         return None
 
@@ -55,5 +55,5 @@ def _load() -> TokenCounter | None:
         import tiktoken
 
         return TokenCounter(NAME, tiktoken.get_encoding(NAME))
-    except Exception:  # whatever keeps the table away (network, proxy, a full disk, a broken copy): the server counts
+    except Exception:  # network, proxy, a full disk, a broken copy, ...: the server's counts are used
         return None

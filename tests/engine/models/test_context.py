@@ -114,7 +114,7 @@ async def test_a_reply_that_ended_by_itself_is_whole_even_if_a_longer_one_had_no
 
 async def test_a_reply_that_the_models_own_limit_cut_is_refused(serve: Serve, client):
     failure = await failure_of(client(await serve(Server(cap=20).handle), context=None), body("Hi", 100))
-    assert failure.title == "the server cut the reply after 20 tokens, short of max_tokens 100"
+    assert failure.title == "the server cut the reply after 20 of max_tokens 100"
     assert "generation_config" in failure.hint
 
 

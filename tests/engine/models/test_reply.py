@@ -45,9 +45,9 @@ def test_a_server_that_names_no_finish_reason_finished():
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b"", "the reply is without a byte"),
+        (b"", "the reply has no body"),
         (b"\n<html><h1>502 Bad Gateway</h1>nginx</html>", "the reply is a web page, not JSON: 502 Bad Gateway nginx"),
-        (b"upstream connect error", "the reply is not JSON, it begins: upstream connect error"),
+        (b"upstream connect error", "the reply is not JSON, but begins: upstream connect error"),
         (encoded("Hi")[:-9], "the reply is not JSON: Input data was truncated"),
     ],
 )
