@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,23 +14,19 @@ from textual.command import Provider
 from textual.driver import Driver
 from textual.filter import LineFilter
 
-from arena_tui.judgments.copying import copy_sequences
-from arena_tui.modes import MODES
-from arena_tui.palette import ArenaCommands
+from arena_tui.navigation import ArenaCommands, screen_class
 from arena_tui.safe_text import printable
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
-from arena_tui.widgets.screens import ArenaScreen
+from arena_tui.widgets.screens import MODES, ArenaScreen, ModeName, show_notice
 from engine.errors import ArenaError
 
 TICK_SECONDS = 0.25
 _PAUSE_FOR_COST, _LONGEST_PAUSE = 60.0, 1.5  # times the cost, and seconds
-_SHORTEST_NOTICE, _LONGEST_NOTICE = 4.0, 8.0  # seconds
-_READ_PER_SECOND = 12  # characters
 
 
 class ArenaApp(App[None]):
-    """Shows a session that is opened after the first frame. `first_mode` is the screen to begin with."""
+    """Shows a session, opened after the first frame. `first_mode` is the first screen."""
 
     TITLE = "arena-tui"
     CSS_PATH = Path(__file__).with_name("arena.tcss")
@@ -48,7 +45,7 @@ class ArenaApp(App[None]):
         Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
 
-    def __init__(self, session: ArenaSession, first_mode: str = "run") -> None:
+    def __init__(self, session: ArenaSession, first_mode: ModeName = "run") -> None:
         self.DEFAULT_MODE = first_mode  # type: ignore[misc]  # else an empty screen is made and styled first
         super().__init__()
         self.session = session
@@ -62,7 +59,7 @@ class ArenaApp(App[None]):
             self.register_theme(theme)
         self.set_reactive(App.theme, DARK)
         for mode in MODES:
-            self.add_mode(mode.name, mode.make)
+            self.add_mode(mode.name, partial(self._make_screen, mode.name))
 
     def get_line_filters(self) -> list[LineFilter]:
         """Textual's, or with NO_COLOR one that leaves the terminal its own two colours (Textual would send greys).
@@ -85,21 +82,12 @@ class ArenaApp(App[None]):
 
     def on_mount(self) -> None:
         self.set_interval(TICK_SECONDS, self._tick)
-        self.call_after_refresh(self._open)
-
-    def tell(self, problem: ArenaError | str, *, severity: str | None = None) -> None:
-        """Show a notice over the screen for a while."""
-        is_error, text = isinstance(problem, ArenaError), printable(str(problem))
-        to_read = len(text) / _READ_PER_SECOND
-        self.notify(
-            text,
-            severity=severity or ("error" if is_error else "information"),  # type: ignore[arg-type]
-            timeout=_LONGEST_NOTICE if is_error else max(_SHORTEST_NOTICE, min(_LONGEST_NOTICE, to_read)),
-            markup=False,
-        )
+        self.call_after_refresh(self.on_open_requested)
 
     def copy_to_clipboard(self, text: str) -> None:
         """Have the terminal copy `text`, also through tmux and GNU screen."""
+        from arena_tui.judgments.copying import copy_sequences
+
         self._clipboard = text
         if self._driver is not None:
             for sequence in copy_sequences(text, os.environ):
@@ -135,8 +123,11 @@ class ArenaApp(App[None]):
             self.leaving = True
             self.run_worker(self._leave(), exit_on_error=False)
 
+    def on_terminal_lost(self) -> None:
+        self.leave()
+
     def hang_up(self) -> None:
-        """The terminal has gone away: leave without it."""
+        """Leave without the terminal, which is gone."""
         self.is_hung_up = True
         if hang_up := getattr(self._driver, "hang_up", None):
             hang_up()
@@ -161,14 +152,38 @@ class ArenaApp(App[None]):
         self._exit_renderables.append(Segments(plain))
         self._close_messages_no_wait()
 
-    def _open(self) -> None:
-        from arena_tui.opening import open_session
+    def on_open_requested(self) -> None:
+        self.run_worker(self._open(), exit_on_error=False)
 
-        self.run_worker(open_session(self), exit_on_error=False)
+    async def _open(self) -> None:
+        """Open the session and show its plan, or the welcome on a first start, or the problem."""
+        session = self.session
+        if session.lacks_config:
+            from arena_tui.opening import WelcomeScreen
+
+            self.push_screen(WelcomeScreen(session))
+            return
+        try:
+            if not session.is_open:
+                await session.open()
+            plan = await session.make_plan()
+            if session.demo and plan.calls and not session.read_only:
+                session.start()
+        except ArenaError as error:
+            if session.is_open and self.first_mode == "review":
+                show_notice(self, error)  # a review needs no plan
+            else:
+                from arena_tui.opening import ProblemScreen
+
+                self.push_screen(ProblemScreen(error))
+        self.repaint_state()
+
+    def _make_screen(self, name: ModeName) -> ArenaScreen:
+        return screen_class(name)(self.session)
 
     def _tick(self) -> None:
         while problem := self.session.take_problem():
-            self.tell(problem)
+            show_notice(self, problem)
         self._show_result()
         if time.monotonic() >= self._paint_at:
             began = time.thread_time()

@@ -54,16 +54,16 @@ def cli(context: click.Context, config_path: Path | None, data: Path | None, no_
     """
     context.obj = Invocation(config_path, data, no_ui, demo)
     if context.invoked_subcommand is None:
-        context.exit(_open_ui(context, "run"))
+        context.exit(_open_ui(context))
 
 
-def _open_ui(context: click.Context, first_mode: str) -> int:
+def _open_ui(context: click.Context) -> int:
     """Open the terminal UI; without a terminal, run the command `run`. Return the exit code."""
     from arena_tui.commands.ui import has_terminal, ui_command
 
     if context.obj.no_ui or not has_terminal():
         return context.invoke(run, models=(), baseline=()) or 0
-    return ui_command(context.obj, first_mode)
+    return ui_command(context.obj)
 
 
 @cli.command()

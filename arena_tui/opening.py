@@ -1,45 +1,29 @@
-"""What follows the first frame: the session opens, or a welcome (first start) or a problem is shown."""
+"""What is shown instead of a bench: the welcome on a first start, or the problem that keeps a bench from opening."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import ClassVar, NamedTuple
 
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arena_tui.advice import phrase, title
 from arena_tui.safe_text import readable
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.widgets.lines import KeyBar
+from arena_tui.widgets.screens import show_notice
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.errors import ArenaError
 
-if TYPE_CHECKING:
-    from arena_tui.app import ArenaApp
 
-
-async def open_session(app: ArenaApp) -> None:
-    """Open the session and show the plan; on a first start show the welcome, else tell what is wrong."""
-    session = app.session
-    if session.lacks_config:
-        app.push_screen(WelcomeScreen())
-        return
-    try:
-        if not session.is_open:
-            await session.open()
-        plan = await session.make_plan()
-        if session.demo and plan.calls and not session.read_only:
-            session.start()  # who asks for a demonstration wants to see it
-    except ArenaError as error:
-        if session.is_open and app.first_mode == "review":
-            app.tell(error)  # reviewing what is there needs no plan
-        else:
-            app.push_screen(ProblemScreen(error))
-    app.repaint_state()
+class OpenRequested(Message):
+    """The session should be opened, again or for the first time."""
 
 
 _INTRODUCTION = (
@@ -49,7 +33,7 @@ _INTRODUCTION = (
     "There is no config.toml in this folder yet. The demo shows the whole job with simulated models on this machine "
     "and writes only to data/demo. Benches and configs of arena-hard are brought in with: arena-tui import FOLDER",
 )
-_LOW = 24  # lines; on fewer, the middle of the introduction makes room for the choices
+_LOW = 24  # lines; on fewer, the middle of the introduction is left out
 
 
 class _Choice(NamedTuple):
@@ -66,7 +50,7 @@ _CHOICES = (
 
 
 class WelcomeScreen(ModalScreen[None]):
-    """Goes away once there is something to show."""
+    """Introduces the program and offers the demo or a config to edit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "demo", "Demo"),
@@ -74,11 +58,15 @@ class WelcomeScreen(ModalScreen[None]):
         Binding("q", "app.quit", "Quit"),
     ]
 
+    def __init__(self, session: ArenaSession) -> None:
+        super().__init__()
+        self._session = session
+
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text("Welcome to arena-tui", style="bold"))
-            told = _INTRODUCTION if self.app.size.height >= _LOW else (_INTRODUCTION[0], _INTRODUCTION[-1])
-            yield Static(Text("\n" + "\n\n".join(told) + "\n"))
+            paragraphs = _INTRODUCTION if self.app.size.height >= _LOW else (_INTRODUCTION[0], _INTRODUCTION[-1])
+            yield Static(Text("\n" + "\n\n".join(paragraphs) + "\n"))
             yield VirtualList[_Choice](_line, id="choices")
         yield KeyBar()
 
@@ -97,30 +85,24 @@ class WelcomeScreen(ModalScreen[None]):
         from arena_tui.starters import write_first_config
 
         try:
-            told = write_first_config()
+            written = write_first_config()
         except ArenaError as error:
-            self._arena.tell(error)
+            show_notice(self, error)
             return
-        self._arena.tell(told)
-        self.dismiss()
-        self._open()
+        show_notice(self, written)
+        self._done()
 
     async def _demo(self) -> None:
         try:
-            await self._arena.session.open_demo()
+            await self._session.open_demo()
         except ArenaError as error:
-            self._arena.tell(error)
+            show_notice(self, error)
             return
+        self._done()
+
+    def _done(self) -> None:
+        self.post_message(OpenRequested())
         self.dismiss()
-        self._open()
-
-    def _open(self) -> None:
-
-        self._arena.run_worker(open_session(self._arena), exit_on_error=False)
-
-    @property
-    def _arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
 
 
 def _line(choice: _Choice, width: int) -> Text:
@@ -128,7 +110,7 @@ def _line(choice: _Choice, width: int) -> Text:
 
 
 class ProblemScreen(ModalScreen[None]):
-    """Shows one error. `r` reads everything again, for when the file was mended meanwhile."""
+    """Shows one error; `r` opens again after the user has fixed the file."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "again", "Read again"),
@@ -144,11 +126,9 @@ class ProblemScreen(ModalScreen[None]):
             yield Static(Text(readable(title(self._problem)), style="bold"))
             if self._problem.hint:
                 yield Static(Text(readable("\n" + phrase(self._problem.hint))))
-            yield Static(Text("\nMend it, then press r to read everything again, or q to quit."))
+            yield Static(Text("\nFix it, then press r to read everything again, or q to quit"))
         yield KeyBar()
 
     def action_again(self) -> None:
-
+        self.post_message(OpenRequested())
         self.dismiss()
-        app = cast("ArenaApp", self.app)
-        app.run_worker(open_session(app), exit_on_error=False)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
-
-if TYPE_CHECKING:
-    from arena_tui.app import ArenaApp
+from textual.message import Message
 
 MOST_WAITING = 1 << 20  # characters; a whole screen takes about 20,000
 _CLOSING_SECONDS = 1.0  # that a terminal is given to take the last frame
@@ -91,20 +90,23 @@ class PatientStream:
                 self._repaint()
 
 
-class TerminalDriver(LinuxDriver):
-    """Writes by a `PatientStream`, and takes a terminal that went away for a wish to leave."""
+class TerminalLost(Message):
+    """The terminal is gone; the app should stop its run and end."""
 
-    def __init__(self, app: ArenaApp, **options: Any) -> None:
+
+class TerminalDriver(LinuxDriver):
+    """Writes through a `PatientStream`, and posts `TerminalLost` to the app when reading fails."""
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self._arena = app
         self._stream = PatientStream(cast("TextIO", self._file), self._paint_anew)
         self._file = self._stream  # type: ignore[assignment]  # as much of a file as the writer needs
 
     def run_input_thread(self) -> None:
         try:
             super().run_input_thread()
-        except OSError:  # the terminal has gone
-            self._arena.call_later(self._arena.leave)
+        except OSError:
+            self._app.post_message(TerminalLost())
 
     def hang_up(self) -> None:
         """The terminal is known to be gone: read and write no more."""
@@ -117,4 +119,4 @@ class TerminalDriver(LinuxDriver):
 
     def _paint_anew(self) -> None:
         with contextlib.suppress(RuntimeError):  # the app has just ended
-            self._arena.call_later(self._arena.refresh, layout=True)
+            self._app.call_later(self._app.refresh, layout=True)

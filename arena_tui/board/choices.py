@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
 from rich.text import Text
@@ -20,10 +20,6 @@ from arena_tui.widgets.virtual_list import VirtualList
 from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.estimate import CiKind
 from engine.ratings.leaderboard import GroupKind, LeaderboardOptions
-
-if TYPE_CHECKING:
-    from arena_tui.board.leaderboard_screen import LeaderboardScreen
-
 
 Choice: TypeAlias = Literal["judge", "group", "ci", "weight", "games", "verdicts", "style"]
 _ValueT = TypeVar("_ValueT")
@@ -148,9 +144,11 @@ class BoardOptions(ModalScreen[None]):
         Binding("escape,o,q", "dismiss", "Done"),
     ]
 
-    def __init__(self, board: LeaderboardScreen) -> None:
+    def __init__(self, choices: BoardChoices, change: Callable[[Choice, int], BoardChoices]) -> None:
+        """`change(choice, step)` rates the board anew and returns the choices that it is rated by then."""
         super().__init__()
-        self._board = board
+        self._choices = choices
+        self._change = change
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -168,11 +166,11 @@ class BoardOptions(ModalScreen[None]):
     def action_change(self, step: int) -> None:
         line = self.query_one(VirtualList).row
         if line is not None:
-            self._board.action_next(line.choice, step)
+            self._choices = self._change(line.choice, step)
             self._show()
 
     def _show(self) -> None:
-        choices = self._board.choices
+        choices = self._choices
         self.query_one(VirtualList).set_rows([_Line(choice, choices.told(choice)) for choice in get_args(Choice)])
 
     def _line(self, line: _Line, width: int) -> Text:

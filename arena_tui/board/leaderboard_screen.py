@@ -29,6 +29,7 @@ from arena_tui.board.board_table import (
 from arena_tui.board.choices import BoardChoices, Choice
 from arena_tui.output.stop_rule import early_stop_cautions
 from arena_tui.safe_text import one_line
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import TextLines
 from arena_tui.widgets.screens import ArenaScreen
@@ -87,8 +88,8 @@ class LeaderboardScreen(ArenaScreen):
     }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: ArenaSession) -> None:
+        super().__init__(session)
         self.choices = BoardChoices()
         self.board: Board | None = None
         self._problem = ""  # why there is no board
@@ -188,21 +189,25 @@ class LeaderboardScreen(ArenaScreen):
             self.action_rate()
             self.paint(self.session.state)
 
-    def action_next(self, choice: Choice, step: int = 1) -> None:
-        """Go on to the next value of one choice."""
+    def action_next(self, choice: Choice) -> None:
+        self._step(choice, 1)
+
+    def _step(self, choice: Choice, step: int) -> BoardChoices:
+        """Rate by the next value of one choice, or (with `step` -1) by the previous one."""
         groups = self.board.groups if self.board else ()
         self.choose(self.choices.step(choice, step, self.session.config.judge.model, groups))
+        return self.choices
 
     def action_options(self) -> None:
         from arena_tui.board.choices import BoardOptions
 
-        self.app.push_screen(BoardOptions(self))
+        self.app.push_screen(BoardOptions(self.choices, self._step))
 
     def action_pick_group(self) -> None:
         from arena_tui.board.choices import GroupPicker
 
         if self.board is None or not self.board.groups:
-            self.arena.tell("The questions of this bench are in no categories.")
+            self.report("The questions of this bench are in no categories.")
             return
         self.app.push_screen(GroupPicker(self.board.groups, self.choices.group), self._group_picked)
 
@@ -268,7 +273,7 @@ class LeaderboardScreen(ArenaScreen):
             if len(pair) < 2 and model not in pair:
                 pair.append(model)
         if len(pair) < 2:
-            self.arena.tell("This is the baseline itself: mark two models (space), or go to another one.")
+            self.report("This is the baseline itself: mark two models (space), or go to another one.")
             return
         self.app.push_screen(DifferenceScreen(self.board, pair[0], pair[1], provisional=self._is_provisional))
 
@@ -276,19 +281,19 @@ class LeaderboardScreen(ArenaScreen):
         from arena_tui.board.pages import AuditScreen
 
         if self.session.is_open:
-            self.app.push_screen(AuditScreen(self.choices))
+            self.app.push_screen(AuditScreen(self.session, self.choices))
 
     def action_study(self) -> None:
         from arena_tui.board.pages import StudyScreen
 
         if self.board is not None:
-            self.app.push_screen(StudyScreen(self.board))
+            self.app.push_screen(StudyScreen(self.session, self.board))
 
     def action_pairs(self) -> None:
         from arena_tui.board.pages import PairsScreen
 
         if self.board is not None:
-            self.app.push_screen(PairsScreen(self.board))
+            self.app.push_screen(PairsScreen(self.session, self.board))
 
     def action_notes(self) -> None:
         from arena_tui.widgets.dialogs import DetailsScreen
@@ -311,9 +316,9 @@ class LeaderboardScreen(ArenaScreen):
         if not isinstance(row, BoardRow) or self.board is None:
             return
         if row.is_baseline and not row.row.games:
-            self.arena.tell("The baseline has no games of its own: every model's page is about its games against it.")
+            self.report("The baseline has no games of its own: every model's page is about its games against it.")
             return
-        self.app.push_screen(ModelScreen(row.row.model, self.choices))
+        self.app.push_screen(ModelScreen(self.session, row.row.model, self.choices))
 
     def on_virtual_list_highlighted(self, message: VirtualList.Highlighted) -> None:
         self._show_row(message.row)

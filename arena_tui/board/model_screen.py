@@ -17,6 +17,7 @@ from arena_tui.board.rating import GroupRow
 from arena_tui.judgments.judgment_list import FLAG_WORDS
 from arena_tui.output.forest import Scale, terminal_strokes
 from arena_tui.safe_text import brief, one_line, printable, shorten, text_width
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.lines import TextLines
@@ -54,8 +55,8 @@ class ModelScreen(LibraryScreen):
     ModelScreen #told { padding: 0 1; }
     """
 
-    def __init__(self, model: str, choices: BoardChoices) -> None:
-        super().__init__()
+    def __init__(self, session: ArenaSession, model: str, choices: BoardChoices) -> None:
+        super().__init__(session)
         self.model = model
         self.page: ModelPage | None = None
         self.listed: Which = "losses"
@@ -117,7 +118,8 @@ class ModelScreen(LibraryScreen):
             self._show()
             return
         losses = message.virtual_list
-        self.app.push_screen(ViewerScreen(list(losses.rows), message.index, lambda row: losses.move_to_key(row.key)))
+        rows, index = list(losses.rows), message.index
+        self.app.push_screen(ViewerScreen(self.session, rows, index, lambda row: losses.move_to_key(row.key)))
 
     async def _work_out(self) -> None:
         from arena_tui.board.rating import model_page

@@ -17,6 +17,7 @@ from textual.widgets import Static
 from arena_tui.advice import phrase, title
 from arena_tui.board.choices import BoardChoices
 from arena_tui.safe_text import one_line, printable
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import Inks, inks
 from arena_tui.widgets.lines import TextLines
 from arena_tui.widgets.screens import ArenaScreen
@@ -59,8 +60,8 @@ class PageScreen(ArenaScreen):
             super().__init__()
             self.told = told
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: ArenaSession) -> None:
+        super().__init__(session)
         self.found: object = None
         self._given_up = threading.Event()
 
@@ -154,8 +155,8 @@ class AuditScreen(PageScreen):
         "and with --probe or --repeat asks the judge more."
     )
 
-    def __init__(self, choices: BoardChoices) -> None:
-        super().__init__()
+    def __init__(self, session: ArenaSession, choices: BoardChoices) -> None:
+        super().__init__(session)
         self._choices = choices
 
     def find(self, tell: Tell) -> AuditReport:
@@ -199,8 +200,8 @@ class StudyScreen(PageScreen):
         "`arena-tui plan` takes other differences and another power."
     )
 
-    def __init__(self, board: Board) -> None:
-        super().__init__()
+    def __init__(self, session: ArenaSession, board: Board) -> None:
+        super().__init__(session)
         self._board = board
 
     def find(self, tell: Tell) -> StudyPlan:
@@ -232,8 +233,8 @@ class PairsScreen(PageScreen):
         "`arena-tui compare` tells the same."
     )
 
-    def __init__(self, board: Board) -> None:
-        super().__init__()
+    def __init__(self, session: ArenaSession, board: Board) -> None:
+        super().__init__(session)
         self._board = board
 
     def find(self, tell: Tell) -> Comparison:

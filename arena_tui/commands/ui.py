@@ -16,6 +16,7 @@ from engine.errors import UsageProblem
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
     from arena_tui.session.arena_session import ArenaSession
+    from arena_tui.widgets.screens import ModeName
 
 FRAMES_PER_SECOND = 30  # fewer would delay keys, more would only cost traffic
 
@@ -28,7 +29,7 @@ def has_terminal() -> bool:
     return all(stream.isatty() for stream in streams) and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def ui_command(invocation: Invocation, first_mode: str = "run") -> int:
+def ui_command(invocation: Invocation, first_mode: ModeName = "run") -> int:
     """Show the UI until the user leaves. Returns the exit code."""
     return _run_ui(invocation, first_mode, None)
 
@@ -40,13 +41,13 @@ def review_command(invocation: Invocation, reviewer: str | None) -> int:
     return _run_ui(invocation, "review", reviewer)
 
 
-def _run_ui(invocation: Invocation, first_mode: str, reviewer: str | None) -> int:
+def _run_ui(invocation: Invocation, first_mode: ModeName, reviewer: str | None) -> int:
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")  # both are read when textual is imported
     os.environ.setdefault("TEXTUAL_FPS", str(FRAMES_PER_SECOND))
     return asyncio.run(_show(invocation, first_mode, reviewer))
 
 
-async def _show(invocation: Invocation, first_mode: str, reviewer: str | None) -> int:
+async def _show(invocation: Invocation, first_mode: ModeName, reviewer: str | None) -> int:
     from arena_tui.app import ArenaApp
     from arena_tui.session.arena_session import ArenaSession
 

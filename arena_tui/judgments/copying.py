@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import ClassVar, NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -21,14 +21,11 @@ from textual.widgets import Static
 
 from arena_tui.safe_text import one_line, printable, shorten
 from arena_tui.widgets.lines import KeyBar
+from arena_tui.widgets.screens import show_notice
 from engine.review.library import OpenedPair
 
-if TYPE_CHECKING:
-    from arena_tui.app import ArenaApp
-
-
 _MOST_NAME = 30  # columns
-LONG, TOO_LONG = 75_000, 250_000  # characters; some, and most terminals take no more, and none says so
+LONG, TOO_LONG = 75_000, 250_000  # characters; longer texts are dropped by some terminals, and by most
 
 
 class CopyPart(NamedTuple):
@@ -60,24 +57,22 @@ class CopyScreen(ModalScreen[None]):
     def action_copy_part(self, key: str) -> None:
         part = next((part for part in self._parts if part.key == key), None)
         if part is not None:
+            self._copy(part)
             self.dismiss()
-            copy(cast("ArenaApp", self.app), part)
 
-
-def copy(app: ArenaApp, part: CopyPart) -> None:
-    """Send a text to the terminal's clipboard, without what could steer the terminal that it is pasted into."""
-    if len(part.text) > TOO_LONG:
-        app.tell(
-            f"{part.name} is too long for a terminal's clipboard; it is in the files of the bench.", severity="warning"
-        )
-        return
-    app.copy_to_clipboard(printable(part.text))
-    told = f"{part.name}: {len(part.text):,} characters sent to the terminal's clipboard."
-    if len(part.text) > LONG:
-        told += " Some terminals drop texts of this length."
-    if os.environ.get("TMUX"):
-        told += " tmux passes it on if set-clipboard or allow-passthrough is on."
-    app.tell(told)
+    def _copy(self, part: CopyPart) -> None:
+        """Send a text to the terminal's clipboard, without what could steer the terminal it is pasted into."""
+        if len(part.text) > TOO_LONG:
+            too_long = f"{part.name} is too long for a terminal's clipboard; copy it from the files of the bench"
+            show_notice(self, too_long, is_warning=True)
+            return
+        self.app.copy_to_clipboard(printable(part.text))
+        sent = f"{part.name}: {len(part.text):,} characters sent to the terminal's clipboard"
+        if len(part.text) > LONG:
+            sent += "; some terminals drop texts of this length"
+        if os.environ.get("TMUX"):
+            sent += "; tmux passes it on if set-clipboard or allow-passthrough is on"
+        show_notice(self, sent)
 
 
 def parts_of(comparison: OpenedPair, first: int = 1) -> list[CopyPart]:

@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from arena_tui.judgments.judgment_list import FLAG_WORDS, JudgmentList, counted
 from arena_tui.safe_text import one_line
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import TextLines
 from arena_tui.widgets.screens import LibraryScreen
@@ -56,8 +57,8 @@ class JudgmentsScreen(LibraryScreen):
             self.done = done
             self.of = of
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: ArenaSession) -> None:
+        super().__init__(session)
         self.wanted = JudgmentFilter()
         self.order: Order = "model"
         self._text = ""
@@ -92,7 +93,9 @@ class JudgmentsScreen(LibraryScreen):
 
         judgments = self.query_one(JudgmentList)
         rows = list(judgments.rows)
-        self.app.push_screen(ViewerScreen(rows, message.index, lambda row: judgments.move_to_key(row.key)))
+        self.app.push_screen(
+            ViewerScreen(self.session, rows, message.index, lambda row: judgments.move_to_key(row.key))
+        )
 
     def action_order(self) -> None:
         self.order = "question" if self.order == "model" else "model"

@@ -14,6 +14,7 @@ from arena_tui.judgments.judgment_page import Layout, Leaf, Leaves, judgment_pag
 from arena_tui.judgments.page import Page, ReadingPane
 from arena_tui.review.reviewing import WINNERS
 from arena_tui.safe_text import one_line
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import TextLines
 from arena_tui.widgets.screens import ArenaScreen
@@ -44,8 +45,10 @@ class ViewerScreen(ArenaScreen):
         Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
     ]
 
-    def __init__(self, rows: Sequence[Listed], index: int, moved: Callable[[Listed], object]) -> None:
-        super().__init__()
+    def __init__(
+        self, session: ArenaSession, rows: Sequence[Listed], index: int, moved: Callable[[Listed], object]
+    ) -> None:
+        super().__init__(session)
         self.rows = rows
         self.index = index
         self.shows_prompt = False
@@ -73,7 +76,7 @@ class ViewerScreen(ArenaScreen):
     def action_step(self, step: int) -> None:
         index = self.index + step
         if not 0 <= index < len(self.rows):
-            self.arena.tell("This is the last one of the list." if step > 0 else "This is the first one of the list.")
+            self.report("This is the last one of the list." if step > 0 else "This is the first one of the list.")
             return
         self.index = index
         self._moved(self.row)

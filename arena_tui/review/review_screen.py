@@ -23,6 +23,7 @@ from arena_tui.review.reviewing import (
     revealed_line,
     waiting_line,
 )
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import TextLines
 from arena_tui.widgets.screens import Attempt, LibraryScreen
@@ -72,8 +73,8 @@ class ReviewScreen(LibraryScreen):
     }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: ArenaSession) -> None:
+        super().__init__(session)
         self.reviewing: Reviewing | None = None
         self._reveals = True
         self._is_rendered = False
@@ -187,7 +188,7 @@ class ReviewScreen(LibraryScreen):
         reviewing, leaf = self.reviewing, self._leaf
         if reviewing is None or leaf is None or reviewing.pair is None or reviewing.pair != self._shown_pair:
             return
-        saving = Attempt(self._save(reviewing.pair, label, leaf.comparison.baseline), self.arena.tell)
+        saving = Attempt(self._save(reviewing.pair, label, leaf.comparison.baseline), self.report)
         self.run_worker(saving, group="save")  # not exclusive: a second key must not call off what the first one saves
 
     async def _save(self, pair: Pair, label: Label | None, baseline: str) -> None:

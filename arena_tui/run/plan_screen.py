@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar
 
 from rich.style import Style
 from rich.text import Text
@@ -21,11 +21,11 @@ from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import short_number
 from arena_tui.widgets.lines import KeyBar
+from arena_tui.widgets.screens import show_notice
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.errors import ArenaError
 
 if TYPE_CHECKING:
-    from arena_tui.app import ArenaApp
     from engine.ratings.stop_rule import StopRule
     from engine.work.plan import Plan, Scope
     from engine.work.stopping import StopForecast
@@ -93,7 +93,7 @@ class PlanScreen(ModalScreen[None]):
         try:
             self._session.start()
         except ArenaError as error:
-            cast("ArenaApp", self.app).tell(error)
+            show_notice(self, error)
             return
         self.dismiss()
 

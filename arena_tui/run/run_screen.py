@@ -11,6 +11,7 @@ from arena_tui.run.endpoints import EndpointRow, EndpointTable, endpoint_rows
 from arena_tui.run.log import LogList, entry_details
 from arena_tui.run.summary import GpuLines, RunSummary, summary
 from arena_tui.run.tasks import TaskRow, TaskTable, plan_rows, task_details, task_rows
+from arena_tui.session.arena_session import ArenaSession
 from arena_tui.session.run_watch import LogEntry, SpeedGauge
 from arena_tui.theme import inks
 from arena_tui.widgets.screens import ArenaScreen
@@ -43,8 +44,8 @@ class RunScreen(ArenaScreen):
         Binding("shift+tab", "app.focus_previous", "Previous list", show=False),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: ArenaSession) -> None:
+        super().__init__(session)
         self._gauge = SpeedGauge()
         self._gauged: object = None
         self._planned: object = None  # the plan that is shown
@@ -116,10 +117,10 @@ class RunScreen(ArenaScreen):
         try:
             self.session.retry_failed()
         except ArenaError as error:
-            self.arena.tell(error)
+            self.report(error)
             return
         if self.session.retries_failed:
-            self.arena.tell("What failed is tried again when this run ends.")
+            self.report("What failed is tried again when this run ends.")
 
     def action_limits(self) -> None:
         row = self.query_one(EndpointTable).row

@@ -7,23 +7,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.worker import Worker
 
-from arena_tui.modes import MODES
+from arena_tui.safe_text import printable
 from arena_tui.session.arena_session import ArenaSession, Status
 from arena_tui.widgets.lines import KeyBar, TitleBar
 from engine.errors import ArenaError
 from engine.work.progress import RunState
 
 if TYPE_CHECKING:
-    from arena_tui.app import ArenaApp
     from engine.review.library import Library
 
+ModeName: TypeAlias = Literal["run", "leaderboard", "judgments", "review"]
+
+
+class Mode(NamedTuple):
+    """A screen the user reaches by number: `key` shows it; `title`, or `short` where space is short, names its tab."""
+
+    name: ModeName
+    key: str
+    title: str
+    short: str
+
+
+MODES = (
+    Mode("run", "1", "Run", "Run"),
+    Mode("leaderboard", "2", "Leaderboard", "Board"),
+    Mode("judgments", "3", "Judgments", "Judged"),
+    Mode("review", "4", "Review", "Review"),
+)
+_SHORTEST_NOTICE, _LONGEST_NOTICE = 4.0, 8.0  # seconds
+_READ_PER_SECOND = 12  # characters
 
 _WORDS: dict[Status, str] = {
     "opening": "opening",
@@ -36,14 +56,18 @@ _WORDS: dict[Status, str] = {
 
 
 class ArenaScreen(Screen[None]):
-    """A screen of one mode.
+    """A full screen on a session.
 
-    Subclasses give their `MODE` (a name in `arena_tui.modes.MODES`) and `HELP` (what the screen is for, shown by `?`),
-    compose their widgets in `compose_body`, and paint in `show_state`.
+    Subclasses set `MODE` (the tab that is marked) and `HELP` (the purpose of the screen, shown by `?`), compose their
+    widgets in `compose_body`, and paint in `show_state`.
     """
 
-    MODE: ClassVar[str] = ""
+    MODE: ClassVar[ModeName]
     HELP: ClassVar[str] = ""
+
+    def __init__(self, session: ArenaSession) -> None:
+        super().__init__()
+        self.session = session
 
     def compose(self) -> ComposeResult:
         tabs = [(mode.key, mode.title, mode.short) for mode in MODES]
@@ -52,25 +76,17 @@ class ArenaScreen(Screen[None]):
         yield KeyBar()
 
     def compose_body(self) -> ComposeResult:
-        """The widgets between the top and the bottom line."""
+        """Yield the widgets between the title bar and the key bar."""
         raise NotImplementedError
 
-    @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    @property
-    def session(self) -> ArenaSession:
-        return self.arena.session
-
     async def ready(self) -> None:
-        """Wait until there is what the actions of this screen act on."""
+        """Wait until the data that the actions of this screen need are loaded."""
 
     def show_state(self, state: RunState) -> None:
-        """Paint `state`. Called when this screen comes up, and four times a second while something goes on."""
+        """Paint `state`. Called when the screen is shown, and up to four times a second while a run is active."""
 
     def paint(self, state: RunState) -> None:
-        """Paint the top line and the rest, once they are there."""
+        """Paint the title bar and the state, once the widgets are mounted."""
         if not self.query(TitleBar):
             return
         session = self.session
@@ -85,17 +101,32 @@ class ArenaScreen(Screen[None]):
         self.paint(self.session.state)
 
     def attempt(self, work: Coroutine[Any, Any, object], *, group: str = "default") -> Worker[None]:
-        """Do `work` in the background, one of a `group` at a time; an error becomes a notice."""
-        attempt = Attempt(work, self.arena.tell)
-        return self.run_worker(attempt, group=group, exclusive=True, exit_on_error=False)
+        """Run `work` in the background, one of each `group` at a time; an error becomes a notice."""
+        return self.run_worker(Attempt(work, self.report), group=group, exclusive=True, exit_on_error=False)
+
+    def report(self, problem: ArenaError | str) -> None:
+        """Show a notice over this screen."""
+        show_notice(self, problem)
+
+
+def show_notice(over: App[Any] | Widget, problem: ArenaError | str, *, is_warning: bool = False) -> None:
+    """Show an error or a message over the current screen, for as long as reading it takes."""
+    is_error, text = isinstance(problem, ArenaError), printable(str(problem))
+    seconds = max(_SHORTEST_NOTICE, min(_LONGEST_NOTICE, len(text) / _READ_PER_SECOND))
+    over.notify(
+        text,
+        severity="error" if is_error else "warning" if is_warning else "information",
+        timeout=_LONGEST_NOTICE if is_error else seconds,
+        markup=False,
+    )
 
 
 class Attempt:
-    """Awaits `work` once; an error is told. Work that is called off before it begins is put away quietly."""
+    """Await `work` once and report its error. Work that is cancelled before it starts is closed without a warning."""
 
-    def __init__(self, work: Coroutine[Any, Any, object], tell: Callable[[ArenaError], object]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, object], report: Callable[[ArenaError], object]) -> None:
         self._work = work
-        self._tell = tell
+        self._report = report
 
     def __await__(self) -> Generator[Any, None, None]:
         return self._do().__await__()
@@ -107,23 +138,23 @@ class Attempt:
         try:
             await self._work
         except ArenaError as error:
-            self._tell(error)
-        except Exception as error:  # a defect of one screen must not end a run that has hours behind it
-            self._tell(ArenaError(f"a defect of arena-tui: {error!r}", "the run is not touched by this"))
+            self._report(error)
+        except Exception as error:  # a bug in one screen must not end a run of many hours
+            self._report(ArenaError(f"bug in arena-tui: {error!r}", "the run is not affected"))
 
 
 LOOK_SECONDS = 2.0
 
 
 class LibraryScreen(ArenaScreen):
-    """Subclasses show the library in `show_library`, which is called whenever there is something new in it."""
+    """Subclasses paint the library in `show_library`, called whenever it has changed."""
 
     class Grown(Message):
-        """There is more in the library, though not all is read yet."""
+        """Part of the library has been read."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_read = False  # whether all files have been read once
+    def __init__(self, session: ArenaSession) -> None:
+        super().__init__(session)
+        self.is_read = False  # all files, once
         self._is_reading = False
         self._first_read = asyncio.Event()
         self._shown: tuple[object, ...] = ()
@@ -136,7 +167,7 @@ class LibraryScreen(ArenaScreen):
         await self._first_read.wait()
 
     def show_library(self) -> None:
-        """Paint what the library holds now."""
+        """Paint the library as read so far."""
 
     def on_mount(self) -> None:
         self.set_interval(LOOK_SECONDS, self.look)
@@ -150,7 +181,7 @@ class LibraryScreen(ArenaScreen):
             self.look()
 
     def look(self) -> None:
-        """Read what is new, unless that is being done, and show it. Another screen's reading is shown too."""
+        """Read what was appended, unless a read is in progress."""
         if not self.is_current or not self.session.is_open:
             return
         if not self._is_reading:
@@ -159,14 +190,14 @@ class LibraryScreen(ArenaScreen):
 
     async def _read(self) -> None:
         try:
-            await asyncio.to_thread(self.library.refresh, self._tell_growth)
+            await asyncio.to_thread(self.library.refresh, self._post_growth)
         finally:
             self._is_reading = False
             self.is_read = True
             self._first_read.set()
             self._show_news()
 
-    def _tell_growth(self) -> None:
+    def _post_growth(self) -> None:
         self.post_message(self.Grown())
 
     def on_library_screen_grown(self) -> None:

@@ -17,6 +17,7 @@ from arena_tui.opening import ProblemScreen, WelcomeScreen
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import THEMES
 from arena_tui.widgets.dialogs import QuitScreen
+from arena_tui.widgets.screens import show_notice
 from engine.errors import ArenaError
 
 SIZES = [(60, 20), (80, 24), (120, 34)]
@@ -90,7 +91,9 @@ def test_an_error_is_a_notice_over_the_screen(snap_compare, tmp_path: Path, size
         await reading()(pilot)
         app = pilot.app
         assert isinstance(app, ArenaApp)
-        app.tell(ArenaError("data/small/review/anna.jsonl: cannot be written (No space left)", "make room on the disk"))
+        show_notice(
+            app, ArenaError("data/small/review/anna.jsonl: cannot be written (No space left)", "make room on the disk")
+        )
         await pilot.pause()
 
     assert snap_compare(app_on(tmp_path / "config.toml", "judgments"), terminal_size=size, run_before=tell)

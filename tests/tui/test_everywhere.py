@@ -17,9 +17,9 @@ from arena_tui.app import ArenaApp, pause_after
 from arena_tui.judgments.copying import copy_sequences
 from arena_tui.judgments.filter_screen import FilterScreen
 from arena_tui.judgments.viewer_screen import ViewerScreen
-from arena_tui.modes import MODES
 from arena_tui.theme import THEMES, ControlsOff
 from arena_tui.widgets.dialogs import HelpScreen
+from arena_tui.widgets.screens import MODES
 
 
 async def choose(app: ArenaApp, pilot: Pilot[None], words: str) -> None:
@@ -77,7 +77,7 @@ async def test_a_command_that_makes_no_sense_now_says_so(tmp_path: Path):
     make_bench(tmp_path)
     async with opened(tmp_path, "judgments") as (app, pilot):
         await choose(app, pilot, "Run: Pause")
-        await until(pilot, lambda: any("nothing to do that with" in notice.message for notice in app._notifications))
+        await until(pilot, lambda: any("not possible here" in notice.message for notice in app._notifications))
         assert app.current_mode == "run"
 
 

@@ -304,7 +304,7 @@ async def test_an_audit_that_nobody_waits_for_is_given_up(tmp_path: Path):
 
     async with at_board(tmp_path) as (app, pilot):
         screen = await rated(pilot)
-        await app.push_screen(WaitingAudit(screen.choices))
+        await app.push_screen(WaitingAudit(screen.session, screen.choices))
         await until(pilot, lambda: "gives it up" in painted(app))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, LeaderboardScreen))

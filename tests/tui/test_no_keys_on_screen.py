@@ -10,8 +10,8 @@ from judged_bench import CONFIG, make_bench, settle, until
 from arena_tui import console
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.modes import MODES
 from arena_tui.session.arena_session import ArenaSession
+from arena_tui.widgets.screens import MODES
 from engine.models.endpoint import Endpoint
 
 KEY = "planted-0123456789-key"

@@ -1,26 +1,46 @@
-"""The command palette: commands of the current screen, of the other screens, and themes."""
+"""How a user gets around: the screens by number, and the command palette.
+
+The palette lists commands of the current screen, then those of the other screens, then the themes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple
 
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.types import IgnoreReturnCallbackType
 
-from arena_tui.modes import MODES, Mode
 from arena_tui.theme import THEMES
-from arena_tui.widgets.screens import ArenaScreen
-
-if TYPE_CHECKING:
-    from arena_tui.app import ArenaApp
+from arena_tui.widgets.screens import MODES, ArenaScreen, Mode, ModeName, show_notice
 
 
-# Actions that make no sense from a list of commands: they move about, or open and close what is open already.
+def screen_class(name: ModeName) -> type[ArenaScreen]:
+    """Return the class of the screen of a mode, imported on first use to keep the first frame quick."""
+    match name:
+        case "run":
+            from arena_tui.run.run_screen import RunScreen
+
+            return RunScreen
+        case "leaderboard":
+            from arena_tui.board.leaderboard_screen import LeaderboardScreen
+
+            return LeaderboardScreen
+        case "judgments":
+            from arena_tui.judgments.judgments_screen import JudgmentsScreen
+
+            return JudgmentsScreen
+        case "review":
+            from arena_tui.review.review_screen import ReviewScreen
+
+            return ReviewScreen
+
+
+# Actions that make no sense in a list of commands: moving, and opening or closing what is open already.
 _LEFT_OUT = ("move", "scroll", "app.focus", "command_palette", "app.command_palette", "screen.copy_text", "show_mode")
-# Actions on what is looked at, which nobody means who looks at something else.
+# Actions on the item under the cursor, offered on its own screen only.
 _ONLY_HERE = ("vote", "go_on", "skip", "note", "undo", "copy", "step", "leave_note", "leave_search", "mark", "open")
 
 
@@ -31,7 +51,7 @@ class _Command(NamedTuple):
 
 
 class ArenaCommands(Provider):
-    """Finds commands by their title."""
+    """Commands found by their title."""
 
     async def discover(self) -> Hits:
         for command in self._commands():
@@ -42,10 +62,6 @@ class ArenaCommands(Provider):
         for command in self._commands():
             if (score := matcher.match(command.title)) > 0:
                 yield Hit(score, matcher.highlight(command.title), command.run, help=command.help or None)
-
-    @property
-    def _arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
 
     def _commands(self) -> Iterator[_Command]:
         yield from self._here()
@@ -60,7 +76,7 @@ class ArenaCommands(Provider):
             yield _Command(f"Theme: {words}", "", partial(setattr, self.app, "theme", theme.name))
 
     def _here(self) -> Iterator[_Command]:
-        """What can be done now; of several keys for one thing, the one that the screen shows."""
+        """Yield the commands enabled now; of several keys for one action, the one that the key bar shows."""
         chosen: dict[str, tuple[Binding, object]] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
@@ -74,25 +90,25 @@ class ArenaCommands(Provider):
             yield _Command(f"{binding.description}  ({self.app.get_key_display(binding)})", binding.tooltip, run)
 
     def _there(self, mode: Mode) -> Iterator[_Command]:
-        """What can be done on the screen of another mode."""
-        for binding in Binding.make_bindings(mode.load().BINDINGS):
+        """Yield the commands of the screen of another mode."""
+        for binding in Binding.make_bindings(screen_class(mode.name).BINDINGS):
             if _is_command(binding) and not binding.action.startswith(_ONLY_HERE):
                 keys = f"{mode.key} {self.app.get_key_display(binding)}"
                 run = partial(self._go_and_do, mode, binding)
                 yield _Command(f"{mode.title}: {binding.description}  ({keys})", binding.tooltip, run)
 
     async def _go_and_do(self, mode: Mode, binding: Binding) -> None:
-        app, kind = self._arena, mode.load()
+        app, kind = self.app, screen_class(mode.name)
         await app.switch_mode(mode.name)
         while not isinstance(app.screen, kind) and len(app.screen_stack) > 1:
-            await app.pop_screen()  # what was opened from it, such as one judgment
+            await app.pop_screen()  # screens opened from it, such as one judgment
         screen = app.screen
         if isinstance(screen, ArenaScreen):
             await screen.ready()
         if screen.check_action(binding.action.partition("(")[0], ()):
             await app.run_action(binding.action, screen)
         else:
-            app.tell(f"{binding.description}: there is nothing to do that with.")
+            show_notice(app, f"{binding.description}: not possible here")
 
 
 def _is_command(binding: Binding) -> bool:
