@@ -25,7 +25,7 @@ from engine.errors import ArenaError
 
 if TYPE_CHECKING:
     from arena_tui.board.rating import Board
-    from engine.auditing.findings import Level
+    from engine.auditing.findings import FindingLevel
     from engine.auditing.report import AuditReport
     from engine.ratings.compare import Comparison
     from engine.ratings.power import StudyPlan
@@ -180,7 +180,12 @@ class AuditScreen(PageScreen):
         from arena_tui.output.audit import MARKS, format_audit
 
         report = cast("AuditReport", found)
-        styles: dict[Level, object] = {"good": ink.good, "care": ink.warning, "bad": ink.bad, "unknown": ink.muted}
+        styles: dict[FindingLevel, object] = {
+            "good": ink.good,
+            "care": ink.warning,
+            "bad": ink.bad,
+            "unknown": ink.muted,
+        }
         text = Text(format_audit(report, "table", width=width), no_wrap=True)
         for level, mark in MARKS.items():
             text.highlight_regex(rf"(?m)^{mark.replace('?', '[?]')}(?= )", styles[level])  # type: ignore[arg-type]

@@ -18,12 +18,12 @@ from engine.bench.stored import WholeAnswer, WholeGame
 from engine.errors import ArenaError
 from engine.labels import strength
 from engine.records import Label
-from engine.review.library import OpenedPair, Origin
+from engine.review.library import AnswerOrigin, OpenedPair
 
 NARROW = 96  # columns; below that answers stand one under the other
 
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-_ORIGINS: dict[Origin, str] = {
+_ORIGINS: dict[AnswerOrigin, str] = {
     "current": "",
     "prompt": "The answers are shown as the judge saw them; the files hold others by now, or none.",
     "changed": "An answer has changed since it was judged: what is shown here is not what the judge saw.",

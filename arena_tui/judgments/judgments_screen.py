@@ -19,7 +19,7 @@ from arena_tui.theme import inks
 from arena_tui.widgets.lines import TextLines
 from arena_tui.widgets.screens import LibraryScreen
 from arena_tui.widgets.virtual_list import VirtualList
-from engine.review.listing import JudgmentFilter, Order, select
+from engine.review.listing import JudgmentFilter, ListOrder, select
 
 SEARCH_SECONDS = 0.15  # without a key until a search begins
 
@@ -60,7 +60,7 @@ class JudgmentsScreen(LibraryScreen):
     def __init__(self, session: ArenaSession) -> None:
         super().__init__(session)
         self.wanted = JudgmentFilter()
-        self.order: Order = "model"
+        self.order: ListOrder = "model"
         self._text = ""
         self._checked = ""  # how far the check of languages is, in words
         self._checking: threading.Event | None = None  # set: the check should end

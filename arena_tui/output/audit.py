@@ -14,7 +14,7 @@ from arena_tui.output.json_text import json_text
 from arena_tui.output.tables import TableColumn, column_width, escaped, markdown_table, table_width, text_table
 from arena_tui.safe_text import one_line, shorten
 from engine.auditing.biases import ModelLanguage
-from engine.auditing.findings import Level
+from engine.auditing.findings import FindingLevel
 from engine.auditing.intervals import IntervalEstimate
 from engine.auditing.people import CorrectedScore
 from engine.auditing.report import AuditReport, JudgeAudit
@@ -22,7 +22,7 @@ from engine.auditing.verdicts import ModelFlips
 
 AuditFormat: TypeAlias = Literal["table", "json", "markdown"]
 
-MARKS: dict[Level, str] = {"good": "ok", "care": "care", "bad": "BAD", "unknown": "?"}
+MARKS: dict[FindingLevel, str] = {"good": "ok", "care": "care", "bad": "BAD", "unknown": "?"}
 _TITLES = {"yes": "trust: yes", "with care": "trust: with care", "no": "trust: no"}
 _NARROWEST_NAME = 16
 _LEFT_OUT_WHEN_NARROW = ("labels", "first place %", "flips %")

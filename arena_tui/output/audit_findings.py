@@ -11,7 +11,7 @@ from engine.auditing.biases import FamilyReport, LanguageReport, ModelLanguage, 
 from engine.auditing.findings import (
     LEAST_LABELS,
     AuditFinding,
-    Level,
+    FindingLevel,
     Topic,
     Trust,
     by_level,
@@ -42,7 +42,7 @@ class PhrasedFinding(msgspec.Struct, frozen=True):
     """A finding with its text, as the JSON output has it."""
 
     topic: Topic
-    level: Level
+    level: FindingLevel
     text: str
 
 

@@ -21,7 +21,7 @@ from engine.auditing.trials import IdenticalProbe, ProbeResult, RepeatReport
 from engine.auditing.verdicts import FakeVerdicts, IdenticalAnswers, PositionReport, VerdictReport
 from engine.ratings import MINIMUM_QUESTIONS
 
-Level: TypeAlias = Literal["good", "care", "bad", "unknown"]
+FindingLevel: TypeAlias = Literal["good", "care", "bad", "unknown"]
 Trust: TypeAlias = Literal["yes", "with care", "no"]
 Topic: TypeAlias = Literal[
     "verdicts", "ties", "sample", "position", "flips", "identical answers", "style", "length", "format", "language",
@@ -72,7 +72,7 @@ class AuditFinding:
     """
 
     topic: Topic
-    level: Level
+    level: FindingLevel
     subject: Subject = None
 
 
@@ -103,9 +103,9 @@ def trust(found: Iterable[AuditFinding]) -> Trust:
     return "no" if "bad" in levels else "with care" if "care" in levels else "yes"
 
 
-def by_level(found: Iterable[AuditFinding], level: Level) -> list[Topic]:
+def by_level(found: Iterable[AuditFinding], level: FindingLevel) -> list[Topic]:
     """Return the topics whose worst finding has that level, in order."""
-    worst: dict[Topic, Level] = {}
+    worst: dict[Topic, FindingLevel] = {}
     for finding in found:
         worst[finding.topic] = _worse(worst.get(finding.topic, "unknown"), finding.level)
     return [topic for topic, its in worst.items() if its == level]
@@ -153,7 +153,7 @@ def _style(report: PreferenceReport | None) -> Iterator[AuditFinding]:
         yield AuditFinding("format", _worse("good", *marks), report)
 
 
-def _style_level(gain: StyleGain) -> Level:
+def _style_level(gain: StyleGain) -> FindingLevel:
     """By the size of the effect, if its interval excludes 0."""
     size = abs(gain.points.value or 0.0) if gain.points.distance_from(0.0) > 0 else 0.0
     return _level(size, STYLE_CARE, STYLE_BAD)
@@ -228,24 +228,24 @@ def _trials(audit: JudgeAudit) -> Iterator[AuditFinding]:
         yield AuditFinding("consistency", "unknown")
 
 
-def _level(value: float | None, care: float, bad: float) -> Level:
+def _level(value: float | None, care: float, bad: float) -> FindingLevel:
     """Good below `care`, bad from `bad` on."""
     if value is None:
         return "unknown"
     return "bad" if value >= bad else "care" if value >= care else "good"
 
 
-def _level_of_high(value: float | None, care: float, bad: float) -> Level:
+def _level_of_high(value: float | None, care: float, bad: float) -> FindingLevel:
     """Bad below `bad`, good from `care` on."""
     if value is None:
         return "unknown"
     return "bad" if value < bad else "care" if value < care else "good"
 
 
-def _kappa_level(kappa: IntervalEstimate) -> Level:
+def _kappa_level(kappa: IntervalEstimate) -> FindingLevel:
     return _level_of_high(kappa.value, KAPPA_CARE, KAPPA_BAD)
 
 
-def _worse(*levels: Level) -> Level:
-    order: tuple[Level, ...] = ("unknown", "good", "care", "bad")
+def _worse(*levels: FindingLevel) -> FindingLevel:
+    order: tuple[FindingLevel, ...] = ("unknown", "good", "care", "bad")
     return max(levels, key=order.index)

@@ -29,7 +29,7 @@ from engine.review.store import load_all_labels
 
 _REFRESH_SECONDS = 0.2
 
-Origin: TypeAlias = Literal["current", "prompt", "changed", "unknown"]
+AnswerOrigin: TypeAlias = Literal["current", "prompt", "changed", "unknown"]
 """Where the answers of an opened pair come from.
 
 current    the files of the answers; the judge saw the same texts
@@ -51,7 +51,7 @@ class OpenedPair(msgspec.Struct, frozen=True):
     answer: WholeAnswer | None
     baseline_answer: WholeAnswer | None
     judgment: WholeJudgment | None = None
-    origin: Origin = "unknown"
+    origin: AnswerOrigin = "unknown"
     system: str | None = None
 
     def side(self, letter: Literal["A", "B"], game: int) -> tuple[str, WholeAnswer | None]:

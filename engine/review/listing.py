@@ -15,7 +15,7 @@ from engine.review.labels import Outcome, Pair, is_flip, is_unparsed, outcome_of
 
 Flag: TypeAlias = Literal["flip", "unparsed", "human", "language"]
 FLAGS: tuple[Flag, ...] = ("flip", "unparsed", "human", "language")
-Order: TypeAlias = Literal["model", "question"]
+ListOrder: TypeAlias = Literal["model", "question"]
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False):
@@ -115,7 +115,7 @@ def select(
     wanted: JudgmentFilter,
     marks: Marks,
     *,
-    order: Order = "model",
+    order: ListOrder = "model",
     matches_text: Callable[[Listed], bool] | None = None,
 ) -> list[Listed]:
     """Return the entries that the filter and `matches_text` allow, in order."""
