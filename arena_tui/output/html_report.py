@@ -111,8 +111,8 @@ MOST_TEXT = 16_000_000  # characters of the judgments in one page; browsers open
 
 def judgments_section(selection: Selection, most_text: int = MOST_TEXT) -> Iterator[str]:
     """A fold for each judged question, until the page is full; the last line tells how many are not shown."""
-    counted = [selection.counted(judge, model) for judge, model in selection.judged()]
-    judged = [key for key in selection.questions if any(key in of_one_model for of_one_model in counted)]
+    has_judgment = selection.judged_questions()
+    judged = [key for key in selection.questions if key in has_judgment]
     room, shown = most_text, 0
     for question_id in judged:
         fold = "\n".join(_fold(selection, question_id))

@@ -81,10 +81,14 @@ class Table:
 
 
 class BenchIndex:
-    """The tables of one bench; those that were used are kept. May be used by several threads."""
+    """The tables of one bench; those that were used are kept. May be used by several threads.
 
-    def __init__(self, paths: BenchPaths) -> None:
+    With `is_fixed`, each file is taken as it is at its first use: changes after that are not seen.
+    """
+
+    def __init__(self, paths: BenchPaths, *, is_fixed: bool = False) -> None:
         self._paths = paths
+        self._is_fixed = is_fixed
         self._tables: dict[Path, Table] = {}
         self._lock = threading.Lock()
 
@@ -112,11 +116,13 @@ class BenchIndex:
 
     def _table(self, path: Path, kind: TableKind) -> Table:
         with self._lock:
+            if self._is_fixed and path in self._tables:
+                return self._tables[path]
             now = time.time_ns()
             state = file_state(path)
             if state is None:
-                self._tables.pop(path, None)
-                return Table(path, kind.frame([]))
+                table = self._tables[path] = Table(path, kind.frame([]))
+                return table
             is_old = now - state.mtime_ns > SETTLED_NS
             held = self._tables.get(path) or self._read(path, kind)
             if held is not None and held.header is not None and _is_of(held.header, path, state):

@@ -23,7 +23,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 BLOCK_BYTES = 4 << 20
 MOST_PER_FILE = 20  # problems reported one by one; a file that is bad throughout must not flood a screen
-CHANGED = "the file has changed since it was listed; open the list again"
+CHANGED = "the file has changed since it was read; try again"
 BLANK = b" \t\r"
 
 _encoder = msgspec.json.Encoder()
@@ -173,18 +173,28 @@ def load_structs(path: Path, decoder: msgspec.json.Decoder[T]) -> Loaded[list[T]
     return Loaded(found, log.result())
 
 
-def read_object(path: Path, span: LineSpan) -> bytes:
-    """Return the JSON object at `span`, mended as `clean_line` does. Raises BenchError if it is no longer there."""
+def read_object(path: Path, span: LineSpan, mark: int | None = None) -> bytes:
+    """Return the JSON object at `span`, mended as `clean_line` does.
+
+    Raises BenchError if it is no longer there, or if `mark` is not the mark of its line.
+    """
     try:
         with path.open("rb") as stream:
             stream.seek(span.start)
             line = stream.read(span.length)
     except OSError as error:
         raise unreadable(path, error) from error
+    if mark is not None and mark != mark_of(line):
+        raise changed_meanwhile(path, span, "it is another one")
     cleaned, why = clean_line(line)
     if cleaned is None:
         raise changed_meanwhile(path, span, why)
     return cleaned
+
+
+def mark_of(line: bytes) -> int:
+    """Return what distinguishes a line from others: its CRC-32 and its length, in 64 bits."""
+    return zlib.crc32(line) << 32 | len(line) & 0xFFFFFFFF
 
 
 def changed_meanwhile(path: Path, span: LineSpan, why: str) -> BenchError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,7 +10,7 @@ import polars as pl
 
 from engine.bench.decoding import ANSWER_END, ANSWER_START, GameLine, answer_lines, judgment_lines, question_lines
 from engine.bench.digest import text_key
-from engine.bench.lines import ProblemLog
+from engine.bench.lines import ProblemLog, mark_of
 from engine.labels import CODES, LABELS, UNPARSED
 
 Row: TypeAlias = tuple[Any, ...]
@@ -115,7 +114,7 @@ def _read_judgments(lines: Lines, log: ProblemLog) -> list[Row]:
                 record.key,
                 start,
                 len(line),
-                zlib.crc32(line) << 32 | len(line) & 0xFFFFFFFF,
+                mark_of(line),
                 record.baseline,
                 record.settings,
                 record.inputs,

@@ -1,7 +1,8 @@
 """The part of a bench that is exported: what its leaderboard rests on, read one record at a time.
 
 Of several records of one question the last counts. Answers to questions that are not in the set, and judgments of other
-texts than today's, stay behind and are counted. Ids and places are kept in memory, texts only while they are used.
+texts than today's, are left out and counted. The index of the bench says once which records count; each is then read by
+its byte range, and verified to be the one that was checked. Texts are in memory only while they are used.
 """
 
 from __future__ import annotations
@@ -9,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from engine.bench import Bench
-from engine.bench.index import spans
-from engine.bench.lines import LineSpan, read_object
+from engine.bench.current import CurrentJudgments
+from engine.bench.digest import text_key
+from engine.bench.index import BenchIndex
+from engine.bench.lines import CHANGED, LineSpan, changed_meanwhile, read_object
 from engine.bench.stored import WholeAnswer, WholeJudgment, whole_answer, whole_judgment
-from engine.errors import Advice, AdviceKind, UsageProblem
+from engine.errors import Advice, AdviceKind, BenchError, UsageProblem
 from engine.records import Question
+
+if TYPE_CHECKING:
+    import polars as pl
 
 RawRecord: TypeAlias = dict[str, Any]
 FileRecords: TypeAlias = tuple[Path, Iterator[RawRecord]]
@@ -42,11 +48,16 @@ class Selection:
 
     def __init__(self, bench: Bench, choice: ExportChoice) -> None:
         self.bench = bench
+        self._index = BenchIndex(bench.paths, is_fixed=True)
+        self._judgments = CurrentJudgments(self._index)
         self.baseline = choice.baseline
         self.notes: list[str] = []
         questions = bench.questions()
         self.notes += map(str, questions.problems)
         self._all_questions = {question.id: question for question in questions.items}
+        digests = dict(self._index.questions().frame.select("key", "digest").iter_rows())
+        if {key: text_key(question.turns) for key, question in self._all_questions.items()} != digests:
+            raise BenchError(f"{bench.paths.questions}: changed while it was read", CHANGED)
         self.questions: Mapping[str, Question] = self._all_questions
         judges = bench.judges()
         self.judges = tuple(judges) if choice.judges is None else _chosen(choice.judges, judges, AdviceKind.JUDGES)
@@ -54,27 +65,23 @@ class Selection:
         known = sorted({*bench.models_with_answers(), *judged})
         wanted = {*_chosen(choice.models, known, AdviceKind.MODELS), self.baseline} if choice.models else known
         self.models = tuple(model for model in known if model in wanted)
-        self._answered: dict[str, Mapping[str, LineSpan]] = {}
-        self._counted: dict[tuple[str, str], dict[str, LineSpan]] = {}
+        self._answers: dict[str, _Spans] = {}
+        self._counted: dict[tuple[str, str], _Spans] = {}
 
     def answers(self, model: str) -> Iterator[tuple[Question, WholeAnswer, RawRecord]]:
         """Yield the model's answers in the order of the questions, each also as it is in the file."""
-        answered = self._answers(model)
-        orphans = len(answered.keys() - self._all_questions.keys())
+        orphans = len(self._answered(model).keys() - self._all_questions.keys())
         if orphans:
             self.note(f"{orphans} answers of {model} are to questions that are not in the set")
-        path = self.bench.paths.answers(model)
         for question in self.questions.values():
-            if question.id in answered:
-                line = read_object(path, answered[question.id])
-                yield question, whole_answer(line, question.id), _decoder.decode(line)
+            found = self._read_answer(model, question.id)
+            if found is not None:
+                yield question, found[0], _decoder.decode(found[1])
 
     def answer(self, model: str, question_id: str) -> WholeAnswer | None:
         """Return one answer."""
-        span = self._answers(model).get(question_id)
-        if span is None:
-            return None
-        return whole_answer(read_object(self.bench.paths.answers(model), span), question_id)
+        found = self._read_answer(model, question_id)
+        return None if found is None else found[0]
 
     def settings(self) -> Iterator[RawRecord]:
         """Yield what the settings digests in the records stand for, as lines of `settings.jsonl`."""
@@ -89,37 +96,48 @@ class Selection:
 
     def judgments(self, judge: str, model: str) -> Iterator[tuple[Question, WholeJudgment, RawRecord]]:
         """Yield the current judgments in the order of the questions, each also as it is in the file."""
-        path = self.bench.paths.judgments(judge, model)
-        counted = self.counted(judge, model)
         for question in self.questions.values():
-            if question.id in counted:
-                line = read_object(path, counted[question.id])
+            line = self._read_judgment(judge, model, question.id)
+            if line is not None:
                 yield question, whole_judgment(line, question.id), _decoder.decode(line)
 
     def judgment(self, judge: str, model: str, question_id: str) -> WholeJudgment | None:
         """Return one judgment, if it is current."""
-        span = self.counted(judge, model).get(question_id)
+        line = self._read_judgment(judge, model, question_id)
+        return None if line is None else whole_judgment(line, question_id)
+
+    def judged_questions(self) -> set[str]:
+        """Return the questions with a current judgment."""
+        return {question for judge, model in self.judged() for question in self._current(judge, model)}
+
+    def _read_answer(self, model: str, question_id: str) -> tuple[WholeAnswer, bytes] | None:
+        span, digest = self._answered(model).get(question_id, (None, 0))
         if span is None:
             return None
-        return whole_judgment(read_object(self.bench.paths.judgments(judge, model), span), question_id)
+        path = self.bench.paths.answers(model)
+        line = read_object(path, span)
+        answer = whole_answer(line, question_id)
+        if text_key(answer.turns) != digest:
+            raise changed_meanwhile(path, span, "its text has changed")
+        return answer, line
 
-    def counted(self, judge: str, model: str) -> Mapping[str, LineSpan]:
-        """Return where the current judgments are, by question id."""
+    def _read_judgment(self, judge: str, model: str, question_id: str) -> bytes | None:
+        span, mark = self._current(judge, model).get(question_id, (None, 0))
+        return None if span is None else read_object(self.bench.paths.judgments(judge, model), span, mark)
+
+    def _answered(self, model: str) -> _Spans:
+        if model not in self._answers:
+            self._answers[model] = _spans(self._index.answers(model).frame, "digest")
+        return self._answers[model]
+
+    def _current(self, judge: str, model: str) -> _Spans:
         if (judge, model) not in self._counted:
-            self._counted[judge, model] = self._find_counted(judge, model)
+            rows = self._judgments.table(judge, model, self.baseline)
+            current = rows.filter("current")
+            if len(current) < len(rows):
+                self.note(f"{len(rows) - len(current)} judgments of {model} by {judge} are not of today's texts")
+            self._counted[judge, model] = _spans(current, "mark")
         return self._counted[judge, model]
-
-    def _find_counted(self, judge: str, model: str) -> dict[str, LineSpan]:
-        rows = self.bench.current.table(judge, model, self.baseline)
-        current = rows.filter("current")
-        if len(current) < len(rows):
-            self.note(f"{len(rows) - len(current)} judgments of {model} by {judge} are not of today's texts")
-        return spans(current)
-
-    def _answers(self, model: str) -> Mapping[str, LineSpan]:
-        if model not in self._answered:
-            self._answered[model] = spans(self.bench.index.answers(model).frame)
-        return self._answered[model]
 
     def drop_questions_of_several_turns(self, form: str) -> None:
         """Leave out questions of several turns, which `form` cannot hold."""
@@ -136,6 +154,13 @@ class Selection:
 
 
 _decoder: msgspec.json.Decoder[RawRecord] = msgspec.json.Decoder(RawRecord)
+_Spans: TypeAlias = Mapping[str, tuple[LineSpan, int]]
+"""By question, where its record is, and the digest or mark that it is verified by."""
+
+
+def _spans(frame: pl.DataFrame, check: str) -> _Spans:
+    rows = frame.select("key", "start", "length", check).iter_rows()
+    return {key: (LineSpan(start, length), value) for key, start, length, value in rows}
 
 
 def _chosen(names: Sequence[str], known: Sequence[str], kind: AdviceKind) -> tuple[str, ...]:

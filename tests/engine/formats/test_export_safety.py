@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 
 import pytest
-from hostile_bench import BASE, MODELS, write
+from hostile_bench import BASE, JUDGE, MODELS, write
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.errors import StorageError, UsageProblem
+from engine.bench.lines import encode_json
+from engine.errors import BenchError, StorageError, UsageProblem
 from engine.formats.export import export_bench
-from engine.formats.selection import ExportChoice
+from engine.formats.selection import ExportChoice, Selection
 from engine.formats.tables import neutral, original
 
 ALL = ExportChoice(baseline=BASE)
@@ -127,3 +129,26 @@ def test_a_record_that_needs_mending_to_be_read_goes_out_too(bench, tmp_path, od
     assert [r["choices"][0]["turns"][0]["content"] for r in map(json.loads, records) if r["question_id"] == "q1"] == [
         "new"
     ]
+
+
+def test_a_record_that_is_appended_during_an_export_is_not_in_it(bench, tmp_path):
+    selection = Selection(bench, ALL)
+    before = list(selection.answers(BASE))
+    with bench.paths.answers(BASE).open("ab") as stream:
+        stream.write(encode_json({**before[0][2], "choices": [{"turns": [{"content": "later"}]}]}) + b"\n")
+    assert list(selection.answers(BASE)) == before
+    assert [question for question, _, _ in selection.judgments(JUDGE, MODELS[1])]
+
+
+@pytest.mark.parametrize("what", ["answers", "judgments"])
+def test_a_record_that_changes_after_it_was_checked_is_never_exported(bench, what):
+    selection = Selection(bench, ALL)
+    read = partial(getattr(selection, what), *((MODELS[1],) if what == "answers" else (JUDGE, MODELS[1])))
+    path = bench.paths.answers(MODELS[1]) if what == "answers" else bench.paths.judgments(JUDGE, MODELS[1])
+    assert list(read())
+    data = path.read_bytes()
+    old, new = (b"**bold**", b"**BOLD**") if what == "answers" else (b"So: ", b"SO: ")
+    assert old in data
+    path.write_bytes(data.replace(old, new))
+    with pytest.raises(BenchError, match="cannot be read"):
+        list(read())
