@@ -26,7 +26,7 @@ import msgspec
 from engine.judging.spelling import CONFLICT, NONE, SPELLING, Verdict, meaning, normalise_label
 from engine.labels import LABELS, Label
 
-_LOOK = 160  # characters around a mention, of its own line, that tell how it is meant
+_LOOK = 160  # characters around a mention on its line that show how it is meant
 
 _OPEN, _CLOSE = r"\[［【", r"\]］】"
 _BRACKETED = re.compile(
@@ -80,7 +80,7 @@ class JudgeReply:
         return sorted([*_labelled(bracketed, 2), *emphasised], key=_place)
 
     def bare(self) -> list[Mention]:
-        """A label without marks where it can only be a verdict: alone on its line, announced, or after a last colon."""
+        """A label without markup that can only be a verdict: alone on its line, announced, or after a last colon."""
         spelt = (
             Mention(label, match.start(), match.end())
             for match in SPELLING.finditer(self.text)
@@ -89,7 +89,7 @@ class JudgeReply:
         return [mention for mention in spelt if self._is_verdict_by_its_place(mention)]
 
     def is_final(self, mention: Mention) -> bool:
-        """Whether the judge calls it its final verdict: before it on the line, or in a heading above its line."""
+        """Return whether the text before it on its line, or a heading above, calls it the final verdict."""
         before, after = self._line_around(mention)
         if before.strip(_DECORATION) or after.strip(_DECORATION):
             return _has(_FINAL, before)
@@ -99,18 +99,18 @@ class JudgeReply:
         return (heading.startswith("#") or heading.endswith((":", "：", "**"))) and _has(_FINAL, heading)
 
     def is_aside(self, mention: Mention) -> bool:
-        """Whether it stands in quotation marks, a block quote or a code block, and the reply goes on after it."""
+        """Return whether it is in quotation marks, a block quote or a code block, and not the end of the reply."""
         if self.is_last_word(mention):
             return False
         before, after = self._line_around(mention)
         return before.lstrip().startswith(">") or _is_in_quotes(before, after) or self._is_fenced(mention.start)
 
     def is_last_word(self, mention: Mention) -> bool:
-        """Whether only punctuation and markup follow it."""
+        """Return whether only punctuation and markup follow it."""
         return self._last_word < mention.end
 
     def lines_between(self, one: Mention, other: Mention) -> int:
-        """Line breaks between two mentions."""
+        """Return the number of line breaks between two mentions."""
         return self.text.count("\n", one.end, other.start)
 
     def _is_verdict_by_its_place(self, mention: Mention) -> bool:
@@ -124,7 +124,7 @@ class JudgeReply:
         return SPELLING.search(self.text, mention.start, mention.end) is None
 
     def _line_around(self, mention: Mention) -> tuple[str, str]:
-        """What stands before and after it on its own line, as far as that matters."""
+        """Return the text before and after it on its line, up to `_LOOK` characters each."""
         before = self.text[max(0, mention.start - _LOOK) : mention.start]
         after = self.text[mention.end : mention.end + _LOOK]
         return before[before.rfind("\n") + 1 :], after.partition("\n")[0]
@@ -143,7 +143,7 @@ class JudgeReply:
 
 
 def _labelled(matches: Iterable[re.Match[str]], group: int) -> list[Mention]:
-    """The matches of which `group` is a label and nothing else."""
+    """Return the matches whose `group` is a label and nothing else."""
     return [Mention(label, match.start(), match.end()) for match in matches if (label := normalise_label(match[group]))]
 
 
@@ -156,7 +156,7 @@ def _depth(match: re.Match[str]) -> int:
 
 
 def _only_label_in(text: str) -> Label | None:
-    """The label of `A=B: Tie` or `Verdict: A>B`; None if there are several or none."""
+    """Return the label of `A=B: Tie` or `Verdict: A>B`; None for several or none."""
     found = [meaning(match) for match in SPELLING.finditer(text)]
     return found[0] if len(found) == 1 else None
 
@@ -167,7 +167,7 @@ def _has(words: tuple[str, ...], text: str) -> bool:
 
 
 def _is_in_quotes(before: str, after: str) -> bool:
-    """Whether a quotation that began earlier on the line ends later on it."""
+    """Return whether a quotation begins before and ends after it on the line."""
     if before.count('"') % 2 and '"' in after:
         return True
     return any(before.rfind(opening) > before.rfind(closing) and closing in after for opening, closing in _QUOTES)
@@ -178,7 +178,7 @@ _MENU = 3  # different labels in a row make a list of the options
 
 
 def lenient(text: str) -> Verdict:
-    """The verdict of a reply. Never raises; linear in the length of the text."""
+    """Return the verdict of a reply. Never raises; linear in the length of the text."""
     if (lone := _LONE_LABELS.get(text)) is not None:
         return lone
     reply = JudgeReply(text)
@@ -202,7 +202,7 @@ def _decided(reply: JudgeReply, own: Sequence[Mention]) -> Verdict:
 
 
 def _without_menus(reply: JudgeReply, mentions: Sequence[Mention]) -> Iterator[Mention]:
-    """All mentions but those that together list the options to choose from."""
+    """Yield all mentions except those that together list the options."""
     run: list[Mention] = []
     for mention in mentions:
         if run and not _continues(reply, run, mention):
@@ -213,7 +213,7 @@ def _without_menus(reply: JudgeReply, mentions: Sequence[Mention]) -> Iterator[M
 
 
 def _continues(reply: JudgeReply, run: Sequence[Mention], mention: Mention) -> bool:
-    """Whether it can be the next entry of a list of different labels: on the same line or (nearly) the next."""
+    """Return whether it can be the next entry of a list of different labels: on the same or (nearly) the next line."""
     if any(mention.label == listed.label for listed in run):
         return False
     lines = reply.lines_between(run[-1], mention)

@@ -1,4 +1,4 @@
-"""A judge's probabilities of the five labels: from weights to a distribution, and back from a file."""
+"""Distributions over the five labels: from weights, and from a file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from engine.labels import LABELS, Label
 Probabilities: TypeAlias = dict[Label, float]
 """Every label of `LABELS`, in their order; the values sum to 1."""
 
-_EXACT = 1e-9  # off by no more than rounding: kept as it is, so that what is read is what was written
-_NEAR = 0.01  # off by what a program that prints few digits leaves
+_EXACT = 1e-9  # deviation of the sum by rounding: the values are kept as they were written
+_NEAR = 0.01  # deviation of the sum by a program that prints few digits
 
 
 def normalised(weights: Mapping[Label, float]) -> Probabilities | None:
-    """Weights (0 or more, absent ones are 0) as a distribution; None if they hold nothing to divide by."""
+    """Return weights (0 or more, absent ones are 0) as a distribution; None if their sum is 0 or infinite."""
     total = math.fsum(weights.values())
     if not 0 < total < math.inf:
         return None
@@ -24,16 +24,16 @@ def normalised(weights: Mapping[Label, float]) -> Probabilities | None:
 
 
 def most_probable(probabilities: Mapping[Label, float]) -> Label:
-    """The label with the largest probability; of equal ones the more cautious, then the one that favours A."""
-    return max(_BY_CAUTION, key=probabilities.__getitem__)
+    """Return the likeliest label; of equal ones the weaker, then the one that favours A."""
+    return max(_WEAKEST_FIRST, key=probabilities.__getitem__)
 
 
-def read_probabilities(told: object) -> Probabilities | None:
-    """The distribution that a file holds for a game, or None where it holds none that makes sense."""
-    if not isinstance(told, Mapping):
+def read_probabilities(stored: object) -> Probabilities | None:
+    """Return the distribution that a file holds for a game; None without a valid one."""
+    if not isinstance(stored, Mapping):
         return None
-    weights = {label: value for label in LABELS if (value := _weight(told.get(label))) is not None}
-    if any(label not in weights and told.get(label) is not None for label in LABELS):
+    weights = {label: value for label in LABELS if (value := _weight(stored.get(label))) is not None}
+    if any(label not in weights and stored.get(label) is not None for label in LABELS):
         return None
     total = math.fsum(weights.values())
     if abs(total - 1) > _NEAR:
@@ -49,4 +49,4 @@ def _weight(value: Any) -> float | None:
     return None
 
 
-_BY_CAUTION: tuple[Label, ...] = ("A=B", "A>B", "B>A", "A>>B", "B>>A")
+_WEAKEST_FIRST: tuple[Label, ...] = ("A=B", "A>B", "B>A", "A>>B", "B>>A")

@@ -1,7 +1,7 @@
-"""Tells what a model thought from what it says, where both come in one text.
+"""Splits a reply into reasoning and visible text.
 
-Reasoning models put their thoughts between `<think>` and `</think>` (some write `<thinking>`). Chat templates often put
-the opening tag into the prompt, so that a reply starts in the middle of a thought; the token limit may cut it before
+Reasoning models write their reasoning between `<think>` and `</think>` (some write `<thinking>`). Chat templates often
+put the opening tag into the prompt, so that a reply starts inside the reasoning; the token limit may cut it off before
 the closing tag.
 """
 
@@ -11,37 +11,36 @@ import re
 
 _TAG = re.compile(r"<(/?)\s{0,2}think(?:ing)?\s{0,2}>", re.IGNORECASE)
 _QUOTES = "`\"'"
-_LOOK_BACK = 120  # characters before a closing tag in which the quotation that it ends may have begun
+_LOOK_BACK = 120  # characters before a closing tag that may hold the opening quote
 
 
 def split_reasoning(text: str) -> tuple[str, str | None, bool]:
-    """Split a reply into (visible text, reasoning or None, whether a thought was cut off).
+    """Return (visible text, reasoning or None, whether the reasoning was cut off).
 
-    Reasoning is what stands in closed blocks, before a closing tag that nothing opened, and after an opening tag that
-    nothing closed. A tag in quotation marks or backticks is text about tags and stays. Visible text is as it was
-    written, but for the white space that follows a thought. Linear in the length of the text.
+    Reasoning is the text of closed blocks, before an unopened closing tag, and after an unclosed opening tag. A tag in
+    quotation marks or backticks is text about tags and stays. Visible text is unchanged, except that white space after
+    reasoning is dropped. Linear in the length of the text.
     """
     visible: list[str] = []
-    thoughts: list[str] = []
-    is_thought = False
+    reasoning: list[str] = []
+    inside = False
     place = 0
     for tag in _TAG.finditer(text):
         closes = bool(tag[1])
-        if (is_thought and not closes) or (not is_thought and _is_quoted(tag, closes=closes)):
-            continue  # text about tags, in a thought or out of it
+        if (inside and not closes) or (not inside and _is_quoted(tag, closes=closes)):
+            continue  # text about tags
         passage = text[place : tag.start()]
-        if is_thought:
-            thoughts.append(passage)
-        elif closes:  # nothing opened it: all that came before was thought
-            thoughts += [*visible, passage]
+        if inside:
+            reasoning.append(passage)
+        elif closes:  # unopened: everything before it is reasoning
+            reasoning += [*visible, passage]
             visible = []
         else:
             visible.append(passage)
-        is_thought = not closes
+        inside = not closes
         place = _after_space(text, tag.end()) if closes else tag.end()
-    (thoughts if is_thought else visible).append(text[place:])
-    reasoning = "\n\n".join(filter(None, map(str.strip, thoughts)))
-    return "".join(visible), reasoning or None, is_thought
+    (reasoning if inside else visible).append(text[place:])
+    return "".join(visible), "\n\n".join(filter(None, map(str.strip, reasoning))) or None, inside
 
 
 def _after_space(text: str, place: int) -> int:
@@ -51,10 +50,10 @@ def _after_space(text: str, place: int) -> int:
 
 
 def _is_quoted(tag: re.Match[str], *, closes: bool) -> bool:
-    """Whether a tag outside any thought is itself quoted: `` `<think>` `` or `re.sub(r"<think>.*</think>", ...)`.
+    """Return whether a tag outside reasoning is quoted: `` `<think>` `` or `re.sub(r"<think>.*</think>", ...)`.
 
-    An opening tag is if a quote stands right before it. A closing tag needs one right after it whose partner stands
-    before it on the same line, for an answer may well begin with a quote.
+    An opening tag is quoted if a quote precedes it. A closing tag needs a quote right after it and its partner before
+    it on the same line, because an answer may begin with a quote.
     """
     text = tag.string
     if not closes:

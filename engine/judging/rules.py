@@ -43,9 +43,9 @@ def arena_hard_v2(text: str) -> Verdict:
 
 
 def by_pattern(pattern: re.Pattern[str]) -> Callable[[str], Verdict]:
-    """The rule of a user's own pattern: what its groups (or all of it) match must be one label, in any spelling.
+    """Return the rule of a user's pattern: the text of its group (or of the match) must be one label, in any spelling.
 
-    As in generation 1, different labels are a conflict. Of several groups, the first that matched anything counts.
+    As in generation 1, different labels are a conflict. Of several groups, the first non-empty one counts.
     """
 
     def rule(text: str) -> Verdict:
@@ -62,26 +62,24 @@ def by_pattern(pattern: re.Pattern[str]) -> Callable[[str], Verdict]:
 
 
 def _only_one(matches: Sequence[str], cleaned: Callable[[str], str] = str) -> Verdict:
-    """Generation 1's rule: one distinct match, which counts if it is one of the five in their own spelling."""
+    """Apply the rule of generation 1: one distinct match, which counts if it is a label exactly as we spell it."""
     if not matches:
         return NONE
     if len(set(matches)) > 1:
         return CONFLICT
-    found = cleaned(matches[0])
-    label = next((label for label in LABELS if label == found), None)
-    return Verdict(label) if label else UNKNOWN
+    return next((Verdict(label) for label in LABELS if label == cleaned(matches[0])), UNKNOWN)
 
 
 RULES: MappingProxyType[str, Callable[[str], Verdict]] = MappingProxyType(
     {"lenient": lenient, "v0.1": arena_hard_v01, "v2": arena_hard_v2, "arena-hard-local": arena_hard_local}
 )
-"""The rules that have a name."""
+"""The named rules."""
 
 
 def parser(rule: str) -> Callable[[str], Verdict]:
-    """The function that reads replies by a named rule, or by a regular expression whose group (or match) is the label.
+    """Return the function that reads replies by a named rule, or by a pattern whose group (or match) is the label.
 
-    It never raises, whatever the reply. Raises ValueError, in words, for a pattern that is none.
+    The function never raises. Raises ValueError for a pattern that is no regular expression.
     """
     if rule in RULES:
         return RULES[rule]
@@ -93,9 +91,9 @@ def parser(rule: str) -> Callable[[str], Verdict]:
 
 
 def asks_again(rule: str, verdict: Verdict) -> bool:
-    """Whether the judge is asked once more after `verdict`: as the programs of the named rules do; `lenient` always.
+    """Return whether the judge is asked once more after `verdict`; `lenient` asks whenever there is no label.
 
-    Generation 1 and its fork (and a user's own pattern) ask again only when nothing matched; v2 never does.
+    Generation 1, its fork and a user's pattern ask again only when nothing matched; generation 2 never does.
     """
     if verdict.label is not None or rule == "v2":
         return False

@@ -1,4 +1,4 @@
-"""The spellings of the five labels in replies and published files, and the verdict that one reply comes to."""
+"""The spellings of the five labels in replies and published files, and the verdict of one reply."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PUBLISHED: dict[str, Label] = {
     "B<A": "A>B",
     "B<<A": "A>>B",
 }
-"""The ten spellings that generation 2's leaderboard knows."""
+"""The ten spellings of generation 2's leaderboard."""
 _MEANINGS: dict[str, Label] = {**PUBLISHED, "A==B": "A=B", "B==A": "A=B"}
 _TIE_WORDS = frozenset({"tie", "draw", "equal", "ничья", "равны"})
 
@@ -39,7 +39,7 @@ SPELLING = re.compile(
     rf"(?<!\w){_name}(?P<left>{_letter}){_gap}(?P<sign>{_sign}(?:[ \t]?{_sign}){{0,3}}){_gap}"
     rf"{_name}(?P<right>{_letter})(?!\w)"
 )
-"""A label in any of its spellings, without what may stand around it. All repeats are bounded: linear on any text."""
+"""A label in any of its spellings, without brackets. All repeats are bounded: linear on any text."""
 
 _one_sign = re.compile(_sign)
 _AROUND = " \t\n\r\u00a0[]［］【】()*_`$\"'“”\\.,;:!"
@@ -47,10 +47,10 @@ _TEX = re.compile(r"\\(?:boxed|text(?:bf|it|tt)?|math(?:bf|rm|it|tt))(?![a-z])|[
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What one reply of a judge comes to: a label, or the reason why there is none.
+    """The label of a judge's reply, or the reason why it has none.
 
-    `reason` is "" with a label; "none" if nothing in the reply counts as one; "conflict" if different ones do;
-    "unknown" if a rule takes something for one (`[[A]]`, `[[A>>>B]]`) that is none of the five.
+    `reason` is "" with a label; "none" if nothing in the reply counts as a label; "conflict" if different labels do;
+    "unknown" if the rule finds something (`[[A]]`, `[[A>>>B]]`) that is none of the five.
     """
 
     label: Label | None
@@ -63,10 +63,10 @@ UNKNOWN = Verdict(None, "unknown")
 
 
 def normalise_label(text: str) -> Label | None:
-    """The label that a text is, whatever its brackets, case, spaces, alphabet and direction; None if it is none.
+    """Return the label that a text is, in any brackets, case, spacing, alphabet and direction; None for other texts.
 
-    `[[a > b]]`, `[A>B]`, `B<A`, `**А>В**` (Cyrillic) and `\\boxed{A \\gt B}` all are "A>B"; `[[Tie]]` is "A=B". Nothing
-    but a label may stand in the text: `[[A]]`, `A>>>B` and sentences are None.
+    `[[a > b]]`, `[A>B]`, `B<A`, `**А>В**` (Cyrillic) and `\\boxed{A \\gt B}` all are "A>B"; `[[Tie]]` is "A=B". The
+    text must be a label and nothing else: `[[A]]`, `A>>>B` and sentences are None.
     """
     if len(text) > LONGEST_SPELLING:
         return None
@@ -78,6 +78,6 @@ def normalise_label(text: str) -> Label | None:
 
 
 def meaning(spelt: re.Match[str]) -> Label | None:
-    """The label that a match of `SPELLING` stands for; None for such as `A>>>B`, `A<>B` and `A>A`."""
+    """Return the label of a match of `SPELLING`; None for matches such as `A>>>B`, `A<>B` and `A>A`."""
     signs = "".join(_SIGNS[sign] for sign in _one_sign.findall(spelt["sign"]))
     return _MEANINGS.get(f"{_LETTERS[spelt['left']]}{signs}{_LETTERS[spelt['right']]}")

@@ -1,8 +1,8 @@
-"""Verdicts that are asked for on their own: what the judge is told, and how its reply is read. Pure.
+"""Verdicts requested on their own: what the judge is sent, and how its reply is read. Pure.
 
-A label takes several tokens, and only the path that was drawn through them is told. So that one token tells the
-probabilities of all five, each label gets a number: a digit is a single token in every vocabulary, and unlike a letter
-it is not mixed up with the assistants A and B.
+A label takes several tokens, and servers report probabilities only along the sampled path. So that the first token has
+the probabilities of all five labels, each label gets a number: a digit is a single token in every vocabulary, and
+unlike a letter it cannot be confused with the assistants A and B.
 """
 
 from __future__ import annotations
@@ -12,31 +12,23 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from engine.judging.probabilities import Probabilities, most_probable, normalised
-from engine.judging.prompts import SIMPLE, JudgePrompt
+from engine.judging.prompts import FORMS, SIMPLE, JudgePrompt, option_lines
 from engine.judging.spelling import NONE, Verdict
 from engine.labels import LABELS, Label
 from engine.records import VerdictMode
 
-FORMS: tuple[str, ...] = tuple(f"[[{label}]]" for label in LABELS)
-"""What a constrained judge writes."""
-
 NUMBERS: tuple[str, ...] = ("1", "2", "3", "4", "5")
-"""What a soft judge writes in place of the labels, in their order."""
-
-_MEANINGS = ("A is much better", "A is a little better", "they are about equally good", "B is a little better",
-             "B is much better")  # fmt: skip
-_FORM_LINES = "\n".join(f"{form}  {meaning}" for form, meaning in zip(FORMS, _MEANINGS, strict=True))
-_NUMBER_LINES = "\n".join(f"{number}  {meaning}" for number, meaning in zip(NUMBERS, _MEANINGS, strict=True))
+"""The replies of a soft judge, in the order of `LABELS`."""
 
 _ASKED = {
-    "constrained": f"Give your verdict now. Write one of these five labels and nothing else:\n\n{_FORM_LINES}",
+    "constrained": f"Give your verdict now. Write one of these five labels and nothing else:\n\n{option_lines(FORMS)}",
     "soft": f"Give your verdict now. Write one of these five numbers, in place of a label and of all else:\n\n"
-    f"{_NUMBER_LINES}",
+    f"{option_lines(NUMBERS)}",
 }
 _SIMPLE_SOFT = JudgePrompt(
     SIMPLE.name,
     SIMPLE.system.replace("labels, with its double square brackets, and", "numbers, and").replace(
-        _FORM_LINES, _NUMBER_LINES
+        option_lines(FORMS), option_lines(NUMBERS)
     ),
     SIMPLE.template.replace("Output the label only.", "Output the number only."),
 )
@@ -47,9 +39,9 @@ _BY_FORM: dict[str, Label] = dict(zip(FORMS, LABELS, strict=True))
 
 @lru_cache(maxsize=16)
 def opening_prompt(prompt: JudgePrompt, mode: VerdictMode) -> JudgePrompt:
-    """The prompt that opens a game in this mode: the same, with an end that asks for the verdict and nothing else.
+    """Return the prompt that opens a game in this mode: the same, with an end that requests the verdict alone.
 
-    "simple" asks for just that by itself. What stands before the end stays as it is, and so does what calls share.
+    "simple" requests just that anyway. The beginning stays as it is, and with it the prefix that calls share.
     """
     if mode.kind == "text" or mode.thinks_first:
         return prompt
@@ -59,12 +51,12 @@ def opening_prompt(prompt: JudgePrompt, mode: VerdictMode) -> JudgePrompt:
 
 
 def asked_for_verdict(mode: VerdictMode) -> str:
-    """The user's message that follows what a judge wrote freely, and asks for the verdict."""
+    """Return the user's message that requests the verdict after a judge's free text."""
     return _ASKED["soft" if mode.kind == "soft" else "constrained"]
 
 
 def wording_of(prompt: JudgePrompt, mode: VerdictMode) -> dict[str, str]:
-    """All that a judge is told besides question and answers; `prompt` is the one that opens a game."""
+    """Return all that a judge is sent besides question and answers; `prompt` is the one that opens a game."""
     wording = {"system": prompt.system, "template": prompt.template}
     if mode.thinks_first or mode.constrains_reasks:
         wording["verdict"] = asked_for_verdict(mode)
@@ -72,18 +64,18 @@ def wording_of(prompt: JudgePrompt, mode: VerdictMode) -> dict[str, str]:
 
 
 def choices(mode: VerdictMode) -> tuple[str, ...]:
-    """The five replies that a judge may give when it is asked for the verdict alone, in the order of `LABELS`."""
+    """Return the five replies that a judge may give to a request for the verdict, in the order of `LABELS`."""
     return NUMBERS if mode.kind == "soft" else FORMS
 
 
-def read_form(said: str, parse: Callable[[str], Verdict]) -> Verdict:
-    """The verdict of a constrained judge; a server that ignores constraints lets it write a text, which is parsed."""
-    label = _BY_FORM.get(said)
-    return Verdict(label) if label is not None else parse(said)
+def read_form(reply: str, parse: Callable[[str], Verdict]) -> Verdict:
+    """Return the verdict of a constrained judge; the text of a server that ignores constraints is parsed."""
+    label = _BY_FORM.get(reply)
+    return Verdict(label) if label is not None else parse(reply)
 
 
 def read_first_token(tokens: Iterable[tuple[str, float]]) -> tuple[Verdict, Probabilities | None, float]:
-    """The verdict, all probabilities and the labels' mass, from the likeliest first tokens and their log-probabilities.
+    """Return verdict, probabilities and the labels' total mass, from the likeliest first tokens with log-probabilities.
 
     A vocabulary may hold a number with and without a space before it: both count.
     """

@@ -10,10 +10,10 @@ from engine.config.requests import Requests, constrained_requests, read_choice, 
 from engine.config.sampling import Sampling, judge_sampling
 from engine.errors import CallFailed, FailureKind
 from engine.events import TaskKey
-from engine.judging.prompts import JudgeMessages, JudgePrompt, game_messages, reask_messages
+from engine.judging.prompts import FORMS, JudgeMessages, JudgePrompt, game_messages, reask_messages
 from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
-from engine.judging.verdicts import FORMS, asked_for_verdict, choices, read_first_token, read_form
+from engine.judging.verdicts import asked_for_verdict, choices, read_first_token, read_form
 from engine.models.tokens import TokenCounter
 from engine.records import LABELS, AnswerPart, Choice, Completion, Game, GamePart, Turn, Usage
 from engine.work.jobs import OpenChoice, OpenGame, gives_up

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from vllm_bench import games_of, judged, post, workspace
 
-from engine.judging.verdicts import FORMS
+from engine.judging.prompts import FORMS
 
 pytestmark = pytest.mark.vllm
 

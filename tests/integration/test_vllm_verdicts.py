@@ -12,7 +12,8 @@ import pytest
 from vllm_bench import games_of, judged, post, workspace
 
 from engine.events import VllmMetrics
-from engine.judging.verdicts import FORMS, NUMBERS
+from engine.judging.prompts import FORMS
+from engine.judging.verdicts import NUMBERS
 from engine.models.connection import open_session
 from engine.models.endpoint import Endpoint
 from engine.models.metrics import fetch_metrics

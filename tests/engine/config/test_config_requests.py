@@ -18,7 +18,8 @@ from engine.config.requests import (
     soft_requests,
 )
 from engine.config.sampling import Sampling
-from engine.judging.verdicts import FORMS, NUMBERS
+from engine.judging.prompts import FORMS
+from engine.judging.verdicts import NUMBERS
 
 MESSAGES = [{"role": "user", "content": "Почему?"}]
 VLLM = PROVIDERS["vllm"]

@@ -112,13 +112,13 @@ def test_turns_beyond_the_last_place_go_on_there():
 @pytest.mark.parametrize(
     ("template", "complaints"),
     [
-        ("{question_1} {answer_1}", ["{answer_2} is not in it"]),
-        ("{QUESTION}", ["{ANSWER_A}, {ANSWER_B} are not in it"]),
-        ("no placeholder at all", ["{answer_1}, {answer_2}, {question_1} are not in it"]),
-        ("{question_1} {question_2} {answer_1} {answer_2}", ["{answer_3}, {answer_4} are not in it"]),
-        (f"{V2} {{answer_1}}", ["{answer_1} is of the other generation's placeholders"]),
-        (f"{V01} {{ref_answer_1}} {{name}}", ["{name} is no placeholder", "{ref_answer_1}: reference answers"]),
-        ("{{question_1}} {answer_1} {answer_2}", ["{question_1} is not in it"]),
+        ("{question_1} {answer_1}", ["{answer_2} missing"]),
+        ("{QUESTION}", ["{ANSWER_A}, {ANSWER_B} missing"]),
+        ("no placeholder at all", ["{answer_1}, {answer_2}, {question_1} missing"]),
+        ("{question_1} {question_2} {answer_1} {answer_2}", ["{answer_3}, {answer_4} missing"]),
+        (f"{V2} {{answer_1}}", ["{answer_1} is a placeholder of the other generation"]),
+        (f"{V01} {{ref_answer_1}} {{name}}", ["{name} is not a placeholder", "{ref_answer_1}: reference answers"]),
+        ("{{question_1}} {answer_1} {answer_2}", ["{question_1} missing"]),
     ],
 )
 def test_a_template_that_cannot_work_is_refused_with_all_its_problems(template, complaints):

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.judging.prompts import FULL, SIMPLE, JudgePrompt, judge_prompt, render
+from engine.judging.prompts import FORMS, FULL, SIMPLE, JudgePrompt, judge_prompt, render
 from engine.judging.rules import parser
 from engine.judging.verdicts import (
-    FORMS,
     NUMBERS,
     asked_for_verdict,
     choices,

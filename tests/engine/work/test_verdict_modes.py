@@ -17,7 +17,8 @@ from engine.bench import Bench
 from engine.config.load import parse_config
 from engine.config.providers import PROVIDERS
 from engine.config.requests import CHOICE_FIELD
-from engine.judging.verdicts import FORMS, NUMBERS
+from engine.judging.prompts import FORMS
+from engine.judging.verdicts import NUMBERS
 from engine.records import LABELS
 from engine.run import Run
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
