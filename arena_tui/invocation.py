@@ -1,14 +1,17 @@
-"""What was given before the command: which config, which data folder, demo or not."""
+"""What was given before the command (config, data folder, demo), and the results' source that it leads to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arena_tui.advice import phrase_all
 from engine.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from engine.api import JudgedSource
     from engine.config.model import Config
 
 DEFAULT_CONFIG = Path("config.toml")
@@ -38,3 +41,20 @@ class Invocation:
             )
         config = load_config(path, keys=keys)
         return config if self.data is None else config.model_copy(update={"data": self.data})
+
+    def open_source(
+        self, battles: Path | None, judges: Sequence[str] = (), baselines: Sequence[str] = ()
+    ) -> JudgedSource:
+        """Open the file of battles, if one is named, else the bench of the config; warnings are phrased.
+
+        Raises ArenaError where there is nothing to rate.
+        """
+        from engine.api import open_source
+
+        source = self.config(keys=False) if battles is None else battles
+        opened = open_source(source, judges, baselines, lender=self.lender() if battles else None)
+        return replace(opened, judged=replace(opened.judged, warnings=phrase_all(opened.judged.warnings)))
+
+    def lender(self) -> Config | None:
+        """Return the config whose bench may belong to a file of battles; None where no config is named or found."""
+        return self.config(keys=False) if self.config_path or DEFAULT_CONFIG.exists() else None

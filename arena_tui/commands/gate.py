@@ -10,7 +10,6 @@ import msgspec
 from arena_tui import console
 from arena_tui.invocation import Invocation
 from arena_tui.output.gate import GateFormat, format_gate
-from arena_tui.source import open_source
 from engine.bench import Bench
 from engine.bench.settings import describe_difference
 from engine.errors import UsageProblem
@@ -36,9 +35,9 @@ def gate_command(
     first_game_only: bool,
     **limits: float | bool,
 ) -> int:
-    """Check and print. Returns the exit code: 0 passed, 1 failed."""
+    """Check and print. Return the exit code: 0 passed, 1 failed."""
     stored = _stored(baseline_result) if baseline_result is not None else None
-    source = open_source(invocation, battles, judges, (baseline,) if baseline else ())
+    source = invocation.open_source(battles, judges, (baseline,) if baseline else ())
     rating = RatingOptions(
         baseline=source.baseline, weight=weight or source.weight, soft=soft, first_game_only=first_game_only
     )

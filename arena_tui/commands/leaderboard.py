@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,12 @@ import msgspec
 from arena_tui import console
 from arena_tui.invocation import Invocation
 from arena_tui.output.leaderboard import LeaderboardFormat, format_leaderboard
-from arena_tui.source import open_source
-from engine.bench import Bench
+from engine.api import style_rater
 from engine.formats import battles_file
 from engine.ratings.estimate import rate_battles
-from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Rater
+from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions
 from engine.ratings.outcomes import unused_odds
-from engine.ratings.style import rate_with_style
-from engine.results import JudgedBench, rate, read_style
+from engine.results import JudgedBench, rate
 
 
 def leaderboard_command(
@@ -36,9 +33,10 @@ def leaderboard_command(
     **rating: Any,
 ) -> int:
     """Rate and print. Returns the exit code."""
-    source = open_source(invocation, battles, judges, baseline)
+    source = invocation.open_source(battles, judges, baseline)
     options = LeaderboardOptions(baseline=source.baseline, weight=weight or source.weight, **rating)
-    rater = _style_rater(invocation, source.judged, style) if style else rate_battles
+    rater, notes = style_rater(source, style) if style else (rate_battles, [])
+    console.warn(notes)
     board, ratings = rate(source.judged, options, rater)
     if save_battles is not None:
         rows = battles_file.save_battles(save_battles, ratings.battles, options.weight)
@@ -63,12 +61,3 @@ def show(board: Leaderboard, form: LeaderboardFormat) -> None:
     if form != "json":
         console.warn(board.warnings)
     click.echo(text, nl=False)
-
-
-def _style_rater(invocation: Invocation, judged: JudgedBench, words: tuple[str, ...]) -> Rater:
-    """Rates with style controlled for; it needs the answers of the config's bench."""
-    config = invocation.config(keys=False)
-    bench = Bench.open(config.data, config.bench)
-    counts, notes = read_style(bench, judged.battles.models)
-    console.warn(notes)
-    return partial(rate_with_style, words=words, style=counts)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,13 +66,14 @@ _TOO_DEEP = ConfigProblem("TOML", "is nested too deeply")
 _DEEPEST = 50  # tables and lists within one another
 
 
-def load_config(path: Path, environ: Mapping[str, str] | None = None, *, keys: bool = True) -> Config:
+def load_config(path: str | PathLike[str], environ: Mapping[str, str] | None = None, *, keys: bool = True) -> Config:
     """Read a config file. `environ` is the process's own by default.
 
     With `keys=False`, for commands that call no server, an API key may name a variable that is not set. Otherwise only
     the key of a model that neither answers nor judges may. Raises ConfigError.
     """
-    return parse_config(read_toml(path), path, environ, keys=keys)
+    file = Path(path)
+    return parse_config(read_toml(file), file, environ, keys=keys)
 
 
 def parse_config(

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from engine import __version__
 from engine.config.model import Config
 from engine.config.sampling import answer_sampling
 from engine.models.discover import EndpointReport
 from engine.serving.plan import masked
 from engine.serving.server import VllmServer
+from engine.version import __version__
 from engine.work.calls import answer_requests, judge_requests
 from engine.work.plan import Plan, Scope
 from engine.work.progress import RunState

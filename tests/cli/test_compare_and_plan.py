@@ -90,7 +90,7 @@ def test_direct_games_are_those_with_one_of_the_models_as_baseline(
 ) -> None:
     code, _, err = arena(capsys, "compare", "good", "bad", "--direct", bench=bench)
     assert code == 2
-    assert "no game between good and bad is there" in err
+    assert "no game was judged directly between good and bad" in err
     assert "run --baseline good --models bad" in err
     judge(bench, "bad", share=0.2, baseline="good")
     code, out, _ = arena(capsys, "compare", "good", "bad", "--direct", "--format", "json", bench=bench)

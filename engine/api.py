@@ -1,0 +1,334 @@
+"""The functions of the public API: the leaderboard, a comparison, a study plan and the audit of a bench.
+
+Each takes a source and returns one result, the same that the command line prints. A source is a `Config`, a `Bench`,
+or a path: of a bench folder, or of a published file of battles. A config names its judges and baselines; for a bench
+without one the judges are all that judged there, and the baseline must be named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from engine.auditing.auditor import Auditor
+from engine.auditing.material import Material, material_of_battles, material_of_bench
+from engine.auditing.report import AuditReport
+from engine.bench import Bench
+from engine.bench.pace import answering_pace, judging_pace
+from engine.config.load import parse_config
+from engine.config.model import Config
+from engine.errors import Advice, AdviceKind, BenchError, UsageProblem, listed
+from engine.formats.battles_file import load_battles
+from engine.labels import DEFAULT_WEIGHT
+from engine.ratings.battles import Battles, common_opponent
+from engine.ratings.compare import Comparison
+from engine.ratings.compare import compare as compare_battles
+from engine.ratings.estimate import CiKind, RatingOptions, rate_battles
+from engine.ratings.leaderboard import BenchFacts, GroupKind, Leaderboard, LeaderboardOptions, Rater
+from engine.ratings.power import Pace, StudyPlan, plan_study
+from engine.ratings.style import rate_with_style
+from engine.results import JudgedBench, judged_bench, rate, read_style
+
+Names: TypeAlias = str | Sequence[str]
+StyleWord: TypeAlias = Literal["length", "markdown"]
+
+
+@dataclass(frozen=True)
+class JudgedSource:
+    """An opened source: its battles, the model at 50, and the weight of a strong label unless another is asked for.
+
+    `bench` holds the judgments (None for a file of battles), `answers` the answers behind the battles, if known.
+    """
+
+    judged: JudgedBench
+    baseline: str
+    weight: int
+    bench: Bench | None = None
+    answers: Bench | None = None
+
+
+Source: TypeAlias = Config | Bench | JudgedSource | str | PathLike[str]
+
+
+def leaderboard(
+    source: Source,
+    *,
+    judges: Names = (),
+    baseline: Names = (),
+    style: Sequence[StyleWord] = (),
+    ci: CiKind = "question",
+    rounds: int = 1000,
+    seed: int = 42,
+    weight: int | None = None,
+    first_game_only: bool = False,
+    soft: bool = False,
+    elo: bool = False,
+    full_stats: bool = False,
+    by: GroupKind | None = None,
+) -> Leaderboard:
+    """Rate every judged model against the baseline, with 95 % intervals.
+
+    Of several baselines the first is at 50; games against any of them count. `style` lists what to control for. The
+    other arguments are those of the `leaderboard` command. Raises ArenaError if there is nothing to rate.
+    """
+    opened = open_source(source, judges, baseline)
+    options = LeaderboardOptions(
+        baseline=opened.baseline,
+        ci=ci,
+        rounds=rounds,
+        seed=seed,
+        weight=weight or opened.weight,
+        first_game_only=first_game_only,
+        soft=soft,
+        elo=elo,
+        full_stats=full_stats,
+        by=by,
+    )
+    rater, notes = style_rater(opened, style) if style else (rate_battles, [])
+    board, _ = rate(opened.judged, options, rater)
+    return msgspec.structs.replace(board, warnings=[*map(str, board.warnings), *notes])
+
+
+def compare(
+    source: Source,
+    *models: str,
+    judges: Names = (),
+    baseline: Names = (),
+    direct: bool = False,
+    rounds: int = 1000,
+    seed: int = 42,
+    weight: int | None = None,
+    soft: bool = False,
+) -> Comparison:
+    """Compare models pairwise on the same questions; none named: all.
+
+    With `direct`, games that were judged between the named models count as well. Raises ArenaError.
+    """
+    opened = open_source(source, judges, baseline)
+    options = RatingOptions(
+        baseline=opened.baseline, rounds=rounds, seed=seed, weight=weight or opened.weight, soft=soft
+    )
+    games = _direct_games(opened, models) if direct else []
+    result = compare_battles(opened.judged.battles, options, opened.judged.facts, models, games)
+    return msgspec.structs.replace(result, warnings=[*map(str, opened.judged.warnings), *result.warnings])
+
+
+def plan(
+    source: Source,
+    differences: Sequence[float] = (10.0, 5.0, 3.0),
+    *,
+    power: float = 0.8,
+    judges: Names = (),
+    baseline: Names = (),
+    weight: int | None = None,
+    soft: bool = False,
+) -> StudyPlan:
+    """Estimate how many questions, calls and seconds it takes to detect each difference (in points).
+
+    The judgments of the source are the pilot. Raises ArenaError.
+    """
+    opened = open_source(source, judges, baseline)
+    options = RatingOptions(baseline=opened.baseline, weight=weight or opened.weight, soft=soft)
+    study = plan_study(opened.judged.battles, options, opened.judged.facts, differences, power, _pace(opened))
+    return msgspec.structs.replace(study, warnings=[*map(str, opened.judged.warnings), *study.warnings])
+
+
+def audit(
+    source: Config | Bench | str | PathLike[str],
+    *,
+    judges: Names = (),
+    baseline: str = "",
+    weight: int | None = None,
+    rounds: int = 1000,
+    seed: int = 42,
+) -> AuditReport:
+    """Report the biases of each judge, and how far it agrees with itself, other judges and people. Makes no calls.
+
+    Raises ArenaError if there is nothing to audit.
+    """
+    material, options = audit_material(source, judges, baseline, weight=weight, rounds=rounds, seed=seed)
+    report = Auditor(material, options).report()
+    return msgspec.structs.replace(report, warnings=[str(warning) for warning in report.warnings])
+
+
+# -- Sources
+
+
+def open_source(
+    source: Source, judges: Names = (), baselines: Names = (), *, lender: Config | None = None
+) -> JudgedSource:
+    """Read the battles of a source. The bench of `lender` lends questions and answers to a file of battles.
+
+    Raises ArenaError if there is nothing to rate.
+    """
+    if isinstance(source, JudgedSource):
+        return source
+    if (file := _battles_path(source)) is not None:
+        return _open_battles(file, _tuple(baselines), lender)
+    bench, config = _bench_of(source, _tuple(judges), _tuple(baselines))
+    names = tuple(config.judge.baselines)
+    return JudgedSource(judged_bench(bench, tuple(config.judge.model), names), names[0], DEFAULT_WEIGHT, bench, bench)
+
+
+def audit_material(
+    source: Config | Bench | str | PathLike[str],
+    judges: Names,
+    baseline: str,
+    *,
+    weight: int | None,
+    rounds: int,
+    seed: int,
+    lender: Config | None = None,
+) -> tuple[Material, RatingOptions]:
+    """Read what an audit examines; parameters as for `audit` and `open_source`. Raises ArenaError."""
+    chosen = _tuple(judges)
+    if (file := _battles_path(source)) is not None:
+        if len(chosen) > 1:
+            hint = Advice("name only the judge of the file, or none", AdviceKind.JUDGES)
+            raise UsageProblem(f"{file}: a file of battles has one judge, not {len(chosen)}", hint)
+        loaded = load_battles(file)
+        lent = _lent_bench(lender)
+        material = material_of_battles(
+            file.stem,
+            loaded.battles,
+            chosen[0] if chosen else None,
+            (lent, lender) if lent is not None and lender is not None else None,
+            [str(problem) for problem in loaded.problems],
+        )
+        named = baseline or _common_baseline(file, loaded.battles)
+        weight = weight or loaded.weight
+    else:
+        bench, config = _bench_of(source, chosen, _tuple(baseline))
+        named = config.judge.baseline
+        material = material_of_bench(bench, config, tuple(config.judge.model), named)
+    return material, RatingOptions(baseline=named, weight=weight or DEFAULT_WEIGHT, rounds=rounds, seed=seed)
+
+
+def style_rater(source: JudgedSource, words: Sequence[str]) -> tuple[Rater, list[str]]:
+    """Return a rater that controls for style, and warnings about the answers. Raises UsageProblem without answers."""
+    if source.answers is None:
+        hint = Advice("open the config of their bench as well, or leave style out", AdviceKind.CONFIG, AdviceKind.STYLE)
+        raise UsageProblem("style control needs the answers, which a file of battles does not hold", hint)
+    counts, notes = read_style(source.answers, source.judged.battles.models)
+    return partial(rate_with_style, words=tuple(words), style=counts), notes
+
+
+def _tuple(names: Names) -> tuple[str, ...]:
+    if isinstance(names, str):
+        return (names,) if names else ()
+    return tuple(names)
+
+
+def _battles_path(source: Source) -> Path | None:
+    """Return the path of a file of battles; None for any other source, a folder among them."""
+    path = Path(source) if isinstance(source, str | PathLike) else None
+    return None if path is None or path.is_dir() else path
+
+
+def _bench_of(
+    source: Config | Bench | str | PathLike[str], judges: tuple[str, ...], baselines: tuple[str, ...]
+) -> tuple[Bench, Config]:
+    """Return the bench of a source, and its config with the judges and baselines that were asked for."""
+    if isinstance(source, Config):
+        judging = {"model": list(judges or source.judge.model)}
+        config = source.with_baselines(baselines)
+        config = config.model_copy(update={"judge": config.judge.model_copy(update=judging)})
+        return Bench.open(config.data, config.bench), config
+    if isinstance(source, Bench):
+        bench = source
+    else:
+        folder = Path(source).resolve()
+        bench = Bench.open(folder.parent, folder.name)
+    chosen = judges or tuple(bench.judges())
+    if not chosen:
+        raise BenchError(f"{bench.paths.root}: no judgments", Advice("create them first", AdviceKind.RUN))
+    if not baselines:
+        raise UsageProblem(f"{bench.paths.root}: no baseline named", Advice("name one", AdviceKind.BASELINE))
+    document = {
+        "bench": bench.name,
+        "data": str(bench.paths.root.resolve().parent),
+        "judge": {"model": list(chosen), "baseline": list(baselines)},
+        "models": {name: {} for name in (*chosen, *baselines)},
+    }
+    return bench, parse_config(document, environ={})
+
+
+def _lent_bench(lender: Config | None) -> Bench | None:
+    if lender is None or not (lender.data / lender.bench).is_dir():
+        return None
+    return Bench.open(lender.data, lender.bench)
+
+
+def _open_battles(file: Path, baselines: tuple[str, ...], lender: Config | None) -> JudgedSource:
+    loaded = load_battles(file)
+    battles = loaded.battles
+    named = baselines[0] if baselines else _common_baseline(file, battles)
+    if len(baselines) > 1:
+        battles = battles.where(battles.with_any_of(baselines))
+    answers = _lent_bench(lender)
+    facts = (_facts(answers, battles) if answers is not None else None) or BenchFacts(name=file.stem)
+    facts = msgspec.structs.replace(facts, baselines=baselines)
+    warnings = [str(problem) for problem in loaded.problems]
+    if unmet := [name for name in baselines[1:] if name not in battles.models]:
+        warnings.append(f"no battle has {listed(unmet)} in it")
+    return JudgedSource(JudgedBench(battles, facts, warnings), named, loaded.weight or DEFAULT_WEIGHT, answers=answers)
+
+
+def _common_baseline(file: Path, battles: Battles) -> str:
+    named = common_opponent(battles)
+    if named is None:
+        hint = Advice("name the baseline", AdviceKind.BASELINE)
+        raise UsageProblem(f"{file}: no model takes part in every battle", hint)
+    return named
+
+
+def _facts(bench: Bench, battles: Battles) -> BenchFacts | None:
+    """Return what a bench knows of the battles of a file; None if it has none of their questions."""
+    questions = tuple(bench.questions().items)
+    if not {question.id for question in questions} & set(battles.questions):
+        return None
+    lengths = {model: bench.token_lengths(model).items for model in battles.models}
+    return BenchFacts(name=bench.paths.name, questions=questions, token_lengths=lengths)
+
+
+# -- What a comparison and a plan read beside the battles
+
+
+def _direct_games(source: JudgedSource, models: Sequence[str]) -> list[Battles]:
+    """Return the games with one of the models in the baseline's place; those of a file are among its others."""
+    if source.bench is None:
+        return []
+    if len(models) < 2:
+        raise UsageProblem("direct games need at least two models by name")
+    found = []
+    for baseline in models:
+        with suppress(BenchError):  # none were judged against this one
+            judged = judged_bench(source.bench, source.judged.facts.judges, baseline).battles
+            if baseline != source.baseline and len(set(models) & set(judged.models)) > 1:
+                found.append(judged)
+    if not found:
+        hint = Advice("judge them first", AdviceKind.RUN_AGAINST, values=(models[0], ",".join(models[1:])))
+        raise UsageProblem(f"no game was judged directly between {' and '.join(models)}", hint)
+    return found
+
+
+def _pace(source: JudgedSource) -> Pace:
+    """Measure the pace in the records of the bench; it is unknown for the battles of a file."""
+    if source.bench is None:
+        return Pace()
+    paths = source.bench.paths
+    judged = [
+        paths.judgments(judge, model)
+        for judge in source.judged.facts.judges
+        for model in source.bench.judged_models(judge)
+    ]
+    return Pace(
+        judging_pace(judged), answering_pace([paths.answers(name) for name in source.bench.models_with_answers()])
+    )
