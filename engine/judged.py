@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.bench import Bench
+from engine.bench.index import NOT_PLAYED
 from engine.bench.settings import Settings, describe_difference
 from engine.bench.snapshot import Columns
 from engine.config.sampling import settings_digest
@@ -175,8 +176,6 @@ class JudgedReader:
 def _columns(compared: Sequence[_Compared], judges: Sequence[str]) -> tuple[Columns, list[str], list[str]]:
     """Return the played games as columns, and the questions and models that these are indices into."""
     import polars as pl
-
-    from engine.bench.tables import NOT_PLAYED
 
     models = list(dict.fromkeys(name for each in compared for name in (each.model, each.baseline)))
     keys = pl.concat([each.rows.select("key", "games", "odds") for each in compared], rechunk=True)

@@ -7,8 +7,9 @@ texts (`inputs`) is checked by it, any other by what the judge was shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ import msgspec
 
 from engine.bench.decoding import ANSWER_END, ANSWER_START, answer_lines, judgment_lines, question_lines
 from engine.bench.digest import inputs_digest
-from engine.bench.index import BenchIndex, Table, frame_bytes, read_cache, spans, write_cache
+from engine.bench.index import BenchIndex, Table, frame_bytes, labels_of, read_cache, spans, write_cache
 from engine.bench.lines import LineSpan
-from engine.bench.stored import StoredJudgment
+from engine.bench.stored import StoredJudgment, StoredPrompts
 from engine.errors import BenchError
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ def is_current(
     if stored.inputs is not None:
         return stored.inputs == inputs
     return _show(tuple(stored.prompts), question_turns, baseline_turns, model_turns)
+
+
+@dataclass(frozen=True)
+class JudgmentsAgainst:
+    """The judgments of a model by a judge against a baseline, by question, and which of them are current."""
+
+    stored: Mapping[str, StoredJudgment]
+    current: frozenset[str]
 
 
 class CurrentJudgments:
@@ -91,6 +100,18 @@ class CurrentJudgments:
             rows = rows.join(checks, on=list(_CHECKED), how="left", maintain_order="left")
             rows = rows.with_columns(current=pl.col("current") | pl.col("fits").fill_null(value=False)).drop("fits")
         return rows.drop(_TEXTS)
+
+    def listed(self, judge: str, model: str, baseline: str) -> JudgmentsAgainst:
+        """Return the judgments of `table` one by one."""
+        rows = self.table(judge, model, baseline)
+        path = self._index.judgments(judge, model).path
+        columns = "key", "start", "length", "baseline", "settings", "inputs", "games"
+        stored = {}
+        for key, start, length, named, settings, inputs, games in rows.select(columns).iter_rows():
+            labels, played = labels_of(tuple(games))
+            prompts = StoredPrompts(path, LineSpan(start, length), key) if inputs is None else ()
+            stored[key] = StoredJudgment(key, model, judge, labels, played, named, settings, inputs, prompts)
+        return JudgmentsAgainst(stored, frozenset(rows.filter("current")["key"]))
 
     def digests_against(self, baseline: str) -> dict[str, str]:
         """Return by question the digest of its text and of the answer of `baseline`, where both are on disk."""

@@ -18,6 +18,7 @@ import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +27,7 @@ import msgspec
 
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineReader, LineSpan, ProblemLog, unreadable
+from engine.labels import LABELS, Label
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from engine.bench.tables import TableKind
 
 VERSION = 1
+NOT_PLAYED = -2  # in place of the label code of a game that was not played
 _MAGIC = b"arena-tui index\n"
 _LENGTHS = struct.Struct("<IIQ")  # version, bytes of the header, CRC-32 of header and body
 _CHUNK = 4 << 20
@@ -234,6 +237,13 @@ def spans(frame: pl.DataFrame) -> dict[str, LineSpan]:
     """Return where the records of a table are, by question."""
     rows = frame.select("key", "start", "length").iter_rows()
     return {key: LineSpan(start, length) for key, start, length in rows}
+
+
+@lru_cache(maxsize=1024)
+def labels_of(games: tuple[int, ...]) -> tuple[tuple[Label | None, ...], tuple[bool, ...]]:
+    """Return the labels of the games of a table's row, and which were played."""
+    labels = tuple(LABELS[code] if code >= 0 else None for code in games)
+    return labels, tuple(code != NOT_PLAYED for code in games)
 
 
 def frame_bytes(frame: pl.DataFrame) -> bytes:

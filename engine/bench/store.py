@@ -9,10 +9,11 @@ from pathlib import Path
 from engine.bench.current import CurrentJudgments
 from engine.bench.index import BenchIndex
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import FileProblem, Loaded
+from engine.bench.lines import FileProblem, LineSpan, Loaded
 from engine.bench.run_files import Part, compact, load_failures, load_journal
 from engine.bench.settings import Settings, describe_settings, load_settings, register_settings
 from engine.bench.stored import (
+    ListedAnswer,
     StoredAnswer,
     StoredJudgment,
     load_all_judgments,
@@ -60,6 +61,18 @@ class Bench:
     def answers(self, model: str) -> Loaded[dict[str, StoredAnswer]]:
         """By question id."""
         return load_answers(self.paths.answers(model))
+
+    def listed_answers(self, model: str) -> Loaded[dict[str, ListedAnswer]]:
+        """By question id; their texts are read only when they are used."""
+        table = self.index.answers(model)
+        rows = table.frame.select("key", "start", "length", "settings", "inputs").iter_rows()
+        return Loaded(
+            {
+                key: ListedAnswer(table.path, LineSpan(start, length), key, settings, inputs)
+                for key, start, length, settings, inputs in rows
+            },
+            table.problems,
+        )
 
     def token_lengths(self, model: str) -> Loaded[dict[str, int | None]]:
         """By question id; cheaper than `answers`."""

@@ -45,6 +45,27 @@ class StoredAnswer(msgspec.Struct, frozen=True):
         return text_digest(self.turns)
 
 
+class ListedAnswer:
+    """A usable answer in a file, whose text is read when it is first used."""
+
+    __slots__ = ("_path", "_span", "_turns", "inputs", "question_id", "settings")
+
+    def __init__(self, path: Path, span: LineSpan, question_id: str, settings: str | None, inputs: str | None) -> None:
+        self.question_id = question_id
+        self.settings = settings
+        self.inputs = inputs
+        self._path = path
+        self._span = span
+        self._turns: tuple[str, ...] | None = None
+
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """Return the text. Raises BenchError if it is no longer there."""
+        if self._turns is None:
+            self._turns = whole_answer(read_object(self._path, self._span), self.question_id).turns
+        return self._turns
+
+
 class StoredJudgment(msgspec.Struct, frozen=True):
     """A judge's labels for one question. `labels` and `played` have one entry per game, in the order of the games.
 

@@ -10,13 +10,12 @@ import polars as pl
 
 from engine.bench.decoding import ANSWER_END, ANSWER_START, GameLine, answer_lines, judgment_lines, question_lines
 from engine.bench.digest import text_key
+from engine.bench.index import NOT_PLAYED
 from engine.bench.lines import ProblemLog, mark_of
 from engine.labels import CODES, LABELS, UNPARSED
 
 Row: TypeAlias = tuple[Any, ...]
 Lines: TypeAlias = Iterable[tuple[int, int, bytes]]
-
-NOT_PLAYED = -2  # in place of the label code of a game that was not played
 
 USER_START = "<|User Prompt|>\n"  # how every fork's prompt template frames the question and the two answers
 _START_A, _END_A = f"{ANSWER_START.format('A')}\n", f"\n{ANSWER_END.format('A')}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from engine.bench import Bench
+from engine.bench.current import JudgmentsAgainst
 from engine.bench.names import look_alikes, same_on_disk
-from engine.bench.stored import StoredAnswer, StoredJudgment, against
+from engine.bench.stored import ListedAnswer
 from engine.config.model import Config
 from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest, unsent_fields
 from engine.errors import Advice, AdviceKind, BenchError, ConfigError, ConfigProblem
@@ -97,7 +98,7 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
         for baseline in participants.baselines:
             against_it = judging[judge] if baseline == participants.baseline else judging[judge].against(baseline)
             for model in participants.judged_against(baseline):
-                stored = against(reader.judgments(judge, model), baseline)
+                stored = reader.judgments(judge, model, baseline)
                 theirs, ours = reader.answers(baseline), reader.answers(model)
                 planner = JudgmentPlanner(against_it, model, theirs, ours, stored, games, scope.refresh)
                 awaited = {*coming.get(model, ()), *coming.get(baseline, ())}
@@ -145,8 +146,8 @@ class _Reader:
 
     bench: Bench
     warnings: list[str] = field(default_factory=list)
-    _answers: dict[str, dict[str, StoredAnswer]] = field(default_factory=dict)
-    _judgments: dict[tuple[str, str], list[StoredJudgment]] = field(default_factory=dict)
+    _answers: dict[str, dict[str, ListedAnswer]] = field(default_factory=dict)
+    _judged: set[tuple[str, str]] = field(default_factory=set)
     _questions: dict[str, Question] = field(default_factory=dict)
 
     @property
@@ -160,19 +161,18 @@ class _Reader:
             self._questions = {question.id: question for question in loaded.items}
         return self._questions
 
-    def answers(self, model: str) -> dict[str, StoredAnswer]:
+    def answers(self, model: str) -> dict[str, ListedAnswer]:
         if model not in self._answers:
-            loaded = self.bench.answers(model)
+            loaded = self.bench.listed_answers(model)
             self.warnings.extend(str(problem) for problem in loaded.problems)
             self._answers[model] = loaded.items
         return self._answers[model]
 
-    def judgments(self, judge: str, model: str) -> list[StoredJudgment]:
-        if (judge, model) not in self._judgments:
-            loaded = self.bench.all_judgments(judge, model)
-            self.warnings.extend(str(problem) for problem in loaded.problems)
-            self._judgments[judge, model] = loaded.items
-        return self._judgments[judge, model]
+    def judgments(self, judge: str, model: str, baseline: str) -> JudgmentsAgainst:
+        if (judge, model) not in self._judged:
+            self._judged.add((judge, model))
+            self.warnings.extend(str(problem) for problem in self.bench.index.judgments(judge, model).problems)
+        return self.bench.current.listed(judge, model, baseline)
 
 
 def _judging(config: Config, judge: str, baseline: str, settings: str) -> Judging:

@@ -14,9 +14,9 @@ from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from engine.bench.current import is_current
+from engine.bench.current import JudgmentsAgainst, is_current
 from engine.bench.digest import inputs_digest, text_digest
-from engine.bench.stored import StoredAnswer, StoredJudgment
+from engine.bench.stored import ListedAnswer, StoredJudgment
 from engine.config.model import Config
 from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
 from engine.events import TaskKey
@@ -70,7 +70,7 @@ class Task:
         return replace(self, total=self.cached, jobs=(), prompt_tokens=0, max_completion_tokens=0)
 
 
-def is_edited(answer: StoredAnswer, question: Question) -> bool:
+def is_edited(answer: ListedAnswer, question: Question) -> bool:
     """Return whether the answer was given to another text of its question; unknown for answers of other programs."""
     return answer.inputs is not None and answer.inputs != text_digest(question.turns)
 
@@ -79,7 +79,7 @@ def plan_answers(
     config: Config,
     model: str,
     questions: Sequence[Question],
-    stored: Mapping[str, StoredAnswer],
+    stored: Mapping[str, ListedAnswer],
     parts: Iterable[AnswerPart] = (),
     refresh: Collection[Refresh] = (),
 ) -> Task:
@@ -165,9 +165,9 @@ class JudgmentPlanner:
         self,
         judging: Judging,
         model: str,
-        theirs: Mapping[str, StoredAnswer],
-        ours: Mapping[str, StoredAnswer],
-        stored: Mapping[str, StoredJudgment],
+        theirs: Mapping[str, ListedAnswer],
+        ours: Mapping[str, ListedAnswer],
+        stored: JudgmentsAgainst,
         parts: Iterable[GamePart] = (),
         refresh: Collection[Refresh] = (),
     ) -> None:
@@ -186,6 +186,10 @@ class JudgmentPlanner:
 
         `theirs` and `ours` are turns of answers that were made since the files were read.
         """
+        judgment = self._stored.stored.get(question.id)
+        as_on_disk = theirs is None and ours is None
+        if as_on_disk and judgment and self._is_listed_as_current(question) and self._suffices(judgment):
+            return judgment
         if theirs is None and (answer := self._theirs.get(question.id)):
             theirs = answer.turns
         if ours is None and (answer := self._ours.get(question.id)):
@@ -193,8 +197,18 @@ class JudgmentPlanner:
         if theirs is None or ours is None:
             return None
         inputs = inputs_digest(question.turns, theirs, ours)
-        judgment = self._stored.get(question.id)
-        if judgment is not None and self._suffices(judgment, inputs, question, theirs, ours):
+        if (
+            judgment is not None
+            and self._suffices(judgment)
+            and is_current(
+                judgment,
+                baseline=self.judging.baseline,
+                inputs=inputs,
+                question_turns=question.turns,
+                baseline_turns=theirs,
+                model_turns=ours,
+            )
+        ):
             return judgment
         kept = {
             part.number: _with_prompt(part, self.judging.prompt, question, theirs, ours)
@@ -219,19 +233,20 @@ class JudgmentPlanner:
         """Return whether it was made with other settings than today's."""
         return judgment.settings not in (None, self.judging.settings)
 
-    def _suffices(
-        self, judgment: StoredJudgment, inputs: str, question: Question, theirs: Sequence[str], ours: Sequence[str]
-    ) -> bool:
+    def keep_texts(self, questions: Iterable[Question]) -> None:
+        """Read the answers that there are to `questions`, so that later changes of their files have no effect."""
+        for question in questions:
+            for answers in (self._theirs, self._ours):
+                if (answer := answers.get(question.id)) is not None:
+                    _ = answer.turns
+
+    def _is_listed_as_current(self, question: Question) -> bool:
+        return all(question.id in known for known in (self._stored.current, self._theirs, self._ours))
+
+    def _suffices(self, judgment: StoredJudgment) -> bool:
+        """Return whether a current judgment need not be made again."""
         return (
-            is_current(
-                judgment,
-                baseline=self.judging.baseline,
-                inputs=inputs,
-                question_turns=question.turns,
-                baseline_turns=theirs,
-                model_turns=ours,
-            )
-            and not (self.is_stale(judgment) and "stale" in self._refresh)
+            not (self.is_stale(judgment) and "stale" in self._refresh)
             and not (None in judgment.labels and "unparsed" in self._refresh)
             and all(judgment.played)
         )
@@ -246,6 +261,7 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
     found: Counter[str] = Counter()
     jobs: list[JudgeJob] = []
     awaited = [question for question in questions if question.id in coming]
+    planner.keep_texts(awaited)
     labels: dict[str, Sequence[Label | None]] = {}
     unparsed = characters = 0
     for question in questions:
