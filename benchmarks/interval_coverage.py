@@ -32,7 +32,7 @@ from judge_coverage import audit_coverage, people_coverage, style_coverage
 
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
-from engine.ratings.intervals import holm, interval, rank_ranges
+from engine.ratings.limits import holm, interval, rank_ranges
 from engine.ratings.outcomes import relative_width
 from engine.ratings.paired import PairedRatings
 

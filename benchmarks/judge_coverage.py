@@ -17,7 +17,7 @@ from engine.auditing.people import corrected_score
 from engine.auditing.verdicts import position_report
 from engine.ratings.battles import Battles, battles_from_columns
 from engine.ratings.estimate import RatingOptions
-from engine.ratings.intervals import student_quantile
+from engine.ratings.limits import student_quantile
 from engine.ratings.style import StyleCounts, rate_with_style, style_differences
 
 MODELS = ("base", "even", "strong", "weak")

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from arena_tui import console
+from arena_tui.advice import phrase
 from arena_tui.invocation import Invocation
 from arena_tui.output.leaderboard import LeaderboardFormat, format_leaderboard
 from engine.api import style_rater
@@ -45,7 +46,7 @@ def leaderboard_command(
         rounds = battles_file.save_bootstrap(save_bootstrap, ratings.models, ratings.resampled)
         console.say(f"{rounds} bootstrap rounds saved in {save_bootstrap}")
     if hint := unused_odds(ratings.battles, soft=options.soft):
-        console.say(f"note: {hint}")
+        console.say(f"note: {phrase(hint)}")
     show(with_evidence(board, source.judged, options) if form == "json" else board, form)
     return console.DONE
 

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from arena_tui import console
+from arena_tui.advice import phrase
 from arena_tui.commands.leaderboard import show, with_evidence
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
@@ -99,7 +100,7 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
         board = msgspec.structs.replace(board, until=stopped, warnings=warnings)
     show(board, "json" if as_json else "table")
     if hint := unused_odds(judged.battles, soft=options.soft):
-        console.say(f"note: arena-tui leaderboard: {hint}")
+        console.say(f"note: arena-tui leaderboard: {phrase(hint)}")
     if stopped is not None and not as_json:
         click.echo("\n" + format_stop_report(stopped), nl=False)
     return True

@@ -10,8 +10,7 @@ import msgspec
 import numpy as np
 
 from engine.ratings.battles import BoolArray, FloatArray, IntArray
-from engine.ratings.estimate import open_limits
-from engine.ratings.intervals import interval, question_draws, sandwich_limits
+from engine.ratings.limits import interval, open_limits, question_draws, sandwich_limits
 
 
 class IntervalEstimate(msgspec.Struct, frozen=True):
@@ -48,7 +47,7 @@ class QuestionResampler:
     """Limits of everything estimated from Q questions: the same resamples of them each time.
 
     Cluster bootstrap (Field and Welsh, J. R. Stat. Soc. B 69, 2007) with percentile limits. Shares, many of them small,
-    get clustered errors on the logit scale instead (`engine.ratings.intervals`): percentiles of a share of 8 % on 100
+    get clustered errors on the logit scale instead (`engine.ratings.limits`): percentiles of a share of 8 % on 100
     questions hold it 93.5 times in 100, these 95.
     """
 

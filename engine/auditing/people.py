@@ -25,7 +25,7 @@ from engine.auditing.intervals import NOTHING, IntervalEstimate, QuestionResampl
 from engine.labels import is_strong, points_of_model, strength
 from engine.ratings.battles import Battles, FloatArray, IntArray, label_strength
 from engine.ratings.estimate import RatingOptions
-from engine.ratings.intervals import student_quantile
+from engine.ratings.limits import student_quantile
 from engine.review.labels import HumanLabel, Pair
 
 Reviews: TypeAlias = Mapping[str, Mapping[Pair, HumanLabel]]

@@ -4,7 +4,7 @@
     repeated_rows  games from battles files that repeat the rows of strong labels
     outcomes       points summed per question and pair of models, by label or as expected from probabilities
     bradley_terry  strengths of models from pairwise points
-    intervals      95 % limits and p-values, from resampled questions or from the influence of each question
+    limits         95 % limits and p-values, from resampled questions or from the influence of each question
     estimate       win rates against the baseline with 95 % limits
     style          win rates with the effect of answer style taken out
     style_fit      strengths of models and weights of style, fitted together

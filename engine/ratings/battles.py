@@ -1,13 +1,13 @@
-"""Battles: every game that a judge played, as flat arrays.
+"""Battles: all played games as flat arrays.
 
-A battle keeps what the judge said, not what it counts for: the weight of a strong verdict and the choice of games
-are applied later, so the same battles serve every leaderboard option.
+A battle keeps the label, not what it counts for: the weight of a strong label and the choice of games are options of a
+rating, so the same battles serve every leaderboard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -27,10 +27,7 @@ _NO_ODDS = (float("nan"),) * len(LABELS)
 
 
 class Judged(Protocol):
-    """A judge's verdicts on a model's answer to one question, whatever file they came from.
-
-    `labels[i]` and `played[i]` belong to game i + 1: in game 1 the baseline is A, in game 2 the model is.
-    """
+    """One judge's labels of one model's answer to one question; `labels[i]` and `played[i]` belong to game i + 1."""
 
     @property
     def question_id(self) -> str: ...
@@ -40,7 +37,7 @@ class Judged(Protocol):
     def played(self) -> Sequence[bool]: ...
     @property
     def probabilities(self) -> Sequence[Mapping[Label, float] | None]:
-        """The judge's for the labels of each game; empty where it told none."""
+        """The judge's probabilities of `LABELS` for each game; empty where it gave none."""
         ...
 
 
@@ -49,14 +46,14 @@ class Battles:
     """N games. The index arrays, all of shape [N], point into the name tuples, which are sorted.
 
     Attributes:
-        questions, models, judges: distinct names in sorted order, so that nothing depends on the order of files.
+        questions, models, judges: distinct names in sorted order, so that results do not depend on the order of files.
         question, model_a, model_b, judge: indices of each game.
-        game: 1 or 2, the place of the game in its pair; 0 where the source does not say.
-        points: what model_b won: 1, 0, or 0.5 for a tie; NaN where the judge gave no verdict.
-        strong: 1 for a strong verdict, else 0. It is 0.5 for both games of a pair when the source says that one of
-            two equal verdicts was strong but not which.
-        odds: [N, 5] how likely the judge held each verdict on model_b, from much worse over a tie to much better; rows
-            of NaN where it told nothing but its label. None if it never told more.
+        game: number of the game in its pair, 1 or 2; 0 where the source does not say.
+        points: what model_b won: 1, 0, or 0.5 for a tie; NaN where the game is unparsed.
+        strong: 1 for a strong label, else 0. It is 0.5 for both games of a pair when the source says that one of two
+            equal labels was strong but not which.
+        odds: [N, 5] the judge's probabilities of "model_b is much worse" to "much better"; rows of NaN for games with a
+            label only. None if no game has probabilities.
     """
 
     questions: tuple[str, ...]
@@ -76,41 +73,40 @@ class Battles:
 
     @property
     def labelled(self) -> BoolArray:
-        """Shape [N]: the games that have a verdict."""
+        """[N]: the games with a label."""
         return ~np.isnan(self.points)
 
     def weights(self, strong_weight: float) -> FloatArray:
-        """Shape [N]: 1 for a plain verdict, `strong_weight` for a strong one."""
+        """[N]: 1 for a plain label, `strong_weight` for a strong one."""
         return 1.0 + (strong_weight - 1.0) * self.strong
 
     def where(self, mask: BoolArray) -> Battles:
-        """The games under `mask` (shape [N]); the names stay as they are."""
-        return Battles(
-            self.questions,
-            self.models,
-            self.judges,
-            self.question[mask],
-            self.model_a[mask],
-            self.model_b[mask],
-            self.judge[mask],
-            self.game[mask],
-            self.points[mask],
-            self.strong[mask],
-            None if self.odds is None else self.odds[mask],
+        """Return the games under `mask` (shape [N]); the names stay as they are."""
+        return replace(
+            self,
+            question=self.question[mask],
+            model_a=self.model_a[mask],
+            model_b=self.model_b[mask],
+            judge=self.judge[mask],
+            game=self.game[mask],
+            points=self.points[mask],
+            strong=self.strong[mask],
+            odds=None if self.odds is None else self.odds[mask],
         )
 
     def first_games(self) -> Battles:
-        """Only the games that are known to be the first of their pair."""
+        """Return only the games that are known to be the first of their pair."""
         return self.where(self.game == 1)
 
     def with_any_of(self, models: Iterable[str]) -> BoolArray:
-        """Shape [N]: the games that one of the models takes part in."""
-        chosen = [index for index, name in enumerate(self.models) if name in frozenset(models)]
-        takes_part: BoolArray = np.isin(self.model_a, chosen) | np.isin(self.model_b, chosen)
+        """[N]: the games that one of the models takes part in."""
+        wanted = frozenset(models)
+        chosen = np.array([model in wanted for model in self.models], dtype=np.bool_)
+        takes_part: BoolArray = chosen[self.model_a] | chosen[self.model_b]
         return takes_part
 
     def of_questions(self, question_ids: Iterable[str]) -> Battles:
-        """Only the games on the given questions."""
+        """Return only the games on the given questions."""
         wanted = frozenset(question_ids)
         keep = np.array([question in wanted for question in self.questions], dtype=np.bool_)
         return self.where(keep[self.question])
@@ -267,21 +263,16 @@ def label_strength(points: FloatArray, strong: FloatArray) -> FloatArray:
 
 
 def common_opponent(battles: Battles) -> str | None:
-    """The one model that takes part in every game, or None: the natural baseline of a file that names none.
+    """Return the one model that takes part in every game: the natural baseline of a file that names none.
 
     With only two models both do; then it is model_a, where a baseline stands in published files.
     """
     if not len(battles):
         return None
-    everywhere = [
-        index
-        for index in range(len(battles.models))
-        if bool(np.all((battles.model_a == index) | (battles.model_b == index)))
-    ]
-    if not everywhere:
-        return None
-    first = int(battles.model_a[0])
-    return battles.models[first if first in everywhere else everywhere[0]]
+    for index in (int(battles.model_a[0]), int(battles.model_b[0])):
+        if bool(np.all((battles.model_a == index) | (battles.model_b == index))):
+            return battles.models[index]
+    return None
 
 
 def _in_use(names: Sequence[str], *columns: Codes) -> tuple[tuple[str, ...], list[IntArray]]:

@@ -15,7 +15,7 @@ from engine.errors import RatingError, listed
 from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
-from engine.ratings.intervals import holm, rank_ranges
+from engine.ratings.limits import holm, rank_ranges
 from engine.ratings.outcomes import SoftReport, relative_width, soft_report
 from engine.ratings.paired import DirectGames, PairedDifference, PairedRatings, direct_games
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.ratings.battles import Battles, BoolArray, FloatArray
 from engine.ratings.estimate import RatingOptions, require_rateable
-from engine.ratings.outcomes import expected_outcomes, outcomes_by_label
+from engine.ratings.outcomes import game_points
 
 
 class ModelEvidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,8 +68,7 @@ def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Eviden
 
     Raises RatingError where they cannot be rated.
     """
-    used = battles.first_games() if options.first_game_only else battles
-    require_rateable(used, options)
+    used = require_rateable(battles, options)
     anchor = battles.models.index(options.baseline)
     used = used.where(((used.model_a == anchor) | (used.model_b == anchor)) & (used.model_a != used.model_b))
     swapped = used.model_b == anchor
@@ -81,7 +80,7 @@ def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Eviden
         told = np.where(used.labelled, values, 0.0)
         return np.bincount(cell, weights=told, minlength=shape[0] * shape[1]).astype(np.float64).reshape(shape)
 
-    won_by_b, weight = (expected_outcomes if options.soft else outcomes_by_label)(used, options.weight)
+    won_by_b, weight = game_points(used, options.weight, soft=options.soft)
     won, total = summed(np.where(swapped, weight - won_by_b, won_by_b)), summed(weight)
     played = (np.bincount(cell, minlength=shape[0] * shape[1]) > 0).reshape(shape)
     asked = np.flatnonzero(played.any(axis=1))

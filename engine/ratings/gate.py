@@ -6,7 +6,7 @@ trials", 1998, section 3.3.2; Blackwelder, Controlled Clinical Trials 3, 1982). 
 an undecided test fails. Results that cannot be compared are refused, with all reasons at once.
 
 The difference is paired: both models answered the same questions. Its standard error is clustered by question, from the
-influence of each question on both scores (see `engine.ratings.intervals`); its limits are Student's t. Near 0 and 100
+influence of each question on both scores (see `engine.ratings.limits`); its limits are Student's t. Near 0 and 100
 percent the questions may hold no surprise at all, so the limits start from two imagined ones, of which each model won
 one and lost one, and never the same (as in `engine.ratings.confidence_sequence`). `benchmarks/statistics_coverage.py`
 measures that without them a model that is worse by just the margin passes up to twice as often as it may.
@@ -39,7 +39,7 @@ from engine.ratings.evidence import (
     unknown_settings,
     unknown_texts,
 )
-from engine.ratings.intervals import student_quantile
+from engine.ratings.limits import student_quantile
 
 POWER = 0.8
 

@@ -1,8 +1,8 @@
-"""The leaderboard: rows, cautions and groups, in the very shape of the JSON output."""
+"""The leaderboard: rows, warnings and groups, exactly as the JSON output has them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from engine.errors import RatingError, listed
 from engine.ratings import MINIMUM_QUESTIONS
-from engine.ratings.battles import Battles
+from engine.ratings.battles import Battles, FloatArray
 from engine.ratings.bradley_terry import elo
 from engine.ratings.cautions import cautions
 from engine.ratings.estimate import CiKind, RatingOptions, Ratings, StyleControl, StyleCovariate, rate_battles
@@ -35,11 +35,10 @@ class LeaderboardOptions(RatingOptions, frozen=True, kw_only=True):
 
 
 class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the leaderboard has to know of the bench beside the battles.
+    """What a leaderboard needs of a bench beside its battles.
 
-    `baselines` are those that the battles are against, where it is known, the anchor first. `questions` is the whole
-    question set (empty: that of the battles). `token_lengths` holds, by model and question,
-    how long the answers are.
+    `baselines` are those that the battles are against, where known, the anchor first. `questions` is the whole question
+    set (empty: that of the battles). `token_lengths` holds the lengths of answers by model and question.
     """
 
     name: str
@@ -50,12 +49,11 @@ class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One model: percent scores with absolute 95 % limits, and what they rest on.
+    """One model: percent scores with absolute 95 % limits, and the counts behind them.
 
-    `elo...` are present when asked for: the same numbers on the Elo scale with the baseline at 1000, None where
-    infinite. `stats` is present with `--full-stats` (not for a baseline that every game is against). `same_style...`
-    are present with `--style`: percent, if all answers had the style of the baseline's. `label...` are present with
-    `--soft`: the same by the labels alone.
+    Optional fields: `elo...` are the same numbers on the Elo scale with the baseline at 1000, None where infinite.
+    `stats` are details (absent for a baseline that every game is against). `same_style...` are percent if all answers
+    had the style of the baseline's. `label...` are percent by the labels alone, beside scores by expected outcomes.
     """
 
     rank: int
@@ -81,7 +79,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StyleReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the scores were controlled for, and what each covariate is worth to the judges."""
+    """What the scores were controlled for, and the effect of each covariate on the judges."""
 
     words: list[str]
     covariates: list[StyleCovariate]
@@ -100,7 +98,7 @@ class GroupBoard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole result. The fields after `warnings` are present only when they say something."""
+    """The whole result. The fields after `warnings` are present only where they apply."""
 
     bench: str
     judges: list[str]
@@ -124,15 +122,19 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
 def leaderboard(
     ratings: Ratings, options: LeaderboardOptions, facts: BenchFacts, rater: Rater = rate_battles
 ) -> Leaderboard:
-    """Ranks the rated models, best first (equal scores by name). The same battles in any order give the same result.
+    """Rank the rated models, best first (equal scores by name). The order of the battles does not matter.
 
-    `rater` is what made `ratings`; it makes those of each group.
+    `rater` is the function that returned `ratings`; it rates each group too.
     Raises RatingError when `options.by` asks for groups but the question set is not known.
     """
-    question_ids = _question_set(ratings.battles, facts)
-    by_label = _rated_by_label(ratings, options, rater)
-    rows = _rows(ratings, by_label, options, facts, question_ids)
-    board = Leaderboard(
+    whole = _part(ratings, options, facts, _question_set(ratings.battles, facts), rater)
+    groups = _groups(ratings.battles, options, facts, rater) if options.by else []
+    small = [group.group for group in groups if group.questions < MINIMUM_QUESTIONS]
+    warnings = whole.warnings
+    if small:
+        text = f"{len(small)} of {len(groups)} groups have fewer than {MINIMUM_QUESTIONS} questions"
+        warnings = [*warnings, f"{text}; their intervals are too narrow: {listed(small)}"]
+    return Leaderboard(
         bench=facts.name,
         judges=list(facts.judges),
         baseline=options.baseline,
@@ -140,91 +142,91 @@ def leaderboard(
         rounds=options.rounds,
         seed=options.seed,
         weight=options.weight,
-        rows=rows,
-        warnings=cautions(ratings, _contestants(rows, options.baseline), facts.judges, question_ids, options),
+        rows=whole.rows,
+        warnings=warnings,
         first_game_only=True if options.first_game_only else UNSET,
-        style=_style_report(ratings.style),
-        soft=_soft_report(ratings, by_label),
+        by=options.by or UNSET,
+        groups=groups if options.by else UNSET,
+        style=whole.style,
+        soft=whole.soft,
         baselines=list(facts.baselines) if len(facts.baselines) > 1 else UNSET,
     )
-    if options.by is None:
-        return board
-    groups = _groups(ratings.battles, options, facts, rater)
-    small = [group.group for group in groups if group.questions < MINIMUM_QUESTIONS]
-    if small:
-        text = f"Fewer than {MINIMUM_QUESTIONS} questions, so too narrow intervals, "
-        board.warnings.append(f"{text}in {len(small)} of {len(groups)} groups: {listed(small)}.")
-    return msgspec.structs.replace(board, by=options.by, groups=groups)
 
 
 def _question_set(battles: Battles, facts: BenchFacts) -> Collection[str]:
-    """The ids of the bench's questions; those of the battles when the bench has none of them."""
+    """Return the ids of the bench's questions; those of the battles when the bench has none of them."""
     own = dict.fromkeys(question.id for question in facts.questions)
     return own if any(question in own for question in battles.questions) else battles.questions
 
 
-def _rows(
+def _part(
     ratings: Ratings,
-    by_label: Ratings | None,
     options: LeaderboardOptions,
     facts: BenchFacts,
     question_ids: Collection[str],
-    *,
-    answers_in: Collection[str] | None = None,
-) -> list[Row]:
-    """Rows by falling score; `answers_in` limits the answers whose length is averaged."""
-    named_rates = sorted(
+    rater: Rater,
+    group: str = "",
+) -> GroupBoard:
+    """Return rows by falling score with their reports: the whole board, or a group of questions (without warnings)."""
+    by_label = rater(ratings.battles, msgspec.structs.replace(options, soft=False)) if options.soft else None
+    counts = coverage(ratings.battles, question_ids)
+    ranked = sorted(
         (-rate, name, index)
         for index, (name, rate) in enumerate(zip(ratings.models, ratings.rate.tolist(), strict=True))
         if not np.isnan(rate)
     )
     rows = []
-    for rank, (_, name, index) in enumerate(named_rates, start=1):
+    for rank, (_, name, index) in enumerate(ranked, start=1):
         passive = name == options.baseline and ratings.table.against_baseline_only
-        count = Coverage() if passive else coverage(ratings.battles, index, question_ids)
+        score, lower, upper = _percent(index, ratings.rate, ratings.lower, ratings.upper)
+        count = Coverage() if passive else counts[index]
         row = Row(
             rank=rank,
             model=name,
-            score=100.0 * float(ratings.rate[index]),
-            lower=100.0 * float(ratings.lower[index]),
-            upper=100.0 * float(ratings.upper[index]),
-            avg_tokens=average_tokens(facts.token_lengths.get(name, {}), answers_in),
+            score=score,
+            lower=lower,
+            upper=upper,
+            avg_tokens=average_tokens(facts.token_lengths.get(name, {}), question_ids if group else None),
             questions=count.questions,
             games=count.games,
             unparsed=count.unparsed,
             missing=count.missing,
             stats=model_stats(ratings, index, options) if options.full_stats and not passive else UNSET,
         )
-        if options.elo:
-            row = _with_elo(row, ratings, index)
-        rows.append(_with_labels(_with_style(row, ratings.style, index), by_label, index))
-    return rows
+        rows.append(_with_optional(row, ratings, by_label, index, with_elo=options.elo))
+    contestants = {
+        row.model: Coverage(row.questions, row.games, row.unparsed, row.missing)
+        for row in rows
+        if row.model != options.baseline
+    }
+    return GroupBoard(
+        group=group,
+        questions=len(question_ids),
+        rows=rows,
+        warnings=[] if group else cautions(ratings, contestants, facts.judges, question_ids, options),
+        style=_style_report(ratings.style),
+        soft=_soft_report(ratings, by_label),
+    )
 
 
-def _with_elo(row: Row, ratings: Ratings, index: int) -> Row:
-    values = elo(np.array([ratings.rate[index], ratings.lower[index], ratings.upper[index]])).tolist()
-    score, lower, upper = (value if np.isfinite(value) else None for value in values)
-    return msgspec.structs.replace(row, elo=score, elo_lower=lower, elo_upper=upper)
+def _percent(index: int, *values: FloatArray) -> list[float]:
+    return [100.0 * float(each[index]) for each in values]
 
 
-def _with_style(row: Row, style: StyleControl | None, index: int) -> Row:
-    if style is None:
-        return row
-    score, lower, upper = (100.0 * float(values[index]) for values in (style.same_style, style.lower, style.upper))
-    return msgspec.structs.replace(row, same_style=score, same_style_lower=lower, same_style_upper=upper)
-
-
-def _rated_by_label(ratings: Ratings, options: LeaderboardOptions, rater: Rater) -> Ratings | None:
-    """The ratings of the same games by their labels, to show beside those by expected outcomes; None without these."""
-    return rater(ratings.battles, msgspec.structs.replace(options, soft=False)) if options.soft else None
-
-
-def _with_labels(row: Row, by_label: Ratings | None, index: int) -> Row:
-    if by_label is None:
-        return row
-    limits = (by_label.rate, by_label.lower, by_label.upper)
-    score, lower, upper = (100.0 * float(values[index]) for values in limits)
-    return msgspec.structs.replace(row, label_score=score, label_lower=lower, label_upper=upper)
+def _with_optional(row: Row, ratings: Ratings, by_label: Ratings | None, index: int, *, with_elo: bool) -> Row:
+    """Add the optional scores of a row with their limits."""
+    found: dict[str, float | None] = {}
+    if with_elo:
+        values = elo(np.array([ratings.rate[index], ratings.lower[index], ratings.upper[index]])).tolist()
+        finite = (value if np.isfinite(value) else None for value in values)
+        found.update(zip(("elo", "elo_lower", "elo_upper"), finite, strict=True))
+    if (style := ratings.style) is not None:
+        values = _percent(index, style.same_style, style.lower, style.upper)
+        found.update(zip(("same_style", "same_style_lower", "same_style_upper"), values, strict=True))
+    if by_label is not None:
+        values = _percent(index, by_label.rate, by_label.lower, by_label.upper)
+        found.update(zip(("label_score", "label_lower", "label_upper"), values, strict=True))
+    return msgspec.structs.replace(row, **found)
 
 
 def _soft_report(ratings: Ratings, by_label: Ratings | None) -> SoftReport | UnsetType:
@@ -240,43 +242,25 @@ def _style_report(style: StyleControl | None) -> StyleReport | UnsetType:
     return StyleReport(words=list(style.words), covariates=list(style.covariates), games_left_out=style.unknown)
 
 
-def _contestants(rows: Sequence[Row], baseline: str) -> dict[str, Coverage]:
-    return {
-        row.model: Coverage(row.questions, row.games, row.unparsed, row.missing)
-        for row in rows
-        if row.model != baseline
-    }
-
-
 def _groups(battles: Battles, options: LeaderboardOptions, facts: BenchFacts, rater: Rater) -> list[GroupBoard]:
-    """One leaderboard per category or cluster, by name; a group that cannot be rated says why instead of rows."""
+    """Return a leaderboard per category or cluster, by name; a group that cannot be rated has a warning, not rows."""
     members: dict[str, list[str]] = {}
     for question in facts.questions:
         name = question.category if options.by == "category" else question.cluster
         members.setdefault(name or UNNAMED_GROUP, []).append(question.id)
     if not members:
-        raise RatingError(f"The {options.by} of the questions is not known", "Name their bench in the config.")
-    groups = []
+        raise RatingError(f"the {options.by} of the questions is not known", "name their bench in the config")
     judged = frozenset(battles.questions)
+    groups = []
     for name, question_ids in sorted(members.items()):
         if judged.isdisjoint(question_ids):
             continue
-        rows: list[Row] = []
-        warnings: list[str] = []
-        style: StyleReport | UnsetType = UNSET
-        soft: SoftReport | UnsetType = UNSET
         try:
             ratings = rater(battles.of_questions(question_ids), options)
-            by_label = _rated_by_label(ratings, options, rater)
-            rows = _rows(ratings, by_label, options, facts, question_ids, answers_in=question_ids)
-            style, soft = _style_report(ratings.style), _soft_report(ratings, by_label)
+            groups.append(_part(ratings, options, facts, question_ids, rater, name))
         except RatingError as error:
-            warnings = [f"{name}: {error.title}."]
-        groups.append(
-            GroupBoard(group=name, questions=len(question_ids), rows=rows, warnings=warnings, style=style, soft=soft)
-        )
+            warnings = [f"{name}: {error.title}"]
+            groups.append(GroupBoard(group=name, questions=len(question_ids), rows=[], warnings=warnings))
     if not groups:
-        raise RatingError(
-            f"None of the battles is on a question of {facts.name}", "Name the bench that they belong to in the config."
-        )
+        raise RatingError(f"no battle is on a question of {facts.name}", "name the bench of the battles in the config")
     return groups

@@ -14,80 +14,22 @@ games of a question may depend on each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 import numpy as np
 
+from engine.errors import Advice, AdviceKind
 from engine.labels import IS_STRONG, POINTS_OF_B
-from engine.ratings.battles import Battles, FloatArray, IntArray
+from engine.ratings.battles import Battles, BoolArray, FloatArray, IntArray
 
 _POINTS = np.array(POINTS_OF_B)
 _STRONG = np.array(IS_STRONG, dtype=np.float64)
 
 
-class SoftReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What soft verdicts rest on, and what they bring.
-
-    Attributes:
-        games: rated games whose judge told its probabilities; `by_label` are the others, which count by their label.
-        width: how wide the intervals (of scores or of differences, whatever the result is about) are as a share of
-            those by label, on average; None if there is none to compare.
-    """
-
-    games: int
-    by_label: int
-    width: float | None
-
-
-def expected_outcomes(battles: Battles, strong_weight: float) -> tuple[FloatArray, FloatArray]:
-    """Weighted points that model_b is expected to win and the weight that is played for, both [N].
-
-    Games without probabilities count by their label; those without a verdict are NaN.
-    """
-    total = battles.weights(strong_weight)
-    won = total * battles.points
-    if battles.odds is None:
-        return won, total
-    told = has_odds(battles)
-    label_weight = 1.0 + (strong_weight - 1.0) * _STRONG
-    won[told] = battles.odds[told] @ (label_weight * _POINTS)
-    total[told] = battles.odds[told] @ label_weight
-    return won, total
-
-
-def soft_report(battles: Battles, width: float | None) -> SoftReport:
-    """The report on the rated ones of `battles`: those between two models with a verdict."""
-    games = battles.where(battles.labelled & (battles.model_a != battles.model_b))
-    told = int(np.count_nonzero(has_odds(games)))
-    return SoftReport(games=told, by_label=len(games) - told, width=width)
-
-
-def has_odds(battles: Battles) -> np.typing.NDArray[np.bool_]:
-    """Shape [N]: the games with a verdict whose judge told its probabilities."""
-    if battles.odds is None:
-        return np.zeros(len(battles), dtype=np.bool_)
-    told: np.typing.NDArray[np.bool_] = ~np.isnan(battles.odds[:, 0]) & battles.labelled
-    return told
-
-
-def unused_odds(battles: Battles, *, soft: bool) -> str:
-    """A hint for who rates by label though most verdicts come with probabilities; empty where there is none to give."""
-    told = int(np.count_nonzero(has_odds(battles)))
-    if soft or 2 * told <= np.count_nonzero(battles.labelled):
-        return ""
-    return f"{told} verdicts come with the judge's probabilities: --soft rates by what they expect"
-
-
-def relative_width(soft: tuple[FloatArray, FloatArray], by_label: tuple[FloatArray, FloatArray]) -> float | None:
-    """Mean ratio of the widths of intervals, given as (lower, upper) of shape [M] each; None without any to compare."""
-    widths, others = soft[1] - soft[0], by_label[1] - by_label[0]
-    compared = (widths > 0.0) & (others > 0.0)  # NaN compares false
-    return float(np.mean(widths[compared] / others[compared])) if compared.any() else None
-
-
 @dataclass(frozen=True)
 class OutcomeTable:
-    """Weighted points of Q questions and P pairs of models.
+    """Weighted points of Q questions and P pairs of M models.
 
     Attributes:
         models: names; pairs index into them.
@@ -108,47 +50,113 @@ class OutcomeTable:
         """Whether every pair has the baseline in it: the fit then has a closed form."""
         return bool(np.all(self.pairs[:, 0] == self.baseline))
 
+    @cached_property
+    def signs(self) -> FloatArray:
+        """[P, M]: +1 for the pair's model, -1 for its opponent; the design matrix of a Bradley-Terry fit."""
+        signs = np.zeros((len(self.pairs), len(self.models)))
+        row = np.arange(len(signs))
+        signs[row, self.pairs[:, 1]] = 1.0
+        signs[row, self.pairs[:, 0]] = -1.0
+        return signs
+
     def questions_of_models(self) -> IntArray:
-        """Shape [M]: on how many questions each model has at least one game."""
-        played = self.total > 0
-        counts = [
-            int(np.count_nonzero(played[:, (self.pairs == model).any(axis=1)].any(axis=1)))
-            for model in range(len(self.models))
-        ]
-        return np.array(counts, dtype=np.int64)
+        """[M]: on how many questions each model has at least one game."""
+        games = (self.total > 0).astype(np.float32) @ np.abs(self.signs).astype(np.float32)
+        counts: IntArray = np.count_nonzero(games, axis=0)
+        return counts
 
 
 def outcome_table(battles: Battles, baseline: str, weight: float, *, soft: bool = False) -> OutcomeTable:
-    """Sums up the games that have a verdict. Questions without any are left out of the table.
+    """Sum the games with a label, by question and pair; questions without any are left out of the table.
 
-    Games of a model against itself say nothing about its strength and are left out too. `baseline` must be one of
-    the models; `weight` is what a strong verdict counts; `soft` takes expected outcomes where the judge told its
-    probabilities (`engine.ratings.outcomes`).
+    Games of a model against itself do not count. `baseline` must be one of the models; `weight` is that of a strong
+    label; `soft` takes expected points where the judge gave probabilities.
     """
     anchor = battles.models.index(baseline)
-    kept = battles.where(battles.labelled & (battles.model_a != battles.model_b))
-    swap = (kept.model_b == anchor) | ((kept.model_a != anchor) & (kept.model_a > kept.model_b))
-    opponent = np.where(swap, kept.model_b, kept.model_a)
-    model = np.where(swap, kept.model_a, kept.model_b)
-    won_by_b, weights = expected_outcomes(kept, weight) if soft else outcomes_by_label(kept, weight)
-    won = np.where(swap, weights - won_by_b, won_by_b)
+    won_by_b, weights = game_points(battles, weight, soft=soft)
+    kept = np.flatnonzero(battles.labelled & (battles.model_a != battles.model_b))
+    a, b, won, weights = battles.model_a[kept], battles.model_b[kept], won_by_b[kept], weights[kept]
+    swap = (b == anchor) | ((a != anchor) & (a > b))
+    opponent, model, won = np.where(swap, b, a), np.where(swap, a, b), np.where(swap, weights - won, won)
 
-    model_count = len(battles.models)
-    codes, column = np.unique(opponent * model_count + model, return_inverse=True)
-    present, row = np.unique(kept.question, return_inverse=True)
+    models = len(battles.models)
+    codes, column = _ranks(opponent * models + model, models * models)
+    present, row = _ranks(battles.question[kept], len(battles.questions))
     shape = (len(present), len(codes))
     cell = row * shape[1] + column
-    size = shape[0] * shape[1]
+
+    def summed(values: FloatArray) -> FloatArray:
+        return np.bincount(cell, weights=values, minlength=shape[0] * shape[1]).astype(np.float64).reshape(shape)
+
     return OutcomeTable(
         models=battles.models,
-        pairs=np.stack([codes // model_count, codes % model_count], axis=1).astype(np.int64),
-        won=np.bincount(cell, weights=won, minlength=size).astype(np.float64).reshape(shape),
-        total=np.bincount(cell, weights=weights, minlength=size).astype(np.float64).reshape(shape),
+        pairs=np.stack([codes // models, codes % models], axis=1),
+        won=summed(won),
+        total=summed(weights),
         baseline=anchor,
     )
 
 
-def outcomes_by_label(battles: Battles, weight: float) -> tuple[FloatArray, FloatArray]:
-    """Weighted points that model_b won (NaN without a verdict) and the weight that was played for, both [N]."""
-    weights = battles.weights(weight)
-    return weights * battles.points, weights
+def game_points(battles: Battles, weight: float, *, soft: bool = False) -> tuple[FloatArray, FloatArray]:
+    """Return the weighted points of model_b (NaN where unparsed) and the weight played for, both [N].
+
+    `soft` takes expected points where the judge gave probabilities.
+    """
+    total = battles.weights(weight)
+    won = total * battles.points
+    if soft and battles.odds is not None:
+        expected = has_odds(battles)
+        label_weight = 1.0 + (weight - 1.0) * _STRONG
+        won[expected] = battles.odds[expected] @ (label_weight * _POINTS)
+        total[expected] = battles.odds[expected] @ label_weight
+    return won, total
+
+
+def has_odds(battles: Battles) -> BoolArray:
+    """[N]: the games with a label whose judge gave probabilities."""
+    if battles.odds is None:
+        return np.zeros(len(battles), dtype=np.bool_)
+    known: BoolArray = ~np.isnan(battles.odds[:, 0]) & battles.labelled
+    return known
+
+
+class SoftReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a result by expected points rests on.
+
+    Attributes:
+        games: rated games with probabilities; `by_label` are the others, which count by their label.
+        width: mean width of the intervals (of scores or of differences, whatever the result is about) as a share of
+            those by label; None without any to compare.
+    """
+
+    games: int
+    by_label: int
+    width: float | None
+
+
+def soft_report(battles: Battles, width: float | None) -> SoftReport:
+    """Report on the games between two models that have a label."""
+    between = battles.model_a != battles.model_b
+    games = int(np.count_nonzero(has_odds(battles) & between))
+    return SoftReport(games=games, by_label=int(np.count_nonzero(battles.labelled & between)) - games, width=width)
+
+
+def unused_odds(battles: Battles, *, soft: bool) -> str:
+    """Return advice to rate by expected points where most games have probabilities; empty where it does not apply."""
+    games = int(np.count_nonzero(has_odds(battles)))
+    if soft or 2 * games <= np.count_nonzero(battles.labelled):
+        return ""
+    return Advice(f"{games} games have the judge's probabilities; rate by expected points", AdviceKind.SOFT)
+
+
+def relative_width(soft: tuple[FloatArray, FloatArray], by_label: tuple[FloatArray, FloatArray]) -> float | None:
+    """Return the mean ratio of interval widths, from (lower, upper) of shape [M] each; None without any to compare."""
+    widths, others = soft[1] - soft[0], by_label[1] - by_label[0]
+    compared = (widths > 0.0) & (others > 0.0)  # NaN compares false
+    return float(np.mean(widths[compared] / others[compared])) if compared.any() else None
+
+
+def _ranks(codes: IntArray, size: int) -> tuple[IntArray, IntArray]:
+    """Return the distinct codes below `size`, sorted, and the rank of each code among them; faster than np.unique."""
+    used = np.bincount(codes, minlength=size) > 0
+    return np.flatnonzero(used), (np.cumsum(used) - 1)[codes]

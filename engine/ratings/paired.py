@@ -13,7 +13,7 @@ from engine.ratings import ALPHA
 from engine.ratings.battles import Battles, BoolArray, FloatArray
 from engine.ratings.bradley_terry import closed_form
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
-from engine.ratings.intervals import influence, interval, resample_questions, sign_test_p, standard_error, two_sided_p
+from engine.ratings.limits import influence, interval, resample_questions, sign_test_p, standard_error, two_sided_p
 from engine.ratings.outcomes import OutcomeTable
 
 

@@ -3,7 +3,7 @@
 A difference of X points is found with probability `power` by a two-sided test at 5 % when its standard error is
 X / (z(0.975) + z(power)); the standard error is that of one question over the root of their number (Miller,
 arXiv 2411.00640, section 5). One question's is measured on the pilot, by its influence on the score or on the
-difference (`engine.ratings.intervals`), so the dependence of the games of a question is in it.
+difference (`engine.ratings.limits`), so the dependence of the games of a question is in it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.ratings.battles import Battles
 from engine.ratings.compare import ComparedBench
 from engine.ratings.confidence_sequence import boundary
 from engine.ratings.estimate import RatingOptions, rate_battles
-from engine.ratings.model_stats import games_of
+from engine.ratings.model_stats import game_counts
 from engine.ratings.outcomes import SoftReport, soft_report
 from engine.ratings.paired import PairedRatings
 
@@ -204,14 +204,11 @@ def _soft_report(battles: Battles, options: RatingOptions, spreads: dict[Design,
 
 
 def _games_each(battles: Battles, options: RatingOptions) -> float:
-    """Games that a model has on a question, those without a verdict included, on average over the models."""
+    """Return the games of a model on a question, unparsed ones included, on average over the models."""
     used = battles.first_games() if options.first_game_only else battles
-    counts = []
-    for model, name in enumerate(used.models):
-        mine = games_of(used, model)
-        if name != options.baseline and mine.any():
-            counts.append(np.count_nonzero(mine) / len(np.unique(used.question[mine])))
-    return float(np.mean(counts))
+    played = game_counts(used)
+    others = (played.any(axis=0)) & (np.array(used.models) != options.baseline)
+    return float(np.mean(played.sum(axis=0)[others] / np.count_nonzero(played, axis=0)[others]))
 
 
 def _need(

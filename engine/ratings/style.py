@@ -23,8 +23,8 @@ import numpy as np
 from engine.errors import RatingError
 from engine.ratings.battles import Battles, FloatArray
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
-from engine.ratings.estimate import RatingOptions, Ratings, StyleControl, StyleCovariate, open_limits, require_rateable
-from engine.ratings.intervals import interval, question_draws
+from engine.ratings.estimate import RatingOptions, Ratings, StyleControl, StyleCovariate, require_rateable
+from engine.ratings.limits import interval, open_limits, question_draws
 from engine.ratings.outcomes import OutcomeTable, outcome_table
 from engine.ratings.style_fit import PRECISION, StyleDesign, fit_once, fit_resamples, least_information
 
@@ -85,8 +85,7 @@ def rate_with_style(battles: Battles, options: RatingOptions, words: Collection[
             f"Style control has no intervals of the kind {options.ci}",
             "It resamples whole questions: leave --ci out.",
         )
-    used = battles.first_games() if options.first_game_only else battles
-    require_rateable(used, options)
+    used = require_rateable(battles, options)
     counts = style.of(used)
     known = ~np.isnan(counts[used.question, used.model_a, 0]) & ~np.isnan(counts[used.question, used.model_b, 0])
     kept = used.where(known)

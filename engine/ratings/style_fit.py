@@ -2,13 +2,13 @@
 
     P(model j beats opponent i on question q) = sigmoid(theta_j - theta_i + gamma . z_qij)
 
-Ties are half a win for each. One fit is scikit-learn's logistic regression on rows summed per question and pair; many
-resamples are Newton's method on all of them at once. The likelihood is concave, so both find its maximum.
+Ties are half a win for each. One fit is scikit-learn's logistic regression on rows summed per question and pair. Many
+resamples are Newton's method on all of them at once (see `engine.ratings.bradley_terry` for why). The likelihood is
+concave, so both find its maximum.
 
 Strengths are not penalised. The weights of covariates with deviation 1 have a normal prior of deviation 2: one
 deviation of style that turns even odds into 7 to 1 would be enormous. On a few hundred questions it moves no score by
-0.01 points; where style hardly varies within a model, it keeps the weights from running away, and `least_information`
-tells of it.
+0.01 points; where style hardly varies within a model, it bounds the weights, and `least_information` detects that.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.ratings.battles import BoolArray, FloatArray
+from engine.ratings.battles import BoolArray, FloatArray, IntArray
+from engine.ratings.bradley_terry import Slope, newton, sigmoid
 from engine.ratings.outcomes import OutcomeTable
 
-_MAX_ITERATIONS = 40
-_GRADIENT_TOLERANCE = 1e-8  # points, relative to all points of the resample
-_LONGEST_STEP = 2.0  # in logits: far from the maximum a full Newton step can overshoot it
 PRECISION = 1.0 / 2.0**2  # of the prior of a weight
 _CELLS_AT_ONCE = 4_000_000  # of the array resamples x questions x pairs: 32 MB
 _UNPENALISED = 1e3  # strengths are fitted in thousandths, which leaves their penalty at a millionth of the weights'
@@ -30,29 +28,15 @@ _UNPENALISED = 1e3  # strengths are fitted in thousandths, which leaves their pe
 
 @dataclass(frozen=True)
 class StyleDesign:
-    """Points of Q questions and P pairs of M models, beside F covariates.
-
-    Attributes:
-        table: the points.
-        covariates: [Q, P, F] of the pair's model relative to its opponent; anything where the pair has no game.
-    """
+    """Points of Q questions and P pairs of M models, and [Q, P, F] covariates of the pair's model relative to its
+    opponent; anything where the pair has no game."""
 
     table: OutcomeTable
     covariates: FloatArray
 
-    @property
-    def pair_signs(self) -> FloatArray:
-        """[P, M]: +1 for the pair's model, -1 for its opponent."""
-        signs = np.zeros((len(self.table.pairs), len(self.table.models)))
-        row = np.arange(len(signs))
-        opponent, model = self.table.pairs.T
-        signs[row, model] = 1.0
-        signs[row, opponent] = -1.0
-        return signs
-
 
 def fit_once(design: StyleDesign, finite: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Strengths [M] in logits relative to the baseline, and weights [F] of the covariates, by scikit-learn.
+    """Return strengths [M] in logits relative to the baseline, and weights [F] of the covariates, by scikit-learn.
 
     `finite` [M] are the models that won and lost something; all others stay at 0, and their games are left out.
     """
@@ -63,10 +47,10 @@ def fit_once(design: StyleDesign, finite: BoolArray) -> tuple[FloatArray, FloatA
     question, pair = np.nonzero((table.total > 0) & finite[table.pairs].all(axis=1))
     if not len(question):  # every model won or lost everything
         return theta, np.zeros(design.covariates.shape[2])
-    # Imported here because it takes two seconds, which only style control needs; it ships no types.
+    # Imported here because it takes a second of CPU, which only style control needs; it ships no types.
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
-    strengths = _UNPENALISED * design.pair_signs[pair][:, free]
+    strengths = _UNPENALISED * table.signs[pair][:, free]
     rows = np.concatenate([strengths, design.covariates[question, pair]], axis=1)
     won, total = table.won[question, pair], table.total[question, pair]
     fit = LogisticRegression(C=1.0 / PRECISION, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=200)
@@ -80,83 +64,78 @@ def fit_once(design: StyleDesign, finite: BoolArray) -> tuple[FloatArray, FloatA
 
 
 def least_information(design: StyleDesign, finite: BoolArray, theta: FloatArray, gamma: FloatArray) -> float:
-    """How much the games tell of the weights, beside the strengths, in the direction in which they tell least.
+    """Return the information of the games on the weights in the direction where it is least.
 
-    The smallest eigenvalue of the information on the weights, with the strengths profiled out; comparable with
+    That is the smallest eigenvalue of the information on the weights, with the strengths profiled out; comparable with
     `PRECISION`, the information of the prior.
     """
-    table, signs = design.table, design.pair_signs
+    table, signs = design.table, design.table.signs
     models = signs.shape[1]
     covariates = np.where((table.total > 0)[:, :, None], design.covariates, 0.0)
-    gap = signs @ theta + covariates @ gamma
-    rate = 0.5 * (1.0 + np.tanh(0.5 * gap))
+    rate = sigmoid(signs @ theta + covariates @ gamma)
     spread = table.total * rate * (1.0 - rate) * finite[table.pairs].all(axis=1)
     curvature = _curvature(spread[None], signs, _products(covariates))[0]
     beside = curvature[models:, :models]
     profile = curvature[models:, models:] - beside @ np.linalg.pinv(curvature[:models, :models]) @ beside.T
-    return float(np.linalg.eigvalsh(profile).min())
+    return float(np.linalg.eigvalsh(profile)[0])  # they ascend
 
 
 def fit_resamples(
     design: StyleDesign, times: FloatArray, finite: BoolArray, start: tuple[FloatArray, FloatArray]
 ) -> tuple[FloatArray, FloatArray]:
-    """The same for R resamples of the questions.
+    """Fit R resamples of the questions.
 
     Args:
         design: what is resampled.
         times: [R, Q] how often each question was drawn.
         finite: [R, M] the models whose strength is finite in that resample.
-        start: strengths and weights to set out from, as `fit_once` gives them.
+        start: strengths and weights to start from, as `fit_once` returns them.
 
     Returns:
         strengths [R, M] and weights [R, F]; NaN in a resample that determines none.
     """
-    size = design.table.won.size
-    chunk = max(1, _CELLS_AT_ONCE // max(1, size))
+    models = len(design.table.models)
+    chunk = max(1, _CELLS_AT_ONCE // max(1, design.table.won.size))
     fitted = [
-        _fit_chunk(design, times[begin : begin + chunk], finite[begin : begin + chunk], start)
+        _fit_chunk(design, times[begin : begin + chunk], finite[begin : begin + chunk], np.concatenate(start))
         for begin in range(0, len(times), chunk)
     ]
-    return np.concatenate([theta for theta, _ in fitted]), np.concatenate([gamma for _, gamma in fitted])
+    beta = np.concatenate(fitted)
+    return beta[:, :models], beta[:, models:]
 
 
-def _fit_chunk(
-    design: StyleDesign, times: FloatArray, finite: BoolArray, start: tuple[FloatArray, FloatArray]
-) -> tuple[FloatArray, FloatArray]:
-    table, signs = design.table, design.pair_signs
+def _fit_chunk(design: StyleDesign, times: FloatArray, finite: BoolArray, start: FloatArray) -> FloatArray:
+    """Return strengths and weights side by side, [R, M + F]."""
+    table, signs = design.table, design.table.signs
     models = signs.shape[1]
-    played = table.total > 0
-    covariates = np.where(played[:, :, None], design.covariates, 0.0)
+    covariates = np.where((table.total > 0)[:, :, None], design.covariates, 0.0)
     products = _products(covariates)
     opponent, model = table.pairs.T
     inside = (finite[:, opponent] & finite[:, model]).astype(np.float64)
-    free = finite.copy()
+    free = np.concatenate([finite, np.ones((len(finite), covariates.shape[2]), dtype=np.bool_)], axis=1)
     free[:, table.baseline] = False
-    movable = np.concatenate([free, np.ones((len(free), covariates.shape[2]), dtype=np.bool_)], axis=1)
-    scale = np.maximum((times @ table.total).sum(axis=1), 1.0)
-    beta = np.tile(np.concatenate(start), (len(times), 1))
+    prior = np.where(np.arange(len(start)) < models, 0.0, PRECISION)
 
-    working = np.arange(len(times))
-    for _ in range(_MAX_ITERATIONS):
-        theta, gamma = beta[working, :models], beta[working, models:]
-        gap = (theta @ signs.T)[:, None, :] + np.einsum("qpf,rf->rqp", covariates, gamma, optimize=True)
-        rate = 0.5 * (1.0 + np.tanh(0.5 * gap))
+    def slope(working: IntArray, beta: FloatArray) -> Slope:
+        theta, gamma = beta[:, :models], beta[:, models:]
+        style = np.einsum("qpf,rf->rqp", covariates, gamma, optimize=True)
+        rate = sigmoid((theta @ signs.T)[:, None, :] + style)
         drawn = times[working][:, :, None] * inside[working][:, None, :]
         surplus = drawn * (table.won - table.total * rate)
         gradient = np.concatenate(
             [surplus.sum(axis=1) @ signs, np.einsum("rqp,qpf->rf", surplus, covariates, optimize=True)], axis=1
         )
         gradient[:, models:] -= PRECISION * gamma
-        gradient *= movable[working]
-        unfinished = np.abs(gradient).max(axis=1) > _GRADIENT_TOLERANCE * scale[working]
-        if not unfinished.any():
-            working = working[:0]
-            break
-        working, gradient = working[unfinished], gradient[unfinished]
-        spread = (drawn * table.total * rate * (1.0 - rate))[unfinished]
-        beta[working] += _step(_curvature(spread, signs, products), gradient, movable[working], models)
-    beta[working] = np.nan
-    return beta[:, :models], beta[:, models:]
+
+        def curvature(unfinished: BoolArray) -> FloatArray:
+            spread = (drawn * table.total * rate * (1.0 - rate))[unfinished]
+            return _curvature(spread, signs, products)
+
+        return gradient, curvature
+
+    scale = np.maximum((times @ table.total).sum(axis=1), 1.0)
+    begin = np.tile(start, (len(times), 1))
+    return newton(begin, free, scale, slope, prior=prior, tolerance=1e-8, max_iterations=40)
 
 
 def _products(covariates: FloatArray) -> FloatArray:
@@ -168,7 +147,7 @@ def _products(covariates: FloatArray) -> FloatArray:
 
 
 def _curvature(spread: FloatArray, signs: FloatArray, products: FloatArray) -> FloatArray:
-    """The negative Hessian [R, M + F, M + F], from the variances [R, Q, P] of the outcomes."""
+    """Return the negative Hessian [R, M + F, M + F] without the prior, from the variances [R, Q, P] of the outcomes."""
     models = signs.shape[1]
     sums = np.matmul(spread.transpose(2, 0, 1), products).transpose(1, 0, 2)  # [R, P, 1 + F + F * F]
     count = round((np.sqrt(4 * sums.shape[2] - 3) - 1) / 2)
@@ -181,14 +160,3 @@ def _curvature(spread: FloatArray, signs: FloatArray, products: FloatArray) -> F
     matrix[:, models:, :models] = beside.transpose(0, 2, 1)
     matrix[:, models:, models:] = sums[:, :, 1 + count :].sum(axis=1).reshape(rounds, count, count)
     return matrix
-
-
-def _step(curvature: FloatArray, gradient: FloatArray, movable: BoolArray, models: int) -> FloatArray:
-    """The Newton step for what is movable, no longer than `_LONGEST_STEP` in any of it."""
-    diagonal = np.arange(gradient.shape[1])
-    system = curvature * (movable[:, :, None] & movable[:, None, :])
-    system[:, diagonal, diagonal] += np.where(movable, 1e-12, 1.0)
-    system[:, diagonal[models:], diagonal[models:]] += PRECISION
-    step: FloatArray = np.linalg.solve(system, gradient[:, :, None])[:, :, 0].astype(np.float64)
-    longest: FloatArray = np.abs(step).max(axis=1, keepdims=True)
-    return step * (_LONGEST_STEP / np.maximum(longest, _LONGEST_STEP))

@@ -106,7 +106,7 @@ def test_parts_that_never_met_are_an_error_that_names_them(tmp_path: Path, capsy
     file = battles_file(tmp_path / "apart.jsonl", [("ash", "birch"), ("cedar", "dogwood")])
     code, out, err = arena(capsys, "leaderboard", "--battles", file, "--baseline", "ash")
     assert (code, out) == (2, "")
-    assert "2 parts that no game connects: cedar, dogwood never met" in err
+    assert "2 parts that no game connects: cedar, dogwood met neither" in err
 
 
 def test_a_model_that_won_everything_is_told_to_have_no_finite_strength(
@@ -129,7 +129,7 @@ def test_a_model_that_won_everything_is_told_to_have_no_finite_strength(
     assert code == 0
     assert (top["model"], top["score"], top["elo"]) == ("birch", 100.0, None)
     assert 85.0 < top["lower"] < 100.0
-    assert any("No finite strength fits who won every chain of games" in text for text in found["warnings"])
+    assert any("won every chain of games to the baseline" in text for text in found["warnings"])
 
 
 def test_a_generation_2_bench_with_a_baseline_for_each_category_is_rated_as_one(

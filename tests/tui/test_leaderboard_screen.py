@@ -338,7 +338,7 @@ async def test_cautions_are_shown_and_open_in_full(tmp_path: Path):
         assert "! Only 3 questions" in painted(app)
         await press(pilot, "n")
         assert "Before believing the numbers" in painted(app)
-        assert "below 30 the intervals are too narrow" in painted(app)
+        assert "intervals are too narrow below 30" in painted(app)
 
 
 def at_board(folder: Path, size: tuple[int, int] = (80, 24)):  # type: ignore[no-untyped-def]

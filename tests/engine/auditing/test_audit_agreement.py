@@ -14,7 +14,7 @@ from engine.auditing.intervals import QuestionResampler
 from engine.auditing.people import LEAST_TO_CORRECT, PeopleLabels, corrected_score, people_report
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions
-from engine.ratings.intervals import student_quantile
+from engine.ratings.limits import student_quantile
 
 VERDICTS = st.integers(-2, 2)
 

@@ -12,7 +12,7 @@ from battle_builder import BattleBuilder
 from engine.errors import RatingError
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions, rate_battles
-from engine.ratings.intervals import interval, percentiles, resample_questions, resample_rows
+from engine.ratings.limits import interval, percentiles, resample_questions, resample_rows
 from engine.ratings.outcomes import outcome_table
 
 
@@ -178,9 +178,9 @@ def test_rounds_that_say_nothing_about_a_model_are_passed_over() -> None:
     ("options", "words"),
     [
         (RatingOptions(baseline="baseline", rounds=0), "0 bootstrap rounds"),
-        (RatingOptions(baseline="baseline", weight=0), "cannot weigh 0"),
-        (RatingOptions(baseline="baseline", seed=-1), "seed cannot be -1"),
-        (RatingOptions(baseline="elsewhere"), "No battle has the baseline elsewhere"),
+        (RatingOptions(baseline="baseline", weight=0), "strong label out of range: 0"),
+        (RatingOptions(baseline="baseline", seed=-1), "seed out of range: -1"),
+        (RatingOptions(baseline="elsewhere"), "no battle has the baseline elsewhere"),
     ],
 )
 def test_options_that_cannot_work_are_refused_in_words(options: RatingOptions, words: str) -> None:
@@ -194,7 +194,7 @@ def test_without_a_single_verdict_there_is_no_rating() -> None:
     builder = BattleBuilder()
     builder.add("q1", "baseline", "model", float("nan"), game=1)
     builder.add("q2", "baseline", "baseline", 1.0, game=1)
-    with pytest.raises(RatingError, match="No game between two models has a verdict"):
+    with pytest.raises(RatingError, match="no game between two models has a label"):
         rate_battles(builder.build(), RatingOptions(baseline="baseline"))
 
 

@@ -16,8 +16,8 @@ from engine.formats.battles_file import load_battles
 from engine.ratings.battles import Battles
 from engine.ratings.compare import Comparison, compare
 from engine.ratings.estimate import RatingOptions, rate_battles
-from engine.ratings.intervals import holm, rank_ranges, sign_test_p, two_sided_p
 from engine.ratings.leaderboard import BenchFacts
+from engine.ratings.limits import holm, rank_ranges, sign_test_p, two_sided_p
 from engine.ratings.paired import DirectGames
 
 FACTS = BenchFacts(name="bench", judges=("judge",))

@@ -9,7 +9,7 @@ from battle_builder import BattleBuilder
 from engine.ratings.battles import Battles
 from engine.ratings.bradley_terry import win_rates
 from engine.ratings.estimate import RatingOptions, rate_battles
-from engine.ratings.intervals import influence, standard_error
+from engine.ratings.limits import influence, standard_error
 from engine.ratings.outcomes import OutcomeTable, outcome_table
 
 MODELS = ("base", "strong", "weak", "middle")

@@ -171,7 +171,9 @@ def test_groups_have_leaderboards_of_their_own_questions() -> None:
     seen = [(group.group, group.questions, group.rows[0].model, group.rows[0].score) for group in result.groups]
     assert seen == [("code", 20, "base", 50.0), ("prose", 20, "model", 100.0)]
     assert result.groups[1].rows[0].avg_tokens == 100
-    assert any("in 2 of 2 groups: code, prose" in text for text in result.warnings)
+    assert any(
+        "2 of 2 groups have fewer than 30 questions" in text and "code, prose" in text for text in result.warnings
+    )
 
 
 def test_a_group_that_cannot_be_rated_says_why_and_spoils_nothing() -> None:
@@ -179,7 +181,7 @@ def test_a_group_that_cannot_be_rated_says_why_and_spoils_nothing() -> None:
     result = board({("judge", "model"): judged}, msgspec.structs.replace(OPTIONS, by="cluster"))
     assert isinstance(result.groups, list)
     assert [len(group.rows) for group in result.groups] == [2, 0]
-    assert "No game between two models has a verdict" in result.groups[1].warnings[0]
+    assert "no game between two models has a label" in result.groups[1].warnings[0]
 
 
 def test_groups_need_a_question_set_that_fits_the_battles() -> None:
@@ -187,7 +189,7 @@ def test_groups_need_a_question_set_that_fits_the_battles() -> None:
     judgments = {("judge", "model"): [Judged("elsewhere", ("A>B", "A>B"))]}
     with pytest.raises(RatingError, match="category of the questions is not known"):
         board(judgments, options, BenchFacts(name="none"))
-    with pytest.raises(RatingError, match="None of the battles is on a question of little"):
+    with pytest.raises(RatingError, match="no battle is on a question of little"):
         board(judgments, options)
 
 
@@ -196,10 +198,10 @@ def test_cautions_are_said_in_plain_words() -> None:
     silent = [Judged("q00", (None, None))]
     result = board({("judge", "model"): few, ("judge", "silent"): silent, ("judge", "judge"): few})
     text = " ".join(result.warnings)
-    assert "Not ranked, because no game has a verdict: silent." in text
-    assert "Only 2 questions" in text
-    assert "also a contestant may favour its own answers: judge." in text
-    assert "1 judged question is not in the question set." in text
+    assert "not ranked, no game has a label: silent" in text
+    assert "2 questions; intervals are too narrow below 30" in text
+    assert "also a contestant may favour its own answers: judge" in text
+    assert "1 judged question not in the question set" in text
     assert [row.model for row in result.rows] == ["base", "judge", "model"]
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.evidence import Origin, evidence
 from engine.ratings.gate import difference, questions_for
-from engine.ratings.intervals import student_quantile
+from engine.ratings.limits import student_quantile
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.paired import PairedRatings
 

@@ -17,7 +17,7 @@ from engine.ratings.battles import Battles, battles_from_judgments
 from engine.ratings.compare import compare
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, leaderboard
-from engine.ratings.outcomes import SoftReport, expected_outcomes, outcome_table
+from engine.ratings.outcomes import SoftReport, game_points, outcome_table
 from engine.ratings.power import plan_study
 
 FACTS = BenchFacts(name="bench", judges=("judge",))
@@ -57,7 +57,7 @@ def test_an_expected_outcome_is_the_mean_over_the_labels(told: dict[Label, float
     labels, chances = ((label,), (told,)) if game == 1 else ((None, label), (None, told))
     played = (True,) if game == 1 else (False, True)
     battles = battles_from_judgments({("judge", "model"): [Judged("q", labels, played, chances)]}, "base")
-    won, total = expected_outcomes(battles, weight)
+    won, total = game_points(battles, weight, soft=True)
     weights = {each: weight if ">>" in each else 1 for each in LABELS}
     assert total[0] == pytest.approx(sum(told[each] * weights[each] for each in LABELS))
     assert won[0] == pytest.approx(sum(told[each] * weights[each] * points_of_model(each, game) for each in LABELS))
@@ -117,7 +117,7 @@ def test_games_without_probabilities_are_told() -> None:
     board = soft_board(battles)
     assert isinstance(board.soft, SoftReport)
     assert (board.soft.games, board.soft.by_label) == (400, 400)
-    assert any("400 of 800 games come without the judge's probabilities" in warning for warning in board.warnings)
+    assert any("400 of 800 games have no probabilities from the judge" in warning for warning in board.warnings)
 
 
 def test_differences_and_plans_take_expected_outcomes_too() -> None:

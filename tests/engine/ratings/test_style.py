@@ -14,7 +14,7 @@ from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
 from engine.ratings.battles import Battles, FloatArray
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
-from engine.ratings.intervals import question_draws
+from engine.ratings.limits import question_draws
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.style import StyleCounts, rate_with_style, style_differences
 from engine.ratings.style_fit import StyleDesign, fit_once, fit_resamples
