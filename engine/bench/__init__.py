@@ -1,6 +1,29 @@
 """Benches on disk: `data/<bench>/` in the layout of arena-hard, read in both published generations, appended to in one.
 
-`Bench` reads. Writing takes a `lock.BenchLock`, then `recover.recover`, then a `writer.BenchWriter`.
+`Bench` reads. Writing takes a `lock.BenchLock`, then `repair.recover`, then a `writer.BenchWriter`.
+
+Paths
+    layout      where the files of a bench are
+    names       names of models as file names, and names that are easily confused
+Reading
+    lines       JSONL files: lines, byte ranges, problems
+    decoding    one decoder for each kind of record, of both generations
+    stored      questions, answers, judgments and replies, whole or as much as a computation needs
+    digest      fingerprints of texts
+    index       a table of each file under `.index/`, so that no line is parsed twice; tables has their columns
+    snapshot    what was computed from many files, kept in the index
+    current     which judgments are of today's texts
+    places      lines of a growing file; games and answer_places find single judgments and answers by them
+    pace        calls per second, from the times in the files
+    store       `Bench`: all of it together
+Writing
+    writer      the one writer: batches, announced only once they are synced
+    appender    appends whole lines; notices changes by other programs
+    atomic      writes or replaces files and folders in one step
+    lock        one writer per bench
+    repair      cuts torn lines off before a run; mends damaged files on request
+    run_files   journal, failures, and what each run was made with
+    settings    the settings behind the digests in the records
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def test_a_bench_that_went_out_and_came_back_prints_the_same_leaderboard(home, a
     assert second["warnings"] == []
 
 
-def test_a_judge_without_judgments_is_told(home, arena, tmp_path):
+def test_a_judge_without_judgments_is_reported(home, arena, tmp_path):
     done = arena("export", "--to", "csv", "--judge", "sim-jugde", "--out", tmp_path / "x.csv", cwd=home)
     assert done.returncode == 2
     assert "did you mean 'sim-judge'?" in done.stderr

@@ -54,7 +54,7 @@ def test_the_dry_view_shows_what_the_repair_then_does_and_what_stays(home, arena
     assert "no file of the bench is damaged" in arena("doctor", "--repair", cwd=home).stdout
 
 
-def test_the_repair_waits_for_nobody_and_refuses_while_a_run_writes(home, arena):
+def test_the_repair_does_not_wait_and_refuses_while_a_run_writes(home, arena):
     before = (home / "data" / "b" / "model_answer" / "base.jsonl").read_bytes()
     with BenchLock(BenchPaths(home / "data" / "b")):
         refused = arena("doctor", "--repair", cwd=home)

@@ -45,7 +45,7 @@ def test_nothing_announced_is_lost_and_nothing_is_torn_or_doubled_after_kill_9(b
     for _ in range(KILLS):
         first = max(map(int, stored), default=-1) + 1
         announced += write_until_killed(bench, first, moments.uniform(0.0, 0.35))
-        with BenchLock(bench):  # free again, although nobody gave it back
+        with BenchLock(bench):  # free again, although it was not released
             recover(bench)
         stored = {}
         for model in bench.models_with_answers():

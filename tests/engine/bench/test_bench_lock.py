@@ -68,7 +68,7 @@ def test_a_damaged_note_of_the_owner_still_refuses(bench):
     assert "\x1b" not in refused.value.title
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "data").write_text("a file, not a folder")
     with pytest.raises(StorageError) as refused, BenchLock(BenchPaths(tmp_path / "data" / "bench")):
         pass
@@ -85,6 +85,6 @@ def test_one_may_look_who_writes_without_being_in_the_way(bench, other_process):
     assert writer_of(bench) is None  # nor does what the dead one left behind matter
 
 
-def test_nobody_writes_to_a_bench_that_was_never_locked(bench):
+def test_a_bench_that_was_never_locked_has_no_writer(bench):
     assert writer_of(bench) is None
     assert not bench.lock.exists()

@@ -1,4 +1,4 @@
-"""Somebody edits a file of the bench while a run writes to it: theirs is kept, and what it means is told."""
+"""Another program edits a file of the bench while a run writes to it: its edit is kept and reported."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def remove(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "told", "kept"),
+    ("edit", "reported", "kept"),
     [
         (append, "appended", {"q0", "theirs", "q1"}),
         (append_without_an_end, "appended", {"q0", "theirs", "q1"}),
@@ -63,7 +63,7 @@ def remove(path: Path) -> None:
     ],
 )
 async def test_an_edit_is_kept_noticed_and_what_is_saved_afterwards_is_in_the_file_of_that_name(
-    bench, edit, told, kept
+    bench, edit, reported, kept
 ):
     path, changes, saved = bench.answers("m"), [], []
     async with BenchWriter(bench, saved.extend, changes.append) as writer:
@@ -73,13 +73,13 @@ async def test_an_edit_is_kept_noticed_and_what_is_saved_afterwards_is_in_the_fi
         writer.append(path, answer(1), "second")
         await writer.flush()
         assert saved == ["first", "second"]
-    assert [(change.path, change.how) for change in changes] == [(path, told)]
-    assert f"{path}: another program has {told}" in str(changes[0])
+    assert [(change.path, change.how) for change in changes] == [(path, reported)]
+    assert f"{path}: another program has {reported}" in str(changes[0])
     assert set(load_answers(path).items) == kept
     assert path.read_bytes().endswith(b"\n")
 
 
-async def test_an_edit_after_the_last_write_is_told_when_the_run_ends(bench):
+async def test_an_edit_after_the_last_write_is_reported_when_the_run_ends(bench):
     path, changes = bench.answers("m"), []
     async with BenchWriter(bench, on_change=changes.append) as writer:
         writer.append(path, answer(0))

@@ -1,4 +1,4 @@
-"""Damaged files made readable again: nothing thrown away, nothing made up, nothing done twice."""
+"""Damaged files are made readable: nothing is lost, invented or done twice; a torn tail is cut off and kept."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bench import Bench
+from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
-from engine.bench.repair import examine_bench, repair_bench, salvage
+from engine.bench.repair import examine_bench, recover, repair_bench, salvage
 from engine.errors import BenchLocked
 
 A, B, C = (
@@ -78,7 +79,7 @@ def test_what_every_reader_takes_is_no_damage_and_stays_as_it_is(bench, damaged,
     assert path.read_bytes() == data
 
 
-def test_each_kind_of_damage_is_told_with_file_and_line(bench, damaged):
+def test_each_kind_of_damage_is_reported_with_file_and_line(bench, damaged):
     path = damaged(A + b"\n{torn\n" + B + C + b"\n" + A[:9] + B + b"\n")
     (seen,) = examine_bench(bench)
     assert [str(problem) for problem in seen.damage] == [
@@ -141,12 +142,12 @@ def test_what_looks_like_utf_16_and_is_not_stays_as_it_is(bench, damaged):
     assert path.read_bytes() == data
 
 
-def test_problems_of_records_are_told_by_the_bench_with_file_and_line(bench, write_lines):
+def test_problems_of_records_are_reported_by_the_bench_with_file_and_line(bench, write_lines):
     write_lines(bench.questions, {"question_id": "a", "turns": [{"content": "a"}]}, {"question_id": "a", "turns": []})
     path = write_lines(bench.answers("m"), {"question_id": "a", "choices": [{"turns": [{"content": "$ERROR$"}]}]})
-    told = [str(problem) for problem in Bench(bench.root).problems()]
-    assert told[0].startswith(f"{bench.questions}:2: ")
-    assert told[1].startswith(f"{path}:1: $ERROR$ stands in place of an answer")
+    reported = [str(problem) for problem in Bench(bench.root).problems()]
+    assert reported[0].startswith(f"{bench.questions}:2: ")
+    assert reported[1].startswith(f"{path}:1: $ERROR$ stands in place of an answer")
 
 
 records = st.builds(
@@ -171,3 +172,71 @@ def test_salvaging_never_raises_and_saves_only_what_is_there(line):
     found = salvage(line)
     assert all(record in line for record in found.records)
     assert found.lost <= len(line)
+
+
+WHOLE = b'{"question_id":"a"}\n{"question_id":"b"}\n'
+
+
+@pytest.mark.parametrize(
+    "tail", [b"{", b'{"question_id":"c","text":"\xd0', b"\0" * 5000, b'{"half\0\0\0', b"x" * 200_000]
+)
+def test_a_torn_tail_is_moved_aside_and_reported(bench: BenchPaths, tail):
+    path = bench.answers("m")
+    path.parent.mkdir()
+    path.write_bytes(WHOLE + tail)
+    (cut,) = recover(bench)
+    assert path.read_bytes() == WHOLE
+    assert cut.kept_in.read_bytes() == tail + b"\n"
+    assert str(cut) == f"{path}: a last line torn by a crash ({len(tail)} bytes) was moved to m.jsonl.torn"
+    assert recover(bench) == []
+
+
+def test_every_file_that_is_appended_to_is_looked_at(bench, write_lines):
+    appended = [
+        bench.answers("m"),
+        bench.judgments("j", "m"),
+        bench.errors,
+        bench.journal,
+        bench.settings,
+        bench.review("r"),
+    ]
+    for path in [*appended, bench.questions]:
+        write_lines(path, {"a": 1}).open("ab").write(b"{torn")
+    assert sorted(cut.file for cut in recover(bench)) == sorted(appended)
+    assert bench.questions.read_bytes().endswith(b"{torn")
+
+
+def test_a_whole_last_record_only_gets_its_line_end(bench):
+    bench.errors.write_bytes(WHOLE + b'{"question_id":"c"}')
+    assert recover(bench) == []
+    assert bench.errors.read_bytes() == WHOLE + b'{"question_id":"c"}\n'
+
+
+def test_a_second_crash_does_not_overwrite_what_the_first_left(bench):
+    for tail in (b"{1", b"{2"):
+        with bench.errors.open("ab") as stream:
+            stream.write(tail)
+        recover(bench)
+    assert bench.errors.with_name("errors.jsonl.torn").read_bytes() == b"{1\n{2\n"
+    assert bench.errors.read_bytes() == b""
+
+
+def test_a_bench_without_files_needs_nothing(bench):
+    assert recover(bench) == []
+
+
+@settings(deadline=None)  # files
+@given(
+    st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3), min_size=1, max_size=6), st.data()
+)
+def test_a_file_cut_anywhere_keeps_exactly_its_whole_records(tmp_path_factory, records, data):
+    bench = BenchPaths(tmp_path_factory.mktemp("bench"))
+    whole = b"".join(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records)
+    cut_at = data.draw(st.integers(0, len(whole)))
+    bench.journal.write_bytes(whole[:cut_at])
+    recover(bench)
+    ends = [0]
+    for line in whole.split(b"\n")[:-1]:
+        ends.append(ends[-1] + len(line) + 1)
+    kept = max(end for end in ends if end - 1 <= cut_at)  # a record is whole even before its line end
+    assert bench.journal.read_bytes() == whole[:kept]

@@ -1,4 +1,4 @@
-"""Battles files of any origin are read for what they hold, and what they cannot tell is said."""
+"""Battles files of any origin are read for what they hold; what they do not say is reported."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_all_ways_to_say_tie_are_ties(tmp_path: Path) -> None:
     assert loaded.battles.points.tolist() == [0.5, 0.5, 0.5]
 
 
-def test_bad_lines_are_told_with_their_number_and_the_rest_is_used(tmp_path: Path) -> None:
+def test_bad_lines_are_reported_with_their_number_and_the_rest_is_used(tmp_path: Path) -> None:
     bad = ['{"question_id": 1', '{"question_id": 1, "model_a": "base"}', line(2, "nobody"), "\x00\x00"]
     loaded = load_battles(write(tmp_path, line(1), *bad, line(3)))
     assert loaded.rows == 2

@@ -42,7 +42,7 @@ def test_an_exported_folder_imports_to_the_same_leaderboard(bench, tmp_path, for
         assert {key: answer.turns for key, answer in back.answers(model).items.items()} == turns
 
 
-def test_answers_that_do_not_tell_their_length_get_one_and_that_is_told(bench, tmp_path):
+def test_answers_without_a_length_get_one_and_that_is_reported(bench, tmp_path):
     counted = export_bench(bench, ALL, "arena-hard-v0.1", tmp_path / "counted", count_tokens=lambda: len)
     estimated = export_bench(bench, ALL, "arena-hard-v0.1", tmp_path / "estimated")
     assert "4 answers have no token_len: counted with cl100k_base" in counted.notes

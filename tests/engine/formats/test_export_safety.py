@@ -1,4 +1,4 @@
-"""An export leaves what is there alone, stays where it was told, and hands on nothing that is not of today's texts."""
+"""An export overwrites nothing, stays where it was asked for, and holds only what is of today's texts."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def test_every_file_stays_below_the_place_that_was_named(bench, tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_disk_that_cannot_be_written_is_told_and_leaves_nothing(bench, tmp_path, form):
+def test_a_disk_that_cannot_be_written_is_reported_and_leaves_nothing(bench, tmp_path, form):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         export_bench(bench, ALL, form, tmp_path / "file" / "out")
 
 
-def test_what_is_not_of_todays_texts_stays_behind_and_is_told(bench, tmp_path):
+def test_what_is_not_of_todays_texts_stays_behind_and_is_reported(bench, tmp_path):
     lines = bench.paths.questions.read_bytes().split(b"\n")
     edited = lines[0].replace(b"Why?", b"Why so?")
     bench.paths.questions.write_bytes(b"\n".join([edited, *lines[2:]]))  # q1 was edited, q2 was taken out
@@ -97,16 +97,16 @@ def test_of_several_records_of_a_question_the_last_goes_out(bench, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("choice", "reported"),
     [
         (ExportChoice(baseline=BASE, models=("plain-modle",)), "plain-model"),
         (ExportChoice(baseline=BASE, judges=("org/the judgee",)), "org/the judge"),
     ],
 )
-def test_an_unknown_name_is_told_with_the_one_that_was_meant(bench, tmp_path, choice, told):
+def test_an_unknown_name_is_reported_with_the_one_that_was_meant(bench, tmp_path, choice, reported):
     with pytest.raises(UsageProblem) as refused:
         export_bench(bench, choice, "csv", tmp_path / "out.csv")
-    assert told in refused.value.hint
+    assert reported in refused.value.hint
     assert not (tmp_path / "out.csv").exists()
 
 

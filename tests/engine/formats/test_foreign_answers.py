@@ -81,7 +81,7 @@ def test_files_of_mt_bench_get_turns_as_they_are_here(empty_bench, tmp_path, wri
         ("a.csv", b""),
     ],
 )
-def test_what_is_in_none_of_the_formats_is_told_with_the_formats(empty_bench, tmp_path, name, content):
+def test_what_is_in_none_of_the_formats_is_reported_with_the_formats(empty_bench, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BenchError) as refused:
         convert(tmp_path / name, empty_bench, tmp_path)

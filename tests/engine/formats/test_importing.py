@@ -1,4 +1,4 @@
-"""Bringing existing arena-hard data in: byte for byte, told in full, never over something else."""
+"""Import of existing arena-hard data: byte for byte, reported in full, never over other files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def judgment(question_id, score="[A=B]"):
 
 @pytest.fixture
 def source(tmp_path, write_lines):
-    """A bench folder of somebody else's."""
+    """A bench folder to import."""
     folder = tmp_path / "theirs" / "data" / "arena-hard-xx"
     write_lines(folder / "question.jsonl", *QUESTIONS)
     write_lines(folder / "question_en.jsonl", *QUESTIONS)
@@ -99,12 +99,12 @@ def test_other_content_is_never_overwritten_and_nothing_else_is_copied(source, d
     assert AdviceKind.BENCH_NAME in refused.value.hint.kinds
 
 
-def test_what_is_wrong_with_the_files_is_told_with_file_and_line(source, data, write_lines):
+def test_what_is_wrong_with_the_files_is_reported_with_file_and_line(source, data, write_lines):
     path = write_lines(source / "model_answer" / "m.jsonl", answer("q1"), b"{torn", answer("stranger"))
-    told = [str(problem) for problem in import_bench(source, data).problems]
-    assert told[0].startswith(f"{path}:2: not JSON")
+    reported = [str(problem) for problem in import_bench(source, data).problems]
+    assert reported[0].startswith(f"{path}:2: not JSON")
     target = data / "arena-hard-xx" / "model_answer" / "m.jsonl"
-    assert told[1:] == [
+    assert reported[1:] == [
         f"{target}: 1 answers are to questions that are not in the set",
         f"{target}: 1 of 2 questions have no answer",
     ]
@@ -129,13 +129,13 @@ def test_a_single_file_inside_a_bench_goes_to_the_bench_of_that_name(source, dat
     assert len(contents(data / "arena-hard-xx")) == 3
 
 
-def test_answers_without_a_question_set_are_brought_in_and_it_is_told(data, write_lines, tmp_path):
+def test_answers_without_a_question_set_are_brought_in_and_it_is_reported(data, write_lines, tmp_path):
     report = import_bench(write_lines(tmp_path / "b.jsonl", answer("q1")), data, "mine")
     assert "there is no question set yet" in str(report.problems[0])
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "reported"),
     [
         ([{"question_id": "q", "model_a": "a", "model_b": "b", "winner": "tie"}], "arena-tui leaderboard --battles"),
         ([{"something": "else"}], "first line"),
@@ -144,11 +144,11 @@ def test_answers_without_a_question_set_are_brought_in_and_it_is_told(data, writ
     ],
     ids=["battles", "unknown", "empty", "no bench named"],
 )
-def test_a_file_that_cannot_be_placed_is_refused_with_a_way_out(data, write_lines, tmp_path, lines, told):
+def test_a_file_that_cannot_be_placed_is_refused_with_a_way_out(data, write_lines, tmp_path, lines, reported):
     file = write_lines(tmp_path / "file.jsonl", *lines)
     with pytest.raises(BenchError) as refused:
         import_bench(file, data)
-    assert told in phrase(refused.value.hint)
+    assert reported in phrase(refused.value.hint)
     assert not data.exists()
 
 
@@ -175,7 +175,7 @@ def test_nothing_is_brought_into_a_bench_that_a_run_writes_to(source, data):
         import_bench(source, data)
 
 
-def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing_half_done(source, data):
+def test_a_place_that_cannot_be_written_is_reported_and_leaves_nothing_half_done(source, data):
     (data / "arena-hard-xx").mkdir(parents=True)
     (data / "arena-hard-xx" / "model_answer").write_text("a file stands where the folder should be")
     with pytest.raises(StorageError):

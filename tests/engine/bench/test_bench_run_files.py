@@ -1,6 +1,8 @@
-"""Finished parts of unfinished records survive until their record is whole."""
+"""Finished parts survive until their record is whole; files of runs are written whole, or skipped if unreadable."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from engine.bench import Bench
 from engine.bench.atomic import partial_name
 from engine.bench.lines import encode_line
-from engine.bench.run_files import compact, load_journal
+from engine.bench.run_files import compact, load_journal, load_runs, write_run
 from engine.errors import StorageError
 from engine.judging.probabilities import normalised
 from engine.records import LABELS, AnswerPart, AnswerRecord, Choice, Game, GamePart, JudgmentRecord, Turn, Usage
@@ -41,8 +43,8 @@ def test_parts_come_back_as_they_went_in(bench):
 
 @given(st.lists(st.floats(0, 1), min_size=5, max_size=5), st.none() | st.floats(0, 1))
 def test_probabilities_of_a_game_come_back_as_they_went_in(tmp_path_factory, weights, mass):
-    told = normalised(dict(zip(LABELS, weights, strict=True)))
-    game = Game("p", "A", "A>B", probabilities=told, label_mass=mass)
+    reported = normalised(dict(zip(LABELS, weights, strict=True)))
+    game = Game("p", "A", "A>B", probabilities=reported, label_mass=mass)
     journal = tmp_path_factory.mktemp("journal") / "journal.jsonl"
     compact(journal, [GamePart("q", "m", "j", "s", "i", 1, game)])
     assert load_journal(journal).items[0].game == game
@@ -59,7 +61,7 @@ def test_calls_with_other_settings_or_texts_are_other_calls(bench):
     assert load_journal(bench.journal).items == parts
 
 
-def test_a_line_that_is_no_part_is_told_and_skipped(bench):
+def test_a_line_that_is_no_part_is_reported_and_skipped(bench):
     bench.journal.write_bytes(encode_line(game_part()) + b'{"type":"song"}\n{"torn')
     loaded = load_journal(bench.journal)
     assert loaded.items == [game_part()]
@@ -74,7 +76,7 @@ def test_no_journal_and_no_parts_are_the_same(bench):
     compact(bench.journal, [])
 
 
-def test_a_journal_that_cannot_be_written_is_told_and_stays(bench):
+def test_a_journal_that_cannot_be_written_is_reported_and_stays(bench):
     compact(bench.journal, [game_part()])
     partial_name(bench.journal).mkdir()
     with pytest.raises(StorageError):
@@ -110,3 +112,20 @@ def test_a_journal_of_finished_records_is_removed(bench):
     compact(bench.journal, [answer_part("q")])
     Bench(bench.root).compact_journal()
     assert not bench.journal.exists()
+
+
+def test_runs_come_back_the_oldest_first_and_what_is_no_run_is_passed_over(tmp_path: Path):
+    write_run(tmp_path / "runs" / "20260102-000000-b.json", {"outcome": "done"})
+    write_run(tmp_path / "runs" / "20260101-000000-a.json", {"outcome": "failed"})
+    (tmp_path / "runs" / "20260103-000000-c.json").write_bytes(b"{")
+    (tmp_path / "runs" / "20260104-000000-d.json").write_bytes(b"[]")
+    assert load_runs(tmp_path / "runs") == [
+        {"id": "20260101-000000-a", "outcome": "failed"},
+        {"id": "20260102-000000-b", "outcome": "done"},
+    ]
+
+
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path):
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_run(tmp_path / "runs" / "20260101-000000-a.json", {})
