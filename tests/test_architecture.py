@@ -1,4 +1,4 @@
-"""What keeps the tree easy to work in: one direction of imports, small modules, a quick start, one set of commands."""
+"""What keeps the tree easy to work in: imports run one way, files have one job, a quick start, one test command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "arena_tui")
 UI = {"arena_tui", "textual", "rich", "click"}
 
-LONGEST_MODULE = 400  # lines
+MAX_LINES = 400  # of a file: about what one job takes, and a reader can hold
 
 
 def modules(package: str) -> list[Path]:
@@ -47,13 +47,63 @@ def test_the_import_contracts_hold():
     assert re.search(r"Contracts: [3-9] kept, 0 broken", done.stdout), done.stdout
 
 
-def test_no_module_is_long():
+def test_no_file_is_longer_than_one_can_keep_in_mind():
     sizes = {
         str(module.relative_to(REPOSITORY)): len(module.read_text("utf-8").splitlines())
         for package in PACKAGES
         for module in modules(package)
     }
-    assert not {module: lines for module, lines in sizes.items() if lines > LONGEST_MODULE}
+    assert not {module: lines for module, lines in sizes.items() if lines > MAX_LINES}
+
+
+def imports_of_files() -> dict[str, set[str]]:
+    """By module name, the modules of the project that it imports anywhere, functions and TYPE_CHECKING included."""
+    names = {
+        ".".join(module.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): module
+        for package in PACKAGES
+        for module in modules(package)
+    }
+    graph: dict[str, set[str]] = {}
+    for name, module in names.items():
+        found = graph[name] = set()
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= inner & names.keys() or {node.module} & names.keys()
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names} & names.keys()
+        found.discard(name)
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, by repeatedly removing modules without importers or imports."""
+    left = {name: set(targets) for name, targets in graph.items()}
+    while True:
+        imported = set().union(*left.values())
+        loose = {name for name, targets in left.items() if not targets or name not in imported}
+        if not loose:
+            return [sorted(left)] if left else []
+        left = {name: targets - loose for name, targets in left.items() if name not in loose}
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert circles(imports_of_files()) == []
+
+
+def test_public_class_names_are_unique():
+    places: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        for module in modules(package):
+            for node in ast.parse(module.read_text("utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(str(module.relative_to(REPOSITORY)))
+    assert not {name: where for name, where in places.items() if len(where) > 1}
 
 
 @pytest.mark.parametrize(

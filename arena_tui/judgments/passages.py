@@ -97,7 +97,7 @@ _ALL_NARROW = re.compile(
 _MARKER = re.compile(r"\s*(?:(?:[-*+•]|\d{1,3}[.)]|>)\s+)?")
 
 
-class Row(NamedTuple):
+class WrappedRow(NamedTuple):
     """The characters from `start` to `end` of a line, behind `indent` blanks."""
 
     start: int
@@ -105,11 +105,11 @@ class Row(NamedTuple):
     indent: int
 
 
-def wrap(line: str, width: int) -> list[Row]:
+def wrap(line: str, width: int) -> list[WrappedRow]:
     """At least one row. What follows a list marker or an indentation hangs under it."""
     width = max(2, width)  # room for a wide character
     if len(line) <= width and (line.isascii() or cell_len(line) <= width):
-        return [Row(0, len(line), 0)]
+        return [WrappedRow(0, len(line), 0)]
     marker = _MARKER.match(line)
     hanging = min(marker.end() if marker else 0, width // 3)
     if line.isascii() or _ALL_NARROW.fullmatch(line):
@@ -117,38 +117,38 @@ def wrap(line: str, width: int) -> list[Row]:
     return _wrap_wide(line, width, hanging)
 
 
-def _wrap_narrow(line: str, width: int, hanging: int) -> list[Row]:
-    rows: list[Row] = []
+def _wrap_narrow(line: str, width: int, hanging: int) -> list[WrappedRow]:
+    rows: list[WrappedRow] = []
     start, length, indent = 0, len(line), 0
     while length - start > width - indent:
         limit = start + width - indent
         blank = line.rfind(" ", start + 1, limit + 1)
         if blank == -1 or (not rows and blank < hanging):
-            rows.append(Row(start, limit, indent))
+            rows.append(WrappedRow(start, limit, indent))
             start = limit
         else:
-            rows.append(Row(start, blank, indent))
+            rows.append(WrappedRow(start, blank, indent))
             start = blank + 1
         indent = hanging
     if start < length or not rows:
-        rows.append(Row(start, length, indent))
+        rows.append(WrappedRow(start, length, indent))
     return rows
 
 
-def _wrap_wide(line: str, width: int, hanging: int) -> list[Row]:
-    rows: list[Row] = []
+def _wrap_wide(line: str, width: int, hanging: int) -> list[WrappedRow]:
+    rows: list[WrappedRow] = []
     start, used, blank, indent = 0, 0, -1, 0
     for index, char in enumerate(line):
         columns = 1 if char < "\u0300" else cell_len(char)
         if used + columns > width - indent:
             if char == " ":
-                rows.append(Row(start, index, indent))
+                rows.append(WrappedRow(start, index, indent))
                 start = index + 1
             elif blank > start and (rows or blank >= hanging):
-                rows.append(Row(start, blank, indent))
+                rows.append(WrappedRow(start, blank, indent))
                 start = blank + 1
             else:
-                rows.append(Row(start, index, indent))
+                rows.append(WrappedRow(start, index, indent))
                 start = index
             indent, blank = hanging, -1
             used = sum(1 if behind < "\u0300" else cell_len(behind) for behind in line[start:index])
@@ -158,7 +158,7 @@ def _wrap_wide(line: str, width: int, hanging: int) -> list[Row]:
             blank = index
         used += columns
     if start < len(line) or not rows:
-        rows.append(Row(start, len(line), indent))
+        rows.append(WrappedRow(start, len(line), indent))
     return rows
 
 
@@ -185,7 +185,7 @@ class RawText:
         if omitted > 0:
             self._lines.append(f"… {omitted:,} more characters are not shown here; the file has them.")
         self._is_code = fenced(self._lines)
-        self._rows: list[tuple[int, Row]] = [
+        self._rows: list[tuple[int, WrappedRow]] = [
             (number, row) for number, line in enumerate(self._lines) for row in wrap(line, width)
         ]
         self._stretches: dict[int, Sequence[Stretch]] = {}

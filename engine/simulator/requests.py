@@ -18,7 +18,7 @@ class ContentPart(msgspec.Struct):
     text: str = ""
 
 
-class ChatMessage(msgspec.Struct):
+class RequestMessage(msgspec.Struct):
     role: str
     content: str | list[ContentPart] | None = None
 
@@ -41,7 +41,7 @@ class StructuredOutputs(msgspec.Struct):
 class ChatRequest(msgspec.Struct):
     """The fields of a chat call that mean something here; unknown ones are ignored, as vLLM ignores them."""
 
-    messages: list[ChatMessage]
+    messages: list[RequestMessage]
     model: str | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
@@ -64,7 +64,7 @@ class ChatRequest(msgspec.Struct):
 
 class TokenizeRequest(msgspec.Struct):
     model: str | None = None
-    messages: list[ChatMessage] | None = None
+    messages: list[RequestMessage] | None = None
     prompt: str | None = None
     return_token_strs: bool = False
 
@@ -116,7 +116,7 @@ def read_tokenize(body: bytes) -> TokenizeRequest:
     return _decode(_tokenize_decoder, body)
 
 
-def prompt_tokens(messages: list[ChatMessage]) -> int:
+def prompt_tokens(messages: list[RequestMessage]) -> int:
     """Tokens of the whole conversation, template included."""
     return sum(count_tokens(message.text) + _PER_MESSAGE for message in messages)
 

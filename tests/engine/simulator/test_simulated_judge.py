@@ -16,7 +16,7 @@ from engine.judging.rules import parser
 from engine.records import LABELS, Question
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, demo_cast
 from engine.simulator.cast import Cast
-from engine.simulator.requests import ChatMessage, ChatRequest
+from engine.simulator.requests import ChatRequest, RequestMessage
 from engine.simulator.verdicts import Case, find_case, form_opinion
 
 QUESTION = "How does a hash table find a key?"
@@ -35,7 +35,7 @@ def variant(**traits: object) -> SimulatedJudge:
 
 
 def say(cast: Cast, name: str, *said: str) -> str:
-    messages = [ChatMessage("user" if i % 2 == 0 else "assistant", text) for i, text in enumerate(said)]
+    messages = [RequestMessage("user" if i % 2 == 0 else "assistant", text) for i, text in enumerate(said)]
     request = ChatRequest(messages=messages, temperature=0.0)
     content = cast.speak(name, request, 4096, cast.key(name, request))[0].content
     assert content is not None
@@ -110,7 +110,7 @@ def judge_prompt_of():
 
 
 def ask(cast: Cast, messages: list[dict[str, str]]) -> str:
-    request = ChatRequest(messages=msgspec.convert(messages, list[ChatMessage]), temperature=0.0)
+    request = ChatRequest(messages=msgspec.convert(messages, list[RequestMessage]), temperature=0.0)
     return cast.speak("j", request, 4096, cast.key("j", request))[0].content or ""
 
 
