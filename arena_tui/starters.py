@@ -5,15 +5,15 @@ The demo is the whole job over real HTTP against simulated servers; no real mode
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from arena_tui.invocation import DEFAULT_CONFIG
+from engine.bench.atomic import write_file
 from engine.config.load import parse_config
 from engine.config.model import Config
-from engine.errors import UsageProblem
+from engine.errors import StorageError, UsageProblem
 from engine.simulator import demo_cast, running_simulator
 
 SIMULATED = "SIMULATED: these models and this judge are made up; the numbers say nothing about any real model."
@@ -31,12 +31,9 @@ async def demo_config(data: Path | None) -> AsyncIterator[Config]:
     questions = folder / BENCH / "question.jsonl"
     if not questions.exists():
         try:
-            questions.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(starter_questions(STARTERS[0]), questions)
-        except OSError as error:
-            raise UsageProblem(
-                f"{questions.parent}: cannot be written ({error.strerror})", "name another folder with --data"
-            ) from None
+            write_file(questions, starter_questions(STARTERS[0]).read_bytes())
+        except StorageError as error:
+            raise UsageProblem(error.title, "name another folder with --data") from None
     cast = demo_cast()
     async with running_simulator(cast) as url:
         endpoint = {"base_url": f"{url}/v1"}
@@ -65,13 +62,10 @@ def write_first_config(folder: Path = Path()) -> str:
         for name in STARTERS:
             questions = folder / "data" / name / "question.jsonl"
             if not questions.exists():
-                questions.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(starter_questions(name), questions)
-        shutil.copyfile(_shipped("config.toml", "config.toml"), config)
-    except OSError as error:
-        raise UsageProblem(
-            f"{folder.resolve()}: cannot be written ({error.strerror})", "start in another folder"
-        ) from None
+                write_file(questions, starter_questions(name).read_bytes())
+        write_file(config, _shipped("config.toml", "config.toml").read_bytes())
+    except StorageError as error:
+        raise UsageProblem(error.title, "start in another folder") from None
     return (
         f"wrote {config} and data/: name your models and their servers in it, check with arena-tui doctor, start again"
     )

@@ -89,6 +89,8 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those around it, each so that its name outlasts a crash of the machine. Raises OSError."""
     if folder.is_dir():
         return
+    if folder.exists():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     sync(folder.parent)

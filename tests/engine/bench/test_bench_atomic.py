@@ -38,7 +38,7 @@ def test_a_file_that_is_replaced_passes_its_permissions_on(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot be written: Not a directory"):
         write_file(tmp_path / "file" / "inner.txt", b"")
     (tmp_path / "folder").mkdir()
     with pytest.raises(StorageError):
