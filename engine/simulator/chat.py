@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from engine.simulator.cast import Cast, Said
+from engine.simulator.cast import Cast
 from engine.simulator.config import SimulatorConfig
 from engine.simulator.draws import uniform
-from engine.simulator.faults import Disconnect, Dribble, Fault, FaultPlan, Hang, Status
+from engine.simulator.faults import Altered, Disconnect, Dribble, Fault, FaultPlan, Hang, Status
 from engine.simulator.metrics import ModelMetrics, ServerMetrics
-from engine.simulator.replies import altered, completion, disconnect, dribble, encode, fault_response, hang, stream
+from engine.simulator.replies import ChatReply, altered, disconnect, dribble, encode, fault_response, hang, stream
 from engine.simulator.requests import ChatRequest, Refusal, error_body, prompt_tokens, read_chat, room_for_reply
 
 BLOCK_TOKENS = 128
@@ -23,14 +23,14 @@ _BLOCK_CHARACTERS = 512  # of about BLOCK_TOKENS tokens
 
 
 class PrefixCache:
-    """Remembers the blocks of past prompts, up to `tokens` in all."""
+    """The blocks of past prompts, up to `tokens` in all, the oldest dropped first."""
 
     def __init__(self, tokens: int) -> None:
         self._most = max(1, tokens // BLOCK_TOKENS)
         self._blocks: OrderedDict[int, None] = OrderedDict()
 
     def admit(self, prompt: str) -> int:
-        """How many tokens at the beginning of `prompt` were there already. From now on all its whole blocks are."""
+        """Return how many tokens at the beginning of `prompt` are cached, and cache all its whole blocks."""
         blocks, known, unbroken, key = self._blocks, 0, True, 0
         for start in range(0, len(prompt) - _BLOCK_CHARACTERS + 1, _BLOCK_CHARACTERS):
             key = hash((key, prompt[start : start + _BLOCK_CHARACTERS]))
@@ -58,7 +58,7 @@ class ChatCalls:
         self._waiting = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one call; raises Refusal for one that cannot be served."""
+        """Answer one call. Raises Refusal for one that cannot be served."""
         self._metrics.arrive()
         try:
             response = await self._answer(request)
@@ -76,7 +76,7 @@ class ChatCalls:
         body = await request.read()
         asked = read_chat(body)
         name = self._cast.resolve(asked.model)
-        fault = self._faults.strike(name, body)
+        fault = self._faults.fault_for(name, body)
         if fault is not None:
             self._metrics.faults[type(fault).__name__.lower()] += 1
         if isinstance(fault, Status):
@@ -93,52 +93,43 @@ class ChatCalls:
             seen.prefix_queries += prompt
             seen.prefix_hits += self._prefixes.admit("\n".join(message.text for message in asked.messages))
             key = self._cast.key(name, asked)
-            said = self._cast.speak(name, asked, room, key)
+            choices = self._cast.reply(name, asked, room, key)
             if delay := self._first_token_after(key):
                 await asyncio.sleep(delay)
             seen.first_token.observe(time.perf_counter() - began)
-            response = await self._send(request, asked, name, f"chatcmpl-{key.hex()}", prompt, said, fault)
+            reply = ChatReply(f"chatcmpl-{key.hex()}", name, prompt, choices)
+            response = await self._send(request, asked, reply, fault)
         seen.whole_reply.observe(time.perf_counter() - began)
-        for one in said:
-            seen.generation_tokens += one.tokens
-            seen.finished[one.finish_reason] += 1
+        for choice in choices:
+            seen.generation_tokens += choice.tokens
+            seen.finished[choice.finish_reason] += 1
         return response
 
     async def _send(
-        self,
-        request: web.Request,
-        asked: ChatRequest,
-        name: str,
-        identity: str,
-        prompt: int,
-        said: list[Said],
-        fault: Fault | None,
+        self, request: web.Request, asked: ChatRequest, reply: ChatReply, fault: Fault | None
     ) -> web.StreamResponse:
         speed = self._config.tokens_per_second
         if asked.stream and fault is None:
-            told = asked.stream_options is not None and asked.stream_options.include_usage
-            return await stream(request, identity, name, said, speed, prompt if told else None)
+            with_usage = asked.stream_options is not None and asked.stream_options.include_usage
+            return await stream(request, reply, speed, with_usage=with_usage)
         if speed:
-            await asyncio.sleep(max(one.tokens for one in said) / speed)
-        reply = completion(identity, name, prompt, said)
-        if fault is None:
-            return web.Response(body=encode(reply), content_type="application/json")
+            await asyncio.sleep(max(choice.tokens for choice in reply.choices) / speed)
+        if isinstance(fault, Altered):
+            return web.Response(body=altered(fault, reply), content_type="application/json")
+        body = encode(reply.completion())
         if isinstance(fault, Disconnect):
-            return await disconnect(request, fault, encode(reply))
+            return await disconnect(request, fault, body)
         if isinstance(fault, Dribble):
-            return await dribble(request, fault, encode(reply))
-        assert not isinstance(fault, Status | Hang)
-        return web.Response(body=altered(fault, reply), content_type="application/json")
+            return await dribble(request, fault, body)
+        return web.Response(body=body, content_type="application/json")
 
     def _first_token_after(self, key: bytes) -> float:
         config = self._config
-        if not config.latency:
-            return 0.0
-        return config.latency * (1 + config.jitter * (2 * uniform(key) - 1))
+        return config.latency * (1 + config.jitter * (2 * uniform(key) - 1)) if config.latency else 0.0
 
     @asynccontextmanager
     async def _slot(self, seen: ModelMetrics, tokens: int) -> AsyncIterator[None]:
-        """A place among the running requests, in order of arrival. Raises Refusal (503) when the queue is full."""
+        """Hold a slot among the running requests, in order of arrival. Raises Refusal (503) when the queue is full."""
         if self._slots.locked():
             if self._config.max_queued and self._waiting >= self._config.max_queued:
                 self._metrics.refused += 1

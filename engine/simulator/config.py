@@ -1,4 +1,4 @@
-"""Who takes part in a simulation, and how the server behaves. Immutable, checked when made."""
+"""The settings of simulated models, judges and their server. Immutable, validated on creation."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import msgspec
 from engine.errors import UsageProblem
 from engine.simulator.faults import FaultRule, Status
 
-Thinking = Literal["none", "field", "tags", "orphan"]
+ReasoningStyle = Literal["none", "field", "tags", "orphan"]
 
 
 class SimulatedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A contestant. It writes in the language of the question, Russian or English.
+    """A model that answers in the language of the question, Russian or English.
 
-    `skill` (0..1) is the share of its statements that can be checked instead of being vague; that is all a judge can
-    see of it. `verbosity` (0..1) adds paragraphs. `language_drift` (0..1) is the chance that an answer
-    comes in the other language. `thinking` says where its thoughts go: nowhere, into `message.reasoning` as with a
-    reasoning parser, or into the content as a closed `<think>` block or with an orphan `</think>`.
+    `skill` (0..1) is the share of its statements that can be checked instead of being vague: all that a judge can see
+    of it. `verbosity` (0..1) adds paragraphs. `language_drift` (0..1) is the chance of an answer in the other language.
+    `reasoning` is where its reasoning goes: nowhere, into `message.reasoning` as with a reasoning parser, or into the
+    content as a closed `<think>` block or with an unopened `</think>`.
     """
 
     name: str
     skill: float = 0.5
     verbosity: float = 0.4
     language_drift: float = 0.0
-    thinking: Thinking = "none"
+    reasoning: ReasoningStyle = "none"
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -34,16 +34,16 @@ class SimulatedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimulatedJudge(msgspec.Struct, frozen=True, kw_only=True):
-    """A judge. Two answers differ by about 0 (equal) to 1 (one is far better); its leanings are on that scale.
+    """A judge. Two answers differ by about 0 (equal) to 1 (one is far better); its biases are on that scale.
 
-    `position_bias` (-1..1) is added in favour of place A. `verbosity_taste` (-1..1) is what twice the length is worth.
-    `language_strictness` (0..1) is what an answer in another language than the question's loses. `noise` (0..2) is
-    the standard deviation of what it makes of a pair of answers; some of it comes anew when the places are swapped, so
-    that verdicts flip. `unparsed_rate` (0..1) is the chance of a reply without a usable verdict. `tie_width` and
-    `strong_from` bound ties and strong verdicts. `style` is a bare label, or an own answer and a comparison before
-    it, or whichever of both the prompt asks for; `spelling` is always `[[A>B]]`, or any of the ways that real judges
-    spell it. `sharpness` (above 0) is how sure it is of its labels: at 1 about as real judges are, twice that and its
-    probabilities gather on one label, half and they spread; its label at temperature 0 stays the same.
+    `position_bias` (-1..1) is added in favour of answer A. `verbosity_taste` (-1..1) is the worth of twice the length.
+    `language_strictness` (0..1) is the loss of an answer in another language than the question's. `noise` (0..2) is
+    the standard deviation for a pair of answers; a part of it is drawn anew when A and B are swapped, so that verdicts
+    flip. `unparsed_rate` (0..1) is the chance of a reply without a usable verdict. `tie_width` and `strong_from` bound
+    ties and strong verdicts. `style` is a bare label, or an own answer and a comparison before it, or what the prompt
+    asks for; `spelling` is always `[[A>B]]`, or any spelling of real judges. `sharpness` (above 0) is how its
+    probabilities concentrate on one label: 1 is about as real judges, more is narrower; its label at temperature 0
+    stays the same.
     """
 
     name: str
@@ -56,7 +56,7 @@ class SimulatedJudge(msgspec.Struct, frozen=True, kw_only=True):
     strong_from: float = 0.5
     style: Literal["as_asked", "label", "full"] = "as_asked"
     spelling: Literal["plain", "mixed"] = "plain"
-    thinking: Thinking = "none"
+    reasoning: ReasoningStyle = "none"
     sharpness: float = 1.0
 
     def __post_init__(self) -> None:
@@ -73,13 +73,13 @@ class SimulatedJudge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One simulated server. Equal seeds and requests bring equal replies, in whatever order they are sent.
+    """One simulated server. Equal seeds and requests give equal replies, in whatever order they are sent.
 
     A reply takes `latency` seconds to its first token, spread evenly by `jitter` (0..1, a share of the latency), and
-    then comes at `tokens_per_second` (0: at once). At most `max_running` requests are worked on, the others wait;
-    beyond `max_queued` waiting ones (0: no bound) the server refuses with 503. The prefix cache remembers the last
-    `kv_cache_tokens` of prompts. `keepalive` is how many seconds an idle connection stays open. A share `fail_rate`
-    (0..1) of the calls gets a 500, with a new chance each time it is sent again; `faults` are tried before that.
+    then `tokens_per_second` (0: at once). At most `max_running` requests run, the others wait; beyond `max_queued`
+    waiting ones (0: no bound) the server refuses with 503. The prefix cache holds the last `kv_cache_tokens` of
+    prompts. An idle connection stays open for `keepalive` seconds. A share `fail_rate` (0..1) of the calls gets a 500,
+    drawn anew each time a call is sent again; `faults` are tried before that.
     """
 
     models: Sequence[SimulatedModel] = ()
@@ -103,18 +103,18 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
         _check_ranges(self, 1, float("inf"), "max_model_len", "max_running", "kv_cache_tokens")
         names = self.names
         if not names:
-            raise UsageProblem("a simulated server needs at least one model or judge", "name one")
+            raise UsageProblem("a simulated server needs at least one model or judge", "add one")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise UsageProblem(f"two members of the simulated cast are called {twice[0]}", "give each its own name")
+            raise UsageProblem(f"two simulated models or judges are named {twice[0]}", "give each its own name")
 
     @property
     def names(self) -> list[str]:
-        """All members, models first."""
+        """All names, models first."""
         return [*(model.name for model in self.models), *(judge.name for judge in self.judges)]
 
     def all_faults(self) -> tuple[FaultRule, ...]:
-        """The fault rules in the order in which they are tried; `fail_rate` is the last."""
+        """Return the fault rules in the order in which they are tried; `fail_rate` is the last."""
         rate = (FaultRule(Status(500), rate=self.fail_rate),) if self.fail_rate else ()
         return (*self.faults, *rate)
 
@@ -123,7 +123,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def demo_cast() -> SimulatorConfig:
-    """The cast of the demo: a baseline (the first model), five contestants of different skill, a judge."""
+    """Return the cast of the demo: a baseline (the first model), five models of different skill, a judge."""
     return SimulatorConfig(
         models=(
             SimulatedModel(name="sim-baseline", skill=0.5),
@@ -141,7 +141,7 @@ def demo_cast() -> SimulatorConfig:
 
 def _check_name(name: str) -> None:
     if not name.strip():
-        raise UsageProblem("a member of the simulated cast has no name", "give it one, such as sim-strong")
+        raise UsageProblem("a simulated model or judge has an empty name", "give it one, such as sim-strong")
 
 
 def _check_ranges(checked: msgspec.Struct, low: float, high: float, *fields: str) -> None:

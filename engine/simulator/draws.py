@@ -12,27 +12,26 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _STANDARD_NORMAL = NormalDist()
-_SEPARATOR = b"\x00"
 
 
 def digest(*parts: str | bytes | float | None) -> bytes:
-    """16 bytes that depend on all parts and their order; lone surrogates are as good as any text."""
+    """Return 16 bytes that depend on all parts and their order; lone surrogates are allowed."""
     encoded = [part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass") for part in parts]
-    return blake2b(_SEPARATOR.join(encoded), digest_size=16).digest()
+    return blake2b(b"\x00".join(encoded), digest_size=16).digest()
 
 
 def uniform(key: bytes) -> float:
-    """A number in (0, 1) that depends on `key` alone."""
+    """Return a number in (0, 1) that depends on `key` alone."""
     return (int.from_bytes(key[:5], "big") + 0.5) / (1 << 40)
 
 
 def normal(key: bytes) -> float:
-    """A standard normal number that depends on `key` alone."""
+    """Return a standard normal number that depends on `key` alone."""
     return _STANDARD_NORMAL.inv_cdf(uniform(key))
 
 
 class Draws:
-    """A stream of draws that depends on `key` alone and stays the same in every version of Python."""
+    """A stream of draws that depends on `key` alone and is the same in every version of Python."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -44,8 +43,8 @@ class Draws:
     def chance(self, probability: float) -> bool:
         return probability > 0 and self._random() < probability
 
-    def pick(self, things: Sequence[T]) -> T:
-        return things[int(self._random() * len(things))]
+    def pick(self, items: Sequence[T]) -> T:
+        return items[int(self._random() * len(items))]
 
-    def shuffled(self, things: Iterable[T]) -> list[T]:
-        return [thing for _, thing in sorted(((self._random(), thing) for thing in things), key=lambda pair: pair[0])]
+    def shuffled(self, items: Iterable[T]) -> list[T]:
+        return [item for _, item in sorted(((self._random(), item) for item in items), key=lambda pair: pair[0])]

@@ -1,11 +1,11 @@
-"""Faults on demand: which requests meet which trouble. What each trouble looks like on the wire is in `wire`.
+"""Faults on demand: which requests get which fault. `replies` puts the faults on the wire.
 
     FaultRule(Status(429, headers={"Retry-After": "1"}), first=10)          the first ten requests
-    FaultRule(Disconnect(after_bytes=40), rate=0.2)                         a fifth, each other when sent again
-    FaultRule(Status(400), rate=0.05, sticky=True, model="sim-judge")       a twentieth, for ever
+    FaultRule(Disconnect(after_bytes=40), rate=0.2)                         a fifth, drawn anew when sent again
+    FaultRule(Status(400), rate=0.05, sticky=True, model="sim-judge")       a twentieth, always the same
 
-Whether a rule with a rate strikes depends on the server's seed, the request's content and how often this content
-has come before, never on the order in which requests arrive.
+A rule with a rate depends on the server's seed, the request's content and how often that content was sent before,
+never on the order in which requests arrive.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Hang(msgspec.Struct, frozen=True):
-    """Says nothing until the client goes away or `seconds` have passed; then closes the connection."""
+    """Sends nothing until the client disconnects or `seconds` have passed; then closes the connection."""
 
     seconds: float = float("inf")
 
@@ -65,10 +65,9 @@ Fault: TypeAlias = Status | Hang | Disconnect | Dribble | Altered
 
 
 class FaultRule(msgspec.Struct, frozen=True):
-    """Which requests meet `fault`: of those for `model` whose body holds `match`, after `skip`, the `first` N.
+    """Which requests get `fault`: of those for `model` whose body contains `match`, after `skip`, the `first` N.
 
-    Of these a share of `rate`. A `sticky` rule strikes the same requests whenever they come; otherwise a request
-    that is sent again has a new chance.
+    Of these a share of `rate`: always the same requests if `sticky`, otherwise drawn anew when a request is sent again.
     """
 
     fault: Fault
@@ -85,16 +84,16 @@ class FaultRule(msgspec.Struct, frozen=True):
 
 
 class FaultPlan:
-    """The rules of one server, and what has come so far."""
+    """The rules of one server, and the requests counted so far."""
 
     def __init__(self, rules: Sequence[FaultRule], seed: int) -> None:
         self._rules = [(rule, rule.match.encode() if rule.match is not None else b"") for rule in rules]
         self._seed = seed
-        self._met = [0] * len(rules)  # requests in reach of each rule
+        self._matched = [0] * len(rules)  # requests that match each rule
         self._seen: Counter[bytes] = Counter()
 
-    def strike(self, model: str, body: bytes) -> Fault | None:
-        """The fault that this request meets; the first rule that strikes wins."""
+    def fault_for(self, model: str, body: bytes) -> Fault | None:
+        """Return the fault of the first rule that applies to this request; None for a normal reply."""
         if not self._rules:
             return None
         content = digest(self._seed, body)
@@ -102,8 +101,8 @@ class FaultPlan:
         for index, (rule, match) in enumerate(self._rules):
             if rule.model not in (None, model) or match not in body:
                 continue
-            number = self._met[index]
-            self._met[index] += 1
+            number = self._matched[index]
+            self._matched[index] += 1
             if number < rule.skip or (rule.first is not None and number >= rule.skip + rule.first):
                 continue
             time = 0 if rule.sticky else self._seen[content]

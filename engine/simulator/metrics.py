@@ -1,8 +1,7 @@
-"""What the server counts, and how it tells it: Prometheus text with vLLM's names, and a few of its own.
+"""The server's numbers as Prometheus text, with vLLM's names and a few of its own.
 
 `simulator:requests_total{status}` counts the chat calls by the status of their reply ("closed" where a fault closed the
-connection), `simulator:faults_total{kind}` the faults that struck; `simulator:requests_held_max` is the most calls that
-were ever inside at once.
+connection), `simulator:faults_total{kind}` the faults; `simulator:requests_held_max` is the maximum of calls at once.
 """
 
 from __future__ import annotations
@@ -61,16 +60,16 @@ class ServerMetrics:
         self._most_held = 0
 
     def arrive(self) -> None:
-        """A chat call came in."""
+        """Count a chat call in."""
         self._held += 1
         self._most_held = max(self._most_held, self._held)
 
     def leave(self) -> None:
-        """It is over, in whatever way."""
+        """Count it out."""
         self._held -= 1
 
     def text(self) -> str:
-        """Everything as Prometheus text."""
+        """Return everything as Prometheus text."""
         lines: list[str] = []
         for name, seen in self.models.items():
             labels = f'engine="0",model_name="{_escaped(name)}"'
@@ -98,7 +97,7 @@ class ServerMetrics:
 
 
 def _typed(lines: list[str]) -> list[str]:
-    """The lines, sorted by family, each family under its `# TYPE` line, as Prometheus wants them."""
+    """Return the lines grouped by family, each family under its `# TYPE` line."""
     families: dict[str, list[str]] = {}
     for line in lines:
         name = line.partition("{")[0].partition(" ")[0]

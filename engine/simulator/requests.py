@@ -1,4 +1,4 @@
-"""What a client may ask, and how a request that cannot be served is refused: as vLLM does, status and wording alike."""
+"""The requests of clients, and the refusals of those that cannot be served: status and wording as vLLM's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class StructuredOutputs(msgspec.Struct):
 
 
 class ChatRequest(msgspec.Struct):
-    """The fields of a chat call that mean something here; unknown ones are ignored, as vLLM ignores them."""
+    """The fields of a chat call that have a meaning here; other fields are ignored, as by vLLM."""
 
     messages: list[RequestMessage]
     model: str | None = None
@@ -86,7 +86,7 @@ _tokenize_decoder = msgspec.json.Decoder(TokenizeRequest)
 
 
 def error_body(message: str, kind: str, status: int, param: str | None = None) -> JSONError:
-    """An error object as vLLM writes it."""
+    """Return an error object in vLLM's layout."""
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
 
@@ -117,12 +117,12 @@ def read_tokenize(body: bytes) -> TokenizeRequest:
 
 
 def prompt_tokens(messages: list[RequestMessage]) -> int:
-    """Tokens of the whole conversation, template included."""
+    """Return the tokens of the whole conversation, template included."""
     return sum(count_tokens(message.text) + _PER_MESSAGE for message in messages)
 
 
 def room_for_reply(request: ChatRequest, prompt: int, max_model_len: int) -> int:
-    """How many tokens the reply may have; what would not fit into the context is cut off in silence. Raises Refusal."""
+    """Return how many tokens the reply may have; it is cut where the context ends. Raises Refusal."""
     if prompt >= max_model_len:
         raise _bad(
             f"This model's maximum context length is {max_model_len} tokens. However, your prompt contains at least "
@@ -137,7 +137,6 @@ def room_for_reply(request: ChatRequest, prompt: int, max_model_len: int) -> int
 
 
 def unknown_model(name: str, known: list[str]) -> Refusal:
-    """What an unknown model name gets."""
     message = f"The model `{name}` does not exist. Valid aliases: {', '.join(known)}."
     return Refusal(404, error_body(message, "NotFoundError", 404, "model"))
 

@@ -1,4 +1,4 @@
-"""The simulated server: vLLM's paths, errors and numbers, without a model behind them."""
+"""The simulated server: vLLM's routes, errors and numbers, without a model behind them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from engine.simulator.text import count_tokens, pieces, token_id
 
 VERSION = "simulated"
 _LARGEST_BODY = 64 * 1024 * 1024
-_LEAVE_SECONDS = 0.2  # that requests in flight are given when the server stops
+_LEAVE_SECONDS = 0.2  # for requests in flight when the server stops
 
 RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create_app(config: SimulatorConfig) -> web.Application:
-    """The application that serves `config`: chat calls, models, tokens, health and metrics."""
+    """Return the application that serves `config`: chat calls, models, tokens, health and metrics."""
     cast = Cast(config)
     metrics = ServerMetrics(cast.names, config.kv_cache_tokens)
     chat = ChatCalls(config, cast, metrics)
@@ -57,9 +57,9 @@ def create_app(config: SimulatorConfig) -> web.Application:
 
 @asynccontextmanager
 async def running_simulator(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve `config` in this event loop; gives the server's root, such as `http://127.0.0.1:43210`.
+    """Serve `config` in this event loop; yields the server's root, such as `http://127.0.0.1:43210`.
 
-    Chat, models and the like are below its `/v1`. Port 0 picks a free one. Raises OSError if the port cannot be had.
+    Chat and models are below its `/v1`. Port 0 picks a free one. Raises OSError for a port that is taken.
     """
     runner = web.AppRunner(
         create_app(config),
@@ -80,7 +80,7 @@ async def running_simulator(config: SimulatorConfig, host: str = "127.0.0.1", po
 
 
 def _guard(api_key: str | None) -> Any:
-    """Turns refusals into replies and, with a key, guards everything below /v1."""
+    """Return the middleware that turns refusals into replies and, with a key, guards everything below /v1."""
     expected = f"Bearer {api_key}".encode()
 
     @web.middleware

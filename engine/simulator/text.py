@@ -11,28 +11,32 @@ import msgspec
 from engine.simulator.wording import Language
 
 _VOCABULARY = 151_936
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_HEAD = 1500  # characters of a long question that its topics are taken from
+_MOST_TOPICS = 6
+_CODE = re.compile(
+    r"код|функци|программ|скрипт|алгоритм|python|sql|c\+\+|code|function|program|script|algorithm", re.IGNORECASE
+)
 
 
 def count_tokens(text: str) -> int:
-    """About what a BPE vocabulary gives: a token for four ASCII characters, or for two others; 0 only for no text."""
+    """Return about the tokens of a BPE vocabulary: one for four ASCII characters or two others; 0 only for no text."""
     if not text:
         return 0
     if text.isascii():
         return (len(text) + 3) // 4
-    beyond_ascii = len(text.encode("utf-8", "surrogatepass")) - len(
-        text
-    )  # one too many for each wide character: no harm
-    return max(1, (max(0, len(text) - beyond_ascii) + 2 * beyond_ascii + 3) // 4)
+    others = len(text.encode("utf-8", "surrogatepass")) - len(text)  # counts wide characters twice, which is harmless
+    return max(1, (max(0, len(text) - others) + 2 * others + 3) // 4)
 
 
 def pieces(text: str) -> list[str]:
-    """The text in `count_tokens(text)` pieces (fewer if it has fewer characters) of nearly equal length."""
+    """Split a text into `count_tokens(text)` pieces (fewer if it has fewer characters) of nearly equal length."""
     count = min(count_tokens(text), len(text))
     return [text[len(text) * index // count : len(text) * (index + 1) // count] for index in range(count)]
 
 
 def cut(text: str, limit: int) -> tuple[str, int, bool]:
-    """The text within `limit` tokens, its token count, and whether anything had to go."""
+    """Return the text within `limit` tokens, its token count, and whether it was cut."""
     count = count_tokens(text)
     if count <= limit:
         return text, count, False
@@ -40,20 +44,12 @@ def cut(text: str, limit: int) -> tuple[str, int, bool]:
 
 
 def token_id(piece: str) -> int:
-    """A number for a piece; the same piece always has the same one."""
+    """Return the number of a piece, always the same one."""
     return crc32(piece.encode("utf-8", "surrogatepass")) % _VOCABULARY
 
 
-_WORD = re.compile(r"[^\W\d_]{4,}")
-_HEAD = 1500  # characters of a long question that tell what it is about
-_MOST_TOPICS = 6
-_CODE = re.compile(
-    r"код|функци|программ|скрипт|алгоритм|python|sql|c\+\+|code|function|program|script|algorithm", re.IGNORECASE
-)
-
-
-class About(msgspec.Struct, frozen=True):
-    """What anyone sees who reads a question. `topics` are spelled as they are there, the longest first; never empty."""
+class QuestionTraits(msgspec.Struct, frozen=True):
+    """The language of a question, its longest words (as spelled, never none), and whether it asks for code."""
 
     language: Language
     topics: tuple[str, ...]
@@ -61,16 +57,15 @@ class About(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=2048)
-def about(question: str) -> About:
-    """Read a question."""
+def traits_of(question: str) -> QuestionTraits:
     head = question[:_HEAD]
     words = dict.fromkeys(_WORD.findall(head))
     longest = sorted(words, key=lambda word: (-min(len(word), 12), head.find(word)))[:_MOST_TOPICS]
-    return About(language_of(question), tuple(longest) or ("?",), _CODE.search(head) is not None)
+    return QuestionTraits(language_of(question), tuple(longest) or ("?",), _CODE.search(head) is not None)
 
 
 def language_of(text: str) -> Language:
-    """Russian when a fifth of the text or more is Cyrillic letters: code is Latin in any answer."""
+    """Return Russian when at least a fifth of the text is Cyrillic letters: code is Latin in any answer."""
     if text.isascii():
         return "en"
     encoded = text.encode("utf-8", "surrogatepass")

@@ -19,17 +19,17 @@ from engine.labels import LABELS, Label
 from engine.simulator.config import SimulatedJudge
 from engine.simulator.draws import Draws, digest, normal, uniform
 from engine.simulator.requests import StructuredOutputs
-from engine.simulator.text import About, about, count_tokens, language_of, pieces
+from engine.simulator.text import QuestionTraits, count_tokens, language_of, pieces, traits_of
 from engine.simulator.wording import PHRASES, SOLID_CUES, VAGUE_CUES, Language
 
 _TYPICAL_LENGTH = 300  # tokens
-_PLACES = 0.6  # of the noise: what differs between the two places
-_CUES_READ = 24_000  # characters of an endless answer that are read at all
+_ORDER_NOISE = 0.6  # of the noise: drawn anew when A and B are swapped
+_CUES_READ = 24_000  # characters of an answer that are read
 _SOLIDITY, _STRUCTURE, _CODE, _RELEVANCE, _LEAK, _MANNER = 1.0, 0.15, 0.1, 0.3, 0.5, 0.15
 
 
-class Impression(msgspec.Struct, frozen=True):
-    """What one answer looks like on its own. `appeal` is on the judge's scale; `length` counts doublings."""
+class AnswerFeatures(msgspec.Struct, frozen=True):
+    """The features of one answer. `appeal` is on the judge's scale; `length` counts doublings."""
 
     appeal: float
     length: float
@@ -38,8 +38,8 @@ class Impression(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=4096)
-def impression(answer: str) -> Impression:
-    """Reads an answer: solid against vague cues, structure, code, leaked special tokens, and a manner all its own."""
+def features_of(answer: str) -> AnswerFeatures:
+    """Read an answer: solid against vague cues, structure, code, leaked special tokens, and a random part."""
     text, language = answer[:_CUES_READ].lower(), language_of(answer)
     solid = sum(map(text.count, SOLID_CUES[language]))
     vague = sum(map(text.count, VAGUE_CUES[language]))
@@ -53,25 +53,25 @@ def impression(answer: str) -> Impression:
         + _MANNER * normal(key)
     )
     length = max(-3.0, min(3.0, log2(max(1, count_tokens(answer)) / _TYPICAL_LENGTH)))
-    return Impression(appeal, length, language, key)
+    return AnswerFeatures(appeal, length, language, key)
 
 
 def margin(judge: SimulatedJudge, seed: int, question: str, answer_a: str, answer_b: str) -> float:
-    """By how much A seems better than B to this judge, its leanings and its noise included.
+    """Return by how much A is better than B for this judge, with its biases and its noise.
 
-    Swapping the places turns the sign, except for the position bias and a part of the noise.
+    Swapping A and B changes the sign, except for the position bias and a part of the noise.
     """
-    asked, a, b = about(question), impression(answer_a), impression(answer_b)
+    asked, a, b = traits_of(question), features_of(answer_a), features_of(answer_b)
     merits = _merit(judge, asked, answer_a, a) - _merit(judge, asked, answer_b, b)
     if not judge.noise or a.key == b.key:
         return merits + judge.position_bias
     first, second, sign = (a.key, b.key, 1) if a.key < b.key else (b.key, a.key, -1)
     pair = digest(seed, judge.name, question, first, second)
-    shared, of_places = normal(pair), normal(pair[5:] if sign > 0 else pair[10:])
-    return merits + judge.position_bias + judge.noise * (sign * shared + _PLACES * of_places)
+    shared, of_order = normal(pair), normal(pair[5:] if sign > 0 else pair[10:])
+    return merits + judge.position_bias + judge.noise * (sign * shared + _ORDER_NOISE * of_order)
 
 
-def _merit(judge: SimulatedJudge, asked: About, answer: str, seen: Impression) -> float:
+def _merit(judge: SimulatedJudge, asked: QuestionTraits, answer: str, seen: AnswerFeatures) -> float:
     relevance = sum([word in answer for word in asked.topics]) / len(asked.topics)
     foreign = seen.language != asked.language
     return (
@@ -87,7 +87,7 @@ _TURNED = {"A>>B": "B<<A", "A>B": "B<A", "A=B": "B=A", "B>A": "A<B", "B>>A": "A<
 
 
 class Case(msgspec.Struct, frozen=True):
-    """What a judge is asked to compare."""
+    """A question and the two answers to compare."""
 
     question: str
     answer_a: str
@@ -95,17 +95,17 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class JudgeOpinion(msgspec.Struct, frozen=True):
-    """The judge's label and the probability that it gives to each of `LABELS`, which add up to 1."""
+    """The judge's label and its probabilities of `LABELS`, which add up to 1."""
 
     label: Label
     probabilities: tuple[float, ...]
 
 
 def find_case(prompt: str) -> Case | None:
-    """The question and both answers, between `<|The Start of Assistant A's Answer|>` and the like; None if not there.
+    """Find question and answers between `<|The Start of Assistant A's Answer|>` and the like; None without them.
 
-    Understands the delimiters of all arena-hard forks and those of MT-bench. Delimiters inside an answer stay text of
-    that answer: A ends at the last end mark before B's start, B at the last end mark of all.
+    Reads the delimiters of all arena-hard forks and those of MT-bench. Delimiters inside an answer are text of that
+    answer: A ends at the last end mark before B's start, B at the last end mark of all.
     """
     start_a = prompt.find("The Start of Assistant A's ")
     start_b = prompt.find("The Start of Assistant B's ", start_a)
@@ -119,7 +119,7 @@ def find_case(prompt: str) -> Case | None:
 
 
 def form_opinion(judge: SimulatedJudge, seed: int, case: Case, draw: bytes, temperature: float) -> JudgeOpinion:
-    """Weigh a case. The label is the likeliest one at temperature 0, and drawn by `draw` above it."""
+    """Weigh a case. The label is the likeliest one at temperature 0, and drawn with `draw` above."""
     lead = margin(judge, seed, case.question, case.answer_a, case.answer_b)
     slight = 2 * judge.tie_width  # centres, so that the borders half-way between them are tie_width and strong_from
     strong = 2 * judge.strong_from - slight
@@ -135,11 +135,11 @@ def form_opinion(judge: SimulatedJudge, seed: int, case: Case, draw: bytes, temp
 
 
 def write_verdict(judge: SimulatedJudge, case: Case, opinion: JudgeOpinion, draws: Draws, *, full: bool) -> str:
-    """The judge's reply in the question's language; at `unparsed_rate` it has no usable verdict.
+    """Write the judge's reply in the question's language; a share `unparsed_rate` has no usable verdict.
 
-    `full`: an own answer and a comparison come before the label.
+    `full` puts an own answer and a comparison before the label.
     """
-    asked = about(case.question)
+    asked = traits_of(case.question)
     phrases = PHRASES[asked.language]
     label = opinion.label
     if draws.chance(judge.unparsed_rate):
@@ -155,7 +155,7 @@ def write_verdict(judge: SimulatedJudge, case: Case, opinion: JudgeOpinion, draw
 
 
 def _question_of(head: str) -> str:
-    """The question in what comes before answer A's first delimiter."""
+    """Return the question from the text before answer A's first delimiter."""
     for mark in _QUESTION_MARKS:
         _, found, after = head.partition(mark)
         if found:
@@ -164,14 +164,14 @@ def _question_of(head: str) -> str:
 
 
 def _answer_of(section: str, end_mark: str) -> str:
-    """The answer in a section that begins with its start delimiter and holds its end delimiter."""
+    """Return the answer from a section that begins with its start delimiter and contains its end delimiter."""
     text = section[section.find("\n") + 1 :]
     end = text.rfind(end_mark)
     return text[:end].rstrip(_BRACKETS).removesuffix("\n") if end >= 0 else text.removesuffix("\n")
 
 
 def _spell(label: str, draws: Draws) -> str:
-    """One of the ways in which judges write a label: spaced, lower case, Cyrillic, turned round, other brackets."""
+    """Spell a label as judges do: spaced, lower case, Cyrillic, mirrored, in other brackets."""
     spaced = re.sub(r"([<>=]+)", r" \1 ", label)
     cyrillic = label.replace("A", "А").replace("B", "В")
     variant = draws.pick((label, label, spaced, label.lower(), cyrillic, _TURNED[label]))
@@ -191,11 +191,10 @@ _SURE = -0.01  # the log-probability of every token whose alternatives are not s
 
 
 def probabilities_of(choices: Sequence[str], opinion: JudgeOpinion) -> dict[str, float]:
-    """What a judge gives each choice; they add up to 1.
+    """Return a judge's probability of each choice; they add up to 1.
 
-    Choices that spell labels (`[[A>>B]]`, `A>>B`) have those labels' probabilities. Otherwise five choices are read
-    as the labels in their order, from A much better to B much better, and three as A, tie, B; any other number
-    gets equal shares.
+    Choices that spell labels (`[[A>>B]]`, `A>>B`) have the probabilities of those labels. Otherwise five choices are
+    the labels in their order, and three are A, tie, B; any other number of choices gets equal shares.
     """
     by_label: dict[str, float] = dict(zip(LABELS, opinion.probabilities, strict=True))
     spelled = [by_label.get(re.sub(r"[^AB<>=]", "", choice)) for choice in choices]
@@ -215,10 +214,10 @@ def probabilities_of(choices: Sequence[str], opinion: JudgeOpinion) -> dict[str,
 def constrained_text(
     constraint: StructuredOutputs, opinion: JudgeOpinion | None, draws: Draws
 ) -> tuple[str, dict[str, float]] | None:
-    """The text that the constraint leaves, and the probabilities of the choices ({} for a regex).
+    """Return a text that meets the constraint, and the probabilities of the choices ({} for a regex).
 
-    Without an opinion (nothing to judge) a choice is drawn. None if no label in a usual frame matches the regex, or if
-    it is no regex.
+    Without an opinion (nothing to judge) a choice is drawn. Returns None if no label in a usual frame matches the
+    regex, or if it is no regex.
     """
     if constraint.choice is not None:
         if opinion is None:
@@ -238,15 +237,16 @@ def constrained_text(
 
 
 def log_probabilities(text: str, shares: Mapping[str, float], top: int) -> dict[str, Any]:
-    """The `logprobs` of a reply, token by token: the sampled one first, then the `top` likeliest.
+    """Return the `logprobs` of a reply, token by token: the sampled one first, then the `top` likeliest.
 
-    The distribution over choices shows where each of them is a single token; elsewhere only the path taken is told.
+    The probabilities of choices are reported where the text is one of them and each is a single token; otherwise only
+    the sampled tokens are.
     """
-    if shares and all(count_tokens(choice) == 1 for choice in shares):
+    if text in shares and all(count_tokens(choice) == 1 for choice in shares):
         ranked = sorted(shares, key=lambda choice: -shares[choice])[:top]
-        told = dict.fromkeys((text, *ranked)) if top else {}
-        entry = _entry(text, _log(shares.get(text, 0.0)))
-        return {"content": [{**entry, "top_logprobs": [_entry(choice, _log(shares[choice])) for choice in told]}]}
+        listed = dict.fromkeys((text, *ranked)) if top else {}
+        entry = _entry(text, _log(shares[text]))
+        return {"content": [{**entry, "top_logprobs": [_entry(choice, _log(shares[choice])) for choice in listed]}]}
     entries = [_entry(piece, _SURE) for piece in pieces(text)]
     return {"content": [{**entry, "top_logprobs": [entry] if top else []} for entry in entries]}
 

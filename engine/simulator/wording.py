@@ -1,7 +1,7 @@
-"""What simulated models say, in Russian and English: data only.
+"""The sentences of simulated models, in Russian and English: data only.
 
-`{t}` stands for a word of the question. A solid sentence holds something a reader could check (an example, a reason, a
-test); a vague one hedges. `quality` tells them apart by the same words that it looks for in any text.
+`{t}` is replaced by a word of the question. A solid sentence has something that a reader could check (an example, a
+reason, a test); a vague one hedges. `verdicts` counts the cues of both kinds, in these and in any other texts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Language: TypeAlias = Literal["ru", "en"]
 
 
 class Phrases(msgspec.Struct, frozen=True):
-    """The sentences of one language, by the part they play in an answer."""
+    """The sentences of one language, by their part of an answer."""
 
     openings: tuple[tuple[str, ...], tuple[str, ...]]  # vague, solid
     headings: tuple[str, ...]

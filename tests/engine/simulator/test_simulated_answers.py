@@ -107,11 +107,11 @@ def test_tokens_are_pieces_of_the_text_and_a_cut_holds_its_limit(text, limit):
     ("make", "says"),
     [
         (lambda: SimulatedModel(name="m", skill=1.5), "m: skill must be between 0 and 1"),
-        (lambda: SimulatedModel(name=" "), "has no name"),
+        (lambda: SimulatedModel(name=" "), "has an empty name"),
         (lambda: SimulatedJudge(name="j", position_bias=-2), "j: position_bias must be between -1 and 1"),
         (lambda: SimulatedJudge(name="j", tie_width=0.6), "j: tie_width must be above 0 and below strong_from"),
         (SimulatorConfig, "at least one model or judge"),
-        (lambda: SimulatorConfig(models=[SimulatedModel(name="m")] * 2), "are called m"),
+        (lambda: SimulatorConfig(models=[SimulatedModel(name="m")] * 2), "are named m"),
         (lambda: SimulatorConfig(models=[SimulatedModel(name="m")], max_running=0), "max_running must be at least 1"),
     ],
 )

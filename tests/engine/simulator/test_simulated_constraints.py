@@ -95,3 +95,13 @@ async def test_the_logprobs_of_free_text_are_told_token_by_token(judge):
     assert "".join(entry["token"] for entry in content) == reply["choices"][0]["message"]["content"]
     assert len(content) == 20
     assert (await judge.chat("j", "How do tides work?"))["choices"][0]["logprobs"] is None
+
+
+@pytest.mark.parametrize("reasoning", ["field", "tags", "orphan"])
+async def test_a_choice_after_reasoning_has_log_probabilities_too(serve, prompts, reasoning):
+    served = await serve(SimulatorConfig(judges=[SimulatedJudge(name="j", reasoning=reasoning)]))
+    asked = {"structured_outputs": {"choice": list("12345")}, "logprobs": True, "top_logprobs": 5}
+    choice = (await served.chat("j", prompts[0], **asked))["choices"][0]
+    entries = choice["logprobs"]["content"]
+    assert "".join(entry["token"] for entry in entries) == choice["message"]["content"]
+    assert len(entries[0]["top_logprobs"]) == (5 if reasoning == "field" else 1)

@@ -116,7 +116,7 @@ async def test_a_reply_can_be_altered_where_a_client_may_stumble(serve):
 
 
 def strikes(plan: FaultPlan, bodies: list[bytes]) -> list[bool]:
-    return [plan.strike("m", body) is not None for body in bodies]
+    return [plan.fault_for("m", body) is not None for body in bodies]
 
 
 def test_a_rate_strikes_its_share_whatever_the_order_and_a_second_try_has_a_new_chance():

@@ -37,7 +37,7 @@ def variant(**traits: object) -> SimulatedJudge:
 def say(cast: Cast, name: str, *said: str) -> str:
     messages = [RequestMessage("user" if i % 2 == 0 else "assistant", text) for i, text in enumerate(said)]
     request = ChatRequest(messages=messages, temperature=0.0)
-    content = cast.speak(name, request, 4096, cast.key(name, request))[0].content
+    content = cast.reply(name, request, 4096, cast.key(name, request))[0].content
     assert content is not None
     return content
 
@@ -111,7 +111,7 @@ def judge_prompt_of():
 
 def ask(cast: Cast, messages: list[dict[str, str]]) -> str:
     request = ChatRequest(messages=msgspec.convert(messages, list[RequestMessage]), temperature=0.0)
-    return cast.speak("j", request, 4096, cast.key("j", request))[0].content or ""
+    return cast.reply("j", request, 4096, cast.key("j", request))[0].content or ""
 
 
 @pytest.mark.parametrize("turns", [(QUESTION,), (QUESTION, "And how does it grow?")])

@@ -146,7 +146,7 @@ async def test_a_stream_tells_the_same_piece_by_piece(serve):
 
 async def test_thoughts_go_where_a_server_of_that_kind_puts_them(serve):
     kinds = ("none", "field", "tags", "orphan")
-    served = await serve(SimulatorConfig(models=[SimulatedModel(name=kind, thinking=kind) for kind in kinds]))
+    served = await serve(SimulatorConfig(models=[SimulatedModel(name=kind, reasoning=kind) for kind in kinds]))
     replies = {kind: await served.chat(kind, HELLO) for kind in kinds}
     said = {kind: reply["choices"][0]["message"] for kind, reply in replies.items()}
     assert said["none"]["reasoning"] is None
@@ -162,7 +162,7 @@ async def test_thoughts_go_where_a_server_of_that_kind_puts_them(serve):
 
 
 async def test_thinking_that_uses_up_all_tokens_leaves_no_content(serve):
-    served = await serve(SimulatorConfig(models=[SimulatedModel(name="m", thinking="field")]))
+    served = await serve(SimulatorConfig(models=[SimulatedModel(name="m", reasoning="field")]))
     choice = (await served.chat("m", HELLO, max_tokens=5))["choices"][0]
     assert choice["finish_reason"] == "length"
     assert choice["message"]["content"] is None

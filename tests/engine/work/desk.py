@@ -84,7 +84,7 @@ class Desk:
 CAST = SimulatorConfig(
     models=(
         SimulatedModel(name="base"),
-        SimulatedModel(name="good", skill=0.9, thinking="tags"),
+        SimulatedModel(name="good", skill=0.9, reasoning="tags"),
         SimulatedModel(name="poor", skill=0.1),
     ),
     judges=(SimulatedJudge(name="judge"),),

@@ -74,7 +74,7 @@ def games_of(bench: Bench) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def at_judge(tmp_path: Path) -> Callable[..., Any]:
-    """`async with at_judge(thinking="field") as url`: a server with one judge that never gives a verdict freely."""
+    """`async with at_judge(reasoning="field") as url`: a server with one judge that never gives a verdict freely."""
 
     @asynccontextmanager
     async def serving(**judge: Any) -> Any:
@@ -91,7 +91,7 @@ def at_judge(tmp_path: Path) -> Callable[..., Any]:
 @pytest.mark.parametrize("thinking", ["none", "field", "tags"])
 async def test_of_a_hundred_constrained_verdicts_every_one_is_a_label(at_judge, tmp_path, thinking):
     bench = write_bench(tmp_path, QUESTIONS)
-    async with at_judge(thinking=thinking) as url:
+    async with at_judge(reasoning=thinking) as url:
         run = await carry_out(config_for(url, tmp_path, {"verdict": "constrained", "prompt": "full"}))
     games = games_of(bench)
     assert run.state.phase == "done"
@@ -104,7 +104,7 @@ async def test_of_a_hundred_constrained_verdicts_every_one_is_a_label(at_judge, 
 
 async def test_soft_verdicts_sum_to_1_and_the_likeliest_is_the_label(at_judge, tmp_path):
     bench = write_bench(tmp_path, 10)
-    async with at_judge(sharpness=0.1, thinking="field") as url:
+    async with at_judge(sharpness=0.1, reasoning="field") as url:
         await carry_out(config_for(url, tmp_path, {"verdict": "soft"}))
         spread = [game["probabilities"] for game in games_of(bench)]
         bench.paths.judgments("judge", "good").unlink()
@@ -131,7 +131,7 @@ async def test_a_judge_that_thinks_first_is_asked_twice_and_both_are_kept(at_jud
     mode = {"verdict": verdict, "thinking": "first", "prompt": "full", "retries": 1}
     config = config_for("http://nowhere.invalid", tmp_path, mode)
     assert make_plan(config, bench, Scope()).calls == 12
-    async with at_judge(thinking="field") as url:
+    async with at_judge(reasoning="field") as url:
         run = await carry_out(config_for(url, tmp_path, mode))
     for game in games_of(bench):
         assert game["asks"] == 2
