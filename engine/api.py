@@ -32,7 +32,7 @@ from engine.ratings.compare import Comparison
 from engine.ratings.compare import compare as compare_battles
 from engine.ratings.estimate import CiKind, RatingOptions, rate_battles
 from engine.ratings.leaderboard import BenchFacts, GroupKind, Leaderboard, LeaderboardOptions, Rater
-from engine.ratings.power import Pace, StudyPlan, plan_study
+from engine.ratings.power import MeasuredPace, StudyPlan, plan_study
 from engine.ratings.style import rate_with_style
 from engine.results import JudgedBench, judged_bench, rate, read_style
 
@@ -319,16 +319,16 @@ def _direct_games(source: JudgedSource, models: Sequence[str]) -> list[Battles]:
     return found
 
 
-def _pace(source: JudgedSource) -> Pace:
+def _pace(source: JudgedSource) -> MeasuredPace:
     """Measure the pace in the records of the bench; it is unknown for the battles of a file."""
     if source.bench is None:
-        return Pace()
+        return MeasuredPace()
     paths = source.bench.paths
     judged = [
         paths.judgments(judge, model)
         for judge in source.judged.facts.judges
         for model in source.bench.judged_models(judge)
     ]
-    return Pace(
+    return MeasuredPace(
         judging_pace(judged), answering_pace([paths.answers(name) for name in source.bench.models_with_answers()])
     )

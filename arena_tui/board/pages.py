@@ -211,7 +211,7 @@ class StudyScreen(PageScreen):
 
     def find(self, tell: Tell) -> StudyPlan:
         from engine.bench.pace import answering_pace, judging_pace
-        from engine.ratings.power import Pace, plan_study
+        from engine.ratings.power import MeasuredPace, plan_study
 
         judged, bench = self._board.judged, self.session.bench
         tell("reading how fast the bench was judged ...")
@@ -219,7 +219,7 @@ class StudyScreen(PageScreen):
             bench.paths.judgments(judge, model) for judge in judged.facts.judges for model in bench.judged_models(judge)
         ]
         answers = [bench.paths.answers(model) for model in bench.models_with_answers()]
-        pace = Pace(judging_pace(files), answering_pace(answers))
+        pace = MeasuredPace(judging_pace(files), answering_pace(answers))
         return plan_study(judged.battles, self._board.options, judged.facts, _DIFFERENCES, pace=pace)
 
     def text(self, found: object, width: int, ink: Inks) -> Text:

@@ -17,7 +17,7 @@ from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.limits import holm, rank_ranges
 from engine.ratings.outcomes import SoftReport, relative_width, soft_report
-from engine.ratings.paired import DirectGames, PairedDifference, PairedRatings, direct_games
+from engine.ratings.paired import DirectGames, PairedDifference, PairedRatings, direct_games, meetings
 
 
 class PairComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +27,8 @@ class PairComparison(msgspec.Struct, frozen=True, kw_only=True):
         difference, lower, upper: score_a - score_b with absolute 95 % limits (paired cluster bootstrap).
         std_error: clustered standard error of the difference; `unpaired_std_error` without the pairing.
         p_value: two-sided, from `std_error`; `p_holm` is adjusted for all pairs of the result.
-        questions: how many both were judged on; won, tied and lost are percent of them, as model_a sees it.
-        direct: what games between the two say, where there are any.
+        questions: those that both were judged on; won, tied and lost are percent of them, from the view of model_a.
+        direct: games between the two, if any.
     """
 
     model_a: str
@@ -60,7 +60,7 @@ class RankedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Separable(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of the pairs are told apart: paired at 5 % each, after Holm, and by intervals that do not overlap."""
+    """Count the decided pairs: paired at 5 % each, after Holm, and by intervals that do not overlap."""
 
     pairs: int
     paired: int
@@ -69,7 +69,7 @@ class Separable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole result, models and pairs by falling score (two models in the order they were named).
+    """The whole result, models and pairs by falling score (two models in the order in which they were named).
 
     `soft` is present when expected outcomes were asked for, `baselines` when games against several count.
     """
@@ -89,7 +89,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ComparedBench(Protocol):
-    """What a result says of the bench it is about."""
+    """The facts of a bench that a result names."""
 
     @property
     def name(self) -> str: ...
@@ -106,10 +106,10 @@ def compare(
     models: Sequence[str] = (),
     direct: Sequence[Battles] = (),
 ) -> Comparison:
-    """Compares all pairs of `models` (none named: of all rated models, the baseline among them).
+    """Compare all pairs of `models` (none named: of all rated models, the baseline among them).
 
-    `direct` are games between the models that are no part of `battles`; for each pair the first that has any counts,
-    else games between the two in `battles`.
+    `direct` are games between the models beside those of `battles`; for each pair the first of these batches with games
+    between the two counts, else `battles`.
     Raises RatingError when a named model has no rating, or the battles cannot be rated.
     """
     ratings = rate_battles(battles, msgspec.structs.replace(options, ci="question"))
@@ -117,11 +117,12 @@ def compare(
     paired = PairedRatings(ratings, options)
     found = [(a, b, difference) for a, b in combinations(chosen, 2) if (difference := paired.difference(a, b))]
     adjusted = holm([difference.p_value for _, _, difference in found])
-    sources = [*direct, battles]
+    sources = [(games, meetings(games)) for games in (*direct, battles)]
     pairs = [
         _pair(ratings, a, b, difference, p, _direct(ratings, a, b, sources, options))
         for (a, b, difference), p in zip(found, adjusted, strict=True)
     ]
+    apart = [ratings.lower[a] > ratings.upper[b] or ratings.lower[b] > ratings.upper[a] for a, b, _ in found]
     return Comparison(
         bench=facts.name,
         judges=list(facts.judges),
@@ -135,9 +136,7 @@ def compare(
             pairs=len(pairs),
             paired=sum(pair.p_value < ALPHA for pair in pairs),
             holm=sum(pair.p_holm < ALPHA for pair in pairs),
-            intervals=sum(
-                bool(ratings.lower[a] > ratings.upper[b] or ratings.lower[b] > ratings.upper[a]) for a, b, _ in found
-            ),
+            intervals=sum(map(bool, apart)),
         ),
         warnings=_cautions(ratings, chosen, pairs),
         soft=_soft_report(ratings, options, found),
@@ -148,7 +147,7 @@ def compare(
 def _soft_report(
     ratings: Ratings, options: RatingOptions, found: Sequence[tuple[int, int, PairedDifference]]
 ) -> SoftReport | UnsetType:
-    """How much narrower the differences are than by the labels of the same games."""
+    """Report how much narrower the differences are than by the labels of the same games."""
     if not options.soft:
         return UNSET
     by_label = msgspec.structs.replace(options, soft=False, ci="question")
@@ -165,17 +164,17 @@ def _chosen(ratings: Ratings, names: Sequence[str]) -> list[int]:
     for name in names:
         if name not in rated:
             near = get_close_matches(name, rated, n=1, cutoff=0.4)
-            hint = f"Did you mean {near[0]}? " if near else ""
-            raise RatingError(f"{name} has no judgments to compare", f"{hint}Rated are {listed(list(rated), 12)}.")
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise RatingError(f"{name} has no judgments to compare", f"{hint}rated models: {listed(list(rated), 12)}")
     unique = list(dict.fromkeys(names))
     if len(unique) == 1 or len(rated) < 2:
-        raise RatingError("A comparison needs two models", f"Rated are {listed(list(rated), 12)}.")
+        raise RatingError("a comparison needs two models", f"rated models: {listed(list(rated), 12)}")
     chosen = [rated[name] for name in unique or rated]
     return chosen if len(unique) == 2 else _by_score(ratings, chosen)
 
 
 def _by_score(ratings: Ratings, models: Sequence[int]) -> list[int]:
-    """Best first, equal scores by name."""
+    """Sort best first, equal scores by name."""
     return sorted(models, key=lambda index: (-ratings.rate[index], ratings.models[index]))
 
 
@@ -204,12 +203,14 @@ def _pair(
 
 
 def _direct(
-    ratings: Ratings, a: int, b: int, sources: Sequence[Battles], options: RatingOptions
+    ratings: Ratings, a: int, b: int, sources: Sequence[tuple[Battles, set[frozenset[str]]]], options: RatingOptions
 ) -> DirectGames | UnsetType:
-    """Games between the two; UNSET where they are the score itself, since every game is against one of them."""
+    """Return the games between the two; UNSET without any, or where they are the score itself."""
     if ratings.table.against_baseline_only and ratings.table.baseline in (a, b):
         return UNSET
-    return direct_games(sources, ratings.models[a], ratings.models[b], options)
+    names = ratings.models[a], ratings.models[b]
+    met = (direct_games(games, *names, options) for games, pairs in sources if frozenset(names) in pairs)
+    return next((games for games in met if games is not None), UNSET)
 
 
 def _ranked(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairComparison]) -> list[RankedModel]:
@@ -238,18 +239,19 @@ def _cautions(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairCompa
     possible = len(chosen) * (len(chosen) - 1) // 2
     if len(pairs) < possible:
         left_out = possible - len(pairs)
-        warnings.append(f"Left out, with fewer than two questions in common: {left_out} of {possible} pairs.")
-    few = [pair for pair in pairs if pair.questions < MINIMUM_QUESTIONS]
+        warnings.append(f"{left_out} of {possible} pairs left out: they have fewer than two questions in common")
+    few = [f"{_names(pair)} ({pair.questions})" for pair in pairs if pair.questions < MINIMUM_QUESTIONS]
     if few:
-        names = listed([f"{pair.model_a} and {pair.model_b} ({pair.questions})" for pair in few])
-        text = "questions in common limits are too narrow and p-values too small"
-        warnings.append(f"Below {MINIMUM_QUESTIONS} {text}: {names}.")
+        text = f"limits are too narrow and p-values too small below {MINIMUM_QUESTIONS} questions in common"
+        warnings.append(f"{text}: {listed(few)}")
     if not ratings.table.against_baseline_only:
         return warnings  # strengths come from all games together, whatever the pair has in common
     most = int(ratings.table.questions_of_models().max())
-    partial = [
-        f"{pair.model_a} and {pair.model_b} ({pair.questions} of {most})" for pair in pairs if pair.questions < most
-    ]
+    partial = [f"{_names(pair)} ({pair.questions} of {most})" for pair in pairs if pair.questions < most]
     if partial:
-        warnings.append(f"Compared only on the questions that both were judged on, of {most}: {listed(partial)}.")
+        warnings.append(f"compared only on the questions that both were judged on: {listed(partial)}")
     return warnings
+
+
+def _names(pair: PairComparison) -> str:
+    return f"{pair.model_a} and {pair.model_b}"

@@ -1,14 +1,15 @@
-"""How many questions it takes to tell models apart, from how much the questions of a pilot disagree.
+"""How many questions it takes to detect a difference, from how much the questions of a pilot disagree.
 
 A difference of X points is found with probability `power` by a two-sided test at 5 % when its standard error is
 X / (z(0.975) + z(power)); the standard error is that of one question over the root of their number (Miller,
 arXiv 2411.00640, section 5). One question's is measured on the pilot, by its influence on the score or on the
-difference (`engine.ratings.limits`), so the dependence of the games of a question is in it.
+difference (`engine.ratings.limits`), so it includes the dependence of the games of a question.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import combinations
 from statistics import NormalDist
@@ -32,22 +33,22 @@ Design: TypeAlias = Literal["baseline", "paired", "unpaired"]
 """A model against the baseline; two models on the same questions; two models on different ones."""
 
 
-class Pace(msgspec.Struct, frozen=True):
-    """Calls per second that were measured; None where they are not known."""
+class MeasuredPace(msgspec.Struct, frozen=True):
+    """Measured calls per second; None where unknown."""
 
     judge_calls: float | None = None
     answers: float | None = None
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
-    """What one design takes for one difference.
+    """What one design needs for one difference.
 
     Attributes:
         questions: per model, for the average model (or pair) of the pilot; `fewest` and `most` for its extremes.
-        judge_calls, answers: to be made for it; the baseline's answers are there.
-        seconds: that they take at the pace measured; None if there is none.
-        until_decided: questions after which `run --until decided` stops in half of the cases; None where it does not
-            apply.
+        judge_calls, answers: to create, given the baseline's answers.
+        seconds: at the measured pace; None without one.
+        until_decided: questions after which a run that stops decided models has stopped in half of the cases; None
+            where that does not apply.
     """
 
     design: Design
@@ -61,7 +62,7 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DifferencePlan(msgspec.Struct, frozen=True):
-    """What finding a difference of so many points takes."""
+    """What detecting a difference of so many points needs."""
 
     difference: float
     needs: list[Need]
@@ -70,7 +71,7 @@ class DifferencePlan(msgspec.Struct, frozen=True):
 class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The whole result. `pairing` is the paired standard error over the unpaired one, on average (None: no pairs).
 
-    `games_each` is how many games a model has on a question of the pilot: 2 for each judge and baseline.
+    `games_each` is the number of games of a model on a question of the pilot: 2 for each judge and baseline.
     """
 
     bench: str
@@ -83,7 +84,7 @@ class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
     pilot_models: int
     pairing: float | None
     games_each: float
-    pace: Pace
+    pace: MeasuredPace
     plans: list[DifferencePlan]
     warnings: list[str]
     soft: SoftReport | UnsetType = UNSET
@@ -96,18 +97,18 @@ def plan_study(
     facts: ComparedBench,
     differences: Sequence[float],
     power: float = 0.8,
-    pace: Pace | None = None,
+    pace: MeasuredPace | None = None,
 ) -> StudyPlan:
-    """Questions, calls and time for each of the differences (points).
+    """Plan questions, calls and time for each of the differences (points).
 
-    Raises RatingError for a pilot that tells nothing, or for a difference or power out of range.
+    Raises RatingError for a pilot without differences between questions, or for a difference or power out of range.
     """
     for difference in differences:
         if not 0.0 < difference <= 50.0:
-            raise RatingError(f"No plan for a difference of {difference:g} points", "Ask for more than 0, at most 50.")
+            raise RatingError(f"no plan for a difference of {difference:g} points", "ask for more than 0, at most 50")
     if not 0.5 <= power < 1.0:
-        raise RatingError(f"No plan for a power of {power:g}", "It is a probability: at least 0.5 and below 1.")
-    pace = pace or Pace()
+        raise RatingError(f"no plan for a power of {power:g}", "it is a probability: at least 0.5 and below 1")
+    pace = pace or MeasuredPace()
     spreads, pilot_questions, models = _spreads(battles, options)
     games_each = _games_each(battles, options)
     pairing = (
@@ -145,7 +146,7 @@ def plan_study(
 
 
 def questions_needed(spread: float, difference: float, power: float = 0.8) -> int:
-    """Questions that find a difference with that power; at least 30, below which limits cannot be trusted.
+    """Return the questions that detect a difference with that power; at least 30, below which limits are too narrow.
 
     `spread` is the standard error of one question: its influence's standard deviation, in points as the difference is.
     """
@@ -154,7 +155,7 @@ def questions_needed(spread: float, difference: float, power: float = 0.8) -> in
 
 
 def questions_until_decided(spread: float, difference: float) -> int:
-    """Questions after which a confidence sequence excludes "no difference" in half of the cases."""
+    """Return the questions after which a confidence sequence excludes "no difference" in half of the cases."""
     ratio = (spread / difference) ** 2
 
     def is_decided(questions: int) -> bool:
@@ -163,15 +164,12 @@ def questions_until_decided(spread: float, difference: float) -> int:
     low, high = MINIMUM_QUESTIONS, MINIMUM_QUESTIONS
     while not is_decided(high):
         low, high = high, 2 * high
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if is_decided(middle) else (middle + 1, high)
-    return high
+    return low + bisect_left(range(low, high), True, key=is_decided)
 
 
 def _spreads(battles: Battles, options: RatingOptions) -> tuple[dict[Design, list[float]], int, int]:
-    """Standard errors of one question, in points, by design; the questions of the pilot; and its models."""
-    quick = msgspec.structs.replace(options, ci="question", rounds=1)  # no limits are asked of the bootstrap here
+    """Return standard errors of one question, in points, by design; the number of pilot questions; and of models."""
+    quick = msgspec.structs.replace(options, ci="question", rounds=1)  # the bootstrap's limits are not used
     ratings = rate_battles(battles, quick)
     paired = PairedRatings(ratings, quick)
     models = [index for index in range(len(ratings.models)) if index != ratings.table.baseline]
@@ -185,14 +183,14 @@ def _spreads(battles: Battles, options: RatingOptions) -> tuple[dict[Design, lis
             spreads["unpaired"].append(100.0 * found.unpaired_std_error * math.sqrt(found.questions))
     if not any(map(any, spreads.values())):
         raise RatingError(
-            "The pilot does not tell how much questions disagree",
-            "Every question came out the same. Judge more questions, or a model closer to the baseline.",
+            "the pilot does not show how much questions disagree: every question has the same result",
+            "judge more questions, or a model closer to the baseline",
         )
     return spreads, len(ratings.table.won), len(models)
 
 
 def _soft_report(battles: Battles, options: RatingOptions, spreads: dict[Design, list[float]]) -> SoftReport:
-    """How much smaller the standard errors are than by the labels of the same games."""
+    """Report how much smaller the standard errors are than by the labels of the same games."""
     by_label, *_ = _spreads(battles, msgspec.structs.replace(options, soft=False))
     ratios = [
         soft / hard
@@ -212,7 +210,7 @@ def _games_each(battles: Battles, options: RatingOptions) -> float:
 
 
 def _need(
-    design: Design, spreads: Sequence[float], difference: float, power: float, games_each: float, pace: Pace
+    design: Design, spreads: Sequence[float], difference: float, power: float, games_each: float, pace: MeasuredPace
 ) -> Need:
     average = math.sqrt(float(np.mean(np.square(spreads))))
     questions = questions_needed(average, difference, power)
@@ -236,7 +234,7 @@ def _need(
 def _cautions(questions: int, models: int) -> list[str]:
     warnings = []
     if questions < MINIMUM_QUESTIONS:
-        warnings.append(f"A pilot of {questions} questions says little; {MINIMUM_QUESTIONS} or more would.")
+        warnings.append(f"pilot of {questions} questions; plans are unreliable below {MINIMUM_QUESTIONS}")
     if models < 2:
-        warnings.append("Only one model was judged: how much two models agree on questions is not known.")
+        warnings.append("only one model was judged, so how far two models agree on questions is unknown")
     return warnings

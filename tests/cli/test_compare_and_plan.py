@@ -104,7 +104,7 @@ def test_direct_games_are_those_with_one_of_the_models_as_baseline(
 def test_a_misspelt_model_is_a_usage_error(bench: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = arena(capsys, "compare", "godo", "bad", bench=bench)
     assert (code, out) == (2, "")
-    assert "Did you mean good?" in err
+    assert "did you mean good?" in err
 
 
 def test_a_plan_knows_how_fast_it_goes_here(bench: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from arena_tui.output.compare import format_comparison
 from arena_tui.output.power import format_study_plan
 from engine.ratings.compare import Comparison, PairComparison, RankedModel, Separable
 from engine.ratings.paired import DirectGames
-from engine.ratings.power import DifferencePlan, Need, Pace, StudyPlan
+from engine.ratings.power import DifferencePlan, MeasuredPace, Need, StudyPlan
 
 HOSTILE = "evil\x1b]0;title\x07\nname\u202e"
 
@@ -158,7 +158,7 @@ def study(**changes: object) -> StudyPlan:
         pilot_models=8,
         pairing=0.81,
         games_each=2.0,
-        pace=Pace(30.0, 10.0),
+        pace=MeasuredPace(30.0, 10.0),
         plans=[DifferencePlan(5.0, needs)],
         warnings=[],
     )
@@ -184,7 +184,7 @@ def test_a_plan_says_questions_calls_and_time() -> None:
 
 def test_without_a_pace_there_is_no_time() -> None:
     needs = [msgspec.structs.replace(study().plans[0].needs[0], seconds=None)]
-    text = format_study_plan(study(pace=Pace(), plans=[DifferencePlan(5.0, needs)]), "table")
+    text = format_study_plan(study(pace=MeasuredPace(), plans=[DifferencePlan(5.0, needs)]), "table")
     assert "time here" not in text
     assert "is not known" in text
     assert json.loads(format_study_plan(study(), "json"))["plans"][0]["needs"][1]["until_decided"] is None

@@ -71,7 +71,7 @@ def test_only_questions_of_both_count_and_that_is_told() -> None:
     (pair,) = result.pairs
     assert pair.questions == 40
     assert pair.score_b == pytest.approx(100 * np.mean(pattern(2, 0.5)[:40]))
-    assert any("Compared only on the questions that both" in warning for warning in result.warnings)
+    assert any("compared only on the questions that both" in warning for warning in result.warnings)
 
 
 def test_models_without_a_common_question_are_left_out() -> None:
@@ -105,7 +105,7 @@ def test_none_named_means_all_and_the_baseline_is_one_of_them() -> None:
 def test_a_name_that_is_not_there_is_told_with_the_nearest() -> None:
     with pytest.raises(RatingError, match="modle-a has no judgments") as problem:
         compared({"model-a": pattern(1, 0.5)}, "modle-a", "base")
-    assert "Did you mean model-a?" in problem.value.hint
+    assert "did you mean model-a?" in problem.value.hint
     with pytest.raises(RatingError, match="two models"):
         compared({"a": pattern(1, 0.5)}, "a", "a")
 

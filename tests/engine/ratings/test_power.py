@@ -17,7 +17,7 @@ from engine.ratings.battles import Battles
 from engine.ratings.confidence_sequence import boundary
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.leaderboard import BenchFacts
-from engine.ratings.power import Need, Pace, StudyPlan, plan_study, questions_needed, questions_until_decided
+from engine.ratings.power import MeasuredPace, Need, StudyPlan, plan_study, questions_needed, questions_until_decided
 
 FACTS = BenchFacts(name="pilot")
 OPTIONS = RatingOptions(baseline="base")
@@ -66,7 +66,7 @@ def test_pairing_saves_questions_and_the_baseline_needs_least() -> None:
 
 
 def test_calls_and_time_follow_from_the_questions() -> None:
-    plan = plan_study(pilot(), OPTIONS, FACTS, [10.0, 5.0], pace=Pace(judge_calls=8.0, answers=2.0))
+    plan = plan_study(pilot(), OPTIONS, FACTS, [10.0, 5.0], pace=MeasuredPace(judge_calls=8.0, answers=2.0))
     paired = by_design(plan)["paired"]
     assert (paired.judge_calls, paired.answers) == (4 * paired.questions, 2 * paired.questions)
     assert paired.seconds == pytest.approx(paired.judge_calls / 8 + paired.answers / 2)
@@ -99,7 +99,7 @@ def test_one_model_plans_against_the_baseline_only() -> None:
     assert set(by_design(plan)) == {"baseline"}
     assert plan.pairing is None
     assert any("pilot of 20 questions" in warning for warning in plan.warnings)
-    assert any("Only one model" in warning for warning in plan.warnings)
+    assert any("only one model" in warning for warning in plan.warnings)
 
 
 def test_a_pilot_without_disagreement_tells_nothing() -> None:
@@ -112,7 +112,7 @@ def test_a_pilot_without_disagreement_tells_nothing() -> None:
 
 @pytest.mark.parametrize(("differences", "power"), [([0.0], 0.8), ([51.0], 0.8), ([5.0], 1.0), ([5.0], 0.2)])
 def test_what_cannot_be_planned_is_told(differences: list[float], power: float) -> None:
-    with pytest.raises(RatingError, match="No plan for a"):
+    with pytest.raises(RatingError, match="no plan for a"):
         plan_study(pilot(), OPTIONS, FACTS, differences, power)
 
 

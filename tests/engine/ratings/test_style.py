@@ -195,11 +195,11 @@ def test_style_that_goes_with_the_model_is_not_taken_for_a_taste_of_the_judge() 
 
 def test_style_that_cannot_be_controlled_is_told() -> None:
     battles, counts = simulate(50, 1.0, 0.0, seed=11)
-    with pytest.raises(RatingError, match="not known"):
+    with pytest.raises(RatingError, match="unknown"):
         rate_with_style(battles, options(), ["length"], StyleCounts((), (), np.empty((0, 0, 4))))
     with pytest.raises(RatingError, match="same style"):
         rate_with_style(battles, options(), ["length"], StyleCounts(counts.questions, MODELS, np.ones((50, 4, 4))))
-    with pytest.raises(RatingError, match="whole questions"):
+    with pytest.raises(RatingError, match="no intervals of the kind battle"):
         rate_with_style(battles, options(ci="battle"), ["length"], counts)
 
 
