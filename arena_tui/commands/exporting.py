@@ -51,8 +51,8 @@ def export_command(
 def _show(report: ExportReport) -> None:
     click.echo(console.printable(f"{report.out}"))
     for file in report.files:
-        if file.place != report.out.name:
-            click.echo(console.printable(f"  {file.place}: {file.records}"))
+        if file.path != report.out.name:
+            click.echo(console.printable(f"  {file.path}: {file.records}"))
     for note in report.notes:
         console.say(f"note: {note}")
 

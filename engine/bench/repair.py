@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.bench.atomic import atomic_file, storage_error
+from engine.bench.atomic import atomic_file, storage_error, sync
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, ProblemLog, clean_line, is_object
 from engine.bench.lock import BenchLock
@@ -158,6 +158,8 @@ def _keep(path: Path) -> Path:
             continue
         except OSError:
             shutil.copy2(path, backup)
+            sync(backup)
+        sync(path.parent)
         return backup
     raise AssertionError("unreachable")
 

@@ -24,7 +24,7 @@ FOLDERS = ("arena-hard-v0.1", "arena-hard-v2", "alpaca-eval")
 class WrittenFile(msgspec.Struct, frozen=True):
     """A file of an export: its path under the export's own, and the number of its records."""
 
-    place: str
+    path: str
     records: int
 
 
@@ -79,12 +79,11 @@ def refuse_overwriting(out: Path, *, force: bool, is_folder: bool) -> None:
 
 def _write(folder: Path, files: Iterable[FileRecords]) -> Iterator[WrittenFile]:
     """Write each file that has records, one record at a time."""
-    for place, records in files:
+    for path, records in files:
         first = next(records, None)
         if first is not None:
-            path = folder / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield WrittenFile(place.as_posix(), _write_records(path, first, records))
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            yield WrittenFile(path.as_posix(), _write_records(folder / path, first, records))
 
 
 def _write_records(path: Path, first: RawRecord, others: Iterable[RawRecord]) -> int:

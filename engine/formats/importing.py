@@ -27,7 +27,7 @@ from engine.formats.foreign_answers import convert, is_foreign, records_of
 
 Kind: TypeAlias = Literal["questions", "answers", "judgments"]
 
-_PLACES: tuple[tuple[Kind, str], ...] = (
+_PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("questions", "question.jsonl"),
     ("answers", "model_answer/*.jsonl"),
     ("judgments", "model_judgment/*/*.jsonl"),
@@ -36,15 +36,15 @@ _MARKS = ("question.jsonl", "model_answer", "model_judgment")
 
 
 class SourceFile(msgspec.Struct, frozen=True):
-    """A file to import, and its place under the bench's folder."""
+    """A file to import, and its path under the bench's folder."""
 
     kind: Kind
     file: Path
-    place: Path
+    target: Path
 
 
 class BenchSource(msgspec.Struct, frozen=True):
-    """All files for one bench. `left_out` are entries of its folder that have no place in a bench.
+    """All files for one bench. `left_out` are JSONL files of its folder that do not belong to a bench.
 
     `settings` is the file that explains the settings digests in the records, where there is one.
     """
@@ -85,9 +85,9 @@ def bench_folders(src: Path) -> list[Path]:
 
 
 def check_bench_name(name: str) -> None:
-    """Raise BenchError for what is no name of a folder."""
+    """Raise BenchError if `name` cannot name a folder."""
     if not name or file_stem(name) != name or "%" in name:
-        raise BenchError(f"{name!r} is no name for a bench", "use letters, digits, '-', '_' and '.'")
+        raise BenchError(f"{name!r} cannot name a bench", "use letters, digits, '-', '_' and '.'")
 
 
 def _is_bench(folder: Path) -> bool:
@@ -97,7 +97,7 @@ def _is_bench(folder: Path) -> bool:
 def _folder(folder: Path, name: str) -> BenchSource:
     sources = [
         SourceFile(kind, file, file.relative_to(folder))
-        for kind, pattern in _PLACES
+        for kind, pattern in _PATTERNS
         for file in sorted(folder.glob(pattern))
         if file.is_file() and all(_is_found_again(part) for part in file.relative_to(folder).parts)
     ]
@@ -126,15 +126,15 @@ def _single(file: Path, name: str | None) -> BenchSource:
     if "games" in record:
         kind: Kind = "judgments"
         judge = _text(record, "judge") or model_name(file.parent.name) or file.parent.name
-        place = paths.judgments(judge, _text(record, "model") or file.stem)
+        target = paths.judgments(judge, _text(record, "model") or file.stem)
     elif "choices" in record or "messages" in record:
         kind = "answers"
-        place = paths.answers(_text(record, "model_id") or _text(record, "model") or file.stem)
+        target = paths.answers(_text(record, "model_id") or _text(record, "model") or file.stem)
     elif "turns" in record or "prompt" in record:
-        kind, place = "questions", paths.questions
+        kind, target = "questions", paths.questions
     else:
-        raise BenchError(f"{file}: neither questions, answers nor judgments", "see the first line of it")
-    return BenchSource(name or _bench_around(file, len(place.parts)), (SourceFile(kind, file, place),))
+        raise BenchError(f"{file}: neither questions, answers nor judgments", "check its first line")
+    return BenchSource(name or _bench_around(file, len(target.parts)), (SourceFile(kind, file, target),))
 
 
 def _bench_around(file: Path, depth: int) -> str:
@@ -164,7 +164,7 @@ class ImportedFile(msgspec.Struct, frozen=True):
 
 
 class ImportedBench(msgspec.Struct, frozen=True):
-    """The import of one bench; `notes` say how its files fit together, `left_out` what of the source has no place."""
+    """The import of one bench; `notes` say how its files fit together, `left_out` do not belong to a bench."""
 
     root: Path
     files: tuple[ImportedFile, ...]
@@ -189,7 +189,7 @@ class ImportReport(msgspec.Struct, frozen=True):
             yield f"{bench.root}"
             for file in bench.files:
                 kept = "" if file.copied else ", there already"
-                yield f"  {file.source.place}: {len(file.question_ids)} {file.source.kind}{kept}"
+                yield f"  {file.source.target}: {len(file.question_ids)} {file.source.kind}{kept}"
             for path in bench.left_out:
                 yield f"  left out, as it has no place in a bench: {path}"
 
@@ -237,9 +237,9 @@ def _read(source: SourceFile) -> ImportedFile:
 
 
 def _refuse_conflicts(sources: Collection[SourceFile], root: Path) -> None:
-    existing = [source for source in sources if (root / source.place).exists()]
+    existing = [source for source in sources if (root / source.target).exists()]
     differing = [
-        str(source.place) for source in existing if not filecmp.cmp(source.file, root / source.place, shallow=False)
+        str(source.target) for source in existing if not filecmp.cmp(source.file, root / source.target, shallow=False)
     ]
     if differing:
         raise BenchError(
@@ -250,7 +250,7 @@ def _refuse_conflicts(sources: Collection[SourceFile], root: Path) -> None:
 
 def _copy(source: SourceFile, root: Path) -> bool:
     """Copy the file unless it exists."""
-    target = root / source.place
+    target = root / source.target
     if target.exists():
         return False
     with atomic_file(target) as copy, source.file.open("rb") as original:
@@ -266,10 +266,10 @@ def _notes(files: Collection[ImportedFile], root: Path) -> Iterator[FileProblem]
         return
     ids = {question.id for question in load_questions(questions).items}
     for file in files:
-        place = str(root / file.source.place)
+        path = str(root / file.source.target)
         orphans = len(file.question_ids - ids)
         if orphans:
-            yield FileProblem(place, None, f"{orphans} {file.source.kind} are to questions that are not in the set")
+            yield FileProblem(path, None, f"{orphans} {file.source.kind} are to questions that are not in the set")
         missing = len(ids - file.question_ids)
         if missing and file.source.kind == "answers":
-            yield FileProblem(place, None, f"{missing} of {len(ids)} questions have no answer")
+            yield FileProblem(path, None, f"{missing} of {len(ids)} questions have no answer")
