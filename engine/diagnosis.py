@@ -17,10 +17,10 @@ from engine.errors import ArenaError, ConfigError
 from engine.models.connection import open_session
 from engine.models.discover import probe
 from engine.models.tokens import load_counter
+from engine.serving.endpoints import endpoints_of
 from engine.serving.gpus import GpuQueryFailed, has_driver, query_gpus
 from engine.serving.plan import server_plan
 from engine.work.plan import Scope, make_plan
-from engine.work.worker import endpoints_of
 
 Status: TypeAlias = Literal["ok", "note", "problem"]
 LITTLE_DISK = 2 * 2**30  # bytes: a bench of 500 questions and 20 models takes about 0.2 GiB

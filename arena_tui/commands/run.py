@@ -12,7 +12,6 @@ from arena_tui.advice import phrase
 from arena_tui.commands.leaderboard import show, with_evidence
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
-from arena_tui.output.plan import format_plan
 from arena_tui.output.stop_rule import format_stop_report
 from engine.bench import Bench
 from engine.config.model import Config
@@ -23,7 +22,6 @@ from engine.ratings.outcomes import unused_odds
 from engine.ratings.stop_rule import parse_stop_rule, stop_cautions, stop_report
 from engine.results import judged_bench, rate
 from engine.run import Run
-from engine.work.duration import server_turns
 from engine.work.plan import Scope, make_plan
 from engine.work.progress import RunState
 from engine.work.stopping import stop_forecast
@@ -107,6 +105,11 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
 
 
 def _show_plan(config: Config, scope: Scope) -> int:
+    from arena_tui.output.plan import (
+        format_plan,  # with the planning of servers, which a run without work does not need
+    )
+    from engine.work.duration import server_turns
+
     bench = Bench.open(config.data, config.bench)
     found = make_plan(config, bench, scope)
     console.warn(found.warnings)

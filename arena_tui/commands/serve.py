@@ -21,7 +21,6 @@ from engine.run import SERVER_GRACE_SECONDS
 from engine.serving.endpoints import NoEndpoints
 from engine.serving.fleet import Fleet
 from engine.serving.plan import server_plan
-from engine.work.worker import endpoints_of
 
 
 def serve_command(invocation: Invocation, model: str) -> int:
@@ -63,7 +62,6 @@ async def _serve(config: Config, model: str) -> int:
         plan,
         [model],
         NoEndpoints(),
-        endpoints=lambda name: endpoints_of(config, name),
         logs=BenchPaths(config.data / config.bench).logs,
         emit=tell,
         grace=SERVER_GRACE_SECONDS,

@@ -50,7 +50,7 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
     """The endpoints of the config, with what a run has learned of them; those in use come first."""
     if not session.is_open:
         return []
-    from engine.work.worker import endpoints_of
+    from engine.serving.endpoints import endpoints_of
 
     statuses = {
         (name, status.endpoint): status

@@ -364,7 +364,7 @@ class ArenaSession:
 def _open_bench(config: Config) -> Bench:
     """The bench; in passing, what a run and the endpoint table need is imported where it holds up nobody."""
     import engine.run
-    import engine.work.worker  # noqa: F401
+    import engine.work.execution  # noqa: F401
     from engine.bench import Bench
 
     return Bench.open(config.data, config.bench)

@@ -21,11 +21,12 @@ from engine.judging.prompts import game_messages
 from engine.models.client import ModelClient
 from engine.models.connection import open_session
 from engine.records import Game, Label, Question
+from engine.serving.endpoints import probe_endpoints
 from engine.work.calls import JudgeCaller
 from engine.work.jobs import GAME_NUMBERS
 from engine.work.plan import prompt_of, seeded_order
 from engine.work.queue import Gate, listed
-from engine.work.worker import Worker, probe_endpoints
+from engine.work.worker import Worker
 
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)

@@ -1,15 +1,24 @@
-"""Where a model can be called: the interface between a run and the servers, its own or others'."""
+"""Where a model can be called: at the endpoints that the config names, or at servers that the run starts."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
+import aiohttp
+
+from engine.config.model import Config
+from engine.events import Notice
 from engine.models.client import ModelClient
-from engine.models.discover import EndpointReport
+from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
+
+PROBES = 3
+PROBE_PAUSE_SECONDS = 1.0  # a server that was started a moment ago may listen a moment later
 
 
 class ManagedServer(Protocol):
@@ -46,3 +55,75 @@ class NoEndpoints:
     async def open(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[ModelEndpoints]:
         """Provide none."""
         yield ModelEndpoints()
+
+
+def endpoints_of(config: Config, name: str) -> list[Endpoint]:
+    """Return the endpoints of a model of the config."""
+    version = config.models[name].api_version
+    query = f"?api-version={version}" if version else ""
+    return [
+        Endpoint(
+            entry.base_url + query,
+            entry.api_key.get_secret_value() if entry.api_key else None,
+            config.provider(name).key_header,
+        )
+        for entry in config.models[name].endpoints
+    ]
+
+
+async def probe_endpoints(
+    session: aiohttp.ClientSession, config: Config, name: str
+) -> tuple[list[Endpoint], list[EndpointReport]]:
+    """Return the endpoints of `name` that serve it, and the reports of all."""
+    endpoints = endpoints_of(config, name)
+    served_name = config.served_name(name)
+    good: list[Endpoint] = []
+    reports: list[EndpointReport] = []
+    for attempt in range(PROBES):
+        reports = await asyncio.gather(*(probe(session, endpoint, served_name) for endpoint in endpoints))
+        good = [
+            replace(endpoint, context=report.max_model_len)
+            for endpoint, report in zip(endpoints, reports, strict=True)
+            if report.ok
+        ]
+        if good or attempt == PROBES - 1:
+            break
+        await asyncio.sleep(PROBE_PAUSE_SECONDS)
+    return good, reports
+
+
+class ConfiguredEndpoints:
+    """The endpoints that the config names: probed before the first call, so that a model without any fails once."""
+
+    def __init__(self, config: Config, session: aiohttp.ClientSession, emit: Callable[[Notice], None]) -> None:
+        self._config = config
+        self._session = session
+        self._emit = emit
+
+    @asynccontextmanager
+    async def open(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[ModelEndpoints]:
+        """Yield the endpoints of `name` that serve it, and report what is wrong with the others."""
+        if not needed():
+            yield ModelEndpoints()
+            return
+        if not self._config.models[name].endpoints:
+            self._notice(
+                "error", f"{name}: there is work for it, but its entry in the config has no endpoint and no [serve]"
+            )
+            yield ModelEndpoints()
+            return
+        endpoints, reports = await probe_endpoints(self._session, self._config, name)
+        for report in reports:
+            if report.ok:
+                continue
+            what = f"{name}: {report.url}: {report.error}. {report.hint}"
+            if endpoints:
+                self._notice("warning", what)
+            elif is_last_try:
+                self._notice("error", what)
+            else:
+                self._notice("warning", f"{what} It is looked for again when the answers are made.")
+        yield ModelEndpoints(endpoints, reports=[report for report in reports if report.ok])
+
+    def _notice(self, level: Literal["warning", "error"], text: str) -> None:
+        self._emit(Notice(level, text, time.time()))

@@ -16,9 +16,8 @@ from engine.config.model import Config
 from engine.events import Event, Notice
 from engine.models.connection import open_session
 from engine.models.discover import EndpointReport, probe
-from engine.models.endpoint import Endpoint
 from engine.models.reply import readable
-from engine.serving.endpoints import EndpointSource, ModelEndpoints
+from engine.serving.endpoints import EndpointSource, ModelEndpoints, endpoints_of
 from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
 from engine.serving.process import local_port, stop_orphans
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
@@ -39,7 +38,6 @@ class Fleet:
         models: Iterable[str],
         others: EndpointSource,
         *,
-        endpoints: Callable[[str], Sequence[Endpoint]],
         logs: Path,
         emit: Callable[[Event], None],
         grace: float,
@@ -49,7 +47,6 @@ class Fleet:
         self._config = config
         self._plan = plan
         self._others = others
-        self._endpoints = endpoints
         self._emit = emit
         if key is None:
             key = secrets.token_urlsafe(24)
@@ -120,7 +117,7 @@ class Fleet:
 
     async def _already_running(self, name: str, spec: ServerSpec) -> ModelEndpoints:
         """Return the endpoints of the config at which the model is served already."""
-        endpoints = self._endpoints(name)
+        endpoints = endpoints_of(self._config, name)
         reports = await asyncio.gather(
             *(probe(self._session, endpoint, self._config.served_name(name)) for endpoint in endpoints)
         )
@@ -172,7 +169,7 @@ class Fleet:
         """Return port and key of the endpoint that the config names for this server, if it is on this machine."""
         local = [
             (port, endpoint.api_key)
-            for endpoint in self._endpoints(planned.spec.name)
+            for endpoint in endpoints_of(self._config, planned.spec.name)
             if (port := local_port(endpoint.base_url)) is not None
         ]
         return local[planned.replica] if planned.replica < len(local) else (None, None)

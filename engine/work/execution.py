@@ -6,7 +6,6 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from engine.events import Event
 from engine.models.client import ModelClient
 from engine.models.connection import open_session
 from engine.models.tokens import load_counter
+from engine.serving.endpoints import ConfiguredEndpoints
 from engine.serving.fleet import Fleet
 from engine.serving.plan import server_plan
 from engine.serving.server import VllmServer
@@ -23,7 +23,7 @@ from engine.work.progress import RunState
 from engine.work.provenance import run_record
 from engine.work.queue import Gate, Pipeline
 from engine.work.recorder import Recorder
-from engine.work.worker import ConfiguredEndpoints, Resources, Workers, endpoints_of
+from engine.work.worker import Resources, Workers
 
 
 class Execution:
@@ -118,7 +118,6 @@ async def open_execution(
                 servers,
                 names,
                 configured,
-                endpoints=partial(endpoints_of, config),
                 logs=logs,
                 emit=emit,
                 grace=server_grace,

@@ -7,22 +7,19 @@ next call goes out the moment a call ends; and while some parts back off after a
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import aiohttp
 
 from engine.config.model import Config
 from engine.errors import CallFailed, NeverAsked
-from engine.events import Event, Notice, Stage, StageEnded, StageStarted, steady_now
+from engine.events import Event, Stage, StageEnded, StageStarted, steady_now
 from engine.models.client import ModelClient
-from engine.models.discover import EndpointReport, probe
-from engine.models.endpoint import Endpoint
+from engine.models.discover import EndpointReport
 from engine.models.limits import PoolClosed
 from engine.models.tokens import TokenCounter
 from engine.serving.endpoints import EndpointSource, ModelEndpoints
@@ -33,8 +30,6 @@ from engine.work.queue import Gate, Pipeline, WorkQueue
 from engine.work.recorder import Recorder
 
 STARTED_PER_SLOT = 2
-PROBES = 3
-PROBE_PAUSE_SECONDS = 1.0  # a server that was started a moment ago may listen a moment later
 
 PartT = TypeVar("PartT")
 OpenPartT = TypeVar("OpenPartT", bound=OpenPart)
@@ -290,75 +285,3 @@ async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def endpoints_of(config: Config, name: str) -> list[Endpoint]:
-    """Return the endpoints of a model of the config."""
-    version = config.models[name].api_version
-    query = f"?api-version={version}" if version else ""
-    return [
-        Endpoint(
-            entry.base_url + query,
-            entry.api_key.get_secret_value() if entry.api_key else None,
-            config.provider(name).key_header,
-        )
-        for entry in config.models[name].endpoints
-    ]
-
-
-async def probe_endpoints(
-    session: aiohttp.ClientSession, config: Config, name: str
-) -> tuple[list[Endpoint], list[EndpointReport]]:
-    """Return the endpoints of `name` that serve it, and the reports of all."""
-    endpoints = endpoints_of(config, name)
-    served_name = config.served_name(name)
-    good: list[Endpoint] = []
-    reports: list[EndpointReport] = []
-    for attempt in range(PROBES):
-        reports = await asyncio.gather(*(probe(session, endpoint, served_name) for endpoint in endpoints))
-        good = [
-            replace(endpoint, context=report.max_model_len)
-            for endpoint, report in zip(endpoints, reports, strict=True)
-            if report.ok
-        ]
-        if good or attempt == PROBES - 1:
-            break
-        await asyncio.sleep(PROBE_PAUSE_SECONDS)
-    return good, reports
-
-
-class ConfiguredEndpoints:
-    """The endpoints that the config names: probed before the first call, so that a model without any fails once."""
-
-    def __init__(self, config: Config, session: aiohttp.ClientSession, emit: Callable[[Notice], None]) -> None:
-        self._config = config
-        self._session = session
-        self._emit = emit
-
-    @asynccontextmanager
-    async def open(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[ModelEndpoints]:
-        """Yield the endpoints of `name` that serve it, and report what is wrong with the others."""
-        if not needed():
-            yield ModelEndpoints()
-            return
-        if not self._config.models[name].endpoints:
-            self._notice(
-                "error", f"{name}: there is work for it, but its entry in the config has no endpoint and no [serve]"
-            )
-            yield ModelEndpoints()
-            return
-        endpoints, reports = await probe_endpoints(self._session, self._config, name)
-        for report in reports:
-            if report.ok:
-                continue
-            what = f"{name}: {report.url}: {report.error}. {report.hint}"
-            if endpoints:
-                self._notice("warning", what)
-            elif is_last_try:
-                self._notice("error", what)
-            else:
-                self._notice("warning", f"{what} It is looked for again when the answers are made.")
-        yield ModelEndpoints(endpoints, reports=[report for report in reports if report.ok])
-
-    def _notice(self, level: Literal["warning", "error"], text: str) -> None:
-        self._emit(Notice(level, text, time.time()))
