@@ -17,7 +17,7 @@ import msgspec
 
 from engine.bench.decoding import ANSWER_END, ANSWER_START, answer_lines, judgment_lines, question_lines
 from engine.bench.digest import inputs_digest
-from engine.bench.index import BenchIndex, Table, frame_bytes, labels_of, read_cache, spans, write_cache
+from engine.bench.index import BenchIndex, Table, frame_bytes, labels_of, read_cache, write_cache
 from engine.bench.lines import LineSpan
 from engine.bench.stored import StoredJudgment, StoredPrompts
 from engine.errors import BenchError
@@ -172,7 +172,7 @@ class _Texts:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.spans = spans(table.frame)
+        self.spans = table.spans
         self._is_questions = "category" in table.frame.columns
         self._held: dict[str, Sequence[str]] = {}
 

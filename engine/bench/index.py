@@ -18,7 +18,7 @@ import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -81,6 +81,11 @@ class Table:
     problems: tuple[FileProblem, ...] = ()
     header: TableHeader | None = None
     """None for a file that is not there."""
+
+    @cached_property
+    def spans(self) -> dict[str, LineSpan]:
+        """Where the records are, by question."""
+        return spans(self.frame)
 
 
 class BenchIndex:

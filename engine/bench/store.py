@@ -9,18 +9,20 @@ from pathlib import Path
 from engine.bench.current import CurrentJudgments
 from engine.bench.index import BenchIndex
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import FileProblem, LineSpan, Loaded
+from engine.bench.lines import FileProblem, LineSpan, Loaded, read_object
 from engine.bench.run_files import Part, compact, load_failures, load_journal
 from engine.bench.settings import Settings, describe_settings, load_settings, register_settings
 from engine.bench.stored import (
     ListedAnswer,
     StoredAnswer,
     StoredJudgment,
+    WholeAnswer,
     load_all_judgments,
     load_answers,
     load_judgments,
     load_questions,
     load_token_lengths,
+    whole_answer,
 )
 from engine.errors import BenchError
 from engine.records import AnswerPart, Failure, Question
@@ -73,6 +75,12 @@ class Bench:
             },
             table.problems,
         )
+
+    def answer(self, model: str, question_id: str) -> WholeAnswer | None:
+        """Return one usable answer, the last to its question."""
+        table = self.index.answers(model)
+        span = table.spans.get(question_id)
+        return None if span is None else whole_answer(read_object(table.path, span), question_id)
 
     def token_lengths(self, model: str) -> Loaded[dict[str, int | None]]:
         """By question id; cheaper than `answers`."""

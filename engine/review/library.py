@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from engine.bench import Bench
-from engine.bench.answer_places import AnswerPlaces
 from engine.bench.current import is_current
 from engine.bench.decoding import ANSWER_END, ANSWER_START
 from engine.bench.digest import inputs_digest
-from engine.bench.games import JudgmentIndex
+from engine.bench.judgment_list import JudgmentList, JudgmentRow
 from engine.bench.stored import StoredJudgment, WholeAnswer, WholeGame, WholeJudgment, read_judgment
 from engine.config.sampling import settings_digest
 from engine.errors import ArenaError
@@ -74,8 +74,8 @@ class Library:
         self.marks = Marks()
         self.texts = SearchTexts(bench)
         self.questions: dict[str, tuple[int, Question]] = {}
-        self._index = JudgmentIndex(bench.paths)
-        self._answers = AnswerPlaces(bench.paths)
+        self._judgments = JudgmentList(bench.paths, bench.index)
+        self._listed: dict[Path, tuple[Sequence[JudgmentRow], list[Listed]]] = {}
         self._questions_stamp: tuple[int, int] | None = None
         self._settings: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -90,15 +90,15 @@ class Library:
         def show() -> None:
             nonlocal shown_at
             if on_change is not None and time.monotonic() - shown_at > _REFRESH_SECONDS:
-                self.entries = listed(self._index.rows, self.questions, self.baseline)
+                self.entries = self._list_judgments()
                 on_change()
                 shown_at = time.monotonic()
 
         with self._lock:
             has_new_questions = self._refresh_questions()
-            changed = self._index.refresh(show) or has_new_questions
+            changed = self._judgments.refresh(show) or has_new_questions
             if changed:
-                self.entries = listed(self._index.rows, self.questions, self.baseline)
+                self.entries = self._list_judgments()
                 self._settings = dict(self.bench.settings())
             return self._refresh_human() or changed
 
@@ -117,7 +117,7 @@ class Library:
     def answered(self, model: str) -> set[str]:
         """Read which questions `model` answered. Raises BenchError."""
         with self._lock:
-            return self._answers.question_ids(model)
+            return set(self.bench.index.answers(model).spans)
 
     def find_other_languages(self, on_progress: Callable[[int, int], bool]) -> None:
         """Check the language of every listed answer, 2 ms each, and mark those in another one than their question's.
@@ -136,7 +136,7 @@ class Library:
             if question is None or check.of_question(question) is None:
                 continue
             with self._lock:
-                answer = self._answers.read(model, question_id)
+                answer = self.bench.answer(model, question_id)
             checked = check.check(question, answer.turns) if answer else None
             if checked is not None and checked.is_other:
                 found.add((question_id, model))
@@ -150,6 +150,13 @@ class Library:
             human = {**self.marks.human, label.pair: self.marks.human.get(label.pair, frozenset()) | {given}}
             self.marks = Marks(human, self.marks.other_language)
 
+    def _list_judgments(self) -> list[Listed]:
+        """List all judgments; those of files that have not changed were listed before."""
+        for path, rows in self._judgments.files.items():
+            if path not in self._listed or self._listed[path][0] is not rows:
+                self._listed[path] = rows, listed(rows, self.questions, self.baseline)
+        return [entry for path in self._judgments.files for entry in self._listed[path][1]]
+
     def _question(self, question_id: str) -> Question | None:
         known = self.questions.get(question_id)
         return known[1] if known else None
@@ -160,8 +167,8 @@ class Library:
             self._question(question_id),
             model,
             baseline,
-            self._answers.read(model, question_id),
-            self._answers.read(baseline, question_id) if baseline else None,
+            self.bench.answer(model, question_id),
+            self.bench.answer(baseline, question_id) if baseline else None,
         )
 
     def _refresh_human(self) -> bool:
@@ -184,6 +191,7 @@ class Library:
         self.questions = {question.id: (number, question) for number, question in enumerate(loaded, start=1)}
         self.texts.set_questions(loaded)
         self._questions_stamp = stamp
+        self._listed = {}
         return True
 
 

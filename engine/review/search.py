@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from engine.bench import Bench
-from engine.bench.places import PlacedLines
+from engine.bench.decoding import judgment_lines
+from engine.bench.index import Table
+from engine.bench.lines import LineSpan
 from engine.records import Question
 from engine.review.labels import Pair
 from engine.review.listing import Listed
@@ -47,7 +46,7 @@ class SearchTexts:
         for judge in paths.judges():
             for model in paths.judged_models(judge):
                 path = paths.judgments(judge, model)
-                self._judge_texts.setdefault(path, _JudgeTexts(path)).refresh()
+                self._judge_texts.setdefault(path, _JudgeTexts()).refresh(self._bench.index.judgments(judge, model))
         self.is_loaded = True
 
     def search(self, text: str) -> Callable[[Listed], bool] | None:
@@ -77,43 +76,28 @@ class SearchTexts:
         return contains
 
 
-class _Game(msgspec.Struct, gc=False):
-    judgment: Any = None
-
-
-class _Record(msgspec.Struct, gc=False):
-    games: list[_Game | None] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Record)
-
-
 class _JudgeTexts:
     """What a judge wrote in the records of one file, by the byte where each begins."""
 
-    def __init__(self, path: Path) -> None:
-        self._lines = PlacedLines(path)
-        self._texts: dict[int, str] = {}
+    def __init__(self) -> None:
+        self._table: Table | None = None
+        self._texts: dict[tuple[int, int], str] = {}  # by first byte and mark
 
-    def refresh(self) -> None:
-        if not self._lines.look():
+    def refresh(self, table: Table) -> None:
+        """Read the records that are new in the table of the file."""
+        if table is self._table:
             return
-        if self._lines.is_fresh:
-            self._texts = {}
-        for place, line in self._lines.read():
-            try:
-                games = _decoder.decode(line).games or ()
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
-            self._texts[place.start] = "\n".join(_written(game) for game in games if game is not None).casefold()
+        texts = {}
+        for key, start, length, mark in table.frame.select("key", "start", "length", "mark").iter_rows():
+            text = self._texts.get((start, mark))
+            if text is None:
+                games = judgment_lines.read_at(table.path, LineSpan(start, length), key).games or ()
+                text = "\n".join(game.written() or "" for game in games if game is not None).casefold()
+            texts[start, mark] = text
+        self._table, self._texts = table, texts
 
     def containing(self, word: str) -> list[int]:
-        return [start for start, text in self._texts.items() if word in text]
-
-
-def _written(game: _Game) -> str:
-    text = game.judgment.get("answer") if isinstance(game.judgment, dict) else game.judgment
-    return text if isinstance(text, str) else ""
+        return [start for (start, _), text in self._texts.items() if word in text]
 
 
 def file_stamp(path: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The index of judgments, single answers, and whole records of both generations."""
+"""The list of judgments, single answers, and whole records of both generations."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.bench.answer_places import AnswerPlaces
-from engine.bench.games import JudgmentIndex, JudgmentRow
+from engine.bench import Bench
+from engine.bench.index import BenchIndex
+from engine.bench.judgment_list import JudgmentList, JudgmentRow
 from engine.bench.layout import BenchPaths
+from engine.bench.lines import LineSpan
 from engine.bench.stored import load_judgments, read_answer, read_judgment
 
 
@@ -19,7 +21,7 @@ def judgment(question_id: str, *scores: str | None, **more: Any) -> dict[str, An
 
 
 def index(bench: BenchPaths) -> list[JudgmentRow]:
-    games = JudgmentIndex(bench)
+    games = JudgmentList(bench, BenchIndex(bench))
     assert games.refresh()
     return list(games.rows)
 
@@ -57,7 +59,7 @@ def test_judgments_against_two_baselines_are_both_listed(bench: BenchPaths, writ
 
 def test_the_index_grows_with_its_files_and_forgets_those_that_go(bench: BenchPaths, write_lines):
     write_lines(bench.judgments("j", "m"), judgment("q1", "A>B", "A>B"))
-    games = JudgmentIndex(bench)
+    games = JudgmentList(bench, BenchIndex(bench))
     assert games.refresh()
     assert not games.refresh()
     with bench.judgments("j", "m").open("ab") as stream:
@@ -118,7 +120,7 @@ def test_a_whole_judgment_of_generation_2_tells_its_system_prompt_and_the_game_t
 )
 def test_what_is_of_an_unexpected_type_reads_as_absent(bench: BenchPaths, write_lines, game: Any):
     path = write_lines(bench.judgments("j", "m"), {"question_id": "q", "games": [{"score": "A>B"}, game]})
-    rows = JudgmentIndex(bench)
+    rows = JudgmentList(bench, BenchIndex(bench))
     rows.refresh()
     place = next(iter(rows.rows)).place if list(rows.rows) else None
     if place is not None:
@@ -146,30 +148,24 @@ def test_the_last_usable_answer_is_the_one_that_is_read(bench: BenchPaths, write
         b"broken",
         second_generation,
     )
-    answers = AnswerPlaces(bench)
-    assert answers.question_ids("m") == {"q", "u"}
-    found = answers.read("m", "q")
+    answers = Bench(bench.root)
+    assert set(answers.index.answers("m").spans) == {"q", "u"}
+    found = answers.answer("m", "q")
     assert found is not None
     assert (found.turns, found.token_len, found.reasoning, found.finish_reason) == (("second",), 5, "why", "length")
-    other = answers.read("m", "u")
+    other = answers.answer("m", "u")
     assert other is not None
     assert (other.turns, other.token_len) == (("gen 2",), 9)
-    assert answers.read("m", "nothing") is None
-    assert answers.read("nobody", "q") is None
+    assert answers.answer("m", "nothing") is None
+    assert answers.answer("nobody", "q") is None
     with bench.answers("m").open("ab") as stream:
         stream.write(json.dumps(answer("third")).encode() + b"\n")
-    newest = answers.read("m", "q")
+    newest = answers.answer("m", "q")
     assert newest is not None
     assert newest.turns == ("third",)
 
 
 def test_an_answer_of_no_known_kind_is_none(bench: BenchPaths, write_lines):
     path = write_lines(bench.answers("m"), {"question_id": "q", "choices": "many"})
-    places = AnswerPlaces(bench)
-    assert places.question_ids("m") == {"q"}
-    from engine.bench.places import PlacedLines
-
-    lines = PlacedLines(path)
-    lines.look()
-    ((place, _),) = list(lines.read())
-    assert read_answer(path, place) is None
+    assert Bench(bench.root).answer("m", "q") is None
+    assert read_answer(path, LineSpan(0, path.stat().st_size - 1)) is None
