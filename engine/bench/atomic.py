@@ -31,7 +31,7 @@ def atomic_file(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
             make_folder(path.parent)
         descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _NEW_FILE_MODE)
         with os.fdopen(descriptor, "w+b") as stream:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # there is no such file, or the file system knows no permissions
                 os.fchmod(descriptor, path.stat().st_mode & 0o7777)
             yield stream
             stream.flush()
