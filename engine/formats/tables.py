@@ -27,7 +27,7 @@ from engine.labels import Label, is_strong, points_of_model
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the full-width forms, on purpose
 _BEFORE_A_FORMULA = " \t\r\n\v\f\0\u00a0\u3000\ufeff"
-MARK = "'"
+_MARK = "'"
 
 
 class GameRow(msgspec.Struct, frozen=True):
@@ -131,13 +131,8 @@ def export_parquet(selection: Selection, path: Path) -> int:
 
 def neutral(text: str) -> str:
     """Return the text as a cell that is shown and never run."""
-    starts = text[:1] in ("\t", "\r", "\n", MARK)
-    return MARK + text if starts or text.lstrip(_BEFORE_A_FORMULA).startswith(_FORMULA_STARTS) else text
-
-
-def original(cell: str) -> str:
-    """Return the text that `neutral` made a cell of."""
-    return cell.removeprefix(MARK)
+    starts = text[:1] in ("\t", "\r", "\n", _MARK)
+    return _MARK + text if starts or text.lstrip(_BEFORE_A_FORMULA).startswith(_FORMULA_STARTS) else text
 
 
 def _type(pl: Any, name: str) -> Any:

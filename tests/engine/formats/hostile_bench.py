@@ -29,6 +29,11 @@ def write(path: Path, *records: dict[str, Any]) -> Path:
     return path
 
 
+def text_of_cell(cell: str) -> str:
+    """Return the text that an export to CSV made a cell of."""
+    return cell.removeprefix("'")
+
+
 def answer_turns(model: str, question_id: str) -> list[str]:
     count = len(QUESTIONS[question_id][1])
     return [f"# Answer {number} of {model}\n\n- **bold** item\n{NASTY}" for number in range(count)]

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hostile_bench import BASE, JUDGE, LABELS, MODELS, QUESTIONS, answer_turns
+from hostile_bench import BASE, JUDGE, LABELS, MODELS, QUESTIONS, answer_turns, text_of_cell
 
 from engine.bench import Bench
 from engine.formats.export import export_bench
 from engine.formats.importing import import_bench
 from engine.formats.selection import ExportChoice
-from engine.formats.tables import original
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions
 from engine.results import judged_bench, rate
 
@@ -55,7 +54,7 @@ def rows_of(table: Path) -> list[dict[str, object]]:
     if table.suffix == ".parquet":
         return pl.read_parquet(table).to_dicts()
     with table.open(encoding="utf-8", newline="") as stream:
-        rows = [{key: original(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+        rows = [{key: text_of_cell(value) for key, value in row.items()} for row in csv.DictReader(stream)]
     numbers = ("points", "game", "model_tokens", "baseline_tokens")
     return [
         {key: None if v == "" and key in (*numbers, "label", "winner") else v for key, v in row.items()} for row in rows

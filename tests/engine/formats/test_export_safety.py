@@ -7,7 +7,7 @@ import json
 from functools import partial
 
 import pytest
-from hostile_bench import BASE, JUDGE, MODELS, write
+from hostile_bench import BASE, JUDGE, MODELS, text_of_cell, write
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ from engine.bench.lines import encode_json
 from engine.errors import BenchError, StorageError, UsageProblem
 from engine.formats.export import export_bench
 from engine.formats.selection import ExportChoice, Selection
-from engine.formats.tables import neutral, original
+from engine.formats.tables import neutral
 
 ALL = ExportChoice(baseline=BASE)
 FORMS = ["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet"]
@@ -28,7 +28,7 @@ FORMS = ["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet"]
 @example(" ＝1")
 def test_a_text_in_a_cell_is_never_a_formula_and_can_be_had_back(text):
     cell = neutral(text)
-    assert original(cell) == text
+    assert text_of_cell(cell) == text
     assert not cell.lstrip(" \t\r\n\v\f\0\u00a0\u3000\ufeff").startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
 
 
@@ -81,7 +81,7 @@ def test_what_is_not_of_todays_texts_stays_behind_and_is_reported(bench, tmp_pat
     bench.paths.questions.write_bytes(b"\n".join([edited, *lines[2:]]))  # q1 was edited, q2 was taken out
     report = export_bench(bench, ALL, "csv", tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
-        assert {original(row["question_id"]) for row in csv.DictReader(stream)} == {"q3", "7"}
+        assert {text_of_cell(row["question_id"]) for row in csv.DictReader(stream)} == {"q3", "7"}
     assert any("2 judgments of plain-model" in note for note in report.notes)
 
 
