@@ -70,15 +70,6 @@ class _Target:
         self.proxy = proxy_for(self.url)
 
 
-class _Fault(Exception):
-    """A failed try, with the facts that decide about the next one."""
-
-    def __init__(self, failure: CallFailed, retry_after: float | None, stale: bool) -> None:
-        self.failure = failure
-        self.retry_after = retry_after
-        self.stale = stale
-
-
 class ModelClient:
     """Calls the model `name` of the config: slots, retries and events around one POST. Make it inside a running loop.
 
@@ -227,23 +218,21 @@ class ModelClient:
             health = pooled.health
             is_trial = health.is_down
             tried += 1
-            try:
-                return await self._try(pooled, payload, max_tokens, task)
-            except _Fault as fault:
-                failure = fault.failure
-                failure.attempts = tried
-                pause: float | None = None  # None: failed for good
-                if fault.stale and not resent:
-                    resent, pause = True, 0.0
-                elif health.disabled_by is not None and self._pool.is_alive:
-                    pause = 0.0  # another endpoint may take it
-                else:
-                    known = (is_trial and failure.kind in DOWN) or (health.held and failure.kind in LOST)
-                    charged += not (known and self._pool.is_alive)
-                    if should_retry(failure.kind, charged, self._attempts):
-                        pause = delay(max(charged, 1), fault.retry_after, self._chance)
-            if pause is None:
-                raise failure
+            outcome = await self._try(pooled, payload, max_tokens, task)
+            if isinstance(outcome, Completion):
+                return outcome
+            failure, was_stale = outcome
+            failure.attempts = tried
+            if was_stale and not resent:
+                resent, pause = True, 0.0
+            elif health.disabled_by is not None and self._pool.is_alive:
+                pause = 0.0  # another endpoint may take it
+            else:
+                known = (is_trial and failure.kind in DOWN) or (health.held and failure.kind in LOST)
+                charged += not (known and self._pool.is_alive)
+                if not should_retry(failure.kind, charged, self._attempts):
+                    raise failure
+                pause = delay(max(charged, 1), failure.retry_after, self._chance)
             self._emit(
                 CallRetried(self.name, failure.endpoint, failure.kind.value, failure.title, pause, tried, task),
             )
@@ -271,8 +260,11 @@ class ModelClient:
 
     async def _try(
         self, pooled: PooledEndpoint[_Target], payload: bytes, max_tokens: int | None, task: TaskKey | None
-    ) -> Completion:
-        """Send the request once and release the slot. Raises _Fault."""
+    ) -> Completion | tuple[CallFailed, bool]:
+        """Send the request once and release the slot.
+
+        Returns the reply, or the failure and whether a closed idle connection was the cause.
+        """
         target = pooled.target
         retry_after: str | None = None
         stale = False
@@ -321,16 +313,16 @@ class ModelClient:
             return completion
         finally:
             target.silence.ended(call)
-        retry_seconds = parse_retry_after(retry_after)
+        failure.retry_after = parse_retry_after(retry_after)
         failure.title = target.endpoint.redact(failure.title)[:LONGEST_MESSAGE]
         failure.args = (failure.title,)
         failure.endpoint = target.address
         if not stale:
-            self._pool.failed(pooled, failure, started, retry_seconds)
+            self._pool.failed(pooled, failure, started)
             self._report_state(pooled, failure.title)
         self._pool.release(pooled)
         self._emit(CallEnded(self.name, target.address, self._now() - started, None, failure.kind.value, task))
-        raise _Fault(failure, retry_seconds, stale)
+        return failure, stale
 
     def _report_state(self, pooled: PooledEndpoint[_Target], cause: str) -> None:
         """Emit one notice each time that an endpoint goes down, recovers or is disabled."""

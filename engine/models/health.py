@@ -160,7 +160,7 @@ class Health:
         if waiting == 0 and in_flight >= self.limit:
             self.limit = min(self.ceiling, self.limit * 2 if self._doubling else self.limit + 1)
 
-    def failed(self, failure: CallFailed, started: float, now: float, retry_after: float | None = None) -> None:
+    def failed(self, failure: CallFailed, started: float, now: float) -> None:
         """Note that a call sent at `started` failed at `now`."""
         if self.held:
             return  # expected
@@ -174,10 +174,10 @@ class Health:
             self._doubling = False
             self._cut_at = now
             self._clean = 0
-        if retry_after is not None:
+        if failure.retry_after is not None:
             self._refused += 1
             if self._refused >= self.limit:  # it refuses every call, not only one too many
-                self.ready_at = max(self.ready_at, now + retry_after)
+                self.ready_at = max(self.ready_at, now + failure.retry_after)
         if failure.kind in DOWN:
             self._count_failure(failure, started, now)
         elif failure.kind is not FailureKind.ABORTED:  # a stopping server sends those

@@ -180,11 +180,9 @@ class EndpointPool(Generic[TargetT]):
         """Report a good reply to the call in a slot."""
         pooled.health.succeeded(pooled.in_flight)
 
-    def failed(
-        self, pooled: PooledEndpoint[TargetT], failure: CallFailed, started: float, retry_after: float | None = None
-    ) -> None:
+    def failed(self, pooled: PooledEndpoint[TargetT], failure: CallFailed, started: float) -> None:
         """Report the failure of the call in a slot, sent at loop time `started`."""
-        pooled.health.failed(failure, started, self._loop.time(), retry_after)
+        pooled.health.failed(failure, started, self._loop.time())
         self._refuse_if_disabled()
 
     def hold(self, pooled: PooledEndpoint[TargetT]) -> None:

@@ -33,9 +33,9 @@ class Fault(NamedTuple):
 
 def http(body: bytes, status: str = "200 OK", headers: str = "", length: int | None = None) -> bytes:
     """A reply on the wire; `length` may lie."""
-    told = len(body) if length is None else length
+    announced = len(body) if length is None else length
     return (
-        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {told}\r\n\r\n".encode()
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {announced}\r\n\r\n".encode()
         + body
     )
 

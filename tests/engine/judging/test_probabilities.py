@@ -32,7 +32,7 @@ def test_what_is_a_distribution_is_read_as_it_is(distribution):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "stored",
     [
         None,
         [0.2] * 5,
@@ -46,8 +46,8 @@ def test_what_is_a_distribution_is_read_as_it_is(distribution):
         {"A=B": 1.0, "A>B": "none"},
     ],
 )
-def test_what_is_no_distribution_is_none(told):
-    assert read_probabilities(told) is None
+def test_what_is_no_distribution_is_none(stored):
+    assert read_probabilities(stored) is None
 
 
 def test_rounded_and_absent_ones_are_mended():

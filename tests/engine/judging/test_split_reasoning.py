@@ -1,4 +1,4 @@
-"""What a model thought is told from what it says."""
+"""Reasoning is separated from visible text."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What a judge is told when only its verdict is wanted, and how numbers and labels are read."""
+"""What a judge is sent when only its verdict is requested, and how numbers and labels are read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_simple_prompt_asks_for_nothing_else_by_itself():
     assert soft.template.startswith(SIMPLE.template[:200])
 
 
-def test_every_number_is_told_with_its_meaning():
+def test_every_number_is_listed_with_its_meaning():
     lines = asked_for_verdict(SOFT).splitlines()
     assert lines[-5] == "1  A is much better"
     assert lines[-1] == "5  B is much better"

@@ -50,5 +50,5 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 def http(body: bytes, *, status: str = "200 OK", length: int | None = None) -> bytes:
     """An HTTP reply on the wire; `length` may lie."""
-    told = len(body) if length is None else length
-    return f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {told}\r\n\r\n".encode() + body
+    announced = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {announced}\r\n\r\n".encode() + body

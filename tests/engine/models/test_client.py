@@ -147,9 +147,9 @@ async def test_a_wrong_key_is_tried_once_and_then_never_again(serve: Serve, call
     assert {failure.hint for failure in failures} == {"check the api_key of this endpoint"}
     assert len(seen) == 1
     assert client.status()[0].disabled
-    (told,) = caller.notices
-    assert " disabled, " in told.text
-    assert "check the api_key of this endpoint" in told.text
+    (shown,) = caller.notices
+    assert " disabled, " in shown.text
+    assert "check the api_key of this endpoint" in shown.text
 
 
 async def test_a_single_call_that_is_refused_fails_alone_where_others_were_taken(serve: Serve, caller: Caller):
@@ -289,7 +289,7 @@ async def test_many_idle_connections_that_the_server_dropped_are_no_sign_of_an_o
                 return
 
     client = caller(await serve_raw(connected), parallel=80, attempts=1, outages=OutagePolicy(first_rest=3600))
-    async with asyncio.timeout(10):  # set aside, it would rest for an hour
+    async with asyncio.timeout(10):  # if it were down, it would rest for an hour
         for _ in range(2):
             await asyncio.gather(*(client.complete(BODY) for _ in range(20)))
     assert caller.kinds.count("CallRetried") == 20
@@ -360,12 +360,12 @@ async def test_no_event_and_no_error_holds_the_key(serve: Serve, caller: Caller)
     base_url = (await serve(handler)).replace("://", f"://user:{KEY}@") + f"?token={KEY}"
     client = caller(base_url, api_key=KEY)
     failure = await failure_of(client.complete(BODY))
-    told = [*caller.events, failure, failure.title, failure.hint, failure.args, failure.endpoint, client.status()]
-    assert KEY not in repr(told)
+    shown = [*caller.events, failure, failure.title, failure.hint, failure.args, failure.endpoint, client.status()]
+    assert KEY not in repr(shown)
     assert "trouble with [key]" in failure.title
 
 
-async def test_a_key_that_no_header_can_hold_is_told_at_once_and_not_shown(caller: Caller):
+async def test_a_key_that_no_header_can_hold_is_reported_at_once_and_not_shown(caller: Caller):
     with pytest.raises(ArenaError) as caught:
         caller("http://127.0.0.1:1/v1", api_key="sk-one\nsk-two")
     assert "sk-" not in str(caught.value)
@@ -409,7 +409,7 @@ async def test_closing_wakes_a_call_that_backs_off(serve: Serve, caller: Caller)
     assert len(seen) == 1
 
 
-async def test_a_cancelled_call_is_aborted_at_the_server_and_told_as_ended(serve_raw: ServeRaw, caller: Caller):
+async def test_a_cancelled_call_is_aborted_at_the_server_and_reported_as_ended(serve_raw: ServeRaw, caller: Caller):
     asked, gone = asyncio.Event(), asyncio.Event()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -455,7 +455,7 @@ async def test_an_outage_costs_its_time_and_no_call(serve: Serve, caller: Caller
     assert "recovered after" in back.text
 
 
-async def test_an_endpoint_that_stays_down_is_given_up_and_all_calls_end(caller: Caller, unused_tcp_port: int):
+async def test_an_endpoint_that_stays_down_is_disabled_and_all_calls_end(caller: Caller, unused_tcp_port: int):
     outages = OutagePolicy(first_rest=0.01, longest_rest=0.02, disable_after=0.2)
     client = caller(f"http://127.0.0.1:{unused_tcp_port}/v1", parallel=8, outages=outages)
     failures = await asyncio.gather(*(failure_of(client.complete(BODY)) for _ in range(100)))

@@ -41,9 +41,9 @@ class Server:
             return web.json_response({"count": prompt, "max_model_len": CONTEXT, "tokens": [0] * prompt})
         self.chats += 1
         written = min(asked["max_tokens"], CONTEXT - prompt, self._cap or CONTEXT)
-        told = reply("An answer that goes on", self._finish or "length")
-        told["usage"] = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
-        return web.json_response(told)
+        answer = reply("An answer that goes on", self._finish or "length")
+        answer["usage"] = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
+        return web.json_response(answer)
 
 
 Serve = Callable[[Handler], Any]
@@ -64,7 +64,7 @@ async def failure_of(client: ModelClient, asked: dict[str, Any]) -> CallFailed:
     return caught.value
 
 
-async def test_a_prompt_that_leaves_no_room_is_told_with_its_numbers_and_never_sent(serve: Serve, client):
+async def test_a_prompt_that_leaves_no_room_is_reported_with_its_numbers_and_never_sent(serve: Serve, client):
     server = Server()
     failure = await failure_of(client(await serve(server.handle)), body("x" * 2100, 100))
     assert failure.kind is FailureKind.REJECTED

@@ -1,4 +1,4 @@
-"""Looking at an endpoint: each thing that can be wrong with it is told apart, with what to do."""
+"""Probing an endpoint: each fault has a message of its own, with what to do."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def server(
     return handler
 
 
-async def test_a_server_that_serves_the_model_is_good_and_tells_of_itself(serve: Serve, session: aiohttp.ClientSession):
+async def test_a_server_that_serves_the_model_passes_with_its_facts(serve: Serve, session: aiohttp.ClientSession):
     base_url = await serve(server("tiny", "other", key=KEY))
     report = await probe(session, Endpoint(base_url, KEY), "other")
     assert (report.ok, report.url, report.version, report.max_model_len) == (True, base_url, "0.32.0", 8192)
@@ -79,20 +79,22 @@ async def test_a_model_that_is_not_served_is_reported_with_those_that_are(
     assert hint in report.hint
 
 
-async def test_nobody_there_is_told_as_refused(session: aiohttp.ClientSession, unused_tcp_port: int):
+async def test_a_closed_port_is_reported_as_refused(session: aiohttp.ClientSession, unused_tcp_port: int):
     report = await probe(session, Endpoint(f"http://127.0.0.1:{unused_tcp_port}/v1"), "tiny")
     assert (report.ok, report.error) == (False, "connection refused")
     assert "start the server" in report.hint
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])
-async def test_a_missing_or_wrong_key_is_told_as_such(serve: Serve, session: aiohttp.ClientSession, key: str | None):
+async def test_a_missing_or_wrong_key_is_reported_as_such(
+    serve: Serve, session: aiohttp.ClientSession, key: str | None
+):
     report = await probe(session, Endpoint(await serve(server("tiny", key=KEY)), key), "tiny")
     assert (report.ok, report.error) == (False, "HTTP 401: Unauthorized")
     assert "api_key" in report.hint
 
 
-async def test_a_wrong_path_is_told_as_such(serve: Serve, session: aiohttp.ClientSession):
+async def test_a_wrong_path_is_reported_as_such(serve: Serve, session: aiohttp.ClientSession):
     base_url = (await serve(server("tiny"))).removesuffix("/v1")
     report = await probe(session, Endpoint(base_url), "tiny")
     assert (report.ok, report.error) == (False, "HTTP 404: Not Found")
@@ -120,7 +122,7 @@ async def test_neither_models_nor_chat_is_no_such_server(serve: Serve, session: 
 
 
 @pytest.mark.parametrize("models", [[], {}, "hello", {"data": "none"}, {"data": None}, 7])
-async def test_another_kind_of_server_is_told_as_such(serve: Serve, session: aiohttp.ClientSession, models: Any):
+async def test_another_kind_of_server_is_reported_as_such(serve: Serve, session: aiohttp.ClientSession, models: Any):
     report = await probe(session, Endpoint(await serve(server(models=models))), "tiny")
     assert (report.ok, report.error) == (
         False,
@@ -134,11 +136,11 @@ async def test_odd_entries_of_the_list_are_passed_over(serve: Serve, session: ai
     assert report.models == (ServedModel("tiny"),)
 
 
-async def test_an_empty_list_tells_nothing_and_is_no_fault(serve: Serve, session: aiohttp.ClientSession):
+async def test_an_empty_list_is_no_fault(serve: Serve, session: aiohttp.ClientSession):
     assert (await probe(session, Endpoint(await serve(server(models={"data": []}))), "tiny")).ok
 
 
-async def test_a_silent_server_is_told_as_such(serve_raw: ServeRaw, session: aiohttp.ClientSession):
+async def test_a_silent_server_is_reported_as_such(serve_raw: ServeRaw, session: aiohttp.ClientSession):
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         await reader.read()

@@ -9,6 +9,8 @@ from engine.models.health import DISABLED_AFTER, DOWN_AT_ONCE, Health, OutagePol
 
 REFUSED = CallFailed(FailureKind.CONNECTION, "connection refused")
 TOO_MANY = CallFailed(FailureKind.RATE_LIMITED, "HTTP 429", status=429)
+RETRY_LATER = CallFailed(FailureKind.RATE_LIMITED, "HTTP 429", status=429)
+RETRY_LATER.retry_after = 7.0
 
 
 @pytest.fixture
@@ -64,19 +66,19 @@ def test_an_unused_limit_does_not_grow(health: Health):
 
 def test_one_that_refuses_every_call_until_a_time_is_left_alone_until_then(health: Health):
     for _ in range(32):
-        health.failed(TOO_MANY, started=1.0, now=2.0, retry_after=7.0)
+        health.failed(RETRY_LATER, started=1.0, now=2.0)
     assert health.allowance(8.9) == 0
     assert health.allowance(9.0) == 32
 
 
 def test_one_that_refuses_only_one_call_too_many_goes_on_with_the_others(health: Health):
     for second in range(100):
-        health.failed(TOO_MANY, started=1.0, now=2.0 + second, retry_after=7.0)
+        health.failed(RETRY_LATER, started=1.0, now=2.0 + second)
         health.succeeded(in_flight=9)
     assert health.allowance(102.0) == 32
 
 
-def test_an_endpoint_that_fails_and_fails_is_set_aside_and_tried_with_one_call(health: Health):
+def test_an_endpoint_that_fails_again_and_again_is_down_and_tried_with_one_call(health: Health):
     go_down(health, 10.0)
     assert health.is_down
     assert health.allowance(10.5) == 0
@@ -153,7 +155,7 @@ def test_any_sign_of_life_brings_it_back(health: Health, kind: FailureKind | Non
     assert health.allowance(2.0) > 1
 
 
-def test_one_that_stays_down_is_given_up_with_the_reason(health: Health):
+def test_one_that_stays_down_is_disabled_with_the_reason(health: Health):
     go_down(health, 0.0)
     for second in range(5, 61, 5):
         assert health.disabled_by is None
@@ -162,13 +164,13 @@ def test_one_that_stays_down_is_given_up_with_the_reason(health: Health):
     assert health.allowance(1e9) == 0
 
 
-def test_one_that_refuses_our_key_is_given_up_at_once(health: Health):
+def test_one_that_rejects_the_key_is_disabled_at_once(health: Health):
     refusal = CallFailed(FailureKind.UNAUTHORIZED, "HTTP 401", status=401)
     health.failed(refusal, started=0.0, now=0.0)
     assert health.disabled_by is refusal
 
 
-def test_one_that_took_calls_before_is_given_up_when_it_goes_on_refusing_them(health: Health):
+def test_one_that_accepted_calls_before_is_disabled_after_some_rejections_in_a_row(health: Health):
     refusal = CallFailed(FailureKind.UNAUTHORIZED, "HTTP 403", status=403)
     health.succeeded(in_flight=1)
     for _ in range(50):

@@ -209,7 +209,7 @@ async def test_one_cancelled_while_the_pool_closes_is_cancelled():
     assert pool.in_flight == 1
 
 
-async def test_work_goes_to_others_when_an_endpoint_is_set_aside():
+async def test_calls_go_to_others_when_an_endpoint_is_down():
     pool = EndpointPool(["dead", "alive"], parallel=DOWN_AT_ONCE, outages=OutagePolicy(first_rest=60))
     for _ in range(DOWN_AT_ONCE):
         pool.failed(pool.endpoints[0], refused(), started=asyncio.get_running_loop().time())
@@ -243,7 +243,7 @@ async def test_more_trials_follow_by_themselves_while_the_first_one_is_out():
     assert asyncio.get_running_loop().time() - now >= 2 * TRIAL_STEP
 
 
-async def test_when_every_endpoint_is_given_up_nobody_waits():
+async def test_when_every_endpoint_is_disabled_no_call_waits():
     pool = EndpointPool(["a", "b"], parallel=1)
     endpoints = [await pool.acquire(), await pool.acquire()]
     waiter = asyncio.create_task(pool.acquire())
@@ -276,7 +276,7 @@ async def test_a_held_endpoint_gets_nothing_until_it_is_resumed_and_its_failures
     assert (await pool.acquire()).target == "a", "it is trusted as before"
 
 
-async def test_an_endpoint_that_is_given_up_from_outside_fails_those_that_wait_with_the_reason():
+async def test_an_endpoint_that_is_disabled_from_outside_fails_waiting_calls_with_the_reason():
     pool = EndpointPool(["a", "b"], parallel=1)
     endpoints = [await pool.acquire(), await pool.acquire()]
     waiting = [asyncio.create_task(pool.acquire()) for _ in range(2)]

@@ -68,7 +68,7 @@ def test_the_numbers_of_one_model_are_summed_over_its_engines():
     assert metrics.reply_seconds == Histogram((1.0, 2.0, INF), (10, 19, 20))
 
 
-def test_names_with_quotes_and_braces_are_told_apart():
+def test_names_with_quotes_and_braces_are_distinguished():
     assert parsed(TEXT, 'an "odd" {name}\\').running == 50
     assert parsed(TEXT).running == 57
 
@@ -185,5 +185,5 @@ async def test_a_server_without_metrics_costs_nothing(serve: Serve, session: aio
     assert await fetch_metrics(session, Endpoint(await serve(handler))) is None
 
 
-async def test_nobody_there_costs_nothing(session: aiohttp.ClientSession, unused_tcp_port: int):
+async def test_a_closed_port_costs_nothing(session: aiohttp.ClientSession, unused_tcp_port: int):
     assert await fetch_metrics(session, Endpoint(f"http://127.0.0.1:{unused_tcp_port}/v1")) is None

@@ -18,14 +18,14 @@ from engine.records import Completion, Usage
 def outcome(status: int, body: bytes) -> Completion | CallFailed:
     try:
         return read_reply(status, body)
-    except CallFailed as told:
-        return told
+    except CallFailed as result:
+        return result
 
 
 def failure(status: int, body: bytes) -> CallFailed:
-    told = outcome(status, body)
-    assert isinstance(told, CallFailed)
-    return told
+    result = outcome(status, body)
+    assert isinstance(result, CallFailed)
+    return result
 
 
 def test_a_plain_reply_is_its_text_with_usage_and_time():
@@ -43,7 +43,7 @@ def test_a_server_that_names_no_finish_reason_finished():
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "result"),
     [
         (b"", "the reply has no body"),
         (b"\n<html><h1>502 Bad Gateway</h1>nginx</html>", "the reply is a web page, not JSON: 502 Bad Gateway nginx"),
@@ -51,8 +51,8 @@ def test_a_server_that_names_no_finish_reason_finished():
         (encoded("Hi")[:-9], "the reply is not JSON: Input data was truncated"),
     ],
 )
-def test_what_came_in_place_of_json_is_told(body: bytes, told: str):
-    assert failure(200, body).title == told
+def test_a_reply_that_is_not_json_is_described(body: bytes, result: str):
+    assert failure(200, body).title == result
 
 
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
@@ -135,9 +135,9 @@ def test_a_truncated_reply_hints_at_max_tokens():
         (307, FailureKind.REJECTED),
     ],
 )
-def test_a_status_tells_the_kind_of_failure(status: int, kind: FailureKind):
-    told = failure(status, b"")
-    assert (told.kind, told.status, told.title) == (kind, status, f"HTTP {status}")
+def test_a_status_decides_the_kind_of_failure(status: int, kind: FailureKind):
+    result = failure(status, b"")
+    assert (result.kind, result.status, result.title) == (kind, status, f"HTTP {status}")
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_hostile_error_text_is_one_short_readable_line():
 
 def test_an_error_object_with_status_200_counts_as_the_status_that_it_names():
     body = json.dumps({"error": {"message": "slow down", "code": 429}}).encode()
-    told = failure(200, body)
-    assert (told.kind, told.title) == (FailureKind.RATE_LIMITED, "HTTP 429: slow down")
+    result = failure(200, body)
+    assert (result.kind, result.title) == (FailureKind.RATE_LIMITED, "HTTP 429: slow down")
 
 
 def test_an_error_object_without_a_status_is_malformed():
@@ -217,8 +217,8 @@ def test_odd_usage_costs_no_answer(usage: Any):
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode), st.integers(100, 599))
 def test_any_bytes_are_an_answer_or_a_failure(body: bytes, status: int):
-    told = outcome(status, body)
-    assert isinstance(told, Completion) or told.title.isprintable()
+    result = outcome(status, body)
+    assert isinstance(result, Completion) or result.title.isprintable()
 
 
 json_values = st.recursive(
@@ -238,12 +238,12 @@ def test_any_json_in_any_place_is_an_answer_with_text_or_a_failure(
     message: dict[str, Any], finish_reason: Any, usage: Any, error: Any
 ):
     body = {"choices": [{"message": message, "finish_reason": finish_reason}], "usage": usage, "error": error}
-    told = outcome(200, json.dumps(body).encode())
-    if isinstance(told, CallFailed):
-        assert told.title
+    result = outcome(200, json.dumps(body).encode())
+    if isinstance(result, CallFailed):
+        assert result.title
     else:
-        assert told.content.strip()
-        assert told.finish_reason in ("stop", "length")
+        assert result.content.strip()
+        assert result.finish_reason in ("stop", "length")
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() and "<" not in text))

@@ -30,7 +30,7 @@ def health() -> Health:
     return begun
 
 
-def told(health: Health, running: int, waiting: int, *, in_flight: int | None = None, was_full: bool = False) -> None:
+def report(health: Health, running: int, waiting: int, *, in_flight: int | None = None, was_full: bool = False) -> None:
     out = health.limit if in_flight is None else in_flight
     health.queue_reported(running, waiting, was_full=was_full, in_flight=out)
 
@@ -38,7 +38,7 @@ def told(health: Health, running: int, waiting: int, *, in_flight: int | None = 
 def test_an_endpoint_is_started_low_and_doubled_while_nothing_waits_there(health: Health):
     limits = [health.limit]
     for _ in range(4):
-        told(health, running=health.limit, waiting=0)
+        report(health, running=health.limit, waiting=0)
         limits.append(health.limit)
     assert limits == [16, 32, 64, 64, 64]
 
@@ -56,16 +56,16 @@ def test_good_replies_raise_it_too_where_no_queue_is_known(health: Health):
 
 
 def test_while_calls_wait_there_it_does_not_rise(health: Health):
-    told(health, running=14, waiting=2)
+    report(health, running=14, waiting=2)
     for _ in range(100):
         health.succeeded(in_flight=health.limit)
     assert health.limit == 16
-    told(health, running=16, waiting=0)
+    report(health, running=16, waiting=0)
     assert health.limit == 32, "a burst that waited for a moment is no sign of a full server"
 
 
 def test_a_server_that_falls_silent_about_its_queue_is_left_to_its_replies(health: Health):
-    told(health, running=14, waiting=2)
+    report(health, running=14, waiting=2)
     health.queue_unknown()
     health.succeeded(in_flight=health.limit)
     assert health.limit == 17
@@ -73,37 +73,37 @@ def test_a_server_that_falls_silent_about_its_queue_is_left_to_its_replies(healt
 
 def test_calls_that_wait_in_vain_are_taken_off_the_limit(health: Health):
     for _ in range(3):
-        told(health, running=health.limit, waiting=0)
-    told(health, running=10, waiting=54)
+        report(health, running=health.limit, waiting=0)
+    report(health, running=10, waiting=54)
     assert health.limit == 64, "it may be a burst"
-    told(health, running=10, waiting=54)
+    report(health, running=10, waiting=54)
     assert health.limit == 20
-    told(health, running=10, waiting=54, in_flight=64)
+    report(health, running=10, waiting=54, in_flight=64)
     assert health.limit == 20, "what was out before is not counted against it again"
 
 
 def test_once_it_was_full_it_rises_by_one_at_a_time(health: Health):
     for _ in range(2):
-        told(health, running=5, waiting=11)
+        report(health, running=5, waiting=11)
     assert health.limit == 10
     for _ in range(3):
-        told(health, running=health.limit, waiting=0)
+        report(health, running=health.limit, waiting=0)
     assert health.limit == 13
     health.failed(TOO_MANY, started=1.0, now=1.1)
     assert health.limit == 6
 
 
 def test_work_done_twice_for_want_of_memory_makes_it_fewer_once_until_those_are_done(health: Health):
-    told(health, running=16, waiting=0, was_full=True)
+    report(health, running=16, waiting=0, was_full=True)
     assert health.limit == 12
-    told(health, running=16, waiting=0, was_full=True, in_flight=16)
+    report(health, running=16, waiting=0, was_full=True, in_flight=16)
     assert health.limit == 12
-    told(health, running=12, waiting=0, was_full=True)
+    report(health, running=12, waiting=0, was_full=True)
     assert health.limit == 9
 
 
 def test_a_limit_that_is_not_used_does_not_rise(health: Health):
-    told(health, running=3, waiting=0, in_flight=3)
+    report(health, running=3, waiting=0, in_flight=3)
     assert health.limit == 16
 
 
@@ -167,7 +167,7 @@ async def test_a_server_that_lets_calls_wait_gets_only_what_keeps_it_busy(client
         await asyncio.gather(watching, *out, return_exceptions=True)
 
 
-async def test_what_a_server_says_is_told_and_that_it_fell_silent_too(serve, client):
+async def test_the_numbers_of_a_server_are_emitted_and_their_end_too(serve, client):
     says = ['vllm:num_requests_waiting{engine="0",model_name="tiny"} 3\n', "", ""]
     asked = 0
 

@@ -82,8 +82,8 @@ async def test_a_call_goes_through_the_proxy_of_the_environment(serve: Serve):
 
     own = {**environment_without_proxies(), "HTTP_PROXY": (await serve(proxy)).removesuffix("/v1")}
     call = await asyncio.create_subprocess_exec(sys.executable, "-c", CALL, env=own, stdout=subprocess.PIPE)
-    told, _ = await call.communicate()
-    assert told.decode().strip() == "through the proxy"
+    output, _ = await call.communicate()
+    assert output.decode().strip() == "through the proxy"
     assert asked == ["http://gpu.invalid/v1/chat/completions"]
 
 
@@ -121,7 +121,7 @@ async def test_the_session_sets_no_limit_of_its_own(session: aiohttp.ClientSessi
 
 @pytest.fixture
 def own_certificate(tmp_path: Path) -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate that nobody vouches for."""
+    """A server's side of TLS, with a certificate without a trusted authority."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl, which makes the certificate, is not here")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -132,7 +132,7 @@ def own_certificate(tmp_path: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(
+async def test_a_certificate_without_a_trusted_authority_is_rejected(
     serve: Serve, session: aiohttp.ClientSession, own_certificate: ssl.SSLContext
 ):
     reached = False

@@ -1,4 +1,4 @@
-"""A server that says nothing: long replies are waited for, lost calls are found long before their time is over."""
+"""Silent servers: long replies are waited for, lost calls are detected long before their time limit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def client(session: aiohttp.ClientSession, events: list[Event]) -> MakeClient:
     return make
 
 
-def server_that_tells(metrics: str | None) -> tuple[Handler, asyncio.Event, asyncio.Event]:
+def server_with_metrics(metrics: str | None) -> tuple[Handler, asyncio.Event, asyncio.Event]:
     """A handler that holds every chat call until the first event, and sets the second one after some questions."""
     answer, asked = asyncio.Event(), asyncio.Event()
     questions = 0
@@ -57,7 +57,7 @@ def server_that_tells(metrics: str | None) -> tuple[Handler, asyncio.Event, asyn
 
 @pytest.mark.parametrize("metrics", [WORKING, None, "no numbers of vLLM's"], ids=["working", "without", "others"])
 async def test_a_long_silent_reply_of_a_server_that_is_there_is_waited_for(serve, client: MakeClient, metrics):
-    handler, answer, asked = server_that_tells(metrics)
+    handler, answer, asked = server_with_metrics(metrics)
     call = asyncio.create_task(client(await serve(handler)).complete(BODY))
     async with asyncio.timeout(60):
         await asked.wait()

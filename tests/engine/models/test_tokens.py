@@ -55,7 +55,7 @@ def load_elsewhere(**environment: str) -> str:
     ).stdout.strip()
 
 
-def test_a_network_that_swallows_everything_holds_nobody_up(tmp_path: Path):
+def test_a_network_that_swallows_everything_delays_nothing(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections, and never says a word
         proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
         before = time.monotonic()

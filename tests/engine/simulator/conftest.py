@@ -26,7 +26,7 @@ class Served:
             return response.status, await response.json(content_type=None)
 
     async def chat(self, model: str, *said: str, **fields: Any) -> dict[str, Any]:
-        """The reply to a conversation that the user begins; temperature 0 unless told otherwise."""
+        """Return the reply to a conversation that the user begins; temperature 0 unless set."""
         roles = ("user", "assistant")
         messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(said)]
         status, reply = await self.post({"model": model, "messages": messages, "temperature": 0, **fields})

@@ -43,9 +43,9 @@ async def test_single_token_names_stand_for_the_labels_in_their_order_with_proba
         assert choice["message"]["content"] == "ABCDE"[BRACKETED.index(label)]
         (entry,) = choice["logprobs"]["content"]
         assert entry["top_logprobs"][0]["token"] == entry["token"] == choice["message"]["content"]
-        assert {told["token"] for told in entry["top_logprobs"]} == set("ABCDE")
-        assert sum(math.exp(told["logprob"]) for told in entry["top_logprobs"]) == pytest.approx(1)
-        assert max(entry["top_logprobs"], key=lambda told: told["logprob"])["token"] == entry["token"]
+        assert {likely["token"] for likely in entry["top_logprobs"]} == set("ABCDE")
+        assert sum(math.exp(likely["logprob"]) for likely in entry["top_logprobs"]) == pytest.approx(1)
+        assert max(entry["top_logprobs"], key=lambda likely: likely["logprob"])["token"] == entry["token"]
 
 
 async def test_three_choices_are_a_tie_between_two_sides(judge, prompts):
@@ -89,7 +89,7 @@ async def test_a_choice_without_anything_to_judge_is_one_of_them(judge):
     assert await judge.says("j", "Pick one.", structured_outputs={"choice": ["red", "blue"]}) in ("red", "blue")
 
 
-async def test_the_logprobs_of_free_text_are_told_token_by_token(judge):
+async def test_the_logprobs_of_free_text_are_reported_token_by_token(judge):
     reply = await judge.chat("j", "How do tides work?", logprobs=True, top_logprobs=2, max_tokens=20)
     content = reply["choices"][0]["logprobs"]["content"]
     assert "".join(entry["token"] for entry in content) == reply["choices"][0]["message"]["content"]

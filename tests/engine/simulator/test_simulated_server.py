@@ -91,7 +91,7 @@ async def test_a_bad_request_is_refused_with_the_parameter_at_fault(serve, case)
     assert says in body["error"]["message"]
 
 
-async def test_broken_json_a_missing_field_and_an_unknown_model_are_told_apart(serve):
+async def test_broken_json_a_missing_field_and_an_unknown_model_are_distinguished(serve):
     served = await serve(plain())
     status, body = await served.post(b'{"model": "m", "messages": [')
     assert (status, body["error"]["type"], body["error"]["param"]) == (400, "Bad Request", "body")
@@ -126,7 +126,7 @@ async def test_a_key_guards_what_is_below_v1_and_nothing_else(serve):
     assert (await served.get("/metrics"))[0] == (await served.get("/health"))[0] == 200
 
 
-async def test_a_stream_tells_the_same_piece_by_piece(serve):
+async def test_a_stream_has_the_same_text_piece_by_piece(serve):
     served = await serve(plain(tokens_per_second=1000))
     asked = {"messages": [{"role": "user", "content": HELLO}], "temperature": 0, "stream": True}
     asked["stream_options"] = {"include_usage": True}
