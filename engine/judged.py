@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.bench import Bench
-from engine.bench.index import NOT_PLAYED
 from engine.bench.settings import Settings, describe_difference
 from engine.bench.snapshot import Columns
 from engine.config.sampling import settings_digest
 from engine.errors import BenchError, listed
-from engine.labels import LABELS
+from engine.labels import LABELS, NOT_PLAYED
 
 if TYPE_CHECKING:
     import polars as pl

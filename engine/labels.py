@@ -25,6 +25,8 @@ DEFAULT_WEIGHT: Final = 3
 """Games that a strong label counts as, unless an option says otherwise."""
 UNPARSED: Final = -1
 """Label code of a game that was played but has no label."""
+NOT_PLAYED: Final = -2
+"""Label code of a game that was not played."""
 CODES: Final[Mapping[Label, int]] = MappingProxyType({label: code for code, label in enumerate(LABELS)})
 
 

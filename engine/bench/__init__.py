@@ -13,7 +13,7 @@ Reading
     index       a table of each file under `.index/`, so that no line is parsed twice; tables has their columns
     snapshot    what was computed from many files, kept in the index
     current     which judgments are of today's texts
-    places      lines of a growing file; games and answer_places find single judgments and answers by them
+    judgment_rows   all judgments as rows to list and filter
     pace        calls per second, from the times in the files
     store       `Bench`: all of it together
 Writing

@@ -27,7 +27,7 @@ import msgspec
 
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineReader, LineSpan, ProblemLog, unreadable
-from engine.labels import LABELS, Label
+from engine.labels import LABELS, NOT_PLAYED, Label
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from engine.bench.tables import TableKind
 
 VERSION = 1
-NOT_PLAYED = -2  # in place of the label code of a game that was not played
 _MAGIC = b"arena-tui index\n"
 _LENGTHS = struct.Struct("<IIQ")  # version, bytes of the header, CRC-32 of header and body
 _CHUNK = 4 << 20

@@ -10,9 +10,8 @@ import polars as pl
 
 from engine.bench.decoding import ANSWER_END, ANSWER_START, GameLine, answer_lines, judgment_lines, question_lines
 from engine.bench.digest import text_key
-from engine.bench.index import NOT_PLAYED
 from engine.bench.lines import ProblemLog, mark_of
-from engine.labels import CODES, LABELS, UNPARSED
+from engine.labels import CODES, LABELS, NOT_PLAYED, UNPARSED
 
 Row: TypeAlias = tuple[Any, ...]
 Lines: TypeAlias = Iterable[tuple[int, int, bytes]]

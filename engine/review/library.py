@@ -14,7 +14,7 @@ from engine.bench import Bench
 from engine.bench.current import is_current
 from engine.bench.decoding import ANSWER_END, ANSWER_START
 from engine.bench.digest import inputs_digest
-from engine.bench.judgment_list import JudgmentList, JudgmentRow
+from engine.bench.judgment_rows import JudgmentRow, JudgmentRows
 from engine.bench.stored import StoredJudgment, WholeAnswer, WholeGame, WholeJudgment, read_judgment
 from engine.config.sampling import settings_digest
 from engine.errors import ArenaError
@@ -74,7 +74,7 @@ class Library:
         self.marks = Marks()
         self.texts = SearchTexts(bench)
         self.questions: dict[str, tuple[int, Question]] = {}
-        self._judgments = JudgmentList(bench.paths, bench.index)
+        self._judgments = JudgmentRows(bench.paths, bench.index)
         self._listed: dict[Path, tuple[Sequence[JudgmentRow], list[Listed]]] = {}
         self._questions_stamp: tuple[int, int] | None = None
         self._settings: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from engine.bench.judgment_list import JudgmentRow
+from engine.bench.judgment_rows import JudgmentRow
 from engine.labels import Label
 from engine.records import Question
 from engine.review.labels import Outcome, Pair, is_flip, is_unparsed, outcome_of_pair

@@ -9,7 +9,7 @@ import pytest
 
 from engine.bench import Bench
 from engine.bench.index import BenchIndex
-from engine.bench.judgment_list import JudgmentList, JudgmentRow
+from engine.bench.judgment_rows import JudgmentRow, JudgmentRows
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import LineSpan
 from engine.bench.stored import load_judgments, read_answer, read_judgment
@@ -21,7 +21,7 @@ def judgment(question_id: str, *scores: str | None, **more: Any) -> dict[str, An
 
 
 def index(bench: BenchPaths) -> list[JudgmentRow]:
-    games = JudgmentList(bench, BenchIndex(bench))
+    games = JudgmentRows(bench, BenchIndex(bench))
     assert games.refresh()
     return list(games.rows)
 
@@ -59,7 +59,7 @@ def test_judgments_against_two_baselines_are_both_listed(bench: BenchPaths, writ
 
 def test_the_index_grows_with_its_files_and_forgets_those_that_go(bench: BenchPaths, write_lines):
     write_lines(bench.judgments("j", "m"), judgment("q1", "A>B", "A>B"))
-    games = JudgmentList(bench, BenchIndex(bench))
+    games = JudgmentRows(bench, BenchIndex(bench))
     assert games.refresh()
     assert not games.refresh()
     with bench.judgments("j", "m").open("ab") as stream:
@@ -120,7 +120,7 @@ def test_a_whole_judgment_of_generation_2_tells_its_system_prompt_and_the_game_t
 )
 def test_what_is_of_an_unexpected_type_reads_as_absent(bench: BenchPaths, write_lines, game: Any):
     path = write_lines(bench.judgments("j", "m"), {"question_id": "q", "games": [{"score": "A>B"}, game]})
-    rows = JudgmentList(bench, BenchIndex(bench))
+    rows = JudgmentRows(bench, BenchIndex(bench))
     rows.refresh()
     place = next(iter(rows.rows)).place if list(rows.rows) else None
     if place is not None:

@@ -29,7 +29,7 @@ class JudgmentRow(msgspec.Struct, frozen=True, gc=False):
     place: LineSpan
 
 
-class JudgmentList:
+class JudgmentRows:
     """The last judgment of every judge, model, question and baseline. `refresh` reads files: call it in a thread."""
 
     def __init__(self, paths: BenchPaths, index: BenchIndex) -> None:
