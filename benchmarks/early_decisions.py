@@ -80,8 +80,8 @@ def _decide(model: str, baseline: str, outcomes: Sequence[Points], order: Sequen
     """The verdict and the questions that it took."""
     decider = Decider(StopRule(decided=True), [model], baseline=baseline, order=map(str, order))
     for count, question in enumerate(order, start=1):
-        if decider.observe_outcome(model, str(question), outcomes[question]):
-            return decider.verdict(model), count
+        if decider.observe_points(model, str(question), outcomes[question]):
+            return decider.decision(model), count
     return "undecided", len(order)
 
 

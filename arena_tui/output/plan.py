@@ -57,7 +57,7 @@ def turn_lines(servers: Sequence[ServerTurn]) -> list[str]:
 
 def forecast_lines(forecast: StopForecast) -> list[str]:
     """What the stop rule says, and what it comes to."""
-    lines = [f"--until {forecast.rule}: a model is stopped when {forecast.rule.in_words(forecast.opponent)}."]
+    lines = [f"--until {forecast.rule}: a model is stopped when {forecast.rule.describe(forecast.opponent)}."]
     lines += [
         f"already settled: {verdict_words(model, known, forecast.opponent)}"
         for model, known in forecast.settled.items()

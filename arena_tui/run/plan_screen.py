@@ -150,7 +150,7 @@ class PlanScreen(ModalScreen[None]):
         if duration is not None and plan.calls:
             text.append(f", {about(duration)}")
         if (forecast := self._session.forecast) is not None:
-            text.append(f".\nA model is stopped when {printable(forecast.rule.in_words(forecast.opponent))}")
+            text.append(f".\nA model is stopped when {printable(forecast.rule.describe(forecast.opponent))}")
         if pending := sum(task.pending for task in tasks):
             text.append(f".\n{pending} judgments wait for answers; their tokens are not counted yet")
         return text.append(".\n")

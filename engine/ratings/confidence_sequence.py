@@ -1,4 +1,4 @@
-"""Confidence sequences: 95 % limits that keep their meaning though one looks, and may stop, after every question.
+"""Confidence sequences: 95 % limits that stay valid though one looks, and may stop, after every question.
 
 The asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas ("Time-uniform central limit
 theory and asymptotic confidence sequences", arXiv 2103.06476, 2021; Annals of Statistics 52, 2024), whose boundary is
@@ -8,15 +8,15 @@ other, questions in random order do not.
 
 A score is a ratio of sums over questions, S / T (points won / weight of the games). Its limits are those shares theta
 for which the mean of S_q - theta T_q could be 0 (Fieller, J. R. Stat. Soc. B 16, 1954), so a score is outside of them
-exactly when a sequential test of that mean says so. The difference of two scores is linearised.
+exactly when a sequential test of that mean rejects it. The difference of two scores is linearised.
 
 Near 0 and 100 percent thirty questions may hold no surprise at all, and a variance of 0 would be believed. Every
 estimate therefore starts from two imagined questions of average weight, one won and one lost (as Agresti and Coull,
 American Statistician 52, 1998, do for a share). `benchmarks/statistics_coverage.py` measures that without them up to
 37 % of the sequences miss the truth at some time, with them no more than the promised 5 %.
 
-Scores are fractions here. Arithmetic alone is used where no limits are computed, so those functions also work on
-arrays, element by element, as simulations need.
+Scores are fractions here. Functions that return no limits use arithmetic alone, so they also work on arrays, element by
+element, as simulations need.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from engine.ratings import ALPHA
 
-_TIGHTEST_AT = 70  # questions at which the boundary is the tightest that it can be
+_TIGHTEST_AT = 70  # questions at which the boundary is tightest
 _IMAGINED = 2
 
 
@@ -41,7 +41,7 @@ class Moments(NamedTuple):
     tt: float = 0.0
 
     def plus(self, won: float, total: float) -> Moments:
-        """With one more question."""
+        """Add one question."""
         return Moments(
             self.n + 1,
             self.s + won,
@@ -53,12 +53,12 @@ class Moments(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The score as a fraction: points won of points played for."""
+        """The score as a fraction: points won of those played for."""
         return self.s / self.t
 
 
 class CrossMoments(NamedTuple):
-    """Sums over the questions of two models of the products of one's points or weight with the other's."""
+    """Sums over the questions of two models: products of one's points or weight with the other's."""
 
     ss: float = 0.0
     st: float = 0.0
@@ -66,7 +66,7 @@ class CrossMoments(NamedTuple):
     tt: float = 0.0
 
     def plus(self, won_a: float, total_a: float, won_b: float, total_b: float) -> CrossMoments:
-        """With one more question."""
+        """Add one question."""
         return CrossMoments(
             self.ss + won_a * won_b,
             self.st + won_a * total_b,
@@ -76,34 +76,34 @@ class CrossMoments(NamedTuple):
 
 
 def boundary(n: float, alpha: float = ALPHA) -> float:
-    """How many standard errors the limits are away from the estimate after n questions (3.0 to 3.2 from 30 to 500)."""
+    """Return how many standard errors the limits are from the estimate after n questions: 3.0 to 3.2 for 30 to 500."""
     rho_squared = (-2.0 * math.log(alpha) + math.log(1.0 - 2.0 * math.log(alpha))) / _TIGHTEST_AT
     grown = n * rho_squared + 1.0
     return math.sqrt(grown / (n * rho_squared) * math.log(grown / alpha**2))
 
 
 def strengthened(m: Moments) -> Moments:
-    """With the imagined questions: one won and one lost, of the average weight."""
+    """Add the imagined questions: one won and one lost, of average weight."""
     weight = m.t / m.n
     square = weight * weight
     return Moments(m.n + _IMAGINED, m.s + weight, m.t + 2.0 * weight, m.ss + square, m.st + square, m.tt + 2.0 * square)
 
 
 def strengthened_cross(cross: CrossMoments, a: Moments, b: Moments) -> CrossMoments:
-    """With the imagined questions of two models (their moments as counted): what one won, the other lost."""
+    """Add the imagined questions of two models (their moments as counted): each is won by one and lost by the other."""
     square = a.t / a.n * (b.t / b.n)
     return CrossMoments(cross.ss, cross.st + square, cross.ts + square, cross.tt + 2.0 * square)
 
 
 def squared_z(m: Moments, share: float) -> float:
-    """Squared standard errors between the mean of S - share T and 0, for strengthened moments."""
+    """Return the squared distance of the mean of S - share T from 0 in standard errors, for strengthened moments."""
     mean = (m.s - share * m.t) / m.n
     scatter = m.ss - 2.0 * share * m.st + share * share * m.tt - m.n * mean * mean
     return mean * mean * m.n * (m.n - 1) / scatter
 
 
 def interval(m: Moments, alpha: float = ALPHA) -> tuple[float, float]:
-    """The limits of the confidence sequence for a score, as fractions. Before the first question: (0, 1)."""
+    """Return the limits of the confidence sequence for a score, as fractions; (0, 1) before the first question."""
     if not m.t:
         return 0.0, 1.0
     strong = strengthened(m)
@@ -113,21 +113,21 @@ def interval(m: Moments, alpha: float = ALPHA) -> tuple[float, float]:
     square = t * t - reach * (strong.tt / n - t * t)
     middle = s * t - reach * (strong.st / n - s * t)
     constant = s * s - reach * (strong.ss / n - s * s)
-    if square <= 0.0:  # too few questions, of too unequal weight: any score could be
+    if square <= 0.0:  # too few questions, of too unequal weight: any score is possible
         return 0.0, 1.0
     root = math.sqrt(max(0.0, middle * middle - square * constant))
     return max(0.0, (middle - root) / square), min(1.0, (middle + root) / square)
 
 
 def share_variance(m: Moments) -> float:
-    """Squared standard error of the score for strengthened moments (linearised)."""
+    """Return the squared standard error of the score for strengthened moments (linearised)."""
     share = m.s / m.t
     scatter = m.ss - 2.0 * share * m.st + share * share * m.tt
     return scatter * m.n / ((m.n - 1) * m.t * m.t)
 
 
 def difference(a: Moments, b: Moments, cross: CrossMoments) -> tuple[float, float]:
-    """(score of a minus score of b, its squared standard error) for strengthened moments of the same questions."""
+    """Return (score of a - score of b, its squared standard error) for strengthened moments of the same questions."""
     n = a.n
     share_a, share_b = a.s / a.t, b.s / b.t
     together = cross.ss - share_b * cross.st - share_a * cross.ts + share_a * share_b * cross.tt
@@ -136,7 +136,7 @@ def difference(a: Moments, b: Moments, cross: CrossMoments) -> tuple[float, floa
 
 
 def difference_interval(a: Moments, b: Moments, cross: CrossMoments, alpha: float = ALPHA) -> tuple[float, float]:
-    """The limits of the confidence sequence for the difference of two scores on the same questions, as fractions."""
+    """Return the limits of the confidence sequence for a difference of scores on the same questions, as fractions."""
     if not a.t or not b.t:
         return -1.0, 1.0
     estimate, variance = difference(strengthened(a), strengthened(b), strengthened_cross(cross, a, b))

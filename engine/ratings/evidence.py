@@ -21,9 +21,9 @@ class ModelEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         won, total: weighted points won of those played for; None on questions that were not judged, 0 of 0 on those
-            that got no verdict.
-        settings: by judge, the digests of the settings that its judgments were made with (None: not told).
-        sampling: the digests of what its answers were made with, the model's name aside (None: not told).
+            without a label.
+        settings: by judge, the digests of the settings of its judgments (None: unknown).
+        sampling: the digests of the settings of its answers without the model's name (None: unknown).
     """
 
     won: list[float | None]
@@ -33,8 +33,8 @@ class ModelEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """Points of all models, by label or (`soft`) as expected. `compared_with` has, for each question, the digest of its
-    text and of the baseline's answer (None where these are not known)."""
+    """Points of all models, by label or (`soft`) as expected; `compared_with` has, for each question, the digest of its
+    text and of the baseline's answer (None: unknown)."""
 
     soft: bool
     questions: list[str]
@@ -42,7 +42,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, ModelEvidence]
 
     def problem(self) -> str:
-        """What is wrong with evidence that was read from a file; empty where all of it fits together."""
+        """Return what is wrong with evidence that was read from a file; empty if it is consistent."""
         count = len(self.questions)
         if len(set(self.questions)) != count or len(self.compared_with) != count:
             return "its questions and their digests do not match"
@@ -51,12 +51,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
                 return f"{model} has points for another number of questions"
             for won, total in zip(mine.won, mine.total, strict=True):
                 if (won is None) != (total is None) or not 0.0 <= (won or 0.0) <= (total or 0.0):
-                    return f"{model} has points that cannot be"
+                    return f"{model} has impossible points"
         return ""
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where the judgments of a bench come from: digests by question, by model and judge, and by model."""
+    """The origin of the judgments of a bench: digests by question, by model and judge, and by model."""
 
     compared_with: Mapping[str, str] = {}
     settings: Mapping[str, Mapping[str, Sequence[str | None]]] = {}
@@ -64,7 +64,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Evidence:
-    """The points of every model against the baseline, on all questions that any of them was judged on.
+    """Return the points of every model against the baseline, on all questions that any of them was judged on.
 
     Raises RatingError where they cannot be rated.
     """
@@ -77,8 +77,8 @@ def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Eviden
     cell = used.question * shape[1] + model
 
     def summed(values: FloatArray) -> FloatArray:
-        told = np.where(used.labelled, values, 0.0)
-        return np.bincount(cell, weights=told, minlength=shape[0] * shape[1]).astype(np.float64).reshape(shape)
+        known = np.where(used.labelled, values, 0.0)
+        return np.bincount(cell, weights=known, minlength=shape[0] * shape[1]).astype(np.float64).reshape(shape)
 
     won_by_b, weight = game_points(used, options.weight, soft=options.soft)
     won, total = summed(np.where(swapped, weight - won_by_b, won_by_b)), summed(weight)
@@ -108,14 +108,14 @@ def _listed(values: FloatArray, played: BoolArray) -> list[float | None]:
 
 
 MANY_UNPARSED = 0.05
-"""Above this share of questions without a verdict, those that have one may not stand for the others."""
+"""Above this share of questions without a label, those with one may not represent the others."""
 
 Describe: TypeAlias = Callable[[str, str], str]
-"""In words, what the settings of the second digest have that those of the first had not; empty where not known."""
+"""Describes the difference between the settings of two digests; empty where unknown."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """As much of a result as a gate needs: a leaderboard as JSON has it, and so has what a gate printed as JSON."""
+    """The fields of a result that a gate needs; a leaderboard and a gate report as JSON both have them."""
 
     bench: str
     judges: list[str]
@@ -130,11 +130,11 @@ class Side:
     """One model of one result.
 
     Attributes:
-        points: by question, points won of those played for: 0 of 0 without a verdict, half on all for the baseline.
-        texts: by question, the digest of its text and of the baseline's answer; None where it is not known.
-        settings: by judge, the digests of the settings of its judgments; None among them where one is not known.
-        sampling: the digests of what its answers were made with, in the same way.
-        is_baseline: whether it is the model that all others were compared with.
+        points: by question, points won of those played for: 0 of 0 without a label, half of all for the baseline.
+        texts: by question, the digest of its text and of the baseline's answer; None where unknown.
+        settings: by judge, the digests of the settings of its judgments; None for unknown ones.
+        sampling: the digests of the settings of its answers, likewise.
+        is_baseline: whether all others were compared with it.
     """
 
     model: str
@@ -146,7 +146,7 @@ class Side:
 
 
 def side(result: Result, model: str) -> Side:
-    """The side of a model of `result`, which may be its baseline."""
+    """Return the side of a model of `result`, which may be its baseline."""
     found = result.evidence
     texts = dict(zip(found.questions, found.compared_with, strict=True))
     if model == result.baseline:
@@ -161,12 +161,12 @@ def side(result: Result, model: str) -> Side:
 
 
 def other_contest(now: Result, stored: Result) -> list[str]:
-    """What was different for all models alike."""
+    """Return the differences that concern all models."""
     facts = (
         ("judge", ", ".join(sorted(stored.judges)), ", ".join(sorted(now.judges))),
         ("baseline", stored.baseline, now.baseline),
-        ("weight of a strong verdict", stored.weight, now.weight),
-        ("kind of outcome", *("expected" if each.evidence.soft else "by label" for each in (stored, now))),
+        ("weight of a strong label", stored.weight, now.weight),
+        ("kind of points", *("expected" if each.evidence.soft else "by label" for each in (stored, now))),
         ("games", *("first game only" if each.first_game_only else "both games" for each in (stored, now))),
     )
     return [
@@ -175,8 +175,8 @@ def other_contest(now: Result, stored: Result) -> list[str]:
 
 
 def incomparable(mine: Side, theirs: Side, describe: Describe, *, any_sampling: bool) -> Iterator[str]:
-    """Reasons for which nothing can be said of the two, whatever their points. With `any_sampling` their answers may
-    have been made with different settings."""
+    """Yield the reasons why the two sides are incomparable, whatever their points; `any_sampling` allows different
+    settings of their answers."""
     for each in (mine, theirs):
         for judge, digests in each.settings.items():
             if len(set(digests) - {None}) > 1:
@@ -196,37 +196,37 @@ def incomparable(mine: Side, theirs: Side, describe: Describe, *, any_sampling: 
         if text is not None and theirs.texts.get(question) is not None
     )
     if changed:
-        yield f"other texts: {changed} questions, or the baseline's answers to them, have changed since"
+        yield f"other texts: {changed} questions, or the baseline's answers to them, have changed"
 
 
 def uncovered(mine: Side, theirs: Side, allowed: int) -> Iterator[str]:
-    """Reasons that lie in missing judgments; `allowed` questions may be judged for one side only."""
+    """Yield the reasons in missing judgments; `allowed` questions may be judged for one side only."""
     gaps = [(mine, theirs.points.keys() - mine.points.keys()), (theirs, mine.points.keys() - theirs.points.keys())]
     missing = sum(len(questions) for _, questions in gaps)
     if missing > allowed:
-        told = " and ".join(f"{each.model} has no judgment on {len(lost)}" for each, lost in gaps if lost)
-        yield f"missing coverage: of {len(theirs.points.keys() | mine.points.keys())} questions {told}"
+        lacking = " and ".join(f"{each.model} has no judgment on {len(lost)}" for each, lost in gaps if lost)
+        yield f"missing coverage: of {len(theirs.points.keys() | mine.points.keys())} questions {lacking}"
     for each in (mine, theirs):
-        silent = sum(not total for _, total in each.points.values())
-        if silent > MANY_UNPARSED * len(each.points):
-            yield f"missing coverage: {each.model} got no verdict on {silent} of {len(each.points)} questions"
+        unparsed = sum(not total for _, total in each.points.values())
+        if unparsed > MANY_UNPARSED * len(each.points):
+            yield f"missing coverage: {each.model} has no label on {unparsed} of {len(each.points)} questions"
 
 
 def unknown_texts(mine: Side, theirs: Side) -> Iterator[str]:
-    """A warning where two results cannot be told to be about the same texts."""
+    """Yield a warning where two results may not be about the same texts."""
     shared = mine.points.keys() & theirs.points.keys()
     if any(mine.texts.get(question) is None or theirs.texts.get(question) is None for question in shared):
-        yield "It cannot be told whether the questions and the baseline's answers are those of the stored result."
+        yield "unknown whether the questions and the baseline's answers are those of the stored result"
 
 
 def unknown_settings(mine: Side, theirs: Side) -> Iterator[str]:
-    """A warning where judgments cannot be told to have been made alike."""
+    """Yield a warning where judgments may have been made with different settings."""
     if theirs.settings and any(None in digests for each in (mine, theirs) for digests in each.settings.values()):
-        yield "It cannot be told whether all judgments were made with the same prompt and settings."
+        yield "unknown whether all judgments were made with the same prompt and settings"
 
 
 def common(mine: Side, theirs: Side) -> list[str]:
-    """The questions on which both have a verdict."""
+    """Return the questions on which both have a label."""
     return [
         question
         for question, (_, total) in mine.points.items()
@@ -239,7 +239,7 @@ def _known(digests: Sequence[str | None]) -> set[str]:
 
 
 def _in_words(digests: Sequence[str | None], describe: Describe) -> str:
-    """What differs between the first and the last of the digests, or the digests where that is not known."""
+    """Return the difference between the first and the last of the digests, or the digests where that is unknown."""
     known = [digest for digest in dict.fromkeys(digests) if digest is not None]
     words = describe(known[0], known[-1])
     return f": {words}" if words else f" ({', '.join(known)})"

@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias
 import msgspec
 import numpy as np
 
-from engine.errors import GateRefused, UsageProblem, listed
+from engine.errors import Advice, AdviceKind, GateRefused, UsageProblem, listed
 from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 from engine.ratings.battles import FloatArray
 from engine.ratings.evidence import (
@@ -61,16 +61,16 @@ class Difference:
 
     @property
     def spread(self) -> float:
-        """The standard error that one question would give."""
+        """The standard error of one question."""
         return self.std_error * math.sqrt(self.questions)
 
 
 def difference(
     won: FloatArray, total: FloatArray, reference: tuple[FloatArray, FloatArray] | None, alpha: float
 ) -> Difference:
-    """The paired difference of two scores, from points won and played for [Q] on the same questions (at least two).
+    """Return the paired difference of two scores, from points won and played for [Q] on the same questions.
 
-    `reference` has those of the other model; None is the baseline, which is even on every question.
+    At least two. `reference` has the points of the other model; None is the baseline, which is even on every question.
     """
     questions = len(won)
     rate, their_rate, error = _compared(won, total, reference)
@@ -83,10 +83,10 @@ def difference(
 
 
 def questions_for(spread: float, margin: float, alpha: float) -> int:
-    """Questions on which a model that is just as good as its reference passes with 80 % probability.
+    """Return the questions on which a model as good as its reference passes with 80 % probability.
 
     Args:
-        spread: the standard error of the difference that one question gives.
+        spread: the standard error of the difference on one question.
         margin: in the same unit; above 0.
     """
     normal = NormalDist()
@@ -96,31 +96,31 @@ def questions_for(spread: float, margin: float, alpha: float) -> int:
 def _compared(
     won: FloatArray, total: FloatArray, reference: tuple[FloatArray, FloatArray] | None
 ) -> tuple[float, float, float]:
-    """Both scores, and the clustered standard error of their difference."""
+    """Return both scores, and the clustered standard error of their difference."""
     rate, values = _score(won, total)
     their_rate, their_values = _score(*reference) if reference is not None else (0.5, np.zeros(len(won)))
     return rate, their_rate, float((values - their_values).std(ddof=1)) / math.sqrt(len(won))
 
 
 def _score(won: FloatArray, total: FloatArray) -> tuple[float, FloatArray]:
-    """The score, and the influence [Q] of each question on it."""
+    """Return the score, and the influence [Q] of each question on it."""
     rate = float(won.sum() / total.sum())
     return rate, np.asarray((won - rate * total) / total.mean(), dtype=np.float64)
 
 
 def _strengthened(won: FloatArray, total: FloatArray, first: float) -> tuple[FloatArray, FloatArray]:
-    """With two questions more, of average weight: `first` is the share won of the one, the rest of the other."""
+    """Add two questions of average weight: `first` is the share won of the one, 1 - `first` that of the other."""
     weight = total.mean()
     return np.append(won, [first * weight, (1.0 - first) * weight]), np.append(total, [weight, weight])
 
 
 Finding: TypeAlias = Literal["not worse", "worse", "not shown"]
-"""Passed; surely worse by more than the margin; or the questions do not tell."""
+"""Passed; surely worse by more than the margin; or undecided."""
 
 
 class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`margin` in points; `alpha` one-sided; `allow_missing` questions may lack a judgment of one side; with
-    `any_sampling` answers may have been made with different settings."""
+    """`margin` in points; `alpha` one-sided; `allow_missing` questions may lack a judgment of one side; `any_sampling`
+    allows different settings of the answers."""
 
     margin: float = 2.0
     alpha: float = ALPHA / 2.0
@@ -132,7 +132,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
 class GateCheck(msgspec.Struct, frozen=True, kw_only=True):
     """One model against the reference, in points. `lower` and `upper` are one-sided limits of the difference.
 
-    `questions_needed` lets a model that is just as good pass in four of five tries; None where the margin is 0.
+    With `questions_needed` questions, an equally good model passes with 80 % probability; None where the margin is 0.
     """
 
     model: str
@@ -173,15 +173,15 @@ def gate(
     stored: Result | None = None,
     describe: Describe = lambda _old, _new: "",
 ) -> GateReport:
-    """Holds each of `models` (none named: all but the reference) against the reference.
+    """Check each of `models` (none named: all but the reference) against the reference.
 
     The reference is a model of `stored`, where that is given (by default the model of the same name), else one of `now`
-    (by default the baseline). A model whose stored judgments are still the same ones has not changed, and passes.
+    (by default the baseline). A model whose stored judgments are the same has not changed, and passes.
 
-    All checks must pass, each at `options.alpha`: a gate that lets a worse model through has erred on that model's
-    check, so their number needs no correction.
+    All checks must pass, each at `options.alpha`: a gate that lets a worse model pass has erred on that model's check,
+    so their number needs no correction.
 
-    Raises GateRefused with every reason, and UsageProblem for a model that is not there.
+    Raises GateRefused with every reason, and UsageProblem for an unknown model.
     """
     origin = stored or now
     reasons = other_contest(now, stored) if stored else []
@@ -196,8 +196,8 @@ def gate(
         both = common(mine, theirs)
         if len(both) < options.min_questions:
             refused.append(
-                f"too few questions: {model} and {against} have {len(both)} in common, of at least "
-                f"{options.min_questions}"
+                f"too few questions: {model} and {against} have {len(both)} in common, at least "
+                f"{options.min_questions} are needed"
             )
         reasons += refused
         warnings += unknown_settings(mine, theirs)
@@ -224,39 +224,38 @@ def gate(
 
 
 def least_margin(now: Result, model: str, reference: str) -> float:
-    """The margin, in points, from which on a gate passes the model: what it may be worse by, with 97.5 % certainty.
-
-    Raises what `gate` raises.
-    """
+    """Return the smallest margin, in points, with which a gate passes the model. Raises what `gate` raises."""
     (check,) = gate(now, [model], reference, GateOptions()).checks
     return max(0.0, -check.lower)
 
 
 def _chosen(now: Result, models: Sequence[str], reference: str | None, stored: Result | None) -> list[tuple[str, str]]:
-    """(model, reference) of each check."""
-    there = now.evidence.models
+    """Return (model, reference) of each check."""
+    judged = now.evidence.models
     origin = stored or now
     known = {*origin.evidence.models, origin.baseline}
     if reference is None and stored is None:
         reference = now.baseline
     if reference is not None and reference not in known:
         raise UsageProblem(
-            f"--not-worse-than {reference}: {'the stored result' if stored else 'this bench'} has no judgments of it",
-            f"it has {listed(sorted(known), 12)}",
+            f"{'the stored result' if stored else 'this bench'} has no judgments of the reference {reference}",
+            Advice(f"name one of {listed(sorted(known), 12)}", AdviceKind.REFERENCE),
         )
     for model in models:
-        if model not in there:
-            raise UsageProblem(f"{model} has no judgments to check", f"there are {listed(sorted(there), 12)}")
+        if model not in judged:
+            raise UsageProblem(f"{model} has no judgments to check", f"judged models: {listed(sorted(judged), 12)}")
         if stored is None and model == reference:
-            raise UsageProblem(f"{model} cannot be held against itself", "name another one with --not-worse-than")
-    named = list(dict.fromkeys(models)) or [model for model in there if stored is not None or model != reference]
+            raise UsageProblem(
+                f"{model} cannot be checked against itself", Advice("name another reference", AdviceKind.REFERENCE)
+            )
+    named = list(dict.fromkeys(models)) or [model for model in judged if stored is not None or model != reference]
     if not named:
-        raise UsageProblem("there is no model to check beside the reference", "judge one first: arena-tui run")
+        raise UsageProblem("no model to check beside the reference", Advice("judge one first", AdviceKind.RUN))
     absent = [model for model in named if reference is None and model not in known]
     if absent:
         raise UsageProblem(
             f"the stored result has no judgments of {listed(absent)}",
-            f"name its reference with --not-worse-than; it has {listed(sorted(known), 12)}",
+            Advice(f"name a reference, one of {listed(sorted(known), 12)}", AdviceKind.REFERENCE),
         )
     return [(model, model if reference is None else reference) for model in named]
 
@@ -265,7 +264,7 @@ def _check(mine: Side, theirs: Side, questions: Sequence[str], options: GateOpti
     points, reference = _arrays(mine, questions), None if theirs.is_baseline else _arrays(theirs, questions)
     found = difference(*points, reference, options.alpha)
     unchanged = reference is not None and mine.model == theirs.model and np.array_equal(points, reference)
-    if unchanged:  # these are the judgments that were stored, so there is nothing to be unsure of
+    if unchanged:  # the judgments are the stored ones, so nothing is uncertain
         found = replace(found, lower=0.0, upper=0.0)
     margin = options.margin / 100.0
     finding: Finding = "not shown"

@@ -7,48 +7,26 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.errors import UsageProblem, listed
 from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 
 Decision: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"]
-_HINT = "one or more, joined by commas: decided (against the baseline), decided:MODEL, ci:POINTS, calls:N, minutes:N"
-
-
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a model so far, where a run stops models that need no more judgments.
-
-    Attributes:
-        verdict: "better" or "worse" than the opponent, "precise" enough, stopped by the "budget", or "undecided".
-        questions: how many have counted.
-        score, lower, upper: percent, with the limits of the confidence sequence; None before the first question.
-        difference, difference_lower, difference_upper: points above the opponent on the questions of both, where the
-            opponent is a named model; None else.
-        decided_after: how many had counted when the verdict was reached; what was under way then came in later.
-    """
-
-    verdict: Decision
-    questions: int
-    score: float | None = None
-    lower: float = 0.0
-    upper: float = 100.0
-    difference: float | None = None
-    difference_lower: float | None = None
-    difference_upper: float | None = None
-    decided_after: int | None = None
+_HINT = "conditions, joined by commas: decided (against the baseline), decided:MODEL, ci:POINTS, calls:N, minutes:N"
 
 
 class StopRule(msgspec.Struct, frozen=True, kw_only=True):
-    """When a model needs no more judgments: as soon as any of the conditions that are set holds.
+    """When a model needs no more judgments: as soon as any of the set conditions holds.
 
     Attributes:
-        decided: its score is known to be above or below the opponent's.
-        opponent: the model that decides; None stands for the baseline.
-        half_width: half the width of its confidence sequence is no more than this, in points. Limits that may be looked
-            at all the time are about 1.6 times as wide as those of a leaderboard on the same questions.
-        calls: so many judge calls were made, all models together. Those that earlier runs made for the models that are
-            still judged count too, so that a run which was interrupted and resumed costs no more than another.
-        minutes: this run has lasted so long.
+        decided: its score is decided to be above or below the opponent's.
+        opponent: the model that decides; None is the baseline.
+        half_width: half the width of its confidence sequence, in points, is at most this. Limits that stay valid at
+            every look are about 1.6 times as wide as those of a leaderboard on the same questions.
+        calls: so many judge calls were made, all models together. Those of earlier runs for the models that are still
+            judged count too, so that an interrupted and resumed run costs no more than another.
+        minutes: duration of this run.
     """
 
     decided: bool = False
@@ -58,7 +36,7 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
     minutes: float | None = None
 
     def __str__(self) -> str:
-        """The rule as `parse_stop_rule` reads it."""
+        """Return the rule as `parse_stop_rule` reads it."""
         decided = f"decided:{self.opponent}" if self.opponent else "decided"
         parts = [decided] if self.decided else []
         for kind, value in (("ci", self.half_width), ("calls", self.calls), ("minutes", self.minutes)):
@@ -66,42 +44,43 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
                 parts.append(f"{kind}:{value:g}" if isinstance(value, float) else f"{kind}:{value}")
         return ",".join(parts)
 
-    def in_words(self, baseline: str) -> str:
-        """What ends the judging of a model, as the middle of a sentence."""
-        parts = [f"it is known to be better or worse than {self.opponent or baseline}"] if self.decided else []
+    def describe(self, baseline: str) -> str:
+        """Return the conditions that end the judging of a model, as the middle of a sentence."""
+        parts = [f"it is decided to be better or worse than {self.opponent or baseline}"] if self.decided else []
         if self.half_width is not None:
             parts.append(f"its score is known to ±{self.half_width:g} points")
         if self.calls is not None:
-            parts.append(f"{self.calls} judge calls were made for all of them")
+            parts.append(f"{self.calls} judge calls were made for all models")
         if self.minutes is not None:
             parts.append(f"the run has lasted {self.minutes:g} minutes")
         return ", or ".join(parts)
 
 
 def parse_stop_rule(text: str) -> StopRule:
-    """Reads the conditions; spaces around them do not count. Raises UsageProblem with what is wrong.
+    """Read the conditions; spaces around them do not count. Raises UsageProblem for the first that is wrong.
 
-    A model's name is all after the first colon, so it may hold colons but no comma.
+    A model's name is all after the first colon, so it may contain colons but no comma.
     """
-    found: dict[str, object] = {}
+    rule = StopRule()
+    seen: set[str] = set()
     for condition in (part.strip() for part in text.split(",")):
         kind, colon, value = (piece.strip() for piece in condition.partition(":"))
-        if kind in found:
-            raise _problem(text, f"{kind} is there twice")
+        if kind in seen:
+            raise _problem(text, f"{kind} is given twice")
+        seen.add(kind)
         if kind == "decided":
             if colon and not value:
                 raise _problem(text, "decided: names no model")
-            found["decided"], found["opponent"] = True, value or None
+            rule = replace(rule, decided=True, opponent=value or None)
         elif kind == "ci":
-            found["ci"] = _number(text, kind, value, most=50.0)
+            rule = replace(rule, half_width=_number(text, kind, value, most=50.0))
         elif kind == "calls":
-            found["calls"] = int(_number(text, kind, value, whole=True))
+            rule = replace(rule, calls=int(_number(text, kind, value, whole=True)))
         elif kind == "minutes":
-            found["minutes"] = _number(text, kind, value)
+            rule = replace(rule, minutes=_number(text, kind, value))
         else:
-            raise _problem(text, f"{condition!r} is no condition" if condition else "a condition is empty")
-    found["half_width"] = found.pop("ci", None)
-    return StopRule(**found)  # type: ignore[arg-type]  # the names and types are those set above
+            raise _problem(text, f"unknown condition {condition!r}" if condition else "a condition is empty")
+    return rule
 
 
 def _number(text: str, kind: str, value: str, *, most: float = math.inf, whole: bool = False) -> float:
@@ -116,15 +95,34 @@ def _number(text: str, kind: str, value: str, *, most: float = math.inf, whole: 
 
 
 def _problem(text: str, what: str) -> UsageProblem:
-    return UsageProblem(f"--until {text}: {what}", _HINT)
+    return UsageProblem(f"stop rule {text!r}: {what}", _HINT)
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The state of a model in a run that stops models which need no more judgments.
+
+    Attributes:
+        verdict: "better" or "worse" than the opponent, "precise" enough, stopped by the "budget", or "undecided".
+        questions: how many have counted.
+        score, lower, upper: percent, with the limits of the confidence sequence; None before the first question.
+        difference, difference_lower, difference_upper: points above the opponent on the questions of both, where the
+            opponent is a named model; else None.
+        decided_after: how many had counted at the decision; calls in flight then are counted later.
+    """
+
+    verdict: Decision
+    questions: int
+    score: float | None = None
+    lower: float = 0.0
+    upper: float = 100.0
+    difference: float | None = None
+    difference_lower: float | None = None
+    difference_upper: float | None = None
+    decided_after: int | None = None
 
 
 class ModelStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """One model: the verdict, the questions that counted, and percent limits that may be looked at all the time.
-
-    `decided_after` so many questions the verdict was reached, None without one. `difference...` are points above the
-    opponent on the questions of both, None where the opponent is the baseline.
-    """
+    """The `Standing` of one model, as the JSON output has it."""
 
     model: str
     verdict: Decision
@@ -139,7 +137,7 @@ class ModelStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StopReport(msgspec.Struct, frozen=True, kw_only=True):
-    """`rule` as it is written, `opponent` whom the verdicts are against; `models` in the order of the run."""
+    """The end of a run with a stop rule: the rule as text, the opponent of the decisions, the models in run order."""
 
     rule: str
     opponent: str
@@ -149,7 +147,7 @@ class StopReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stop_report(rule: str, opponent: str, standings: Mapping[str, Standing]) -> StopReport:
-    """The report of a run that had a stop rule."""
+    """Return the report of a run with a stop rule."""
     return StopReport(
         rule=rule,
         opponent=opponent,
@@ -160,12 +158,11 @@ def stop_report(rule: str, opponent: str, standings: Mapping[str, Standing]) -> 
 
 
 def stop_cautions(report: StopReport) -> list[str]:
-    """What to know before one reads the leaderboard's own intervals."""
+    """Return a warning about a leaderboard's own intervals where models were stopped early."""
     stopped = [model.model for model in report.models if model.verdict != "undecided"]
     if not stopped:
         return []
     return [
-        f"Questions were stopped early by --until {report.rule} for {listed(stopped)}: the 95% intervals of a "
-        "leaderboard hold for a number of questions that was set before, and are too narrow for one that the results "
-        "chose. The limits that came with the verdicts (a confidence sequence) hold whenever one looks."
+        f"judging was stopped early by {report.rule} for {listed(stopped)}, so the 95% intervals of a leaderboard are "
+        "too narrow for them; use the limits of the confidence sequence, which stay valid at every look"
     ]

@@ -128,7 +128,7 @@ class EarlyStop(Stopping):
             return False
         if self._most_answers is None or task.stage == "judgments" or not self._is_contestant(task.model):
             return True
-        place = self.decider.place(part.job.question.id)
+        place = self.decider.position(part.job.question.id)
         return place is None or place < self._most_answers
 
     def limit(self, stage: Stage) -> int | None:

@@ -153,7 +153,7 @@ def test_a_stored_result_is_a_reference_until_something_is_different(desk: Desk,
 
     code, _, err = arena("gate", "m", "--baseline-result", stored, "--weight", "1")
     assert code == 2
-    assert "another weight of a strong verdict" in err
+    assert "another weight of a strong label" in err
 
 
 def test_a_question_or_an_answer_of_the_baseline_that_changed_is_refused(desk: Desk, arena: Arena) -> None:
@@ -164,7 +164,7 @@ def test_a_question_or_an_answer_of_the_baseline_that_changed_is_refused(desk: D
     desk.judge("new", 0.9, base="better answer")
     code, _, err = arena("gate", "new", "--baseline-result", stored, "--not-worse-than", "m")
     assert code == 2
-    assert "other texts: 60 questions, or the baseline's answers to them, have changed since" in err
+    assert "other texts: 60 questions, or the baseline's answers to them, have changed" in err
 
 
 def test_the_stored_leaderboard_keeps_the_shape_of_the_contract(desk: Desk, arena: Arena) -> None:

@@ -36,9 +36,7 @@ def test_it_says_what_it_can_spare_then_what_is_decided_and_stores_it(tmp_path, 
     config = write_bench(tmp_path, simulator("--latency", "0"))
     plan = arena("-c", config, "run", "--until", "decided", "--dry-run")
     assert plan.returncode == 0, plan.stderr
-    assert (
-        "--until decided: a model is stopped when it is known to be better or worse than sim-baseline." in plan.stdout
-    )
+    assert "a model is stopped when it is decided to be better or worse than sim-baseline." in plan.stdout
     assert "That takes 210 to 2100 calls instead of 2100" in plan.stdout
     done = arena("-c", config, "run", "--until", "decided", "--json")
     assert done.returncode == 0, done.stderr
@@ -49,7 +47,7 @@ def test_it_says_what_it_can_spare_then_what_is_decided_and_stores_it(tmp_path, 
         ("sim-strong", "better"),
         ("sim-tiny", "worse"),
     ]
-    assert any("stopped early by --until decided" in warning for warning in board["warnings"])
+    assert any("stopped early by decided" in warning for warning in board["warnings"])
     assert "decided: sim-strong is better than sim-baseline after" in done.stderr
     bench = tmp_path / "data" / "small"
     assert len(records(bench / "model_answer" / "sim-strong.jsonl")) < 60
@@ -84,7 +82,7 @@ def test_kills_do_not_change_what_is_decided(tmp_path, arena, start, simulator):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--until", "decide"], "'decide' is no condition"),
+        (["--until", "decide"], "unknown condition 'decide'"),
         (["--until", "decided:nobody"], "no such model is judged"),
         (["--until", "decided", "--stage", "answers"], "nothing is judged in this run"),
     ],

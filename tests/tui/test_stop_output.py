@@ -68,7 +68,7 @@ def test_json_has_the_limits_of_every_model():
 
 def test_who_was_stopped_is_warned_of_and_where_nobody_was_nothing_is_said():
     (caution,) = stop_cautions(stop_report("decided", "base", {"m": BETTER, "n": OPEN}))
-    assert "--until decided for m:" in caution
+    assert "stopped early by decided for m" in caution
     assert "confidence sequence" in caution
     assert stop_cautions(stop_report("decided", "base", {"n": OPEN})) == []
 

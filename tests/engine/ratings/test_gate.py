@@ -119,12 +119,12 @@ def test_questions_without_a_verdict_are_left_out_and_refused_where_they_are_man
     few = msgspec.structs.replace(silent, won=[0.0] * 5 + silent.won[5:], total=[0.0] * 5 + silent.total[5:])
     many = msgspec.structs.replace(silent, won=[0.0] * 6 + silent.won[6:], total=[0.0] * 6 + silent.total[6:])
     assert gate(result(old=silent, new=few), ["new"], "old", GateOptions(margin=9.0)).checks[0].questions == 95
-    assert "new got no verdict on 6 of 100" in refusal(result(old=silent, new=many), ["new"], "old")
+    assert "new has no label on 6 of 100" in refusal(result(old=silent, new=many), ["new"], "old")
 
 
 def test_too_few_questions_are_refused() -> None:
     now = result(old=without(model(0.6), 75), new=without(model(0.6), 75))
-    assert "have 25 in common, of at least 30" in refusal(now, ["new"], "old", margin=9.0)
+    assert "have 25 in common, at least 30" in refusal(now, ["new"], "old", margin=9.0)
     assert gate(now, ["new"], "old", GateOptions(margin=30.0, min_questions=25)).checks[0].questions == 25
 
 
@@ -136,9 +136,9 @@ def test_too_few_questions_are_refused() -> None:
             "another judge: other in the stored result, judge here",
         ),
         (lambda r: msgspec.structs.replace(r, baseline="m2"), "another baseline: m2 in the stored result, base here"),
-        (lambda r: msgspec.structs.replace(r, weight=1), "another weight of a strong verdict: 1"),
+        (lambda r: msgspec.structs.replace(r, weight=1), "another weight of a strong label: 1"),
         (lambda r: msgspec.structs.replace(r, first_game_only=True), "another games: first game only"),
-        (lambda r: changed(r, soft=True), "another kind of outcome: expected"),
+        (lambda r: changed(r, soft=True), "another kind of points: expected"),
         (lambda r: changed(r, compared_with=["new text", *r.evidence.compared_with[1:]]), "other texts: 1 questions"),
         (
             lambda r: changed(r, models={"m": model(0.6, settings={"judge": ["s2"]})}),
@@ -178,8 +178,8 @@ def test_other_answer_settings_can_be_allowed_and_unknown_ones_are_warned_of() -
     ("models", "reference", "told"),
     [
         (["nobody"], "old", "nobody has no judgments to check"),
-        (["old"], "old", "cannot be held against itself"),
-        (["old"], "nobody", "--not-worse-than nobody"),
+        (["old"], "old", "cannot be checked against itself"),
+        (["old"], "nobody", "no judgments of the reference nobody"),
     ],
 )
 def test_models_that_are_not_there_are_told(models: list[str], reference: str, told: str) -> None:

@@ -48,7 +48,7 @@ def test_nothing_is_decided_before_thirty_questions() -> None:
     told = decider("decided")
     assert feed(told, "m", [WIN] * 29) == []
     assert told.observe("m", ORDER[29], WIN) == ("m",)
-    assert told.verdict("m") == "better"
+    assert told.decision("m") == "better"
     assert told.is_settled("m")
     assert told.all_settled
 
@@ -57,14 +57,14 @@ def test_a_losing_model_is_worse_and_an_even_one_stays_undecided() -> None:
     told = decider("decided", "loser", "even")
     feed(told, "loser", [LOSS] * 40)
     feed(told, "even", [WIN, LOSS] * 100)
-    assert (told.verdict("loser"), told.verdict("even")) == ("worse", "undecided")
+    assert (told.decision("loser"), told.decision("even")) == ("worse", "undecided")
     assert not told.all_settled
 
 
 def test_a_verdict_stays_though_later_judgments_say_the_opposite() -> None:
     told = decider("decided")
     feed(told, "m", [WIN] * 30 + [LOSS] * 170)
-    assert told.verdict("m") == "better"
+    assert told.decision("m") == "better"
     assert told.standing("m").score == pytest.approx(15.0)
     assert (told.standing("m").decided_after, told.standing("m").questions) == (30, 200)
 
@@ -106,7 +106,7 @@ def test_the_width_alone_can_settle_and_is_the_width_that_is_told() -> None:
         count for count, question in enumerate(ORDER, 1) if told.observe("m", question, (WIN, LOSS)[count % 2])
     )
     standing = told.standing("m")
-    assert told.verdict("m") == "precise"
+    assert told.decision("m") == "precise"
     assert 30 < settled_at < 200
     assert (standing.upper - standing.lower) / 2 <= 12.0
 
@@ -115,7 +115,7 @@ def test_a_budget_that_is_used_up_settles_every_model_that_is_still_open() -> No
     told = decider("decided,calls:100", "won", "open")
     feed(told, "won", [WIN] * 30)
     assert told.exhaust() == ("open",)
-    assert (told.verdict("won"), told.verdict("open")) == ("better", "budget")
+    assert (told.decision("won"), told.decision("open")) == ("better", "budget")
     assert told.all_settled
     assert told.exhaust() == ()
 
@@ -125,9 +125,9 @@ def test_a_named_opponent_is_needed_until_the_last_is_decided_against_it() -> No
     rivals = [WIN, LOSS] * 30
     feed(told, "rival", rivals)
     feed(told, "m", [WIN] * 60)
-    assert (told.verdict("m"), told.is_settled("rival")) == ("better", False)
+    assert (told.decision("m"), told.is_settled("rival")) == ("better", False)
     feed(told, "n", [LOSS] * 60)
-    assert (told.verdict("n"), told.is_settled("rival"), told.all_settled) == ("worse", True, True)
+    assert (told.decision("n"), told.is_settled("rival"), told.all_settled) == ("worse", True, True)
     standing = told.standing("m")
     assert standing.difference == pytest.approx(50.0)
     assert 0.0 < standing.difference_lower < 50.0 < standing.difference_upper
@@ -153,7 +153,7 @@ def test_verdicts_against_a_named_opponent_do_not_depend_on_the_order_of_arrival
 def test_it_tells_how_far_in_the_order_a_model_has_come() -> None:
     told = decider("decided")
     told.observe("m", ORDER[1], WIN)
-    assert (told.counted("m"), told.place(ORDER[1]), told.place("elsewhere")) == (0, 1, None)
+    assert (told.counted("m"), told.position(ORDER[1]), told.position("elsewhere")) == (0, 1, None)
     told.skip("m", ORDER[0])
     assert told.counted("m") == 2
 
@@ -163,8 +163,8 @@ def test_models_that_win_the_same_questions_are_not_told_apart() -> None:
     pattern = [WIN, WIN, LOSS, WIN] * 50
     feed(told, "rival", pattern)
     feed(told, "m", pattern)
-    assert told.verdict("m") == "undecided"
-    assert decider("decided:base", "m").verdict("m") == "undecided"  # naming the baseline is no opponent
+    assert told.decision("m") == "undecided"
+    assert decider("decided:base", "m").decision("m") == "undecided"  # naming the baseline is no opponent
 
 
 def test_an_opponent_that_nobody_judges_is_told() -> None:
@@ -208,7 +208,7 @@ def test_published_models_are_decided_within_a_tenth_of_the_questions(shared_dat
         for _ in range(1000):
             order = rng.permutation(len(outcomes)).tolist()
             told = Decider(StopRule(decided=True), ["m"], baseline="base", order=map(str, order))
-            taken.append(next(n for n, at in enumerate(order, 1) if told.observe_outcome("m", str(at), outcomes[at])))
-            assert told.verdict("m") == ("better" if score[column] > 0.5 else "worse")
+            taken.append(next(n for n, at in enumerate(order, 1) if told.observe_points("m", str(at), outcomes[at])))
+            assert told.decision("m") == ("better" if score[column] > 0.5 else "worse")
         assert np.median(taken) <= 45
         assert np.percentile(taken, 90) <= 100

@@ -27,12 +27,12 @@ def test_conditions_are_read(text: str, rule: StopRule) -> None:
 
 
 def test_a_rule_is_told_in_words() -> None:
-    told = parse_stop_rule("decided,ci:2.5,calls:400,minutes:20").in_words("base")
+    told = parse_stop_rule("decided,ci:2.5,calls:400,minutes:20").describe("base")
     assert told == (
-        "it is known to be better or worse than base, or its score is known to ±2.5 points, "
-        "or 400 judge calls were made for all of them, or the run has lasted 20 minutes"
+        "it is decided to be better or worse than base, or its score is known to ±2.5 points, "
+        "or 400 judge calls were made for all models, or the run has lasted 20 minutes"
     )
-    assert parse_stop_rule("decided:rival").in_words("base") == "it is known to be better or worse than rival"
+    assert parse_stop_rule("decided:rival").describe("base") == "it is decided to be better or worse than rival"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_rule_is_told_in_words() -> None:
         ("", "a condition is empty"),
         ("decided,", "a condition is empty"),
         ("decided:", "names no model"),
-        ("decide", "'decide' is no condition"),
+        ("decide", "unknown condition 'decide'"),
         ("ci", "ci needs a number"),
         ("ci:wide", "not 'wide'"),
         ("ci:0", "above 0 and at most 50"),
@@ -49,8 +49,8 @@ def test_a_rule_is_told_in_words() -> None:
         ("calls:1.5", "whole number"),
         ("minutes:-1", "above 0"),
         ("minutes:inf", "above 0"),
-        ("ci:2,ci:3", "ci is there twice"),
-        ("decided,decided:a", "decided is there twice"),
+        ("ci:2,ci:3", "ci is given twice"),
+        ("decided,decided:a", "decided is given twice"),
     ],
 )
 def test_what_cannot_be_is_told(text: str, told: str) -> None:
