@@ -13,28 +13,25 @@ from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
-from engine.auditing.auditor import Auditor
-from engine.auditing.material import Material, material_of_battles, material_of_bench
-from engine.auditing.report import AuditReport
 from engine.bench import Bench
-from engine.bench.pace import answering_pace, judging_pace
 from engine.config.load import parse_config
 from engine.config.model import Config
 from engine.errors import Advice, AdviceKind, BenchError, UsageProblem, listed
-from engine.formats.battles_file import load_battles
 from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import Battles, common_opponent
-from engine.ratings.compare import Comparison
-from engine.ratings.compare import compare as compare_battles
 from engine.ratings.estimate import CiKind, RatingOptions, rate_battles
 from engine.ratings.leaderboard import BenchFacts, GroupKind, Leaderboard, LeaderboardOptions, Rater
-from engine.ratings.power import MeasuredPace, StudyPlan, plan_study
-from engine.ratings.style import rate_with_style
 from engine.results import JudgedBench, judged_bench, rate, read_style
+
+if TYPE_CHECKING:  # each function loads what it alone needs
+    from engine.auditing.material import Material
+    from engine.auditing.report import AuditReport
+    from engine.ratings.compare import Comparison
+    from engine.ratings.power import MeasuredPace, StudyPlan
 
 Names: TypeAlias = str | Sequence[str]
 StyleWord: TypeAlias = Literal["length", "markdown"]
@@ -111,6 +108,8 @@ def compare(
 
     With `direct`, games that were judged between the named models count as well. Raises ArenaError.
     """
+    from engine.ratings.compare import compare as compare_battles
+
     opened = open_source(source, judges, baseline)
     options = RatingOptions(
         baseline=opened.baseline, rounds=rounds, seed=seed, weight=weight or opened.weight, soft=soft
@@ -134,6 +133,8 @@ def plan(
 
     The judgments of the source are the pilot. Raises ArenaError.
     """
+    from engine.ratings.power import plan_study
+
     opened = open_source(source, judges, baseline)
     options = RatingOptions(baseline=opened.baseline, weight=weight or opened.weight, soft=soft)
     study = plan_study(opened.judged.battles, options, opened.judged.facts, differences, power, _pace(opened))
@@ -153,6 +154,8 @@ def audit(
 
     Raises ArenaError if there is nothing to audit.
     """
+    from engine.auditing.auditor import Auditor
+
     material, options = audit_material(source, judges, baseline, weight=weight, rounds=rounds, seed=seed)
     report = Auditor(material, options).report()
     return msgspec.structs.replace(report, warnings=[str(warning) for warning in report.warnings])
@@ -188,6 +191,9 @@ def audit_material(
     lender: Config | None = None,
 ) -> tuple[Material, RatingOptions]:
     """Read what an audit examines; parameters as for `audit` and `open_source`. Raises ArenaError."""
+    from engine.auditing.material import material_of_battles, material_of_bench
+    from engine.formats.battles_file import load_battles
+
     chosen = _tuple(judges)
     if (file := _battles_path(source)) is not None:
         if len(chosen) > 1:
@@ -213,6 +219,8 @@ def audit_material(
 
 def style_rater(source: JudgedSource, words: Sequence[str]) -> tuple[Rater, list[str]]:
     """Return a rater that controls for style, and warnings about the answers. Raises UsageProblem without answers."""
+    from engine.ratings.style import rate_with_style
+
     if source.answers is None:
         hint = Advice("open the config of their bench as well, or leave style out", AdviceKind.CONFIG, AdviceKind.STYLE)
         raise UsageProblem("style control needs the answers, which a file of battles does not hold", hint)
@@ -267,6 +275,8 @@ def _lent_bench(lender: Config | None) -> Bench | None:
 
 
 def _open_battles(file: Path, baselines: tuple[str, ...], lender: Config | None) -> JudgedSource:
+    from engine.formats.battles_file import load_battles
+
     loaded = load_battles(file)
     battles = loaded.battles
     named = baselines[0] if baselines else _common_baseline(file, battles)
@@ -321,6 +331,9 @@ def _direct_games(source: JudgedSource, models: Sequence[str]) -> list[Battles]:
 
 def _pace(source: JudgedSource) -> MeasuredPace:
     """Measure the pace in the records of the bench; it is unknown for the battles of a file."""
+    from engine.bench.pace import answering_pace, judging_pace
+    from engine.ratings.power import MeasuredPace
+
     if source.bench is None:
         return MeasuredPace()
     paths = source.bench.paths

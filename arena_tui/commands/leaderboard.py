@@ -13,7 +13,6 @@ from arena_tui.advice import phrase
 from arena_tui.invocation import Invocation
 from arena_tui.output.leaderboard import LeaderboardFormat, format_leaderboard
 from engine.api import style_rater
-from engine.formats import battles_file
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions
 from engine.ratings.outcomes import unused_odds
@@ -39,6 +38,8 @@ def leaderboard_command(
     rater, notes = style_rater(source, style) if style else (rate_battles, [])
     console.warn(notes)
     board, ratings = rate(source.judged, options, rater)
+    if save_battles is not None or save_bootstrap is not None:
+        from engine.formats import battles_file
     if save_battles is not None:
         rows = battles_file.save_battles(save_battles, ratings.battles, options.weight)
         console.say(f"{rows} battles saved in {save_battles}")

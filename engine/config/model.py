@@ -23,7 +23,7 @@ class _Table(BaseModel):
         strict=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
+        defer_build=True,
         serialize_by_alias=True,
         protected_namespaces=(),
     )
