@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -222,8 +222,11 @@ class LineDecoder(Generic[T]):
     """Decodes lines of one kind. A line that does not fit its type is read value by value."""
 
     def __init__(self, kind: type[T]) -> None:
-        self._decoder = msgspec.json.Decoder(kind)
-        self._shape = msgspec.inspect.type_info(kind)
+        self._kind = kind
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[T]:
+        return msgspec.json.Decoder(self._kind)
 
     def decode(self, line: bytes) -> tuple[T | None, str]:
         """Return the record, or None and why the line is not a JSON object."""
@@ -233,7 +236,7 @@ class LineDecoder(Generic[T]):
             cleaned, why = clean_line(line)
             if cleaned is None:
                 return None, why
-            record: T = _fit(json.loads(cleaned), self._shape)
+            record: T = _fit(json.loads(cleaned), msgspec.inspect.type_info(self._kind))
             return record, ""
 
     def read(self, path: Path, log: ProblemLog) -> Iterator[tuple[int, LineSpan, T]]:
