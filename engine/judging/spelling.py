@@ -9,7 +9,7 @@ import msgspec
 
 from engine.labels import LABELS, Label
 
-LONGEST_SPELLING = 80  # characters; anything longer is prose
+_LONGEST = 80  # characters; anything longer is prose
 
 _LETTERS = {**dict.fromkeys("AaАаΑα", "A"), **dict.fromkeys("BbВвБбΒβ", "B")}  # Latin, Cyrillic, Greek
 _SIGNS = {
@@ -68,7 +68,7 @@ def normalise_label(text: str) -> Label | None:
     `[[a > b]]`, `[A>B]`, `B<A`, `**А>В**` (Cyrillic) and `\\boxed{A \\gt B}` all are "A>B"; `[[Tie]]` is "A=B". The
     text must be a label and nothing else: `[[A]]`, `A>>>B` and sentences are None.
     """
-    if len(text) > LONGEST_SPELLING:
+    if len(text) > _LONGEST:
         return None
     bare = _TEX.sub("", text).strip(_AROUND)
     spelt = SPELLING.fullmatch(bare)

@@ -71,13 +71,9 @@ class ContextGuard:
         """Learn the density from a reply to `size` bytes. Raises CallFailed if it was cut before its `max_tokens`."""
         usage = completion.usage
         if usage.prompt_tokens:
-            density = usage.prompt_tokens / size
-            if density > self._densest:
-                self._densest = density
-                if self._seen >= SAMPLES:
-                    self._density = min(1.0, density * MARGIN)
             self._seen += 1
-            if self._seen == SAMPLES:
+            self._densest = max(self._densest, usage.prompt_tokens / size)
+            if self._seen >= SAMPLES:
                 self._density = min(1.0, self._densest * MARGIN)
         if completion.finish_reason != "length" or max_tokens is None or not self._counts_exactly:
             return

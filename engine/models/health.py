@@ -51,7 +51,7 @@ class Health:
         self.limit = ceiling
         self.ready_at = -math.inf  # nothing is sent before
         self.is_down = False
-        self.down_at = -math.inf
+        self._down_at = -math.inf
         self.disabled_by: CallFailed | None = None  # the reason why nothing is sent there any more
         self.held = False  # down by announcement, until `resumed`
         self._outages = outages
@@ -203,12 +203,12 @@ class Health:
         self._failures += 1
         lasted = now - self._failing_since
         if self.is_down:
-            if started <= self.down_at:
+            if started <= self._down_at:
                 return  # sent before the endpoint went down
         elif not (self._failures >= DOWN_AT_ONCE or (self._failures >= DOWN_AFTER and lasted >= DOWN_SECONDS)):
             return
         self.is_down = True
-        self.down_at = now
+        self._down_at = now
         self._trial_at = math.inf
         self._timed_out = failure.kind is FailureKind.TIMEOUT
         rest = min(self._outages.longest_rest, self._outages.first_rest * 2.0 ** min(self._rests, 30))

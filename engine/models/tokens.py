@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,21 +32,11 @@ class TokenCounter:
 
 async def load_counter(time_limit: float = TIME_LIMIT) -> TokenCounter | None:
     """Return a counter; None if the table is not cached and cannot be fetched within `time_limit` seconds."""
-    loop = asyncio.get_running_loop()
-    loaded: asyncio.Future[TokenCounter | None] = loop.create_future()
-
-    def settle(counter: TokenCounter | None) -> None:
-        if not loaded.done():
-            loaded.set_result(counter)
-
-    def load() -> None:
-        counter = _load()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, counter)
-
-    threading.Thread(target=load, name="cl100k_base", daemon=True).start()
+    loaded: Future[TokenCounter | None] = Future()
+    loaded.set_running_or_notify_cancel()  # the thread sets its result even after the time limit
+    threading.Thread(target=lambda: loaded.set_result(_load()), name="cl100k_base", daemon=True).start()
     try:
-        return await asyncio.wait_for(loaded, time_limit)
+        return await asyncio.wait_for(asyncio.wrap_future(loaded), time_limit)
     except TimeoutError:
         return None
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
@@ -17,18 +19,15 @@ class LatencyHistogram:
 
     def __init__(self) -> None:
         self._counts = [0] * (len(_SECONDS) + 1)
-        self._sum = 0.0
+        self.total = 0.0
 
     def observe(self, seconds: float) -> None:
         self._counts[bisect_left(_SECONDS, seconds)] += 1
-        self._sum += seconds
+        self.total += seconds
 
-    def lines(self, name: str, labels: str) -> list[str]:
-        lines, reached = [], 0
-        for bound, count in zip((*map(str, _SECONDS), "+Inf"), self._counts, strict=True):
-            reached += count
-            lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {reached}')
-        return [*lines, f"{name}_sum{{{labels}}} {self._sum}", f"{name}_count{{{labels}}} {reached}"]
+    def buckets(self) -> Iterator[tuple[str, int]]:
+        """Yield each upper bound with the number of values up to it."""
+        return zip((*map(str, _SECONDS), "+Inf"), accumulate(self._counts), strict=True)
 
 
 class ModelMetrics:
@@ -69,47 +68,44 @@ class ServerMetrics:
         self._held -= 1
 
     def text(self) -> str:
-        """Return everything as Prometheus text."""
-        lines: list[str] = []
-        for name, seen in self.models.items():
-            labels = f'engine="0",model_name="{_escaped(name)}"'
-            lines += [
-                f"vllm:num_requests_running{{{labels}}} {seen.running}",
-                f"vllm:num_requests_waiting{{{labels}}} {seen.waiting}",
-                f"vllm:kv_cache_usage_perc{{{labels}}} {min(1.0, seen.tokens_held / self._kv_cache_tokens)}",
-                f"vllm:prompt_tokens_total{{{labels}}} {seen.prompt_tokens}",
-                f"vllm:generation_tokens_total{{{labels}}} {seen.generation_tokens}",
-                f"vllm:prefix_cache_queries_total{{{labels}}} {seen.prefix_queries}",
-                f"vllm:prefix_cache_hits_total{{{labels}}} {seen.prefix_hits}",
-                f"vllm:num_preemptions_total{{{labels}}} 0",
-            ]
-            lines += [
-                f'vllm:request_success_total{{{labels},finished_reason="{reason}"}} {count}'
-                for reason, count in seen.finished.items()
-            ]
-            lines += seen.first_token.lines("vllm:time_to_first_token_seconds", labels)
-            lines += seen.whole_reply.lines("vllm:e2e_request_latency_seconds", labels)
-        lines.append(f'vllm:admission_rejections_total{{engine="0"}} {self.refused}')
-        lines += [f'simulator:requests_total{{status="{status}"}} {n}' for status, n in sorted(self.statuses.items())]
-        lines += [f'simulator:faults_total{{kind="{kind}"}} {n}' for kind, n in sorted(self.faults.items())]
-        lines += [f"simulator:requests_held {self._held}", f"simulator:requests_held_max {self._most_held}"]
-        return "\n".join((*_typed(lines), ""))
+        """Return everything as Prometheus text, each family under its `# TYPE` line."""
+        families: dict[str, list[str]] = {}
+
+        def add(name: str, value: float, labels: str = "", suffix: str = "") -> None:
+            braced = f"{{{labels}}}" if labels else ""
+            families.setdefault(name, []).append(f"{name}{suffix}{braced} {value}")
+
+        for model, seen in self.models.items():
+            labels = f'engine="0",model_name="{_escaped(model)}"'
+            add("vllm:num_requests_running", seen.running, labels)
+            add("vllm:num_requests_waiting", seen.waiting, labels)
+            add("vllm:kv_cache_usage_perc", min(1.0, seen.tokens_held / self._kv_cache_tokens), labels)
+            add("vllm:prompt_tokens_total", seen.prompt_tokens, labels)
+            add("vllm:generation_tokens_total", seen.generation_tokens, labels)
+            add("vllm:prefix_cache_queries_total", seen.prefix_queries, labels)
+            add("vllm:prefix_cache_hits_total", seen.prefix_hits, labels)
+            add("vllm:num_preemptions_total", 0, labels)
+            for reason, count in seen.finished.items():
+                add("vllm:request_success_total", count, f'{labels},finished_reason="{reason}"')
+            for name, latency in (("time_to_first_token", seen.first_token), ("e2e_request_latency", seen.whole_reply)):
+                family, count = f"vllm:{name}_seconds", 0
+                for bound, count in latency.buckets():
+                    add(family, count, f'{labels},le="{bound}"', "_bucket")
+                add(family, latency.total, labels, "_sum")
+                add(family, count, labels, "_count")
+        add("vllm:admission_rejections_total", self.refused, 'engine="0"')
+        for status, count in sorted(self.statuses.items()):
+            add("simulator:requests_total", count, f'status="{status}"')
+        for kind, count in sorted(self.faults.items()):
+            add("simulator:faults_total", count, f'kind="{kind}"')
+        add("simulator:requests_held", self._held)
+        add("simulator:requests_held_max", self._most_held)
+        lines = (line for name, samples in families.items() for line in (f"# TYPE {name} {_kind_of(name)}", *samples))
+        return "\n".join((*lines, ""))
 
 
-def _typed(lines: list[str]) -> list[str]:
-    """Return the lines grouped by family, each family under its `# TYPE` line."""
-    families: dict[str, list[str]] = {}
-    for line in lines:
-        name = line.partition("{")[0].partition(" ")[0]
-        for suffix in ("_bucket", "_sum", "_count"):
-            if name.endswith(f"_seconds{suffix}"):
-                name = name.removesuffix(suffix)
-        families.setdefault(name, []).append(line)
-    typed = []
-    for name, members in families.items():
-        kind = "counter" if name.endswith("_total") else "histogram" if name.endswith("_seconds") else "gauge"
-        typed += [f"# TYPE {name} {kind}", *members]
-    return typed
+def _kind_of(family: str) -> str:
+    return "counter" if family.endswith("_total") else "histogram" if family.endswith("_seconds") else "gauge"
 
 
 def _escaped(label: str) -> str:
