@@ -7,9 +7,9 @@ tried and games can be counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,10 +17,11 @@ import numpy as np
 from engine.bench.atomic import atomic_file
 from engine.bench.lines import FileProblem, ProblemLog
 from engine.errors import Advice, AdviceKind, BenchError
+from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import Battles, FloatArray, battles_from_columns
 from engine.ratings.bradley_terry import elo
-from engine.ratings.repeated_rows import RowGame, games_of_rows, strong_weight
 
+_WEIGHTS = (DEFAULT_WEIGHT, *range(1, 21))  # the original's default first: short files fit several
 _POINTS_OF_B = {"model_a": 0.0, "model_b": 1.0, "tie": 0.5, "tie (bothbad)": 0.5, "both_bad": 0.5}
 _WINNERS = {0.0: "model_a", 1.0: "model_b", 0.5: "tie"}
 _encoder = msgspec.json.Encoder()
@@ -184,3 +185,57 @@ def _games(rows: list[BattleRow], log: ProblemLog) -> tuple[Battles, int | None]
         strong=np.array([game.strong for game in found]),
     )
     return battles, weight
+
+
+class RowGame(NamedTuple):
+    """A game found in rows: its number (0: unknown), the points of model_b, how likely its label was strong."""
+
+    number: int
+    points: float
+    strong: float = 0.0
+
+
+def strong_weight(comparisons: Collection[Sequence[float]]) -> int | None:
+    """Return how many rows a strong label has, from the points of all comparisons' rows.
+
+    A comparison is one question and one pair of models: at most two games, each of 1 or `weight` equal rows. The weight
+    that explains the most comparisons is taken; None if no weight explains half of them.
+    """
+    best, most = None, (len(comparisons) - 1) // 2
+    for weight in _WEIGHTS:
+        explained = sum(games_of_rows(points, weight) is not None for points in comparisons)
+        if explained > most:
+            best, most = weight, explained
+        if explained == len(comparisons):
+            break
+    return best
+
+
+def games_of_rows(points: Sequence[float], weight: int) -> list[RowGame] | None:
+    """Return the games of one comparison, from its rows in order; None when they cannot be one or two games.
+
+    A single game counts as the first. Of four equal rows at weight 3 one game was strong, but it is unknown which: both
+    get half.
+    """
+    rows = len(points)
+    first, last = points[0], points[-1]
+    if rows == 1:
+        return [RowGame(1, first)]
+    if rows == 2:
+        return [RowGame(1, first), RowGame(2, last)]
+    if rows == weight and _alike(points):
+        return [RowGame(1, first, 1.0)]
+    if rows == 2 * weight and _alike(points[:weight]) and _alike(points[weight:]):
+        return [RowGame(1, first, 1.0), RowGame(2, last, 1.0)]
+    if rows == weight + 1:
+        if _alike(points):
+            return [RowGame(1, first, 0.5), RowGame(2, last, 0.5)]
+        if _alike(points[1:]):
+            return [RowGame(1, first), RowGame(2, last, 1.0)]
+        if _alike(points[:-1]):
+            return [RowGame(1, first, 1.0), RowGame(2, last)]
+    return None
+
+
+def _alike(points: Sequence[float]) -> bool:
+    return len(set(points)) == 1

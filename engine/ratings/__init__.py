@@ -1,7 +1,6 @@
 """From judgments to a leaderboard: pure functions over arrays, no files and no network.
 
     battles        games as flat arrays
-    repeated_rows  games from battles files that repeat the rows of strong labels
     outcomes       points summed per question and pair of models, by label or as expected from probabilities
     bradley_terry  strengths of models from pairwise points
     limits         95 % limits and p-values, from resampled questions or from the influence of each question

@@ -6,14 +6,14 @@ rating, so the same battles serve every leaderboard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.labels import CODES, IS_STRONG, LABELS, POINTS_OF_B, UNPARSED, Label
+from engine.labels import IS_STRONG, POINTS_OF_B
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -23,22 +23,6 @@ Codes: TypeAlias = npt.NDArray[np.integer[Any]]
 # By label code; the last entry is that of `UNPARSED`, which is -1.
 _POINTS_OF_B = np.array([*POINTS_OF_B, np.nan])
 _STRONG = np.array([*IS_STRONG, False], dtype=np.float64)
-_NO_ODDS = (float("nan"),) * len(LABELS)
-
-
-class Judged(Protocol):
-    """One judge's labels of one model's answer to one question; `labels[i]` and `played[i]` belong to game i + 1."""
-
-    @property
-    def question_id(self) -> str: ...
-    @property
-    def labels(self) -> Sequence[Label | None]: ...
-    @property
-    def played(self) -> Sequence[bool]: ...
-    @property
-    def probabilities(self) -> Sequence[Mapping[Label, float] | None]:
-        """The judge's probabilities of `LABELS` for each game; empty where it gave none."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -196,63 +180,6 @@ def battles_from_labels(
         points=points,
         strong=_STRONG[label],
         odds=odds,
-    )
-
-
-def battles_from_judgments(judgments: Mapping[tuple[str, str], Iterable[Judged]], baseline: str) -> Battles:
-    """Build battles from all played games against `baseline`; `judgments` holds those of one model by (judge, model).
-
-    A game that was never played is left out; one without a label stays, with NaN points, so that it is counted.
-    """
-    names: list[list[str]] = [[], [], []]
-    columns: list[tuple[int, int, Sequence[float]]] = []
-    for (judge, model), judged in judgments.items():
-        for each in judged:
-            given = each.probabilities or (None,) * len(each.labels)
-            for game, (label, played, odds) in enumerate(zip(each.labels, each.played, given, strict=True), start=1):
-                if played:
-                    for column, name in zip(names, (each.question_id, model, judge), strict=True):
-                        column.append(name)
-                    code = UNPARSED if label is None else CODES[label]
-                    columns.append((game, code, _NO_ODDS if odds is None else [odds[known] for known in LABELS]))
-    questions, models, judges = names
-    count = np.arange(len(questions))
-    return battles_from_labels(
-        questions,
-        [*models, baseline],
-        judges,
-        question=count,
-        model=count,
-        baseline=len(models),
-        judge=count,
-        game=np.array([game for game, _, _ in columns], dtype=np.int64),
-        label=np.array([code for _, code, _ in columns], dtype=np.int64),
-        probabilities=np.array([odds for _, _, odds in columns], dtype=np.float64).reshape(-1, len(LABELS)),
-    )
-
-
-def pooled(parts: Sequence[Battles]) -> Battles:
-    """Return all games of several batches, under the names of all of them."""
-    if len(parts) == 1:
-        return parts[0]
-
-    def codes(names: Callable[[Battles], Sequence[str]], column: Callable[[Battles], IntArray]) -> IntArray:
-        starts = np.cumsum([0, *(len(names(part)) for part in parts)])
-        return np.concatenate([column(part) + start for part, start in zip(parts, starts[:-1], strict=True)])
-
-    odds = [np.full((len(part), len(LABELS)), np.nan) if part.odds is None else part.odds for part in parts]
-    return battles_from_columns(
-        [name for part in parts for name in part.questions],
-        [name for part in parts for name in part.models],
-        [name for part in parts for name in part.judges],
-        question=codes(lambda part: part.questions, lambda part: part.question),
-        model_a=codes(lambda part: part.models, lambda part: part.model_a),
-        model_b=codes(lambda part: part.models, lambda part: part.model_b),
-        judge=codes(lambda part: part.judges, lambda part: part.judge),
-        game=np.concatenate([part.game for part in parts]),
-        points=np.concatenate([part.points for part in parts]),
-        strong=np.concatenate([part.strong for part in parts]),
-        odds=None if all(part.odds is None for part in parts) else np.concatenate(odds),
     )
 
 

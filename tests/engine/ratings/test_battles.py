@@ -6,13 +6,13 @@ import math
 from typing import NamedTuple
 
 import pytest
-from battle_builder import BattleBuilder
+from battle_builder import BattleBuilder, battles_from_judgments
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.formats.battles_file import games_of_rows, strong_weight
 from engine.labels import LABELS, Label, mirror, points_of_model
-from engine.ratings.battles import battles_from_judgments, common_opponent, pooled
-from engine.ratings.repeated_rows import games_of_rows, strong_weight
+from engine.ratings.battles import common_opponent
 
 
 class Judged(NamedTuple):
@@ -116,14 +116,13 @@ def test_the_weight_of_a_file_is_told_from_the_rows_of_its_comparisons(
     assert strong_weight(comparisons) == weight
 
 
-def test_pooled_games_keep_their_names_and_what_their_judge_told() -> None:
+def test_games_keep_their_names_and_the_probabilities_of_their_judge() -> None:
     odds = [0.1, 0.2, 0.3, 0.2, 0.2]
-    first, second = BattleBuilder(), BattleBuilder()
-    first.add("q2", "base", "zebra", 1.0, strong=1.0, game=1, judge="two")
-    second.add("q1", "other", "ant", 0.0, game=2, judge="one", odds=odds)
-    second.add("q2", "other", "zebra", math.nan, game=1, judge="one")
-    parts = [first.build(), second.build()]
-    battles = pooled(parts)
+    builder = BattleBuilder()
+    builder.add("q2", "base", "zebra", 1.0, strong=1.0, game=1, judge="two")
+    builder.add("q1", "other", "ant", 0.0, game=2, judge="one", odds=odds)
+    builder.add("q2", "other", "zebra", math.nan, game=1, judge="one")
+    battles = builder.build()
     assert (battles.questions, battles.judges) == (("q1", "q2"), ("one", "two"))
     assert battles.models == ("ant", "base", "other", "zebra")
     named = [
@@ -136,4 +135,3 @@ def test_pooled_games_keep_their_names_and_what_their_judge_told() -> None:
     assert battles.odds is not None
     assert battles.odds[1].tolist() == odds
     assert math.isnan(battles.odds[0][0])
-    assert pooled(parts[:1]) is parts[0]

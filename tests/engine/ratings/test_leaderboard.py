@@ -11,10 +11,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pytest
+from battle_builder import battles_from_judgments
 from msgspec import UNSET
 
 from engine.errors import RatingError
-from engine.ratings.battles import Battles, battles_from_judgments
+from engine.ratings.battles import Battles
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Row, leaderboard
 from engine.ratings.model_stats import ModelStats

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pytest
-from battle_builder import BattleBuilder
+from battle_builder import BattleBuilder, battles_from_judgments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import RatingError
 from engine.labels import LABELS, Label, points_of_model
-from engine.ratings.battles import Battles, battles_from_judgments
+from engine.ratings.battles import Battles
 from engine.ratings.compare import compare
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, leaderboard
