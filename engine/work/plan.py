@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from engine.bench import Bench
 from engine.bench.current import JudgmentsAgainst
+from engine.bench.digest import text_digest
 from engine.bench.names import look_alikes, same_on_disk
 from engine.bench.stored import ListedAnswer
 from engine.config.model import Config
@@ -18,7 +19,7 @@ from engine.judging.verdicts import opening_prompt, wording_of
 from engine.ratings.stop_rule import StopRule
 from engine.records import AnswerPart, GamePart, Question
 from engine.work.participants import Participants, choose_participants, has_endpoint
-from engine.work.tasks import Judging, JudgmentPlanner, Refresh, Task, is_edited, plan_answers, plan_judgments
+from engine.work.tasks import Judging, JudgmentPlanner, Refresh, Task, plan_answers, plan_judgments
 
 DEFAULT_SEED = 42
 _NAMED = 3  # questions named in a message
@@ -74,6 +75,7 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
     names = {*config.models, *on_disk}
     if problems := [*participants.problems, *_shared_files(bench, names)]:
         raise ConfigError(str(config.file or "config"), problems)
+    digests = {key: text_digest(question.turns) for key, question in reader.questions.items()}
     questions = seeded_order(reader.questions.values(), scope.seed)[: scope.limit]
     parts = bench.journal()
     settings: dict[str, Mapping[str, object]] = {}
@@ -84,7 +86,7 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
             shaped = answer_settings(config, model, category)
             settings[settings_digest(shaped)] = shaped
         mine = [part for part in parts if isinstance(part, AnswerPart)]
-        task = plan_answers(config, model, questions, reader.answers(model), mine, scope.refresh)
+        task = plan_answers(config, model, questions, digests, reader.answers(model), mine, scope.refresh)
         answers.append(task if has_endpoint(config, model) else task.only_cached())
 
     coming = {task.key.model: {job.question.id for job in task.jobs} for task in answers}
@@ -109,7 +111,7 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
         *_unsent(config, participants, scope),
         *reader.warnings,
         *_missing_answers(participants, questions, reader, coming),
-        *_changed_questions(participants, reader, coming),
+        *_changed_questions(participants, digests, reader, coming),
         *_stale(bench, (*answers, *judgments), settings),
     )
     return Plan(participants, questions, answers, judgments, judging, settings, warnings)
@@ -228,18 +230,17 @@ def _missing_answers(
 
 
 def _changed_questions(
-    participants: Participants, reader: _Reader, coming: Mapping[str, Collection[str]]
+    participants: Participants, digests: Mapping[str, str], reader: _Reader, coming: Mapping[str, Collection[str]]
 ) -> Iterator[str]:
     """Report answers to edited or removed questions."""
-    questions = reader.questions
     for model in dict.fromkeys((*participants.baselines, *participants.answering, *participants.judged)):
         answers = reader.answers(model)
         redone = coming.get(model, ())
-        removed = [key for key in answers if key not in questions]
+        removed = [key for key in answers if key not in digests]
         edited = [
             key
             for key, answer in answers.items()
-            if key in questions and key not in redone and is_edited(answer, questions[key])
+            if key in digests and key not in redone and answer.inputs not in (None, digests[key])
         ]
         if edited:
             yield Advice(

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 
 from engine.bench.current import JudgmentsAgainst, is_current
-from engine.bench.digest import inputs_digest, text_digest
+from engine.bench.digest import inputs_digest
 from engine.bench.stored import ListedAnswer, StoredJudgment
 from engine.config.model import Config
 from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
@@ -70,27 +70,23 @@ class Task:
         return replace(self, total=self.cached, jobs=(), prompt_tokens=0, max_completion_tokens=0)
 
 
-def is_edited(answer: ListedAnswer, question: Question) -> bool:
-    """Return whether the answer was given to another text of its question; unknown for answers of other programs."""
-    return answer.inputs is not None and answer.inputs != text_digest(question.turns)
-
-
 def plan_answers(
     config: Config,
     model: str,
     questions: Sequence[Question],
+    digests: Mapping[str, str],
     stored: Mapping[str, ListedAnswer],
     parts: Iterable[AnswerPart] = (),
     refresh: Collection[Refresh] = (),
 ) -> Task:
-    """Plan `model`'s answers to `questions`."""
-    task = TaskKey("answers", model)
+    """Plan `model`'s answers to `questions`, whose texts have these `digests`."""
+    key = TaskKey("answers", model)
     by_category: dict[str, tuple[Sampling, str]] = {}
     unfinished = _by_question(part for part in parts if part.model == model)
     found: Counter[str] = Counter()
     jobs: list[AnswerJob] = []
-    cached = 0
     for question in questions:
+        asked = digests[question.id]
         if question.category not in by_category:
             by_category[question.category] = (
                 answer_sampling(config, model, question.category),
@@ -98,24 +94,23 @@ def plan_answers(
             )
         sampling, settings = by_category[question.category]
         answer = stored.get(question.id)
-        has_other_settings = answer is not None and answer.settings not in (None, settings)
-        is_stale = answer is not None and (has_other_settings or is_edited(answer, question))
-        if answer is not None and not (is_stale and "stale" in refresh):
-            cached += 1
-            if has_other_settings:
-                found[answer.settings or ""] += 1
-            continue
-        asked = text_digest(question.turns)
+        if answer is not None:
+            has_other_settings = answer.settings not in (None, settings)
+            is_edited = answer.inputs not in (None, asked)
+            if not ("stale" in refresh and (has_other_settings or is_edited)):
+                if has_other_settings:
+                    found[answer.settings or ""] += 1
+                continue
         kept = {
             part.choice.index: part
             for part in unfinished.get(question.id, ())
             if part.settings == settings and part.inputs in (None, asked)
         }
-        jobs.append(AnswerJob(task, question, sampling, settings, parts=kept))
+        jobs.append(AnswerJob(key, question, sampling, settings, parts=kept))
     return Task(
-        task,
+        key,
         total=len(questions),
-        cached=cached,
+        cached=len(questions) - len(jobs),
         stale=found.total(),
         jobs=jobs,
         settings_found=found,
