@@ -31,6 +31,7 @@ steady_now = SteadyClock()
 
 ServerStatus: TypeAlias = Literal["waiting", "starting", "ready", "down", "stopping", "stopped", "failed"]
 Stage: TypeAlias = Literal["answers", "judgments"]
+NoticeLevel: TypeAlias = Literal["info", "warning", "error"]
 
 
 class TaskKey(msgspec.Struct, frozen=True, order=True):
@@ -238,9 +239,14 @@ class ServerSeen(msgspec.Struct, frozen=True):
 class Notice(msgspec.Struct, frozen=True):
     """Something a user should know; `text` may be an `Advice`."""
 
-    level: Literal["info", "warning", "error"]
+    level: NoticeLevel
     text: str
     at: float
+
+
+def notice(level: NoticeLevel, text: str) -> Notice:
+    """Return a notice of now."""
+    return Notice(level, text, time.time())
 
 
 class RunEnded(msgspec.Struct, frozen=True):

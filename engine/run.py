@@ -26,7 +26,7 @@ from engine.bench.repair import recover
 from engine.bench.run_files import new_run_id, write_run
 from engine.bench.writer import BenchWriter
 from engine.config.model import Config
-from engine.events import Event, Notice, RecordFailed, RecordSaved, RunEnded, steady_now
+from engine.events import Event, RecordFailed, RecordSaved, RunEnded, notice, steady_now
 from engine.work.plan import Plan, Scope, make_plan
 from engine.work.progress import RunState, reduce
 from engine.work.queue import Gate, Pipeline, planned_event
@@ -265,4 +265,4 @@ class Run:
         self._warn(str(change))
 
     def _warn(self, text: str) -> None:
-        self._events.emit(Notice("warning", text, time.time()))
+        self._events.emit(notice("warning", text))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 import msgspec
 
 from engine.errors import CallFailed, FailureKind, NeverAsked
-from engine.events import CallEnded, CallRetried, CallStarted, Event, Notice, ServerSeen, TaskKey
+from engine.events import CallEnded, CallRetried, CallStarted, Event, ServerSeen, TaskKey, notice
 from engine.models.connection import CONNECT_TIMEOUT, FAULTS, failure_of, is_stale, proxy_for, read_body
 from engine.models.context import ContextGuard
 from engine.models.endpoint import Endpoint
@@ -334,17 +333,14 @@ class ModelClient:
                 target.disabled_reported = True
                 rest = "its calls go to the other endpoints" if has_others else "no endpoint is left for its calls"
                 hint = f" ({why.hint})" if why.hint else ""
-                self._notice("error", f"{name} disabled, {rest}: {why.title}{hint}")
+                self._emit(notice("error", f"{name} disabled, {rest}: {why.title}{hint}"))
         elif health.stays_down and target.down_since is None:
             target.down_since = now - health.failing_for(now)
             rest = "its calls go to the other endpoints" if has_others else "its calls wait"
-            self._notice("warning", f"{name} down ({cause}), {rest}; retried every few seconds")
+            self._emit(notice("warning", f"{name} down ({cause}), {rest}; retried every few seconds"))
         elif target.down_since is not None and not health.is_down:
-            self._notice("info", f"{name} recovered after {now - target.down_since:.0f} s")
+            self._emit(notice("info", f"{name} recovered after {now - target.down_since:.0f} s"))
             target.down_since = None
-
-    def _notice(self, level: Literal["info", "warning", "error"], text: str) -> None:
-        self._emit(Notice(level, text, time.time()))
 
 
 def _encode(body: dict[str, Any]) -> bytes:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 import aiohttp
 
 from engine.config.model import Config
-from engine.events import Notice
+from engine.events import Event, NoticeLevel, notice
 from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
@@ -95,7 +94,7 @@ async def probe_endpoints(
 class ConfiguredEndpoints:
     """The endpoints that the config names: probed before the first call, so that a model without any fails once."""
 
-    def __init__(self, config: Config, session: aiohttp.ClientSession, emit: Callable[[Notice], None]) -> None:
+    def __init__(self, config: Config, session: aiohttp.ClientSession, emit: Callable[[Event], None]) -> None:
         self._config = config
         self._session = session
         self._emit = emit
@@ -107,23 +106,14 @@ class ConfiguredEndpoints:
             yield ModelEndpoints()
             return
         if not self._config.models[name].endpoints:
-            self._notice(
-                "error", f"{name}: there is work for it, but its entry in the config has no endpoint and no [serve]"
-            )
+            self._emit(notice("error", f"{name}: has work, but its config entry has no endpoint and no [serve]"))
             yield ModelEndpoints()
             return
         endpoints, reports = await probe_endpoints(self._session, self._config, name)
         for report in reports:
             if report.ok:
                 continue
-            what = f"{name}: {report.url}: {report.error}. {report.hint}"
-            if endpoints:
-                self._notice("warning", what)
-            elif is_last_try:
-                self._notice("error", what)
-            else:
-                self._notice("warning", f"{what} It is looked for again when the answers are made.")
+            level: NoticeLevel = "error" if is_last_try and not endpoints else "warning"
+            again = "" if is_last_try or endpoints else "; probed again when all answers are made"
+            self._emit(notice(level, f"{name}: {report.url}: {report.error}; {report.hint}{again}"))
         yield ModelEndpoints(endpoints, reports=[report for report in reports if report.ok])
-
-    def _notice(self, level: Literal["warning", "error"], text: str) -> None:
-        self._emit(Notice(level, text, time.time()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from engine.config.model import Config
-from engine.events import Event, Notice
+from engine.events import Event, notice
 from engine.models.connection import open_session
 from engine.models.discover import EndpointReport, probe
 from engine.models.reply import readable
@@ -62,7 +61,7 @@ class Fleet:
     async def prepare(self) -> None:
         """Stop orphans of an earlier run and create the servers without starting any."""
         for name in await asyncio.to_thread(stop_orphans, self._settings.logs):
-            self._notice("warning", f"{name}: stopped a server that an earlier run had left running")
+            self._emit(notice("warning", f"{name}: stopped a server that an earlier run had left running"))
         self._session = await self._stack.enter_async_context(open_session())
         for planned in self._plan.servers:
             self._create_server(planned).emit_status("waiting", "for its turn")
@@ -126,13 +125,18 @@ class Fleet:
             if not report.ok:
                 continue
             if (other := _other_folder(report, spec)) is not None:
-                self._notice(
-                    "warning", f"{name}: {endpoint.address} serves {readable(other)} under that name, not {spec.model}"
+                self._emit(
+                    notice(
+                        "warning",
+                        f"{name}: {endpoint.address} serves {readable(other)} under that name, not {spec.model}",
+                    )
                 )
                 continue
             found.append((replace(endpoint, context=report.max_model_len), report))
         for endpoint, _ in found:
-            self._notice("info", f"{name}: using the running server at {endpoint.address}; it will not be stopped")
+            self._emit(
+                notice("info", f"{name}: using the running server at {endpoint.address}; it will not be stopped")
+            )
         return ModelEndpoints([endpoint for endpoint, _ in found], reports=[report for _, report in found])
 
     async def _wait_for_turn(self, planned: Sequence[PlannedServer]) -> None:
@@ -145,7 +149,7 @@ class Fleet:
         results = await asyncio.gather(*(server.wait_ready() for server in servers), return_exceptions=True)
         for result in results:
             if isinstance(result, ServerFailed):
-                self._notice("error", f"{result.title}; {result.hint}")
+                self._emit(notice("error", f"{result.title}; {result.hint}"))
             elif isinstance(result, BaseException):
                 raise result
         return [server for server in servers if server.is_ready]
@@ -177,9 +181,6 @@ class Fleet:
     def _signal_change(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-    def _notice(self, level: str, text: str) -> None:
-        self._emit(Notice(level, text, time.time()))  # type: ignore[arg-type]
 
 
 def _other_folder(report: EndpointReport, spec: ServerSpec) -> str | None:

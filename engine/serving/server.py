@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import aiohttp
 
 from engine.bench.names import file_stem
 from engine.errors import ArenaError, CallFailed, FailureKind
-from engine.events import Event, Notice, ServerChanged, ServerStatus, steady_now
+from engine.events import Event, ServerChanged, ServerStatus, notice, steady_now
 from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
@@ -168,7 +167,7 @@ class VllmServer:
                 if not (cause.is_transient and tries):
                     self._mark_failed(cause)
                     return
-                self._notice("warning", f"{cause.title}; trying again")
+                self._emit(notice("warning", f"{self.name}: {cause.title}; trying again"))
             elif not restarts:
                 self._mark_failed(
                     Cause(f"exited {self._settings.restarts + 1} times, the last time: {cause.title}", cause.hint)
@@ -176,7 +175,7 @@ class VllmServer:
                 return
             else:
                 restarts -= 1
-                self._notice("warning", f"server exited and is restarted: {cause.title}")
+                self._emit(notice("warning", f"{self.name}: server exited and is restarted: {cause.title}"))
             self.emit_status("down", detail=cause.title)
             if cause.is_transient:
                 await self._pause(RETRY_PAUSE_SECONDS)
@@ -272,7 +271,7 @@ class VllmServer:
         for client in self._clients:
             client.disable(self.endpoint.address, refusal)
         if self._up.done():
-            self._notice("error", f"{cause.title}; {failed.hint}")
+            self._emit(notice("error", f"{self.name}: {cause.title}; {failed.hint}"))
         else:
             self._up.set_exception(failed)
             self._up.exception()  # mark as retrieved: there may be no waiter
@@ -296,7 +295,7 @@ class VllmServer:
             self.emit_status("waiting", "for the memory of its GPUs")
             in_use = await wait_for_memory(self._planned.gpus, self._planned.share, MEMORY_SECONDS)
             if in_use:
-                self._notice("warning", f"{in_use}; starting anyway")
+                self._emit(notice("warning", f"{self.name}: {in_use}; starting anyway"))
         return None
 
     def _environment(self) -> dict[str, str]:
@@ -333,6 +332,3 @@ class VllmServer:
                 await self._stopping.wait()
         except TimeoutError:
             pass
-
-    def _notice(self, level: str, text: str) -> None:
-        self._emit(Notice(level, f"{self.name}: {text}", time.time()))  # type: ignore[arg-type]

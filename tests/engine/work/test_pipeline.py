@@ -101,7 +101,7 @@ async def test_a_judge_that_comes_up_only_when_the_answers_are_made_is_found_the
             await run.execute()
         told = "\n".join(notice.text for notice in run.state.notices)
         assert f"judge: {address}" in told
-        assert "looked for again when the answers are made" in told
+        assert "probed again when all answers are made" in told
         assert len(desk.answers("good")) == QUESTIONS, "the answers did not wait for it"
         assert run.state.phase == "failed"
 

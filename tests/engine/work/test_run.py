@@ -259,5 +259,5 @@ async def test_a_judge_without_an_endpoint_is_told_when_there_is_work_for_it(at_
         run = Run(parse_config(document, None, {}))
         await run.execute()
         assert run.state.phase == "failed"
-        assert "judge: there is work for it" in notices(run)
+        assert "judge: has work, but its config entry has no endpoint" in notices(run)
         assert len(desk.answers("good")) == QUESTIONS
