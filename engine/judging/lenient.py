@@ -26,6 +26,8 @@ import msgspec
 from engine.judging.spelling import CONFLICT, NONE, SPELLING, Verdict, meaning, normalise_label
 from engine.labels import LABELS, Label
 
+_LONE_LABELS = {f"[[{label}]]": Verdict(label) for label in LABELS}  # nearly every reply to "simple" is one
+_MENU = 3  # different labels in a row make a list of the options
 _LOOK = 160  # characters around a mention on its line that show how it is meant
 
 _OPEN, _CLOSE = r"\[［【", r"\]］】"
@@ -57,7 +59,7 @@ class JudgeReply:
         self.text = text
 
     def double_bracketed(self) -> list[Mention]:
-        """`[[A>B]]`, also with words beside the label inside of the brackets, and `\\boxed{A>B}`."""
+        """Find `[[A>B]]`, also with words beside the label inside the brackets, and `\\boxed{A>B}`."""
         bracketed = (
             Mention(label, match.start(), match.end())
             for match in _BRACKETED.finditer(self.text)
@@ -65,8 +67,8 @@ class JudgeReply:
         )
         return sorted([*bracketed, *_labelled(_BOXED.finditer(self.text), 1)], key=_place)
 
-    def set_off(self) -> list[Mention]:
-        """`[A>B]`, and a label alone in bold or code: `**A>B**`. A bold "tie" has to be announced or come last."""
+    def marked(self) -> list[Mention]:
+        """Find `[A>B]`, and a label alone in bold or code: `**A>B**`. A bold "tie" must be announced or come last."""
         bracketed = (
             match
             for match in _BRACKETED.finditer(self.text)
@@ -75,12 +77,12 @@ class JudgeReply:
         emphasised = (
             mention
             for mention in _labelled(_EMPHASISED.finditer(self.text), 2)
-            if not self._is_tie_in_words(mention) or self.is_final(mention) or self.is_last_word(mention)
+            if not self._is_tie_in_words(mention) or self.is_final(mention) or self.is_last(mention)
         )
         return sorted([*_labelled(bracketed, 2), *emphasised], key=_place)
 
     def bare(self) -> list[Mention]:
-        """A label without markup that can only be a verdict: alone on its line, announced, or after a last colon."""
+        """Find labels without markup that must be verdicts: alone on the line, announced, or after a last colon."""
         spelt = (
             Mention(label, match.start(), match.end())
             for match in SPELLING.finditer(self.text)
@@ -98,16 +100,16 @@ class JudgeReply:
         heading = above[above.rfind("\n") + 1 :].strip()
         return (heading.startswith("#") or heading.endswith((":", "：", "**"))) and _has(_FINAL, heading)
 
-    def is_aside(self, mention: Mention) -> bool:
+    def is_quoted(self, mention: Mention) -> bool:
         """Return whether it is in quotation marks, a block quote or a code block, and not the end of the reply."""
-        if self.is_last_word(mention):
+        if self.is_last(mention):
             return False
         before, after = self._line_around(mention)
         return before.lstrip().startswith(">") or _is_in_quotes(before, after) or self._is_fenced(mention.start)
 
-    def is_last_word(self, mention: Mention) -> bool:
+    def is_last(self, mention: Mention) -> bool:
         """Return whether only punctuation and markup follow it."""
-        return self._last_word < mention.end
+        return self._last_letter < mention.end
 
     def lines_between(self, one: Mention, other: Mention) -> int:
         """Return the number of line breaks between two mentions."""
@@ -117,7 +119,7 @@ class JudgeReply:
         before, after = self._line_around(mention)
         if not before.strip(_DECORATION) and not after.strip(_DECORATION):
             return True
-        closes = self.is_last_word(mention) and before.rstrip(" *_`").endswith((":", "：", "—", "→"))
+        closes = self.is_last(mention) and before.rstrip(" *_`").endswith((":", "：", "—", "→"))
         return closes or _has(_VERDICT, before)
 
     def _is_tie_in_words(self, mention: Mention) -> bool:
@@ -138,7 +140,7 @@ class JudgeReply:
         return [fence.start() for fence in _FENCE.finditer(self.text)]
 
     @cached_property
-    def _last_word(self) -> int:
+    def _last_letter(self) -> int:
         return next((place for place in range(len(self.text) - 1, -1, -1) if self.text[place].isalnum()), -1)
 
 
@@ -173,19 +175,15 @@ def _is_in_quotes(before: str, after: str) -> bool:
     return any(before.rfind(opening) > before.rfind(closing) and closing in after for opening, closing in _QUOTES)
 
 
-_LONE_LABELS = {f"[[{label}]]": Verdict(label) for label in LABELS}  # what nearly every reply to "simple" is
-_MENU = 3  # different labels in a row make a list of the options
-
-
 def lenient(text: str) -> Verdict:
     """Return the verdict of a reply. Never raises; linear in the length of the text."""
     if (lone := _LONE_LABELS.get(text)) is not None:
         return lone
     reply = JudgeReply(text)
     nothing = NONE
-    for form in (reply.double_bracketed, reply.set_off, reply.bare):
+    for form in (reply.double_bracketed, reply.marked, reply.bare):
         mentions = form()
-        own = [mention for mention in _without_menus(reply, mentions) if not reply.is_aside(mention)]
+        own = [mention for mention in _without_menus(reply, mentions) if not reply.is_quoted(mention)]
         if own:
             return _decided(reply, own)
         if len({mention.label for mention in mentions}) > 1:

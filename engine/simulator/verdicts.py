@@ -25,7 +25,15 @@ from engine.simulator.wording import PHRASES, SOLID_CUES, VAGUE_CUES, Language
 _TYPICAL_LENGTH = 300  # tokens
 _ORDER_NOISE = 0.6  # of the noise: drawn anew when A and B are swapped
 _CUES_READ = 24_000  # characters of an answer that are read
-_SOLIDITY, _STRUCTURE, _CODE, _RELEVANCE, _LEAK, _MANNER = 1.0, 0.15, 0.1, 0.3, 0.5, 0.15
+_SOLIDITY, _STRUCTURE, _CODE, _RELEVANCE, _LEAK, _RANDOM_PART = 1.0, 0.15, 0.1, 0.3, 0.5, 0.15
+_QUESTION_MARKS = ("User Prompt|>", "User Question]", "User Question|>")
+_BRACKETS = "<|["  # that open a delimiter
+_SPREAD = 0.5  # of the tie width: how far the probabilities reach around the label
+_SPELLINGS = ("[[{}]]", "[[{}]]", "[[{}]]", "[{}]", "**{}**", "\\boxed{{{}}}", "[[ {} ]]", "**[[{}]]**", "[[{}]].")
+_MIRRORED = {"A>>B": "B<<A", "A>B": "B<A", "A=B": "B=A", "B>A": "A<B", "B>>A": "A<<B"}
+_FRAMES = ("{}", "[[{}]]", "[{}]", "My final verdict is: [[{}]]", "Final verdict: [[{}]]")
+_NEVER = -9999.0  # the log-probability of a token that a constraint rules out
+_SURE = -0.01  # the log-probability of every token whose alternatives are not simulated
 
 
 class AnswerFeatures(msgspec.Struct, frozen=True):
@@ -50,7 +58,7 @@ def features_of(answer: str) -> AnswerFeatures:
         + _STRUCTURE * min(1.0, marks / 6)
         + _CODE * ("```" in text)
         - _LEAK * ("<|" in text or "[inst]" in text)
-        + _MANNER * normal(key)
+        + _RANDOM_PART * normal(key)
     )
     length = max(-3.0, min(3.0, log2(max(1, count_tokens(answer)) / _TYPICAL_LENGTH)))
     return AnswerFeatures(appeal, length, language, key)
@@ -77,13 +85,6 @@ def _merit(judge: SimulatedJudge, asked: QuestionTraits, answer: str, seen: Answ
     return (
         seen.appeal + _RELEVANCE * relevance + judge.verbosity_taste * seen.length - judge.language_strictness * foreign
     )
-
-
-_QUESTION_MARKS = ("User Prompt|>", "User Question]", "User Question|>")
-_BRACKETS = "<|["  # that open a delimiter
-_SPREAD = 0.5  # of the tie width: how sure a judge is of its own label
-_SPELLINGS = ("[[{}]]", "[[{}]]", "[[{}]]", "[{}]", "**{}**", "\\boxed{{{}}}", "[[ {} ]]", "**[[{}]]**", "[[{}]].")
-_TURNED = {"A>>B": "B<<A", "A>B": "B<A", "A=B": "B=A", "B>A": "A<B", "B>>A": "A<<B"}
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -174,7 +175,7 @@ def _spell(label: str, draws: Draws) -> str:
     """Spell a label as judges do: spaced, lower case, Cyrillic, mirrored, in other brackets."""
     spaced = re.sub(r"([<>=]+)", r" \1 ", label)
     cyrillic = label.replace("A", "А").replace("B", "В")
-    variant = draws.pick((label, label, spaced, label.lower(), cyrillic, _TURNED[label]))
+    variant = draws.pick((label, label, spaced, label.lower(), cyrillic, _MIRRORED[label]))
     return draws.pick(_SPELLINGS).format(variant)
 
 
@@ -183,11 +184,6 @@ def _softmax(heights: list[float]) -> tuple[float, ...]:
     weights = [exp(height - highest) for height in heights]
     total = sum(weights)
     return tuple(weight / total for weight in weights)
-
-
-_FRAMES = ("{}", "[[{}]]", "[{}]", "My final verdict is: [[{}]]", "Final verdict: [[{}]]")
-_NEVER = -9999.0  # the log-probability of a token that a constraint rules out
-_SURE = -0.01  # the log-probability of every token whose alternatives are not simulated
 
 
 def probabilities_of(choices: Sequence[str], opinion: JudgeOpinion) -> dict[str, float]:
