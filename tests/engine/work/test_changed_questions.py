@@ -21,7 +21,7 @@ def edit_first_question(desk) -> None:
     path.write_text(path.read_text("utf-8").replace("What is 0 + 0?", "What is 0 + 1?"), "utf-8")
 
 
-async def test_answers_to_another_text_of_a_question_are_told_and_made_again_when_asked(at_desk):
+async def test_answers_to_another_text_of_a_question_are_reported_and_recreated_on_request(at_desk):
     async with at_desk() as desk:
         await desk.run()
         edit_first_question(desk)
@@ -44,7 +44,7 @@ async def test_judgments_of_an_edited_question_do_not_count_and_are_made_again(a
         assert (await desk.run()).state.calls == 2 * 2
 
 
-async def test_what_belongs_to_a_question_that_was_taken_out_is_told_and_has_no_part_in_anything(at_desk):
+async def test_records_of_a_removed_question_are_reported_and_not_used(at_desk):
     async with at_desk() as desk:
         await desk.run()
         kept = (desk.bench / "question.jsonl").read_text("utf-8").split("\n")[1:]
@@ -94,7 +94,7 @@ async def test_a_file_that_is_edited_during_a_run_is_noticed_and_the_next_run_ma
         }
 
 
-async def test_names_that_look_alike_are_told_and_are_no_hindrance(at_desk):
+async def test_names_that_look_alike_are_reported_and_accepted(at_desk):
     async with at_desk() as desk:
         desk.write("model_answer/pооr.jsonl", [])  # with Cyrillic letters
         found = make_plan(desk.config(), desk.bench_files(), Scope())
@@ -102,7 +102,7 @@ async def test_names_that_look_alike_are_told_and_are_no_hindrance(at_desk):
         assert told.startswith(r"'poor' and 'p\u043e\u043er' look alike")
 
 
-async def test_names_that_would_share_a_file_are_refused_where_the_disk_does_not_tell_case(at_desk):
+async def test_names_that_would_share_a_file_are_refused_where_the_disk_ignores_case(at_desk):
     async with at_desk() as desk:
         desk.write("model_answer/Poor.jsonl", [])
         make_plan(desk.config(), desk.bench_files(), Scope())

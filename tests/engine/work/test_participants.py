@@ -43,7 +43,7 @@ def test_only_some_models_still_brings_the_baseline_when_it_has_no_answers():
     assert list(participants.judged) == ["small"]
 
 
-def test_an_unknown_name_is_told_with_the_one_that_was_meant():
+def test_an_unknown_name_is_reported_with_a_suggestion():
     (problem,) = choose_participants(config(ALL), ("smal",), {}).problems
     assert "smal" in problem.message
     assert "'small'" in problem.hint
@@ -79,7 +79,7 @@ def test_a_judge_that_judges_itself_or_a_relative_gives_a_warning():
         ("my-checkpoint", "my-checkpoint"),
     ],
 )
-def test_families_are_told_by_name(name, expected):
+def test_families_are_recognized_by_name(name, expected):
     assert family(config(ALL), name) == expected
 
 

@@ -32,7 +32,7 @@ def board(desk: Desk) -> Any:
     return rate(judged, LeaderboardOptions(baseline="base"))[0]
 
 
-async def test_judging_begins_when_both_answers_of_a_question_are_there_and_not_before(at_desk):
+async def test_judging_starts_when_both_answers_of_a_question_are_saved_and_not_before(at_desk):
     async with at_desk(latency=0.2) as desk:
         heard = await finished(Run(desk.config()))
         made: set[tuple[str, str]] = set()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 
 import pytest
 from desk import ALL_CALLS, QUESTIONS, lines
@@ -31,6 +34,25 @@ async def test_a_run_makes_every_answer_and_judgment_once_and_the_next_one_makes
         assert second.state.calls == 0
         assert await desk.calls() == ALL_CALLS
         assert not (desk.bench / "journal.jsonl").exists()
+
+
+NOTHING_TO_DO = """
+import asyncio, json, sys
+from engine.config.load import parse_config
+from engine.run import Run
+state = asyncio.run(Run(parse_config(json.loads(sys.argv[1]), None, {})).execute())
+heavy = {"aiohttp", "tiktoken", "engine.models.client", "engine.serving.fleet", "engine.work.execution"}
+print(json.dumps([state.phase, state.calls, sorted(heavy & sys.modules.keys())]))
+"""
+
+
+async def test_a_run_with_nothing_left_to_do_imports_nothing_that_makes_calls(at_desk):
+    async with at_desk() as desk:
+        await desk.run()
+        document = json.dumps(desk.config().model_dump(mode="json", exclude_unset=True))
+        command = [sys.executable, "-c", NOTHING_TO_DO, document]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
+        assert json.loads(done.stdout) == ["done", 0, []]
 
 
 async def test_records_hold_what_older_readers_need_and_what_a_reproduction_needs(at_desk):
@@ -62,7 +84,7 @@ async def test_game_one_shows_the_baseline_as_a_and_game_two_swaps(at_desk):
         assert second.index(of["poor"][question_id]) < second.index(of["base"][question_id])
 
 
-async def test_thoughts_are_kept_apart_and_no_judge_sees_them(at_desk):
+async def test_reasoning_is_kept_apart_and_no_judge_sees_it(at_desk):
     async with at_desk() as desk:
         await desk.run()
         for answer in desk.answers("good"):
@@ -83,7 +105,7 @@ async def test_every_choice_is_a_conversation_of_its_own_over_all_turns(at_desk)
         assert len({choice["turns"][0]["content"] for choice in record["choices"]}) > 1
 
 
-async def test_a_changed_setting_is_told_and_redone_only_when_asked(at_desk):
+async def test_a_changed_setting_is_reported_and_redone_only_on_request(at_desk):
     async with at_desk() as desk:
         await desk.run()
         again = await desk.run(answers={"max_tokens": 1520})
@@ -111,7 +133,7 @@ async def test_a_judgment_against_another_baseline_is_not_mistaken_for_a_current
         assert (await desk.run()).state.calls == 0, "those against the first baseline are still there"
 
 
-async def test_what_failed_is_told_kept_apart_and_tried_again_by_the_next_run(at_desk):
+async def test_failures_are_reported_kept_apart_and_retried_by_the_next_run(at_desk):
     broken = FaultRule(Status(400), sticky=True, model="poor", match="What is 3 + 3?")
     async with at_desk(faults=(broken,)) as desk:
         run = await desk.run()
@@ -198,7 +220,7 @@ async def test_a_second_stop_ends_at_once_and_tears_nothing(at_desk):
         assert all(path.read_bytes().endswith(b"\n") for path in desk.bench.rglob("*.jsonl"))
 
 
-async def test_a_paused_run_begins_nothing_until_it_is_resumed(at_desk):
+async def test_a_paused_run_starts_nothing_until_it_is_resumed(at_desk):
     async with at_desk() as desk:
         run = Run(desk.config())
         run.pause()
@@ -211,7 +233,7 @@ async def test_a_paused_run_begins_nothing_until_it_is_resumed(at_desk):
         assert (await ending).phase == "done"
 
 
-async def test_an_unreachable_model_is_told_once_and_the_others_go_on(at_desk):
+async def test_an_unreachable_model_is_reported_once_and_the_others_continue(at_desk):
     async with at_desk() as desk:
         config = desk.config()
         dead = {"endpoints": [{"base_url": "http://127.0.0.1:9/v1"}]}
@@ -241,7 +263,7 @@ async def test_a_model_without_answers_and_endpoint_stops_the_run_before_it_star
         assert await desk.calls() == 0
 
 
-async def test_a_torn_line_of_a_crash_is_cut_off_told_and_made_again(at_desk):
+async def test_a_torn_line_of_a_crash_is_cut_off_reported_and_made_again(at_desk):
     async with at_desk() as desk:
         await desk.run()
         path = desk.bench / "model_judgment" / "judge" / "poor.jsonl"
@@ -252,7 +274,7 @@ async def test_a_torn_line_of_a_crash_is_cut_off_told_and_made_again(at_desk):
         assert len(desk.judgments("poor")) == QUESTIONS
 
 
-async def test_a_judge_without_an_endpoint_is_told_when_there_is_work_for_it(at_desk):
+async def test_a_judge_without_an_endpoint_is_reported_when_it_has_work(at_desk):
     async with at_desk() as desk:
         document = desk.config().model_dump(mode="json", exclude_unset=True)
         document["models"]["judge"] = {}

@@ -121,7 +121,7 @@ async def test_the_journal_lets_go_of_games_against_either_baseline(desk: Desk) 
     assert bench.journal() == []
 
 
-async def test_a_plan_tells_whom_each_task_is_against(desk: Desk) -> None:
+async def test_a_plan_names_the_baseline_of_each_task(desk: Desk) -> None:
     for model in ("base", "good", "poor"):
         choice = {"index": 0, "turns": [{"content": f"{model} says", "token_len": 2}]}
         answers = [{"question_id": f"q{n}", "model_id": model, "choices": [choice]} for n in range(QUESTIONS)]
@@ -133,7 +133,7 @@ async def test_a_plan_tells_whom_each_task_is_against(desk: Desk) -> None:
     assert found.judgments[1].calls == found.judgments[2].calls == 2 * QUESTIONS
 
 
-async def test_baselines_without_answers_or_twice_are_told(desk: Desk) -> None:
+async def test_baselines_without_answers_or_twice_are_reported(desk: Desk) -> None:
     participants = choose_participants(desk.config(judge={"baseline": ["base", "gone"]}), (), {"base": 3, "good": 3})
     assert [(problem.key, "gone" in problem.message) for problem in participants.problems] == [("judge.baseline", True)]
     with pytest.raises(ConfigError, match="listed twice"):

@@ -144,7 +144,7 @@ async def test_a_judge_that_thinks_first_is_asked_twice_and_both_are_kept(at_jud
     assert run.state.calls == 12
 
 
-async def test_a_judge_that_was_stopped_between_thinking_and_verdict_goes_on_there(at_judge, tmp_path):
+async def test_a_judge_that_was_stopped_between_reasoning_and_label_resumes_there(at_judge, tmp_path):
     bench = write_bench(tmp_path, 3)
     async with at_judge() as url:
         config = config_for(url, tmp_path, {"verdict": "soft", "thinking": "first", "labels": "v2"}, parallel=1)
@@ -240,7 +240,7 @@ async def test_a_constrained_verdict_is_read_from_json(tmp_path, provider):
 
 
 @pytest.mark.parametrize("provider", ["openai", "deepseek"])
-async def test_where_a_reply_is_not_bound_the_mass_of_the_labels_is_told(tmp_path, provider):
+async def test_where_a_reply_is_not_bound_the_mass_of_the_labels_is_recorded(tmp_path, provider):
     bench = write_bench(tmp_path, 2)
     tokens = [("2", 0.5), ("4", 0.25), ("Both", 0.125)]
     async with Hosted(provider, tokens).served() as url:
@@ -252,7 +252,7 @@ async def test_where_a_reply_is_not_bound_the_mass_of_the_labels_is_told(tmp_pat
     assert NUMBERS[1] == "2"
 
 
-async def test_a_server_that_tells_no_probabilities_is_one_clear_failure_a_game(tmp_path):
+async def test_a_server_without_probabilities_is_one_clear_failure_a_game(tmp_path):
     bench = write_bench(tmp_path, 2)
     server = Hosted("openai")
     async with server.served() as url:
@@ -265,7 +265,7 @@ async def test_a_server_that_tells_no_probabilities_is_one_clear_failure_a_game(
     assert not bench.paths.judgments("judge", "good").exists()
 
 
-async def test_what_a_provider_does_not_take_of_the_general_settings_is_told_before_the_run(tmp_path):
+async def test_general_settings_that_a_provider_does_not_take_are_reported_before_the_run(tmp_path):
     write_bench(tmp_path, 2)
     async with Hosted("openai-reasoning").served() as url:
         config = config_for(url, tmp_path, {"temperature": 0.0}, provider="openai-reasoning")

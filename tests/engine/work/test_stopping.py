@@ -77,7 +77,7 @@ class Desk:
         return {event.model: event.standing for event in self.told if isinstance(event, StandingChanged)}
 
 
-def test_a_decided_model_gets_no_more_answers_or_games_and_the_others_go_on() -> None:
+def test_a_decided_model_gets_no_more_answers_or_games_and_the_others_continue() -> None:
     desk = Desk("decided", found("good", "even"))
     assert desk.wants(answers("good"))
     desk.judge("good", range(31))
@@ -156,14 +156,14 @@ def test_a_budget_that_is_used_up_while_the_last_calls_decide_leaves_the_verdict
     assert desk.standings()["m"].verdict == "better"
 
 
-def test_time_that_is_up_also_ends_answers_of_models_that_nobody_judges() -> None:
+def test_time_that_is_up_also_ends_answers_of_models_that_are_not_judged() -> None:
     desk = Desk("minutes:5", found("m"))
     assert desk.wants(answers("bystander"))
     desk.stop.expire()
     assert not desk.wants(answers("bystander"))
 
 
-def test_judgments_that_fail_or_lack_an_answer_hold_nobody_up() -> None:
+def test_judgments_that_fail_or_lack_an_answer_delay_no_decision() -> None:
     desk = Desk("decided", found("m"))
     desk.judge("m", range(2, 40))
     assert desk.standings()["m"].questions == 0
