@@ -5,36 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from engine.bench import Bench
+from engine.bench.decoding import answer_lines, judgment_lines
 from engine.bench.lock import writer_of
 from engine.events import Event, RecordFailed, RecordSaved, Stage, StageEnded, StageStarted, TaskKey, steady_now
-from engine.judging.spelling import normalise_label
 from engine.records import Failure
 from engine.work.plan import Plan
 
 POLL_SECONDS = 1.0
 _LARGEST_READ = 32 << 20  # bytes of one file at one look
-
-
-class _Label(msgspec.Struct):
-    score: Any = None
-
-
-class _Judged(msgspec.Struct):
-    """The fields of a judgment that progress counts."""
-
-    question_id: str
-    baseline: Any = None
-    games: tuple[_Label | None, ...] = ()
-
-
-class _Answered(msgspec.Struct):
-    question_id: str
-    finish_reason: str | None = None
 
 
 class Follower:
@@ -104,24 +86,21 @@ class Follower:
 
 
 def _answer_saved(task: TaskKey, line: bytes) -> Event:
-    try:
-        record = msgspec.json.decode(line, type=_Answered)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    record, _ = answer_lines.decode(line)
+    if record is None:
         return RecordSaved(task, "")
-    return RecordSaved(task, record.question_id, truncated=record.finish_reason == "length")
+    return RecordSaved(task, record.key, truncated=record.finish_reason == "length")
 
 
 def _judgment_saved(task: TaskKey, tasks: Collection[TaskKey], line: bytes) -> Event:
     """Return the event of a new line in the file of `task`; with several baselines it may be of another of `tasks`."""
-    try:
-        record = msgspec.json.decode(line, type=_Judged)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    record, _ = judgment_lines.decode(line)
+    if record is None:
         return RecordSaved(task, "")
-    own = TaskKey(task.stage, task.model, task.judge, record.baseline if isinstance(record.baseline, str) else "")
+    own = TaskKey(task.stage, task.model, task.judge, record.baseline or "")
     task = own if own in tasks else msgspec.structs.replace(own, baseline="")
-    scores = (game.score if game else None for game in record.games)
-    labels = tuple(normalise_label(score) if isinstance(score, str) else None for score in scores)
-    return RecordSaved(task, record.question_id, labels=labels)
+    labels = tuple(game.label() if game else None for game in record.games or ())
+    return RecordSaved(task, record.key, labels=labels)
 
 
 def _failed(tasks: Collection[TaskKey], line: bytes) -> Iterator[Event]:
