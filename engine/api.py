@@ -336,12 +336,7 @@ def _pace(source: JudgedSource) -> MeasuredPace:
 
     if source.bench is None:
         return MeasuredPace()
-    paths = source.bench.paths
-    judged = [
-        paths.judgments(judge, model)
-        for judge in source.judged.facts.judges
-        for model in source.bench.judged_models(judge)
-    ]
+    bench = source.bench
     return MeasuredPace(
-        judging_pace(judged), answering_pace([paths.answers(name) for name in source.bench.models_with_answers()])
+        judging_pace(bench.index, source.judged.facts.judges), answering_pace(bench.index, bench.models_with_answers())
     )

@@ -215,11 +215,8 @@ class StudyScreen(PageScreen):
 
         judged, bench = self._board.judged, self.session.bench
         tell("reading how fast the bench was judged ...")
-        files = [
-            bench.paths.judgments(judge, model) for judge in judged.facts.judges for model in bench.judged_models(judge)
-        ]
-        answers = [bench.paths.answers(model) for model in bench.models_with_answers()]
-        pace = MeasuredPace(judging_pace(files), answering_pace(answers))
+        answering = answering_pace(bench.index, bench.models_with_answers())
+        pace = MeasuredPace(judging_pace(bench.index, judged.facts.judges), answering)
         return plan_study(judged.battles, self._board.options, judged.facts, _DIFFERENCES, pace=pace)
 
     def text(self, found: object, width: int, ink: Inks) -> Text:

@@ -94,7 +94,7 @@ class BenchIndex:
     """
 
     def __init__(self, paths: BenchPaths, *, is_fixed: bool = False) -> None:
-        self._paths = paths
+        self.paths = paths
         self._is_fixed = is_fixed
         self._tables: dict[Path, Table] = {}
         self._lock = threading.Lock()
@@ -103,23 +103,23 @@ class BenchIndex:
         """Return the table of the question set. Raises BenchError if the file cannot be read, as the others do."""
         from engine.bench.tables import QUESTIONS
 
-        return self._table(self._paths.questions, QUESTIONS)
+        return self._table(self.paths.questions, QUESTIONS)
 
     def answers(self, model: str) -> Table:
         """Return the table of the usable answers, the last of each question."""
         from engine.bench.tables import ANSWERS
 
-        return self._table(self._paths.answers(model), ANSWERS)
+        return self._table(self.paths.answers(model), ANSWERS)
 
     def judgments(self, judge: str, model: str) -> Table:
         """Return the table of the judgments, the last of each question and baseline."""
         from engine.bench.tables import JUDGMENTS
 
-        return self._table(self._paths.judgments(judge, model), JUDGMENTS)
+        return self._table(self.paths.judgments(judge, model), JUDGMENTS)
 
     def cache_file(self, path: Path, suffix: str) -> Path:
         """Return where the index keeps what it has of a file of the bench."""
-        return self._paths.index / path.relative_to(self._paths.root).with_name(path.name + suffix)
+        return self.paths.index / path.relative_to(self.paths.root).with_name(path.name + suffix)
 
     def _table(self, path: Path, kind: TableKind) -> Table:
         with self._lock:

@@ -1,41 +1,32 @@
-"""How fast records were made here: calls per second, from the times in the files of a bench."""
+"""How fast records of a bench were made: calls per second, from the times in its files.
+
+Only this program's own records count: it alone writes `settings`, and times of others are not from here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 
-from engine.bench.decoding import answer_lines, judgment_lines
-from engine.bench.lines import ProblemLog
+from engine.bench.index import BenchIndex, Table
 
 _FEWEST = 20  # records of one stretch of work; fewer say little about its pace
 _LONGEST_PAUSE = 60.0  # seconds without a record that surely are a pause, unless records always take that long
 
 
-def judging_pace(files: Iterable[Path]) -> float | None:
-    """Judge calls per second over all these files, made side by side; None if they do not tell.
+def judging_pace(index: BenchIndex, judges: Iterable[str]) -> float | None:
+    """Return the calls per second of the judges, made side by side; None if it is not known.
 
-    Only this program's own records count: it alone writes `settings`, and times of others are not from here. Raises
-    BenchError if a file cannot be read.
+    Raises BenchError if a file cannot be read.
     """
-    finished: list[tuple[float, int]] = []
-    for file in files:
-        for _, _, line in judgment_lines.read(file, ProblemLog(file)):
-            if line.settings and line.tstamp and line.games:
-                finished.append((line.tstamp, sum((game and game.asks) or 1 for game in line.games)))
-    return calls_per_second(finished)
+    tables = (index.judgments(judge, model) for judge in judges for model in index.paths.judged_models(judge))
+    return _pace(tables, "asks")
 
 
-def answering_pace(files: Iterable[Path]) -> float | None:
-    """The same for answers: choices per second (a choice of several turns counts once)."""
-    finished: list[tuple[float, int]] = []
-    for file in files:
-        for _, _, line in answer_lines.read(file, ProblemLog(file)):
-            if line.settings and line.tstamp and line.choices:
-                finished.append((line.tstamp, len(line.choices)))
-    return calls_per_second(finished)
+def answering_pace(index: BenchIndex, models: Iterable[str]) -> float | None:
+    """Return the same for answers: choices per second (a choice of several turns counts once)."""
+    return _pace(map(index.answers, models), "choices")
 
 
 def calls_per_second(finished: Sequence[tuple[float, int]]) -> float | None:
@@ -59,3 +50,13 @@ def calls_per_second(finished: Sequence[tuple[float, int]]) -> float | None:
             calls += sum(record_calls for _, record_calls in ordered[begin + 1 : at])
         begin = at
     return calls / seconds if seconds > 0.0 else None
+
+
+def _pace(tables: Iterable[Table], calls: str) -> float | None:
+    import polars as pl
+
+    finished: list[tuple[float, int]] = []
+    for table in tables:
+        own = table.frame.filter((pl.col("settings") != "") & (pl.col("tstamp") != 0.0) & (pl.col(calls) > 0))
+        finished += own.select("tstamp", calls).iter_rows()
+    return calls_per_second(finished)

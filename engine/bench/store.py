@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.bench.current import CurrentJudgments
-from engine.bench.index import BenchIndex
+from engine.bench.index import NOT_PLAYED, BenchIndex
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineSpan, Loaded, read_object
 from engine.bench.run_files import Part, compact, load_failures, load_journal
@@ -17,11 +17,9 @@ from engine.bench.stored import (
     StoredAnswer,
     StoredJudgment,
     WholeAnswer,
-    load_all_judgments,
     load_answers,
     load_judgments,
     load_questions,
-    load_token_lengths,
     whole_answer,
 )
 from engine.errors import BenchError
@@ -83,18 +81,13 @@ class Bench:
         return None if span is None else whole_answer(read_object(table.path, span), question_id)
 
     def token_lengths(self, model: str) -> Loaded[dict[str, int | None]]:
-        """By question id; cheaper than `answers`."""
-        return load_token_lengths(self.paths.answers(model))
+        """By question id; None where the file does not have it."""
+        table = self.index.answers(model)
+        return Loaded(dict(table.frame.select("key", "tokens").iter_rows()), table.problems)
 
-    def judgments(
-        self, judge: str, model: str, *, prompts: bool = True, baseline: str | None = None
-    ) -> Loaded[dict[str, StoredJudgment]]:
-        """By question id; see `load_judgments` for `prompts` and `baseline`."""
-        return load_judgments(self.paths.judgments(judge, model), prompts=prompts, baseline=baseline)
-
-    def all_judgments(self, judge: str, model: str) -> Loaded[list[StoredJudgment]]:
-        """In the order of the file, whatever their baseline; see `against` for those of one."""
-        return load_all_judgments(self.paths.judgments(judge, model))
+    def judgments(self, judge: str, model: str, *, baseline: str | None = None) -> Loaded[dict[str, StoredJudgment]]:
+        """By question id; see `load_judgments` for `baseline`."""
+        return load_judgments(self.paths.judgments(judge, model), baseline=baseline)
 
     def failures(self) -> Loaded[list[Failure]]:
         return load_failures(self.paths.errors)
@@ -102,12 +95,11 @@ class Bench:
     def problems(self) -> list[FileProblem]:
         """Everything in its files that cannot be used as it is, with file and line; what is merely missing is not."""
         found = [*self.questions().problems, *self.failures().problems, *load_journal(self.paths.journal).problems]
-        for model in self.models_with_answers():
-            found += self.token_lengths(model).problems
-        for judge in self.judges():
-            for model in self.judged_models(judge):
-                found += self.judgments(judge, model, prompts=False).problems
-        return found
+        tables = [
+            *map(self.index.answers, self.models_with_answers()),
+            *(self.index.judgments(judge, model) for judge in self.judges() for model in self.judged_models(judge)),
+        ]
+        return found + [problem for table in tables for problem in table.problems]
 
     def models_with_answers(self) -> list[str]:
         return self.paths.models_with_answers()
@@ -142,22 +134,21 @@ class Bench:
 
 
 class _Wholeness:
-    """Tells which parts still wait for the rest of their record; reads each file once."""
+    """Finds the parts that still wait for the rest of their record."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._answers: dict[str, Mapping[str, StoredAnswer]] = {}
-        self._judgments: dict[tuple[str, str], Mapping[tuple[str, str | None], StoredJudgment]] = {}
+        self._answers: dict[str, Mapping[str, ListedAnswer]] = {}
+        self._whole: dict[tuple[str, str], set[tuple[str, str | None, str | None]]] = {}
 
     def unfinished(self, parts: list[Part]) -> list[Part]:
         return [part for part in parts if not self._is_in_record(part)]
 
     def _is_in_record(self, part: Part) -> bool:
         """A record of other settings than the part's is not its record: `--refresh` is making another."""
-        record: StoredAnswer | StoredJudgment | None
         if isinstance(part, AnswerPart):
             if part.model not in self._answers:
-                self._answers[part.model] = self._bench.answers(part.model).items
+                self._answers[part.model] = self._bench.listed_answers(part.model).items
             record = self._answers[part.model].get(part.question_id)
             return (
                 record is not None
@@ -165,12 +156,12 @@ class _Wholeness:
                 and (record.inputs == part.inputs or None in (record.inputs, part.inputs))
             )
         key = part.judge, part.model
-        if key not in self._judgments:
+        if key not in self._whole:
             # By the texts that were compared: a question has a record for each baseline.
-            every = load_all_judgments(self._bench.paths.judgments(*key), prompts=False).items
-            self._judgments[key] = {(record.question_id, record.inputs): record for record in every}
-        record = self._judgments[key].get((part.question_id, part.inputs))
-        return record is not None and record.settings == part.settings and all(record.played)
+            rows = self._bench.index.judgments(*key).frame.select("key", "inputs", "settings", "games").iter_rows()
+            last = {(question, inputs): (settings, NOT_PLAYED in games) for question, inputs, settings, games in rows}
+            self._whole[key] = {(*texts, settings) for texts, (settings, is_open) in last.items() if not is_open}
+        return (part.question_id, part.inputs, part.settings) in self._whole[key]
 
 
 def benches(data: Path) -> list[str]:

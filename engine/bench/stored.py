@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,49 +178,21 @@ def load_answers(path: Path) -> Loaded[dict[str, StoredAnswer]]:
     return Loaded(found, log.result())
 
 
-def load_token_lengths(path: Path) -> Loaded[dict[str, int | None]]:
-    """Read only the `token_len` of what `load_answers` would load."""
-    log = ProblemLog(path)
-    found: dict[str, int | None] = {}
-    for number, _, line in answer_lines.read(path, log):
-        if line.key and line.usable() is not None:
-            found[line.key] = line.tokens()
-        else:
-            log.add(number, line.complaint())
-    return Loaded(found, log.result())
-
-
-def load_judgments(
-    path: Path, *, prompts: bool = True, baseline: str | None = None
-) -> Loaded[dict[str, StoredJudgment]]:
+def load_judgments(path: Path, *, baseline: str | None = None) -> Loaded[dict[str, StoredJudgment]]:
     """Read the judgments by question id; of several of one question the last counts.
 
     With `baseline`, judgments that name another one are passed over, so that those of an earlier baseline are found
-    again. A score that is no label is None and reported. With `prompts` False no prompts are kept, so that
-    `is_current` is False for judgments without `inputs`. An absent file has none. Raises BenchError if it cannot be
+    again. A score that is no label is None and reported. An absent file has none. Raises BenchError if it cannot be
     read.
     """
-    loaded = load_all_judgments(path, prompts=prompts)
-    return Loaded(against(loaded.items, baseline), loaded.problems)
-
-
-def against(judgments: Iterable[StoredJudgment], baseline: str | None) -> dict[str, StoredJudgment]:
-    """Return by question id the last judgment that names `baseline` or none; the last of all where it is None."""
-    wanted = (each for each in judgments if baseline is None or each.baseline in (None, baseline))
-    return {judgment.question_id: judgment for judgment in wanted}
-
-
-def load_all_judgments(path: Path, *, prompts: bool = True) -> Loaded[list[StoredJudgment]]:
-    """Read the last judgment of each question and baseline, in the order of the file. See `load_judgments`."""
     log = ProblemLog(path)
-    found: dict[tuple[str, str | None], StoredJudgment] = {}
+    found: dict[str, StoredJudgment] = {}
     for number, span, line in judgment_lines.read(path, log):
         for complaint in line.complaints():
             log.add(number, complaint)
-        if not line.key or not line.games:
+        if not line.key or not line.games or (baseline is not None and line.baseline not in (None, baseline)):
             continue
-        found.pop((line.key, line.baseline), None)  # so that the order is that of the last of each
-        found[line.key, line.baseline] = StoredJudgment(
+        found[line.key] = StoredJudgment(
             line.key,
             string(line.model),
             string(line.judge),
@@ -229,10 +201,10 @@ def load_all_judgments(path: Path, *, prompts: bool = True) -> Loaded[list[Store
             baseline=line.baseline,
             settings=line.settings,
             inputs=line.inputs,
-            prompts=StoredPrompts(path, span, line.key) if prompts and line.inputs is None else (),
+            prompts=StoredPrompts(path, span, line.key) if line.inputs is None else (),
             probabilities=line.probabilities(),
         )
-    return Loaded(list(found.values()), log.result())
+    return Loaded(found, log.result())
 
 
 def load_replies(path: Path, baseline: str | None = None) -> Loaded[dict[str, tuple[StoredReply | None, ...]]]:

@@ -21,7 +21,7 @@ from engine.bench.lines import FileProblem
 from engine.bench.lock import BenchLock
 from engine.bench.names import file_stem, is_shortened, model_name
 from engine.bench.settings import load_settings, register_settings
-from engine.bench.stored import load_judgments, load_questions, load_token_lengths
+from engine.bench.stored import load_answers, load_judgments, load_questions
 from engine.errors import Advice, AdviceKind, BenchError
 from engine.formats.foreign_answers import convert, is_foreign, records_of
 
@@ -230,9 +230,9 @@ def _read(source: SourceFile) -> ImportedFile:
         questions = load_questions(source.file)
         return ImportedFile(source, frozenset(question.id for question in questions.items), questions.problems)
     if source.kind == "answers":
-        answers = load_token_lengths(source.file)
+        answers = load_answers(source.file)
         return ImportedFile(source, frozenset(answers.items), answers.problems)
-    judgments = load_judgments(source.file, prompts=False)
+    judgments = load_judgments(source.file)
     return ImportedFile(source, frozenset(judgments.items), judgments.problems)
 
 

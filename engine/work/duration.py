@@ -72,13 +72,12 @@ def _by_model(config: Config, bench: Bench, plan: Plan) -> tuple[dict[str, Durat
 
 
 def _answers(config: Config, bench: Bench, model: str, calls: int) -> Duration:
-    pace = _pace_or_none(lambda: answering_pace([bench.paths.answers(model)]))
+    pace = _pace_or_none(lambda: answering_pace(bench.index, [model]))
     return Duration(calls / pace, True) if pace else _assumed(config, model, calls, ASSUMED_ANSWER_TOKENS)
 
 
 def _verdicts(config: Config, bench: Bench, judge: str, calls: int) -> Duration:
-    files = [bench.paths.judgments(judge, model) for model in bench.judged_models(judge)]
-    pace = _pace_or_none(lambda: judging_pace(files))
+    pace = _pace_or_none(lambda: judging_pace(bench.index, [judge]))
     if pace:
         return Duration(calls / pace, True)
     prompt = config.judge.prompt

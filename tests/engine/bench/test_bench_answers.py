@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.bench import Bench
 from engine.bench.lines import encode_line
-from engine.bench.stored import StoredAnswer, load_answers, load_token_lengths
+from engine.bench.stored import StoredAnswer, load_answers
 from engine.records import AnswerRecord, Choice, Turn
 
 
@@ -120,8 +121,9 @@ def test_token_lengths_alone_are_those_of_the_answers(bench, write_lines):
         generation_1("b", "$ERROR$", token_len=3),
         generation_2("c", "x"),
     )
-    assert load_token_lengths(path).items == {"a": 2, "c": None}
-    assert load_token_lengths(path).problems == load_answers(path).problems
+    lengths = Bench(bench.root).token_lengths("m")
+    assert lengths.items == {"a": 2, "c": None}
+    assert lengths.problems == load_answers(path).problems
 
 
 text = st.text(max_size=60).filter(lambda text: text.strip() not in ("", "$ERROR$"))

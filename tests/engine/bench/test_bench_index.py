@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bench import Bench
-from engine.bench.index import BenchIndex, Table
+from engine.bench.index import BenchIndex, Table, labels_of
 from engine.bench.layout import BenchPaths
-from engine.bench.stored import load_all_judgments, load_answers, load_questions
+from engine.bench.stored import load_answers, load_judgments, load_questions
 from engine.records import LABELS
 
 OLD = time.time_ns() - 60_000_000_000  # a file of that time is not looked at byte by byte
@@ -188,10 +188,11 @@ def test_the_index_says_what_reading_the_file_says(tmp_path_factory, history):
                 key: (each.token_len, each.settings, each.inputs) for key, each in read.items.items()
             }
         else:
-            read = load_all_judgments(path)
-            assert [(row[0], row[4], row[6]) for row in rows] == [
-                (each.question_id, each.baseline, each.inputs) for each in read.items
-            ]
+            read = load_judgments(path)
+            last = {row[0]: (row[4], row[6], *labels_of(tuple(row[7]))) for row in rows}
+            assert last == {
+                key: (each.baseline, each.inputs, each.labels, each.played) for key, each in read.items.items()
+            }
         assert problems == [str(problem) for problem in read.problems]
 
 

@@ -189,7 +189,6 @@ def test_prompts_are_kept_only_where_nothing_else_tells(bench, write_lines):
     )
     found = load_judgments(path).items
     assert (tuple(found["foreign"].prompts), tuple(found["own"].prompts)) == (("p1", "p2"), ())
-    assert load_judgments(path, prompts=False).items["foreign"].prompts == ()
 
 
 @given(st.lists(st.text(), max_size=3), st.lists(st.text(), max_size=3))

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.bench.index import BenchIndex
+from engine.bench.layout import BenchPaths
 from engine.bench.pace import answering_pace, calls_per_second, judging_pace
 from engine.records import AnswerRecord, Choice, Game, JudgmentRecord, Turn
 
@@ -54,27 +56,35 @@ def test_a_pace_is_above_zero_or_unknown(finished: list[tuple[float, int]]) -> N
     assert pace is None or pace > 0.0
 
 
-def test_files_of_several_models_are_read_as_one_run(tmp_path: Path) -> None:
-    files = [
-        write(tmp_path / "a.jsonl", [judgment(at) for at in times(1000.0, 40, 1.0)]),
-        write(tmp_path / "b.jsonl", [judgment(at) for at in times(1000.5, 40, 1.0)]),
-    ]
-    assert judging_pace(files) == pytest.approx(4.0)
+def judged(bench: BenchPaths, *files: list[msgspec.Struct]) -> float | None:
+    for number, records in enumerate(files):
+        bench.judgments("judge", f"m{number}").parent.mkdir(parents=True, exist_ok=True)
+        write(bench.judgments("judge", f"m{number}"), records)
+    return judging_pace(BenchIndex(bench), ["judge", "another"])
 
 
-def test_asks_are_calls(tmp_path: Path) -> None:
-    file = write(tmp_path / "a.jsonl", [judgment(at, asks=3) for at in times(1000.0, 41, 1.0)])
-    assert judging_pace([file]) == pytest.approx(4.0)
+def test_files_of_several_models_are_read_as_one_run(bench: BenchPaths) -> None:
+    pace = judged(
+        bench,
+        [judgment(at) for at in times(1000.0, 40, 1.0)],
+        [judgment(at) for at in times(1000.5, 40, 1.0)],
+    )
+    assert pace == pytest.approx(4.0)
 
 
-def test_records_of_other_programs_do_not_count(tmp_path: Path) -> None:
-    file = write(tmp_path / "a.jsonl", [judgment(at, settings=None) for at in times(1000.0, 40, 1.0)])
-    assert judging_pace([file, tmp_path / "missing.jsonl"]) is None
+def test_asks_are_calls(bench: BenchPaths) -> None:
+    assert judged(bench, [judgment(at, asks=3) for at in times(1000.0, 41, 1.0)]) == pytest.approx(4.0)
 
 
-def test_answers_count_by_choices(tmp_path: Path) -> None:
+def test_records_of_other_programs_do_not_count(bench: BenchPaths) -> None:
+    assert judged(bench, [judgment(at, settings=None) for at in times(1000.0, 40, 1.0)]) is None
+
+
+def test_answers_count_by_choices(bench: BenchPaths) -> None:
     choices = tuple(Choice(index, (Turn("text"),)) for index in range(2))
     records = [
         AnswerRecord(f"q{at}", "id", "model", choices, tstamp=at, settings="abc") for at in times(1000.0, 31, 0.25)
     ]
-    assert answering_pace([write(tmp_path / "a.jsonl", list(records))]) == pytest.approx(8.0)
+    bench.answers_dir.mkdir()
+    write(bench.answers("model"), list(records))
+    assert answering_pace(BenchIndex(bench), ["model", "missing"]) == pytest.approx(8.0)

@@ -11,7 +11,7 @@ import pytest
 from engine.bench import Bench
 from engine.bench.current import is_current
 from engine.bench.digest import inputs_digest
-from engine.bench.stored import load_answers, load_judgments, load_questions, load_token_lengths
+from engine.bench.stored import load_answers, load_judgments, load_questions
 
 pytestmark = pytest.mark.realdata
 
@@ -71,7 +71,7 @@ def test_every_answer_of_both_generations_is_read_as_it_is(shared_data):
 def test_average_lengths_are_those_of_the_published_tables(shared_data):
     folder = shared_data / "arena-hard-ru" / "model_answer"
     averages = {
-        path.stem: int(sum(length or 0 for length in load_token_lengths(path).items.values()) / 500)
+        path.stem: int(sum(answer.token_len or 0 for answer in load_answers(path).items.values()) / 500)
         for path in folder.glob("*.jsonl")
     }
     assert averages[BASELINE] == 801
