@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.bench.current import CurrentJudgments
-from engine.bench.index import NOT_PLAYED, BenchIndex
+from engine.bench.index import BenchIndex
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineSpan, Loaded, read_object
 from engine.bench.run_files import Part, compact, load_failures, load_journal
@@ -23,6 +23,7 @@ from engine.bench.stored import (
     whole_answer,
 )
 from engine.errors import BenchError
+from engine.labels import NOT_PLAYED
 from engine.records import AnswerPart, Failure, Question
 
 
