@@ -26,7 +26,7 @@ def format_plan(found: Plan, forecast: StopForecast | None = None, servers: Sequ
     lines = [_line(head, widths), *(_line(row, widths) for row in rows)]
     tasks = (*found.answers, *found.judgments)
     prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
-    pending = sum(task.pending for task in tasks)
+    pending = sum(len(task.awaited) for task in tasks)
     lines.append("")
     lines.append(f"{found.calls} calls; about {prompt} prompt tokens and at most {output} output tokens")
     if pending:

@@ -151,7 +151,7 @@ class PlanScreen(ModalScreen[None]):
             text.append(f", {about(duration)}")
         if (forecast := self._session.forecast) is not None:
             text.append(f".\nA model is stopped when {printable(forecast.rule.describe(forecast.opponent))}")
-        if pending := sum(task.pending for task in tasks):
+        if pending := sum(len(task.awaited) for task in tasks):
             text.append(f".\n{pending} judgments wait for answers; their tokens are not counted yet")
         return text.append(".\n")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -37,21 +37,27 @@ class Duration(msgspec.Struct, frozen=True):
 
 
 def estimate_duration(config: Config, bench: Bench, plan: Plan) -> Duration:
-    """Duration a plan. Reads times in the files of the bench, so call it in a thread.
+    """Estimate how long a plan takes. Reads times in the files of the bench, so call it in a thread.
 
     The models of one stage work side by side, so a stage takes as long as its slowest one; servers that have their
     turns one after another take as long as all of them.
     """
     answers, verdicts = _by_model(config, bench, plan)
     seconds = _longest(answers.values()) + _longest(verdicts.values())
-    turns = server_turns(config, bench, plan)
+    forecast = _turns(config, bench, answers, verdicts)
     measured = all(duration.measured for duration in (*answers.values(), *verdicts.values()))
-    return Duration(max([seconds, *(turn.ends for turn in turns)]), measured and all(turn.measured for turn in turns))
+    ends = [turn.ends for turn in forecast]
+    return Duration(max([seconds, *ends]), measured and all(turn.measured for turn in forecast))
 
 
 def server_turns(config: Config, bench: Bench, plan: Plan) -> list[ServerTurn]:
     """Forecast when each server that a run of the plan starts has its turn. Raises ConfigError; call it in a thread."""
-    answers, verdicts = _by_model(config, bench, plan)
+    return _turns(config, bench, *_by_model(config, bench, plan))
+
+
+def _turns(
+    config: Config, bench: Bench, answers: Mapping[str, Duration], verdicts: Mapping[str, Duration]
+) -> list[ServerTurn]:
     servers = server_plan(config, list(dict.fromkeys((*answers, *verdicts))), list(verdicts))
     if not servers.servers:
         return []

@@ -14,6 +14,7 @@ from engine.bench.stored import ListedAnswer
 from engine.config.model import Config
 from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest, unsent_fields
 from engine.errors import Advice, AdviceKind, BenchError, ConfigError, ConfigProblem
+from engine.events import TaskKey
 from engine.judging.prompts import JudgePrompt, judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.ratings.stop_rule import StopRule
@@ -95,14 +96,14 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
     judgments: list[Task] = []
     for judge in participants.judges if scope.judgments else ():
         shaped = judge_settings(config, judge, wording_digest(config))
-        judging[judge] = _judging(config, judge, participants.baseline, settings_digest(shaped))
+        judging[judge] = _judging(config, judge, settings_digest(shaped))
         settings[judging[judge].settings] = shaped
         for baseline in participants.baselines:
-            against_it = judging[judge] if baseline == participants.baseline else judging[judge].against(baseline)
             for model in participants.judged_against(baseline):
+                key = TaskKey("judgments", model, judge, "" if baseline == participants.baseline else baseline)
                 stored = reader.judgments(judge, model, baseline)
                 theirs, ours = reader.answers(baseline), reader.answers(model)
-                planner = JudgmentPlanner(against_it, model, theirs, ours, stored, games, scope.refresh)
+                planner = JudgmentPlanner(key, judging[judge], baseline, theirs, ours, stored, games, scope.refresh)
                 awaited = {*coming.get(model, ()), *coming.get(baseline, ())}
                 judgments.append(plan_judgments(planner, questions, awaited))
     warnings = (
@@ -177,12 +178,10 @@ class _Reader:
         return self.bench.current.listed(judge, model, baseline)
 
 
-def _judging(config: Config, judge: str, baseline: str, settings: str) -> Judging:
+def _judging(config: Config, judge: str, settings: str) -> Judging:
     mode = config.judge.mode
     is_one_token = mode.kind == "soft" and not mode.thinks_first
     return Judging(
-        judge=judge,
-        baseline=baseline,
         prompt=prompt_of(config),
         settings=settings,
         asks=config.judge.retries + mode.thinks_first,

@@ -56,14 +56,10 @@ class Task:
         return bool(self.jobs or self.awaited)
 
     @property
-    def pending(self) -> int:
-        return len(self.awaited)
-
-    @property
     def calls(self) -> int:
         """Calls to make if every one succeeds at once; a pending judgment takes those of both its games."""
         each = self.planner.judging.calls_each if self.planner is not None else 1
-        return sum(job.calls() for job in self.jobs) + 2 * each * self.pending
+        return sum(job.calls() for job in self.jobs) + 2 * each * len(self.awaited)
 
     def only_cached(self) -> Task:
         """Return the same task with nothing to do, for a model that cannot be called."""
@@ -121,20 +117,14 @@ def plan_answers(
 
 @dataclass(frozen=True)
 class Judging:
-    """How one judge compares: the prompt that opens a game, its settings digest, and limits per game.
+    """How one judge compares: the prompt that opens a game, its settings digest, and limits per game."""
 
-    `is_anchor` says whether `baseline` is the first or only one of the config.
-    """
-
-    judge: str
-    baseline: str
     prompt: JudgePrompt
     settings: str
     asks: int
     labels: str
     max_tokens: int
     mode: VerdictMode
-    is_anchor: bool = True
 
     @property
     def calls_each(self) -> int:
@@ -145,33 +135,31 @@ class Judging:
         """Return whether a game without a label is not asked for again."""
         return gives_up(self.mode, self.labels, game)
 
-    def against(self, baseline: str) -> Judging:
-        """Return the same with another baseline than the first."""
-        return replace(self, baseline=baseline, is_anchor=False)
-
 
 class JudgmentPlanner:
-    """Tells which judgments of one judge on one model are missing.
+    """Tells which judgments of the task `key` are missing.
 
     `theirs` are the baseline's answers and `ours` the model's, as far as they are on disk.
     """
 
     def __init__(
         self,
+        key: TaskKey,
         judging: Judging,
-        model: str,
+        baseline: str,
         theirs: Mapping[str, ListedAnswer],
         ours: Mapping[str, ListedAnswer],
         stored: JudgmentsAgainst,
         parts: Iterable[GamePart] = (),
         refresh: Collection[Refresh] = (),
     ) -> None:
-        self.key = TaskKey("judgments", model, judging.judge, "" if judging.is_anchor else judging.baseline)
+        self.key = key
         self.judging = judging
+        self._baseline = baseline
         self._theirs = theirs
         self._ours = ours
         self._stored = stored
-        self._unfinished = _by_question(part for part in parts if (part.model, part.judge) == (model, judging.judge))
+        self._unfinished = _by_question(part for part in parts if (part.model, part.judge) == (key.model, key.judge))
         self._refresh = refresh
 
     def settle(
@@ -197,7 +185,7 @@ class JudgmentPlanner:
             and self._suffices(judgment)
             and is_current(
                 judgment,
-                baseline=self.judging.baseline,
+                baseline=self._baseline,
                 inputs=inputs,
                 question_turns=question.turns,
                 baseline_turns=theirs,
@@ -213,7 +201,7 @@ class JudgmentPlanner:
         return JudgeJob(
             self.key,
             question,
-            self.judging.baseline,
+            self._baseline,
             tuple(theirs),
             tuple(ours),
             self.judging.settings,
