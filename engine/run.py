@@ -61,10 +61,17 @@ class EventQueue:
         """Deliver later events to `handler` too, after all others."""
         self._handlers.append(handler)
 
+    def raise_failure(self) -> None:
+        """Raise what a handler raised."""
+        if self.failure is not None:
+            raise self.failure
+
     def emit(self, event: Event) -> None:
         """Append an event; unless this is called by a handler, return after its delivery."""
+        if self.failure is not None:
+            return
         self._waiting.append(event)
-        if self._delivering or self.failure is not None:
+        if self._delivering:
             return
         self._delivering = True
         try:
@@ -151,6 +158,7 @@ class Run:
         with BenchLock(self.bench.paths):
             for cut in recover(self.bench.paths):
                 self._warn(str(cut))
+            self._events.raise_failure()
             if had_journal := self.bench.paths.journal.exists():
                 self.bench.compact_journal()  # so that interrupted runs do not let it grow
                 had_journal = self.bench.paths.journal.exists()
@@ -162,14 +170,13 @@ class Run:
                 except asyncio.CancelledError:
                     if self._events.failure is None and not self.gate.closed:
                         raise
-            for failure in (self._events.failure, writer.failure):  # the latter if the disk failed during a stop
-                if failure is not None:
-                    raise failure
+            self._events.raise_failure()
+            if writer.failure is not None:  # the disk failed during a stop
+                raise writer.failure
             if not self.gate.closed:
                 self._close_journal(is_used_up=not had_journal and not recorder.unfinished)
             self._events.emit(RunEnded(self._outcome(), steady_now()))
-            if self._events.failure is not None:
-                raise self._events.failure
+            self._events.raise_failure()
             self._keep_record()
         return self.state
 

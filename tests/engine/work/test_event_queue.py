@@ -108,3 +108,20 @@ async def test_a_listener_that_raises_ends_the_run_with_its_error_and_frees_the_
         again = await desk.run()
         assert again.state.phase == "done"
         assert len(desk.answers("good")) == QUESTIONS
+
+
+async def test_a_listener_that_raises_before_the_work_starts_costs_no_call(at_desk):
+    async with at_desk() as desk:
+        await desk.run()
+        with (desk.bench / "model_answer" / "good.jsonl").open("ab") as file:
+            file.write(b'{"question_id": "q0", "torn')
+        run = Run(desk.config())
+
+        def broken(event: Event) -> None:
+            raise LookupError(f"a mistake of the listener at {event}")
+
+        run.listen(broken)
+        before = await desk.calls()
+        with pytest.raises(LookupError, match="at Notice"):
+            await run.execute()
+        assert await desk.calls() == before
