@@ -335,7 +335,7 @@ async def test_cautions_are_shown_and_open_in_full(tmp_path: Path):
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
         await rated(pilot)
-        assert "! Only 3 questions" in painted(app)
+        assert "! 3 questions; intervals" in painted(app)
         await press(pilot, "n")
         assert "Before believing the numbers" in painted(app)
         assert "intervals are too narrow below 30" in painted(app)
