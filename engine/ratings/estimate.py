@@ -141,7 +141,9 @@ def require_rateable(battles: Battles, options: RatingOptions) -> Battles:
         missing = Advice("judge some answers first", AdviceKind.RUN_JUDGMENTS)
         unknown = Advice("rate both games if the first ones are unknown", AdviceKind.FIRST_GAME_ONLY)
         raise RatingError("no game between two models has a label", unknown if options.first_game_only else missing)
-    names = [used.models[index] for index in np.unique([used.model_a[rated], used.model_b[rated]])]
+    playing = np.zeros(len(used.models), dtype=np.bool_)
+    playing[used.model_a[rated]] = playing[used.model_b[rated]] = True
+    names = [used.models[index] for index in np.flatnonzero(playing)]
     if options.baseline not in names:
         natural = common_opponent(used.where(rated))
         known = f"every battle has {natural} in it" if natural else f"the battles are between {listed(names, 8)}"
