@@ -77,7 +77,7 @@ def decisions(path: Path, shuffles: int, seed: int = 4) -> Iterator[Decisions]:
 
 
 def _decide(model: str, baseline: str, outcomes: Sequence[Points], order: Sequence[int]) -> tuple[str, int]:
-    """The verdict and the questions that it took."""
+    """Return the decision and the questions that it took."""
     decider = Decider(StopRule(decided=True), [model], baseline=baseline, order=map(str, order))
     for count, question in enumerate(order, start=1):
         if decider.observe_points(model, str(question), outcomes[question]):
@@ -86,7 +86,7 @@ def _decide(model: str, baseline: str, outcomes: Sequence[Points], order: Sequen
 
 
 async def run_until_decided(questions: int, skill: float, parallel: int = 8) -> tuple[str, int | None, int]:
-    """A whole run of one model: its verdict, after how many questions, and the calls that were made."""
+    """Run one model; return its decision, the questions it took, and the calls that were made."""
     cast = SimulatorConfig(
         models=(SimulatedModel(name="base"), SimulatedModel(name="model", skill=skill)),
         judges=(SimulatedJudge(name="judge"),),

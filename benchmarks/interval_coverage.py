@@ -3,7 +3,7 @@
     python benchmarks/interval_coverage.py [--benches 2000] [--questions 100] [--only scores,style]
 
 A universe holds many questions; a bench draws some of them. The two games of a question share how hard it is for a
-model, all models share how hard it is at all, and strong verdicts count three times, so nothing is independent but the
+model, all models share how hard it is at all, and strong labels count three times, so nothing is independent but the
 questions. Of each game the judge's probabilities of the five labels are known and a label is drawn from them, so the
 universe tells the true score that both estimate. All estimates come from the program's own functions: benches are rated
 a few hundred at once, as models of one large bench.
@@ -72,7 +72,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Universe:
-    """Probabilities [K, M, 2 games, 5 verdicts from much worse to much better] of every possible question."""
+    """Probabilities [K, M, 2 games, 5 labels from much worse to much better] of every possible question."""
 
     odds: np.ndarray
 
@@ -138,7 +138,7 @@ def scores(tally: Tally, benches: int, questions: int, rounds: int = 1000, seed:
         tally.add("- score, rows as arena tools do", _hold_by_rows(battles, rounds, universe.truth, count))
         limits = [(each.lower[1:], each.upper[1:]) for each in (rated["soft score"], rated["score"])]
         widths.append(relative_width(*limits) or np.nan)
-    tally.notes.append(f"intervals of soft verdicts are {np.mean(widths):.2f} times as wide as those by label")
+    tally.notes.append(f"intervals by expected points are {np.mean(widths):.2f} times as wide as those by label")
 
 
 def _hold(ratings: Ratings, truth: np.ndarray) -> np.ndarray:
@@ -196,7 +196,7 @@ def _of_differences(
 def pairs(tally: Tally, benches: int, questions: int, rounds: int = 400, seed: int = 2) -> None:
     """A round robin of four models, two games a pair and question, that share the skill of each model on a question.
 
-    The truth is what Bradley-Terry comes to on a bench of all questions.
+    The truth is the Bradley-Terry fit on a bench of all questions.
     """
     rng = np.random.default_rng(seed)
     strengths = np.array([0.0, *STRENGTHS[:3]])

@@ -84,7 +84,7 @@ def _styled_bench(questions: int, rng: np.random.Generator) -> tuple[Battles, St
 
 
 def _as_if_independent(battles: Battles, style: StyleCounts) -> tuple[Battles, StyleCounts]:
-    """Every game as a question of its own: what resampling rows amounts to, strong verdicts aside."""
+    """Every game as a question of its own: equivalent to resampling rows, strong labels aside."""
     names = tuple(f"{number:06}" for number in range(len(battles)))
     apart = replace(
         battles, questions=names, question=np.arange(len(battles)), game=np.ones(len(battles), dtype=np.int64)
@@ -155,7 +155,7 @@ def _battles_of(points: np.ndarray) -> Battles:
 def people_coverage(benches: int, questions: int, labels: int, seed: int = 3) -> tuple[Held, float]:
     """Coverage of scores corrected by people, and how wide they are against labels alone.
 
-    Strong verdicts count three times; the judge is generous and noisy, and people label one of the two games.
+    Strong labels count three times; the judge is generous and noisy, and people label one of the two games.
     """
     rng = np.random.default_rng(seed)
     universe = _people_and_judge(_LONG_RUN, rng)

@@ -36,7 +36,7 @@ GATE_ALPHA = 0.025
 
 @dataclass(frozen=True)
 class Universe:
-    """Every question that could be asked: points of the models in both games [K, M, 2], and strong verdicts."""
+    """Every question that could be asked: points of the models in both games [K, M, 2], and strong labels."""
 
     points: np.ndarray
     strong: np.ndarray

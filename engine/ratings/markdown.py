@@ -1,8 +1,7 @@
-"""Style of an answer: its length and its Markdown, counted as arena-hard-auto v2 counts them.
+"""The Markdown of an answer, counted as arena-hard-auto v2 counts it.
 
-The definitions are those of `utils/add_markdown_info.py` in lmarena/arena-hard-auto (Apache-2.0), so the figures here
-are the ones that its published answers carry in their `metadata`. Length in tokens is not counted here: it comes with
-the answer or from a tokenizer.
+The definitions are those of `utils/add_markdown_info.py` in lmarena/arena-hard-auto (Apache-2.0), so the counts equal
+those in the `metadata` of its published answers.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ import re
 import msgspec
 
 _CODE_BLOCK = re.compile(r"```([^`]*)```")
-_MOST_BLOCKS = 500  # removed by content; a text with more of them is not an answer
+_MOST_BLOCKS = 500  # removed by content; a text with more of them is hardly an answer
 _HEADER = re.compile(r"^(#{1,6})\s", re.MULTILINE)
-# v2 lets a list marker be preceded by `\s*`, which runs over blank lines and takes quadratic time on many of them.
-# White space of the marker's own line says the same.
+# v2 has `\s*` before a list marker, which spans blank lines and takes quadratic time on many of them. White space of
+# the marker's own line matches the same markers.
 _ORDERED = re.compile(r"^[^\S\n]*\d+\.\s", re.MULTILINE)
 _UNORDERED = re.compile(r"^[^\S\n]*[-*+]\s", re.MULTILINE)
 _BOLD_STARS = re.compile(r"\*\*[^*\n]+\*\*")
@@ -23,7 +22,7 @@ _BOLD_UNDERSCORES = re.compile(r"__[^_\n]+__")
 
 
 class MarkdownCounts(msgspec.Struct, frozen=True):
-    """How often each element stands in an answer; `headers` has one count for each level from h1 to h6."""
+    """Elements of an answer; `headers` has one count for each level from h1 to h6."""
 
     headers: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
     ordered: int = 0
@@ -45,7 +44,7 @@ class MarkdownCounts(msgspec.Struct, frozen=True):
 
 
 def count_markdown(answer: str) -> MarkdownCounts:
-    """Headers, list items and bold spans outside of fenced code."""
+    """Count headers, list items and bold spans outside of fenced code."""
     text = _without_code(answer)
     levels = [len(marks) for marks in _HEADER.findall(text)]
     one, two, three, four, five, six = (levels.count(level) for level in range(1, 7))
@@ -59,10 +58,10 @@ def count_markdown(answer: str) -> MarkdownCounts:
 
 
 def _without_code(answer: str) -> str:
-    """The answer without what stands in its code blocks, removed by content, one block after the other.
+    """Return the answer without the contents of its code blocks.
 
-    By content, as v2 does it: cutting the blocks out by place gives the same figures but for a block whose text occurs
-    inside another one (1 of the 1,498 published answers).
+    They are removed by content, as v2 does it: removing them by position gives the same counts except for a block whose
+    text occurs inside another one (1 of the 1,498 published answers).
     """
     blocks = _CODE_BLOCK.findall(answer)
     if len(blocks) > _MOST_BLOCKS:
