@@ -37,10 +37,12 @@ SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
 
 
 def phrase(text: str) -> str:
-    """Return the text of the engine, followed by flags or commands where it is an `Advice`."""
+    """Return the text of the engine, followed by flags in brackets or by commands if it is an `Advice`."""
     if not isinstance(text, Advice) or not text.kinds:
         return str(text)
-    return f"{text!s}: {', '.join(SPELLINGS[kind].format(*text.values) for kind in text.kinds)}"
+    spelled = [SPELLINGS[kind].format(*text.values) for kind in text.kinds]
+    listed = ", ".join(spelled)
+    return f"{text!s} ({listed})" if all(each.startswith("-") for each in spelled) else f"{text!s}: {listed}"
 
 
 def title(error: ArenaError) -> str:

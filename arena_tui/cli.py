@@ -358,7 +358,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return cli.main(arguments, prog_name="arena-tui", standalone_mode=False) or console.DONE
     except ArenaError as error:
-        return console.complain(error)
+        return console.report_error(error)
     except click.ClickException as error:
         error.show(sys.stderr)
         return console.USAGE
@@ -367,12 +367,12 @@ def main(arguments: list[str] | None = None) -> int:
         return console.INTERRUPTED
     except MemoryError:
         hint = "free some and run the same command to resume: saved results are kept"
-        return console.complain(StorageError("out of memory", hint))
+        return console.report_error(StorageError("out of memory", hint))
     except BrokenPipeError:  # the reader of stdout closed it (`| head`): not an error
         sys.stderr.close()
         return console.DONE
     except Exception:
-        return console.confess()
+        return console.report_bug()
 
 
 def entry() -> None:

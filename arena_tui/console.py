@@ -1,6 +1,6 @@
-"""The one owner of stderr and of exit codes.
+"""Messages on stderr, and exit codes; nothing else writes to stderr outside the terminal UI.
 
-stdout is results and nothing else; commands write those with `click.echo`.
+stdout is for results only; commands write them with `click.echo`.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def say(text: str) -> None:
-    """A line for the user on stderr, if anybody is left to read it: a terminal that was lost must end no run."""
+    """Print a line on stderr; ignore errors, so that a lost terminal ends no run."""
     with suppress(OSError):
         print(printable(text), file=sys.stderr, flush=True)
 
 
 def warn(texts: Iterable[str]) -> None:
-    """A line for each warning."""
+    """Print a line for each warning, phrased."""
     for text in texts:
         say(f"warning: {phrase(text)}")
 
 
-def complain(error: ArenaError) -> int:
-    """Tell an error (what, where, what to do) and return its exit code."""
+def report_error(error: ArenaError) -> int:
+    """Print an error (what, where, what to do) and return its exit code."""
     say(f"arena-tui: {title(error)}")
     for line in phrase(error.hint).splitlines():
         say(f"  {line}")
     return error.exit_code
 
 
-def confess() -> int:
-    """Tell an error that is our own; called while it is handled. Its text may be a model's, so it is made harmless."""
+def report_bug() -> int:
+    """Print the traceback of the exception being handled, made harmless for a terminal, and return the exit code."""
     import traceback
 
     say(traceback.format_exc())
-    say("arena-tui: this is a fault of the program; what it had saved is intact. Please report the lines above.")
+    say("arena-tui: this is a bug in the program; saved results are intact. Please report the lines above.")
     return FAILED
 
 
 def stdout_width() -> int:
-    """Columns that a table on stdout may take."""
+    """Return how many columns a table on stdout may take."""
     return get_terminal_size((120, 40)).columns
 
 
 def stdout_has_unicode() -> bool:
-    """Whether stdout can take more than ASCII."""
+    """Return whether the encoding of stdout is a Unicode one."""
     return (sys.stdout.encoding or "").lower().startswith("utf")

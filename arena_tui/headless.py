@@ -1,4 +1,4 @@
-"""The run without a terminal UI: signals, progress on stderr, and the loop it all happens in."""
+"""Runs without a terminal UI: the event loop, signals, and progress on stderr."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TICK_SECONDS = 0.25
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` to its end, on uvloop where there is one: it saves a tenth of the engine's time."""
+    """Run `main` to its end, on uvloop if it is installed: it saves a tenth of the engine's CPU time."""
     try:
         import uvloop
     except ImportError:
@@ -28,9 +28,9 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
 
 
 async def execute(run: Run) -> RunState:
-    """Carry out `run`, showing its progress. The first Ctrl-C (or SIGTERM, SIGHUP) stops it, the second at once."""
+    """Execute a run and show its progress. The first Ctrl-C (SIGTERM, SIGHUP) stops it, the second at once."""
     display = open_display(sys.stderr)
-    release = on_signals(_Stopper(run))
+    release = on_signals(lambda: _stop(run))
     run.listen(display.notice)
     ticker = asyncio.create_task(_tick(lambda: display.show(run.state)))
     try:
@@ -40,32 +40,27 @@ async def execute(run: Run) -> RunState:
         release()
         display.close(run.state)
         (broken,) = await asyncio.gather(ticker, return_exceptions=True)
-        if isinstance(broken, Exception):  # no reason to end a run, but none to keep quiet about it either
-            console.say(f"the progress display broke off by a defect of arena-tui: {broken!r}")
+        if isinstance(broken, Exception):  # reported, but it does not end the run
+            console.say(f"the progress display stopped: bug in arena-tui: {broken!r}")
 
 
-class _Stopper:
-    """What a signal does: first a stop that saves what is in flight, then one that does not wait."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def __call__(self) -> None:
-        if self._run.gate.closed:
-            self._run.abort()
-            return
-        console.say("Stopping: calls in flight may finish. Once more to stop at once.")
-        self._run.stop()
+def _stop(run: Run) -> None:
+    """Stop a run: the first time let calls in flight finish, the second time at once."""
+    if run.gate.closed:
+        run.abort()
+        return
+    console.say("stopping; calls in flight may finish; once more to stop at once")
+    run.stop()
 
 
 def on_signals(action: Callable[[], None]) -> Callable[[], None]:
-    """Call `action` on the signals that end a program; returns what undoes it.
+    """Call `action` on SIGINT, SIGTERM and SIGHUP; return a function that undoes it.
 
-    What whoever started us had us ignore (`nohup` does so with the loss of the terminal) stays ignored.
+    Signals that were ignored when the program started (`nohup` does that with SIGHUP) stay ignored.
     """
     loop = asyncio.get_running_loop()
-    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    signals = [number for number in ending if signal.getsignal(number) is not signal.SIG_IGN]
+    every = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signals = [number for number in every if signal.getsignal(number) is not signal.SIG_IGN]
     for number in signals:
         loop.add_signal_handler(number, action)
 

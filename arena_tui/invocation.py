@@ -1,4 +1,4 @@
-"""What was given before the command (config, data folder, demo), and the results' source that it leads to."""
+"""The options before the command (config, data folder, demo), and the config and results that they select."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Invocation:
     demo: bool = False
 
     def config(self, *, keys: bool = True) -> Config:
-        """The config, with `--data` in place of its data folder. Raises ConfigError and UsageProblem.
+        """Load the config, with `--data` instead of its data folder. Raises ConfigError and UsageProblem.
 
         With `keys=False`, for commands that call no server, the variables that hold API keys need not be set.
         """
@@ -36,8 +36,8 @@ class Invocation:
         path = self.config_path or DEFAULT_CONFIG
         if not path.exists():
             raise UsageProblem(
-                f"{path}: there is no such file",
-                "name one with -c, start from the repository's config.toml, or see it work first: arena-tui --demo",
+                f"{path}: no such file",
+                "name another one with -c, start from the config.toml of the repository, or try `arena-tui --demo`",
             )
         config = load_config(path, keys=keys)
         return config if self.data is None else config.model_copy(update={"data": self.data})
@@ -47,7 +47,7 @@ class Invocation:
     ) -> JudgedSource:
         """Open the file of battles, if one is named, else the bench of the config; warnings are phrased.
 
-        Raises ArenaError where there is nothing to rate.
+        Raises ArenaError if there is nothing to rate.
         """
         from engine.api import open_source
 

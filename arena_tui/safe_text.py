@@ -1,11 +1,11 @@
-"""The one choke point for text from models, servers and files on its way to a terminal.
+"""Makes text from models, servers and files safe for a terminal.
 
-Textual and rich pass escape sequences on as they are, so nothing that somebody else wrote reaches a widget or stderr
-but through one of these. The results are plain text: never markup, never styled.
+Textual and rich pass escape sequences through, so every foreign text reaches a widget or stderr through one of these
+functions. The results are plain text: never markup, never styled.
 
-    one_line    names and messages: every character that is not a plain visible one is shown as U+FFFD
+    one_line    names and messages: every character that is not plain and visible becomes U+FFFD
     brief       the beginning of a long text on one line of a list
-    readable    a whole text for a pane: lines are kept, what could move the cursor is made visible
+    readable    a whole text for a pane: lines are kept, characters that move the cursor are made visible
     printable   a message for stderr: lines and tabs are kept
 """
 
@@ -17,41 +17,41 @@ import unicodedata
 _REPLACEMENT = "�"
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-# C0 and C1 controls but tab and newline, bidirectional overrides and isolates, halves of characters, Unicode's tags.
+# C0 and C1 controls except tab and newline, bidirectional overrides and isolates, surrogates, Unicode tags.
 _HARMFUL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _LINE_BREAKS = re.compile("\r\n?|[\x85\u2028\u2029]")
-# Characters whose width terminals disagree about: they join, vary or colour the one before them, or take no room.
+# Characters whose width differs between terminals: joiners, variation selectors, skin tones, fillers.
 _WIDTH_SHIFTING = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065\u206a-\u206f\u20e3\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef]"
 )
 _COMBINING = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f"
-_STACKS = re.compile(f"([{_COMBINING}]{{3}})[{_COMBINING}]+")  # four marks on one letter already leave the line
+_STACKS = re.compile(f"([{_COMBINING}]{{3}})[{_COMBINING}]+")  # four marks on one letter leave the line
 _TAB_STOP = 4
 
 
 def one_line(text: str) -> str:
-    """The text with every control, format (bidirectional, zero-width) and line-breaking character replaced."""
+    """Replace every control, format (bidirectional, zero-width) and line-breaking character."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_REPLACEMENT if unicodedata.category(char) in _UNSAFE_CATEGORIES else char for char in text)
 
 
 def printable(text: str) -> str:
-    """The text with every character that could steer a terminal made visible; lines and tabs stay."""
+    """Make every character that could control a terminal visible; lines and tabs are kept."""
     if text.isascii() and text.isprintable():
         return text
     return _HARMFUL.sub(_REPLACEMENT, text)
 
 
 def is_harmless(text: str) -> bool:
-    """Whether `printable` would leave the text as it is, and no tab or line break is in it."""
+    """Return whether `printable` would not change the text, and it has no tab or line break."""
     return text.isprintable() or not (_HARMFUL.search(text) or "\n" in text or "\t" in text)
 
 
 def readable(text: str) -> str:
-    """A whole text for a pane: lines end in a newline only, tabs are blanks, controls are pictures, widths certain."""
+    """Return a text for a pane: lines end in newlines, tabs become blanks, controls pictures; all widths are known."""
     if text.isascii() and text.isprintable():
         return text
     text = _LINE_BREAKS.sub("\n", text)
@@ -62,7 +62,7 @@ def readable(text: str) -> str:
 
 
 def brief(text: str, columns: int) -> str:
-    """The beginning of a text on one line of at most `columns`; line breaks and runs of blanks become one blank."""
+    """Return the beginning of a text in at most `columns`; line breaks and runs of blanks become one blank."""
     start = " ".join(readable(text[: 4 * columns + 80]).split())
     if text_width(start) <= columns and len(text) <= 4 * columns + 80:
         return start
@@ -70,14 +70,14 @@ def brief(text: str, columns: int) -> str:
 
 
 def clip(text: str, columns: int, ellipsis: str = "…") -> str:
-    """A safe text cut at its end to `columns`."""
+    """Cut a safe text at its end to `columns`."""
     if text_width(text) <= columns:
         return text
     return _prefix(text, columns - len(ellipsis)) + ellipsis if columns >= len(ellipsis) else ""
 
 
 def shorten(text: str, columns: int, ellipsis: str = "…") -> str:
-    """A safe text cut in the middle to `columns`; both ends stay, since names differ in either."""
+    """Cut a safe text in the middle to `columns`; both ends stay, since names differ in either."""
     if text_width(text) <= columns:
         return text
     room = max(0, columns - len(ellipsis))
@@ -87,7 +87,7 @@ def shorten(text: str, columns: int, ellipsis: str = "…") -> str:
 
 
 def text_width(text: str) -> int:
-    """How many terminal columns a safe text takes: wide characters two, combining ones none."""
+    """Return the terminal columns of a safe text: wide characters take two, combining ones none."""
     if text.isascii():
         return len(text)
     return sum(map(_char_width, text))

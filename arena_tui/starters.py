@@ -57,7 +57,7 @@ def write_first_config(folder: Path = Path()) -> str:
     """
     config = folder / DEFAULT_CONFIG
     if config.exists():
-        raise UsageProblem(f"{config}: exists already", "edit it, or start with -c and another name")
+        raise UsageProblem(f"{config}: exists", "edit it, or name another one with -c")
     try:
         for name in STARTERS:
             questions = folder / "data" / name / "question.jsonl"
@@ -82,4 +82,4 @@ def _shipped(in_repository: str, in_package: str) -> Path:
     for path in (here / "starter" / in_package, here.parent / in_repository):
         if path.is_file():
             return path
-    raise UsageProblem(f"{in_package} is missing from this installation", "install arena-tui again")
+    raise UsageProblem(f"{in_package} is missing from this installation", "reinstall arena-tui")

@@ -1,1 +1,1 @@
-"""One module per command: it reads its options, asks the engine, prints results to stdout and the rest to stderr."""
+"""One module a command: takes its options, calls the engine, prints results to stdout and messages to stderr."""

@@ -36,7 +36,7 @@ async def _examine(config: Config) -> int:
     async for check in examine(config):
         _show_check(check)
         problems += check.status == "problem"
-    click.echo(f"{problems} problem{'' if problems == 1 else 's'}" if problems else "everything a run needs is there")
+    click.echo(f"{problems} problem{'' if problems == 1 else 's'}" if problems else "a run has everything it needs")
     return console.USAGE if problems else console.DONE
 
 
@@ -58,9 +58,9 @@ def repair_command(invocation: Invocation, *, dry_run: bool) -> int:
     if damaged and not dry_run:
         for repair in repair_bench(bench.paths):
             if repair.backup is not None:
-                _print(f"mended  {repair.path}  (as it was: {repair.backup.name})")
+                _print(f"repaired  {repair.path}  (original: {repair.backup.name})")
     elif damaged:
-        _print("Nothing was changed. Without --dry-run these files are mended, each kept as it was beside it.")
+        _print("nothing was changed; without --dry-run these files are repaired, and the original is kept beside each")
     _show_rest(bench, damaged)
     return console.DONE
 
@@ -70,17 +70,17 @@ def _show_damage(damaged: Sequence[FileRepair]) -> None:
         _print("no file of the bench is damaged")
     for repair in damaged:
         for problem in repair.damage:
-            _print(f"damage  {problem}")
+            _print(f"damaged   {problem}")
 
 
 def _show_rest(bench: Bench, damaged: Sequence[FileRepair]) -> None:
     """Print the problems that only a run, or a person, can correct; damage itself is not repeated."""
-    told = {(problem.file, problem.line) for repair in damaged for problem in repair.damage}
-    rest = [problem for problem in bench.problems() if (problem.file, problem.line) not in told]
+    shown = {(problem.file, problem.line) for repair in damaged for problem in repair.damage}
+    rest = [problem for problem in bench.problems() if (problem.file, problem.line) not in shown]
     for problem in rest:
-        _print(f"stays   {problem}")
+        _print(f"stays     {problem}")
     if rest:
-        _print("What stays is left out wherever the bench is read; a run makes missing answers and judgments again.")
+        _print("what stays is ignored wherever the bench is read; a run recreates missing answers and judgments")
 
 
 def _print(text: str) -> None:

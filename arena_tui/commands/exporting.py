@@ -1,4 +1,4 @@
-"""`arena-tui export`: a bench in the formats of other programs, as a table, or as a page to read."""
+"""`arena-tui export`: a bench in the formats of other programs, as a table, or as an HTML page."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def export_command(
     out: Path | None,
     force: bool,
 ) -> int:
-    """Export, and print what was written. Returns the exit code."""
+    """Export, and print the files written. Return the exit code."""
     config = invocation.config(keys=False)
     bench = Bench.open(config.data, config.bench)
-    there = bench.judges()
-    for absent in [judge for judge in config.judge.model if not judges and judge not in there]:
-        console.say(f"note: there is no judgment by {absent} in this bench")
-    chosen = judges or tuple(judge for judge in config.judge.model if judge in there)
+    available = bench.judges()
+    for absent in [judge for judge in config.judge.model if not judges and judge not in available]:
+        console.say(f"note: no judgments by {absent} in this bench")
+    chosen = judges or tuple(judge for judge in config.judge.model if judge in available)
     choice = ExportChoice(baseline=baseline or config.judge.baseline, judges=chosen, models=models)
     out = out or Path(f"{bench.name}-{form}" if form in FOLDERS else f"{bench.name}.{form}")
     if form == "html":

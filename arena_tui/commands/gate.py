@@ -1,4 +1,4 @@
-"""`arena-tui gate`: an exit code for CI, by whether models are not worse than a reference."""
+"""`arena-tui gate`: an exit code for CI: whether models are not worse than a reference."""
 
 from __future__ import annotations
 
@@ -57,21 +57,21 @@ def gate_command(
 
 
 def _stored(path: Path) -> Result:
-    """The result in a file. Raises UsageProblem where there is none that can be compared with."""
-    hint = "store one with: arena-tui leaderboard --format json, run --json, or gate --format json"
+    """Read a stored result. Raises UsageProblem if there is none with intact evidence."""
+    hint = "store one with `arena-tui leaderboard --format json`, `run --json` or `gate --format json`"
     try:
         result = msgspec.json.decode(path.read_bytes(), type=Result)
     except OSError as error:
         raise UsageProblem(f"{path}: cannot be read ({error.strerror})", hint) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"{path}: not a stored result with its evidence ({error})", hint) from None
+        raise UsageProblem(f"{path}: not a stored result with evidence ({error})", hint) from None
     if problem := result.evidence.problem():
         raise UsageProblem(f"{path}: its evidence is damaged: {problem}", hint)
     return result
 
 
 def _describer(bench: Bench) -> Describe:
-    """Tells settings apart in words, by what the bench knows of their digests."""
+    """Return a function that describes the difference of two settings digests, as far as the bench knows them."""
     settings = bench.settings()
     known = settings | {short: settings[digest] for digest, short in sampling_digests(settings).items()}
 

@@ -17,14 +17,14 @@ YAML_NAMES = ("api_config", "gen_answer_config", "judge_config")
 
 
 def import_command(invocation: Invocation, source: Path, name: str | None, output: Path | None) -> int:
-    """Import what `source` is. Returns the exit code."""
+    """Import a bench, a config, or both. Return the exit code."""
     if not source.exists():
         raise UsageProblem(f"{source}: no such file or folder")
     is_data = source.suffix in (".jsonl", ".json", ".csv") if source.is_file() else bool(bench_folders(source))
     has_yaml = _holds_yaml(source)
     if not has_yaml and not is_data:
         raise UsageProblem(
-            f"{source}: neither an arena-hard bench nor a config of the original",
+            f"{source}: neither an arena-hard bench nor a config of arena-hard-auto",
             "a bench holds question.jsonl, model_answer/ or model_judgment/; a config is "
             + ", ".join(f"{stem}.yaml" for stem in YAML_NAMES),
         )
@@ -36,7 +36,7 @@ def import_command(invocation: Invocation, source: Path, name: str | None, outpu
 
 
 def _holds_yaml(source: Path) -> bool:
-    """A clone of the original has its config files in `config/`."""
+    """Return whether there are YAML files; a clone of the original has them in `config/`."""
     files = [source] if source.is_file() else [*source.iterdir(), *(source / "config").glob("*")]
     return any(file.suffix in (".yaml", ".yml") for file in files)
 
@@ -50,11 +50,11 @@ def _data_folder(invocation: Invocation) -> Path:
 
 
 def _import_config(source: Path, output: Path) -> None:
-    """Write the config, never over another one."""
+    """Write the config. Raises UsageProblem rather than overwrite another one."""
     text, notes = import_yaml(source)
     if output.exists() and output.read_text(encoding="utf-8") != text:
         raise UsageProblem(
-            f"{output}: exists with other content", "name another file with --output, or move that one away"
+            f"{output}: exists with other content", "name another file with --output, or move this one away"
         )
     write_file(output, text.encode())
     click.echo(f"wrote {output}")

@@ -1,4 +1,4 @@
-"""`arena-tui leaderboard`: judgments (or a published battles file) rated, as a table, JSON, CSV, Markdown or text."""
+"""`arena-tui leaderboard`: rates judgments or a published file of battles; table, JSON, CSV, Markdown or text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def leaderboard_command(
     style: tuple[str, ...] = (),
     **rating: Any,
 ) -> int:
-    """Rate and print. Returns the exit code."""
+    """Rate and print. Return the exit code."""
     source = invocation.open_source(battles, judges, baseline)
     options = LeaderboardOptions(baseline=source.baseline, weight=weight or source.weight, **rating)
     rater, notes = style_rater(source, style) if style else (rate_battles, [])
@@ -53,12 +53,12 @@ def leaderboard_command(
 
 
 def with_evidence(board: Leaderboard, judged: JudgedBench, options: LeaderboardOptions) -> Leaderboard:
-    """The leaderboard with what it rests on, question by question, so that a later gate can be held against it."""
+    """Return the leaderboard with its evidence by question, so that a later gate can compare with it."""
     return msgspec.structs.replace(board, evidence=judged.evidence(options))
 
 
 def show(board: Leaderboard, form: LeaderboardFormat) -> None:
-    """The leaderboard on stdout; its warnings on stderr, except in JSON, which holds them."""
+    """Print the leaderboard, and its warnings on stderr, except in JSON, which contains them."""
     text = format_leaderboard(board, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())
     if form != "json":
         console.warn(board.warnings)

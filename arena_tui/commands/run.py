@@ -1,4 +1,4 @@
-"""`arena-tui run`, and `--no-ui`: the whole job without a terminal UI."""
+"""`arena-tui run`, and `--no-ui`: makes the missing calls and prints the leaderboard, without a terminal UI."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Plan, or carry out and end with the leaderboard. Returns the exit code."""
+    """Print the plan, or execute it and print the leaderboard. Return the exit code."""
     scope = Scope(
         models=models,
         limit=limit,
@@ -70,18 +70,20 @@ async def _run(
         run = Run(config, scope)
         state = await execute(run)
         if state.phase == "interrupted":
-            console.say("Everything finished so far is saved. The same command goes on from here.")
+            console.say("interrupted; finished results are saved; run the same command to resume")
             return console.INTERRUPTED
         rated = not scope.judgments or _show_leaderboard(run, state, as_json=as_json)
-        _say_what_is_off(run, state)
+        _report_gaps(run, state)
         if invocation.demo:
-            console.say(f"{SIMULATED} Its files are in {run.bench.paths.root}.")
+            console.say(f"{SIMULATED} Files: {run.bench.paths.root}")
         return console.DONE if rated and state.phase == "done" else console.FAILED
 
 
 def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
-    """The leaderboard on stdout, and who was stopped early; False after saying why there is none (all calls failed, or
-    there is no verdict)."""
+    """Print the leaderboard and the models that were stopped early.
+
+    Return False after reporting why there is none (all calls failed, or no game has a label).
+    """
     judging = run.config.judge
     options = LeaderboardOptions(baseline=judging.baseline)
     try:
@@ -90,7 +92,7 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
         if as_json:
             board = with_evidence(board, judged, options)
     except (BenchError, RatingError) as error:
-        console.complain(error)
+        console.report_error(error)
         return False
     stopped = stop_report(state.stop_rule, state.opponent, state.standings) if state.stop_rule else None
     if stopped is not None:
@@ -118,25 +120,24 @@ def _show_plan(config: Config, scope: Scope) -> int:
     return console.DONE
 
 
-def _say_what_is_off(run: Run, state: RunState) -> None:
-    """What a reader of the leaderboard should know about the records behind it."""
+def _report_gaps(run: Run, state: RunState) -> None:
+    """Report what is incomplete in the records behind the leaderboard."""
     for key, task in state.tasks.items():
         who = _who(key)
         if task.truncated:
-            console.say(f"{task.truncated} {who} were cut at max_tokens: raise it if that is many")
+            console.say(f"{task.truncated} {who} were cut at max_tokens; raise it if that is many")
         if task.unparsed:
             conflicts = f" ({task.conflicts} for different labels in one reply)" if task.conflicts else ""
             console.say(
-                f"{task.unparsed} games among the {who} have no verdict{conflicts}; "
-                "--refresh unparsed asks for them again"
+                f"{task.unparsed} games of the {who} have no label{conflicts}; retry them with `run --refresh unparsed`"
             )
     if state.failed:
         console.say(
-            f"{state.failed} records could not be made; why is in {run.bench.paths.errors}. "
-            "The same command tries them again."
+            f"{state.failed} calls failed; the reasons are in {run.bench.paths.errors}; "
+            "run the same command to retry them"
         )
     if left := sum(task.left for task in state.tasks.values()):
-        console.say(f"{left} records are still to be made, for want of a server. The same command goes on from here.")
+        console.say(f"{left} calls not made: no endpoint available; run the same command to resume")
 
 
 def _who(key: TaskKey) -> str:

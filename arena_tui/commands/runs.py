@@ -1,4 +1,4 @@
-"""`arena-tui runs`: what is known of the runs of a bench, and in what two of them differ."""
+"""`arena-tui runs`: lists the runs of a bench, shows one, or lists the differences of two."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from engine.bench import Bench
 from engine.bench.run_files import load_runs
 from engine.errors import UsageProblem
 
-# What two runs of the same thing differ in all the same.
-_OF_THE_MOMENT = ("id", "started", "ended", "outcome", "tasks", "calls", "prompt_tokens", "completion_tokens")
+# Differs between any two runs.
+_NOT_COMPARED = ("id", "started", "ended", "outcome", "tasks", "calls", "prompt_tokens", "completion_tokens")
 
 
 def runs_command(invocation: Invocation, ids: tuple[str, ...]) -> int:
-    """List the runs; with one id show it whole, with two say in what they differ. Returns the exit code."""
+    """List the runs; with one id print its record, with two their differences. Return the exit code."""
     config = invocation.config(keys=False)
     runs = load_runs(Bench.open(config.data, config.bench).paths.runs)
     if len(ids) > 2:
-        raise UsageProblem("two runs can be compared, not more", "name one or two ids")
+        raise UsageProblem(f"{len(ids)} ids of runs, at most two can be compared", "name one or two")
     chosen = [_find(runs, name) for name in ids]
     if not chosen:
         click.echo(_table(runs), nl=False)
     elif len(chosen) == 1:
         click.echo(json_text(chosen[0]), nl=False)
     else:
-        lines = list(differences(*chosen)) or ["They were made with the same: versions, flags, sampling and config."]
+        lines = list(differences(*chosen)) or ["no differences in versions, flags, sampling and config"]
         click.echo("\n".join(map(printable, lines)))
     return DONE
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each thing in which two runs were made differently."""
+    """Yield one line for each difference between the settings of two runs."""
     before, after = dict(_flat(_made_with(one))), dict(_flat(_made_with(other)))
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
-            yield f"{key}: {_said(before, key)} -> {_said(after, key)}"
+            yield f"{key}: {_value(before, key)} -> {_value(after, key)}"
 
 
 def _find(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
     found = [run for run in runs if run["id"] == name] or [run for run in runs if run["id"].endswith(name)]
     if len(found) != 1:
         raise UsageProblem(
-            f"there is no run {name!r}" if not found else f"{len(found)} runs end in {name!r}",
+            f"no run {name!r}" if not found else f"{len(found)} runs end in {name!r}",
             "`arena-tui runs` lists them; the end of an id is enough",
         )
     return found[0]
@@ -58,7 +58,7 @@ def _find(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 def _table(runs: list[dict[str, Any]]) -> str:
     if not runs:
-        return "No run has left word of itself in this bench.\n"
+        return "no runs recorded in this bench\n"
     rows = [
         (
             run["id"],
@@ -84,17 +84,17 @@ def _versions(run: Mapping[str, Any]) -> set[str]:
 
 
 def _made_with(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What shaped the results: neither times nor counts, nor a port that was picked."""
-    told = {key: value for key, value in run.items() if key not in _OF_THE_MOMENT}
-    told["models"] = {
+    """Return what may have influenced the results: no times, counts or ports."""
+    shown = {key: value for key, value in run.items() if key not in _NOT_COMPARED}
+    shown["models"] = {
         name: [{k: v for k, v in endpoint.items() if k not in ("address", "calls", "errors")} for endpoint in found]
         for name, found in run.get("models", {}).items()
     }
-    told["servers"] = [
+    shown["servers"] = [
         {"name": server["name"], "command": _without_port(server["command"]), "gpus": server["gpus"]}
         for server in run.get("servers", ())
     ]
-    return told
+    return shown
 
 
 def _without_port(command: list[str]) -> list[str]:
@@ -113,5 +113,5 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _said(told: Mapping[str, Any], key: str) -> str:
-    return "nothing" if key not in told else str(told[key])
+def _value(settings: Mapping[str, Any], key: str) -> str:
+    return "nothing" if key not in settings else str(settings[key])

@@ -24,17 +24,17 @@ from engine.serving.plan import server_plan
 
 
 def serve_command(invocation: Invocation, model: str) -> int:
-    """Serve until interrupted. The base URLs, one a line, are all that is on stdout. Returns the exit code."""
+    """Serve until interrupted. Print only the base URLs on stdout, one a line. Return the exit code."""
     config = invocation.config()
     if model not in config.models:
         close = get_close_matches(model, list(config.models), n=1)
         raise UsageProblem(
-            f"there is no model {model!r} in the config",
-            f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(config.models) or 'none'}",
+            f"no model {model!r} in the config",
+            f"did you mean {close[0]!r}?" if close else f"available: {', '.join(config.models) or 'none'}",
         )
     if config.models[model].serve is None:
         raise UsageProblem(
-            f"{model} has no [serve] table, so it is not served by arena-tui",
+            f"{model} has no [serve] table, so arena-tui cannot start a server for it",
             f'add a table [models."{model}".serve]; it may be empty',
         )
     return run_loop(_serve(config, model))
@@ -45,7 +45,7 @@ async def _serve(config: Config, model: str) -> int:
     ended = asyncio.Event()
     failed = False
 
-    def tell(event: Event) -> None:
+    def show(event: Event) -> None:
         nonlocal failed
         if isinstance(event, Notice):
             console.say(phrase(event.text) if event.level == "info" else f"{event.level}: {phrase(event.text)}")
@@ -63,7 +63,7 @@ async def _serve(config: Config, model: str) -> int:
         [model],
         NoEndpoints(),
         logs=BenchPaths(config.data / config.bench).logs,
-        emit=tell,
+        emit=show,
         grace=SERVER_GRACE_SECONDS,
         key=os.environ.get("VLLM_API_KEY", ""),
     )
@@ -72,7 +72,7 @@ async def _serve(config: Config, model: str) -> int:
         if ended.is_set():
             fleet.stop(at_once=True)
             return
-        console.say("Stopping. Once more to stop at once.")
+        console.say("stopping; once more to stop at once")
         ended.set()
         fleet.stop()
 
@@ -84,7 +84,7 @@ async def _serve(config: Config, model: str) -> int:
             for endpoint in found.endpoints:
                 click.echo(endpoint.base_url)
             if found.endpoints and found.servers:
-                console.say(f"{model} is served. Ctrl-C stops.")
+                console.say(f"serving {model}; Ctrl-C stops")
                 await ended.wait()
             started = bool(found.endpoints)
     finally:

@@ -1,4 +1,4 @@
-"""`arena-tui simulate`: the simulated server on a port of its own, in the foreground."""
+"""`arena-tui simulate`: the simulated server on its own port, in the foreground."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.simulator import demo_cast, running_simulator
 def simulate_command(
     host: str, port: int, latency: float, position_bias: float, verbosity_taste: float, sharpness: float, seed: int
 ) -> int:
-    """Serve until interrupted. The base URL is the only line on stdout."""
+    """Serve until interrupted. Print only the base URL on stdout. Return the exit code."""
     cast = demo_cast()
     judges = tuple(
         msgspec.structs.replace(
@@ -36,10 +36,8 @@ async def _serve(cast: object, host: str, port: int) -> int:
         async with running_simulator(cast, host=host, port=port) as url:  # type: ignore[arg-type]
             click.echo(f"{url}/v1")
             names = ", ".join(member.name for member in (*cast.models, *cast.judges))  # type: ignore[attr-defined]
-            console.say(f"simulated models: {names}. Ctrl-C stops.")
+            console.say(f"simulated models: {names}; Ctrl-C stops")
             await stopped.wait()
     except OSError as error:
-        raise UsageProblem(
-            f"{host}:{port}: cannot be listened on ({error.strerror})", "choose another --port"
-        ) from None
+        raise UsageProblem(f"cannot listen on {host}:{port} ({error.strerror})", "choose another --port") from None
     return console.DONE

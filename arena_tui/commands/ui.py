@@ -22,7 +22,7 @@ FRAMES_PER_SECOND = 30  # fewer would delay keys, more would only cost traffic
 
 
 def has_terminal() -> bool:
-    """Whether a terminal UI can be shown: on a terminal that can move its cursor, or for a browser (textual-serve)."""
+    """Return whether a terminal UI can be shown: in a browser, or on a terminal that moves its cursor."""
     if os.environ.get("TEXTUAL_DRIVER"):
         return True
     streams = (sys.stdin, sys.stdout, sys.stderr)  # Textual writes to stderr
@@ -30,14 +30,14 @@ def has_terminal() -> bool:
 
 
 def ui_command(invocation: Invocation, first_mode: ModeName = "run") -> int:
-    """Show the UI until the user leaves. Returns the exit code."""
+    """Show the UI until the user leaves. Return the exit code."""
     return _run_ui(invocation, first_mode, None)
 
 
 def review_command(invocation: Invocation, reviewer: str | None) -> int:
-    """The UI on its review. Raises UsageProblem where there is no terminal to show it on."""
+    """Show the UI with the review open. Raises UsageProblem without a terminal."""
     if not has_terminal():
-        raise UsageProblem("review asks you to look at answers: it needs a terminal", "run it in one")
+        raise UsageProblem("review shows answers on screen and needs a terminal", "run it in a terminal")
     return _run_ui(invocation, "review", reviewer)
 
 
@@ -58,19 +58,19 @@ async def _show(invocation: Invocation, first_mode: ModeName, reviewer: str | No
     try:
         await app.run_async()
         if app.return_code and not app.leaving and not app.is_web:
-            await _outlive(session)
+            await _finish_without_ui(session)
     finally:
         await session.close()
         release()
     return _exit_code(app, session)
 
 
-async def _outlive(session: ArenaSession) -> None:
-    """A run goes on, with plain lines, when only its UI has broken."""
+async def _finish_without_ui(session: ArenaSession) -> None:
+    """Finish a run with plain lines after its UI has failed."""
     if session.is_running and session.run is not None:
         from arena_tui.output.progress import PlainDisplay
 
-        console.say("The terminal UI has broken off; the run goes on without it. Ctrl-C stops it.")
+        console.say("the terminal UI failed; the run continues without it; Ctrl-C stops it")
         display = PlainDisplay(sys.stderr)
         session.run.listen(display.notice)
         loop = asyncio.get_running_loop()
@@ -80,7 +80,7 @@ async def _outlive(session: ArenaSession) -> None:
 
 
 def _on_signals(actions: Mapping[signal.Signals, Callable[[], None]]) -> Callable[[], None]:
-    """Call the action of a signal when it comes; returns what undoes that."""
+    """Call the action of each signal when it arrives; return a function that undoes it."""
     loop = asyncio.get_running_loop()
     for number, action in actions.items():
         loop.add_signal_handler(number, action)
@@ -95,7 +95,7 @@ def _on_signals(actions: Mapping[signal.Signals, Callable[[], None]]) -> Callabl
 def _exit_code(app: ArenaApp, session: ArenaSession) -> int:
     if session.state.phase == "interrupted":
         if not app.is_hung_up:
-            console.say("Everything finished so far is saved. The same command goes on from here.")
+            console.say("interrupted; finished results are saved; run the same command to resume")
         return console.INTERRUPTED
     if app.return_code or session.state.phase == "failed":
         return console.FAILED

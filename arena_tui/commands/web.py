@@ -32,18 +32,18 @@ _SHORTEST_TOKEN = 16  # characters
 
 
 def web_command(invocation: Invocation, host: str, port: int) -> int:
-    """Serve until interrupted. The link to open is the only line on stdout."""
+    """Serve until interrupted. Print only the link on stdout. Return the exit code."""
     token = os.environ.get(TOKEN_VARIABLE, "")
     if token and len(token) < _SHORTEST_TOKEN:
         raise UsageProblem(
-            f"{TOKEN_VARIABLE} is too short to be a secret",
-            f"give at least {_SHORTEST_TOKEN} characters, or leave it unset and one is made up",
+            f"{TOKEN_VARIABLE} is too short for a secret",
+            f"set at least {_SHORTEST_TOKEN} characters, or leave it unset to have one generated",
         )
     return asyncio.run(_serve(WebServer(shlex.join(ui_arguments(invocation)), host, port, token)))
 
 
 def ui_arguments(invocation: Invocation) -> list[str]:
-    """The command line that opens the same UI in a process of its own."""
+    """Return the command line that opens the same UI in another process."""
     arguments = [sys.executable, "-m", "arena_tui"]
     if invocation.config_path is not None:
         arguments += ["--config", str(invocation.config_path)]
@@ -59,13 +59,13 @@ async def _serve(server: WebServer) -> int:
 
     def ready(address: str) -> None:
         click.echo(address)
-        console.say("Open this link in a browser. Whoever has it can steer runs here. Ctrl-C stops.")
+        console.say("open this link in a browser; it gives control over runs on this machine; Ctrl-C stops")
 
     try:
         await server.run(ready, stopped)
     except OSError as error:
         raise UsageProblem(
-            f"{server.host}:{server.port}: cannot be listened on ({error.strerror})", "choose another --port or --host"
+            f"cannot listen on {server.host}:{server.port} ({error.strerror})", "choose another --port or --host"
         ) from None
     return console.DONE
 
@@ -74,7 +74,7 @@ COOKIE = "arena-tui"
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _HEARTBEAT_SECONDS = 15.0  # after which a page that does not answer counts as closed
 _CLOSING_SECONDS = 15.0  # for the runs of open pages to stop: calls in flight have ten
-_KILLING_SECONDS = 5.0  # for a process that was told to end, before it is made to
+_KILLING_SECONDS = 5.0  # between asking a process to end and killing it
 _GOODBYE_SECONDS = 2.0  # for a browser to answer that a page is closed
 
 _origin: ContextVar[str] = ContextVar("origin", default="")
@@ -92,12 +92,12 @@ class WebServer(Server):
 
     @property
     def public_url(self) -> str:
-        """What the browser that is being answered calls this server: it may come through a tunnel."""
+        """The address by which the current request reached this server, which may be behind a tunnel."""
         return _origin.get()
 
     @public_url.setter
     def public_url(self, url: str) -> None:
-        """The base class guesses one from the address it binds to, which a browser elsewhere cannot reach."""
+        """Ignore the guess of the base class: a browser on another machine cannot reach the bound address."""
 
     @property
     def address(self) -> str:
@@ -105,7 +105,7 @@ class WebServer(Server):
         return f"http://{_bracketed(host)}:{self.port}/?token={self.token}"
 
     async def run(self, ready: Callable[[str], None], until: asyncio.Event) -> None:
-        """Serve until `until` is set, then end what the open pages show. Raises OSError if the port cannot be had."""
+        """Serve until `until` is set, then end the processes of open pages. Raises OSError if the port is taken."""
         app = await self._make_app()
         app.middlewares.append(self._guard)
         runner = web.AppRunner(app, access_log=None)
@@ -117,7 +117,7 @@ class WebServer(Server):
             ready(self.address)
             await until.wait()
         finally:
-            # Closed and not cancelled: a handler that is just ending its process must get to the end of that.
+            # Closed, not cancelled: a handler that is ending its process must finish that.
             await asyncio.gather(*(page.close() for page in self._pages.values()), return_exceptions=True)
             if self._pages:
                 await asyncio.wait(self._pages, timeout=_CLOSING_SECONDS + _KILLING_SECONDS)
@@ -127,7 +127,7 @@ class WebServer(Server):
         """Print nothing: stdout is for the link."""
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """One open page: what it shows is a process, which has ended by the time this returns."""
+        """Serve one open page by a process, and return after it has ended."""
         websocket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, timeout=_GOODBYE_SECONDS)
         handler = asyncio.current_task()
         assert handler is not None
@@ -144,7 +144,7 @@ class WebServer(Server):
             self.command,
             write_bytes=websocket.send_bytes,
             write_str=websocket.send_str,
-            close=websocket.close,  # type: ignore[arg-type]  # that it returns something does no harm
+            close=websocket.close,  # type: ignore[arg-type]  # its return value is ignored
             download_manager=self.download_manager,
         )
         width, height = (to_int(request.query.get(name, ""), least) for name, least in (("width", 80), ("height", 24)))
@@ -157,18 +157,18 @@ class WebServer(Server):
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._is_ours(request):
-            raise web.HTTPForbidden(text="this server is not known by that name")
+            raise web.HTTPForbidden(text="wrong host name for this server")
         if (given := request.query.get("token")) is not None and self._fits(given):
             welcome = web.HTTPSeeOther("/")
             welcome.set_cookie(COOKIE, self.token, httponly=True, samesite="Strict")
             raise welcome
         if not self._fits(request.cookies.get(COOKIE, "")):
-            raise web.HTTPUnauthorized(text="open the link that arena-tui web has printed: it holds the token")
+            raise web.HTTPUnauthorized(text="open the link that arena-tui web printed: it holds the token")
         _origin.set(f"{request.scheme}://{request.host}")
         return await handler(request)
 
     def _is_ours(self, request: web.Request) -> bool:
-        """Whether the request was meant for this server, and comes from its own pages if from any."""
+        """Return whether the request names this server as its host and comes from its own pages, if from any."""
         asked = urlsplit(f"//{request.host}").hostname or ""
         if self.host in _LOCAL_NAMES and asked not in _LOCAL_NAMES:
             return False
@@ -183,7 +183,7 @@ class _Page(AppService):
     """The process behind an open page."""
 
     async def end(self) -> None:
-        """Ask it to leave, which saves what it has, and wait until it has; a second time it is made to."""
+        """Ask the process to quit, which saves its results; terminate it, then kill it, if it does not."""
         process = self._process
         if process is None:
             return

@@ -1,1 +1,14 @@
-"""Results and progress as text: for stdout, for stderr, for a file to keep. Without Textual."""
+"""Results and progress as text, for stdout, stderr or a file, without Textual.
+
+leaderboard          a leaderboard in five formats
+leaderboard_columns  its columns, for the formats that people read
+compare, gate        a comparison, a gate
+audit                the audit of judges; `audit_findings` phrases what it found
+power                a study plan (`arena-tui plan`)
+plan                 the plan of a run (`--dry-run`)
+progress             progress lines and the live table of a run
+stop_rule            where models stand under a stop rule
+html_report          a leaderboard with its judgments as a page
+tables, forest       tables and intervals drawn as text
+json_text            JSON
+"""

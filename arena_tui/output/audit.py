@@ -11,8 +11,8 @@ import msgspec
 from arena_tui.advice import phrase_all
 from arena_tui.output.audit_findings import PhrasedFinding, phrased
 from arena_tui.output.json_text import json_text
-from arena_tui.output.tables import TableColumn, column_width, escaped, markdown_table, table_width, text_table
-from arena_tui.safe_text import one_line, shorten
+from arena_tui.output.tables import TableColumn, escaped, fitted, markdown_table, text_table
+from arena_tui.safe_text import one_line
 from engine.auditing.biases import ModelLanguage
 from engine.auditing.findings import FindingLevel
 from engine.auditing.intervals import IntervalEstimate
@@ -24,8 +24,7 @@ AuditFormat: TypeAlias = Literal["table", "json", "markdown"]
 
 MARKS: dict[FindingLevel, str] = {"good": "ok", "care": "care", "bad": "BAD", "unknown": "?"}
 _TITLES = {"yes": "trust: yes", "with care": "trust: with care", "no": "trust: no"}
-_NARROWEST_NAME = 16
-_LEFT_OUT_WHEN_NARROW = ("labels", "first place %", "flips %")
+_DROPPED_FIRST = ("labels", "first place %", "flips %")
 _WIDEST_PAGE = 110
 
 
@@ -62,7 +61,7 @@ def _page(report: AuditReport, width: int, ascii_only: bool) -> str:
         topic_width = max((len(finding.topic) for finding in found), default=0)
         parts.append("\n".join(_lines(finding, topic_width, width) for finding in found))
         if columns := _model_columns(audit):
-            parts.append(text_table(_fitted(columns, width, "~" if ascii_only else "…")))
+            parts.append(text_table(fitted(columns, width, _DROPPED_FIRST, ellipsis="~" if ascii_only else "…")))
     return "\n\n".join(parts) + "\n"
 
 
@@ -145,20 +144,6 @@ def _model_columns(audit: JudgeAudit) -> list[TableColumn]:
     ]
     known = [column for column in columns if any(cell != "-" for cell in column.cells)]
     return [TableColumn("model", [one_line(model) for model in models], right=False), *known]
-
-
-def _fitted(columns: list[TableColumn], width: int, ellipsis: str) -> list[TableColumn]:
-    """Fewer columns, then shorter names, until the table fits, as far as it can."""
-    names = columns[0]
-    for title in _LEFT_OUT_WHEN_NARROW:
-        if table_width(columns) - column_width(names) + _NARROWEST_NAME <= width:
-            break
-        columns = [column for column in columns if column.title != title]
-    room = max(_NARROWEST_NAME, column_width(names) - max(0, table_width(columns) - width))
-    return [
-        TableColumn(names.title, [shorten(cell, room, ellipsis) for cell in names.cells], right=False),
-        *columns[1:],
-    ]
 
 
 def _number(estimate: IntervalEstimate) -> str:

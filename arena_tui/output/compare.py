@@ -7,21 +7,22 @@ from typing import Literal, TypeAlias
 
 from arena_tui.output.json_text import json_text
 from arena_tui.output.leaderboard_columns import further_baselines, soft_phrase
-from arena_tui.output.tables import TableColumn, column_width, table_width, text_table
-from arena_tui.safe_text import one_line, shorten
+from arena_tui.output.tables import TableColumn, fitted, text_table
+from arena_tui.safe_text import one_line
 from engine.ratings import ALPHA
 from engine.ratings.compare import Comparison, PairComparison
 from engine.ratings.outcomes import SoftReport
 from engine.ratings.paired import DirectGames
 
 CompareFormat: TypeAlias = Literal["table", "json"]
-_NARROWEST_NAME = 16
-_LEFT_OUT_WHEN_NARROW = ("questions", "won/tied/lost %")
+_DROPPED_FIRST = ("questions", "won/tied/lost %")
 
 
 def format_comparison(result: Comparison, form: CompareFormat, *, width: int = 120, ascii_only: bool = False) -> str:
-    """Text that ends with a newline; warnings are part of the JSON alone. Names can neither steer a terminal nor
-    break a line."""
+    """Return text that ends with a newline. Only the JSON contains the warnings.
+
+    Names can neither control a terminal nor break a line.
+    """
     if form == "json":
         return json_text(result)
     parts = [_headline(result)]
@@ -30,7 +31,9 @@ def format_comparison(result: Comparison, form: CompareFormat, *, width: int = 1
     elif result.models:
         parts.append(text_table(_rank_columns(result)))
     if result.pairs:
-        parts.append(text_table(_fitted(_pair_columns(result.pairs), width, "~" if ascii_only else "…")))
+        parts.append(
+            text_table(fitted(_pair_columns(result.pairs), width, _DROPPED_FIRST, ellipsis="~" if ascii_only else "…"))
+        )
     if len(result.models) > 2:
         parts.append(_separable(result))
     text = "\n\n".join(parts) + "\n"
@@ -50,14 +53,14 @@ def _headline(result: Comparison) -> str:
 
 
 def _in_words(pair: PairComparison) -> str:
-    """The answer to "is a better than b?", one sentence for each kind of evidence."""
+    """Answer "is a better than b?", one sentence for each kind of evidence."""
     a, b = one_line(pair.model_a), one_line(pair.model_b)
     limits = f"[{pair.lower:.1f}, {pair.upper:.1f}]"
     if pair.p_value < ALPHA:
         word = "better" if pair.difference > 0 else "worse"
         lines = [f"{a} is {word} than {b} by {abs(pair.difference):.1f} points, 95% CI of the difference {limits}"]
     else:
-        lines = [f"{a} and {b} cannot be told apart: difference {pair.difference:+.1f} points, 95% CI {limits}"]
+        lines = [f"{a} against {b} is undecided: difference {pair.difference:+.1f} points, 95% CI {limits}"]
     lines[0] += f" ({_p(pair.p_value)}, {pair.questions} questions)."
     lines.append(f"It has more of the points on {pair.won:.0f}% of the questions, less on {pair.lost:.0f}%.")
     if isinstance(pair.direct, DirectGames):
@@ -114,32 +117,12 @@ def _direct(pair: PairComparison) -> str:
     return f"{direct.score:.1f} [{direct.lower:.1f}, {direct.upper:.1f}] {_p(direct.p_value)}"
 
 
-def _fitted(columns: list[TableColumn], width: int, ellipsis: str) -> list[TableColumn]:
-    """Fewer columns, then shorter names, until the table fits as far as it can."""
-    for title in _LEFT_OUT_WHEN_NARROW:
-        if table_width(columns) - _names_width(columns) + 2 * _NARROWEST_NAME <= width:
-            break
-        columns = [column for column in columns if column.title != title]
-    room = (width - (table_width(columns) - _names_width(columns))) // 2
-    longest = max(_NARROWEST_NAME, room)
-    return [
-        TableColumn(column.title, [shorten(cell, longest, ellipsis) for cell in column.cells], right=False)
-        if not column.right and table_width(columns) > width
-        else column
-        for column in columns
-    ]
-
-
-def _names_width(columns: Sequence[TableColumn]) -> int:
-    return sum(column_width(column) for column in columns if not column.right)
-
-
 def _separable(result: Comparison) -> str:
-    told = result.separable
+    found = result.separable
     return (
-        f"{told.paired} of {told.pairs} pairs are told apart (paired by question, 5% each), {told.holm} of them with "
-        f"Holm's correction for their number; by intervals that do not overlap it would be {told.intervals}.\n"
-        "The ranks a model can have (can be) hold for all models at once, with 95%."
+        f"{found.paired} of {found.pairs} pairs are decided (paired by question, 5% each), {found.holm} of them with "
+        f"Holm's correction for their number; by intervals that do not overlap it would be {found.intervals}.\n"
+        "The ranks a model can have (can be) hold for all models at once, with 95% confidence."
     )
 
 

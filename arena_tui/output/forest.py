@@ -1,4 +1,4 @@
-"""Intervals drawn to scale in text: one line each, the baseline's place marked, an axis with round numbers."""
+"""Intervals drawn to scale in text: one line each, the baseline marked, an axis with round numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STEPS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 500.0)
 
 
 class Strokes(msgspec.Struct, frozen=True):
-    """Characters of an interval: left end, line, estimate, right end; the baseline beside and within it; an axis."""
+    """Characters of an interval: left end, line, estimate, right end; the baseline outside and inside it; an axis."""
 
     left: str
     line: str
@@ -31,13 +31,13 @@ ASCII = Strokes("|", "-", "o", "|", ":", "+", "+", "~", " | ")
 
 
 def terminal_strokes() -> Strokes:
-    """Those that the terminal under a UI can show. (While it runs, sys.stdout is Textual's.)"""
+    """Return the strokes that the terminal under a UI can show (while it runs, sys.stdout belongs to Textual)."""
     encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
     return UNICODE if encoding.lower().startswith("utf") else ASCII
 
 
 class Scale(msgspec.Struct, frozen=True):
-    """Numbers from `low` to `high` on `columns` columns; `middle` is where the baseline stands."""
+    """Numbers from `low` to `high` on `columns` columns; `middle` is the baseline."""
 
     low: float
     high: float
@@ -46,17 +46,17 @@ class Scale(msgspec.Struct, frozen=True):
 
     @classmethod
     def around(cls, limits: Iterable[float], columns: int, middle: float) -> Scale:
-        """The scale that holds all of `limits` that are finite, and the middle."""
+        """Return a scale from the least to the greatest of the finite limits and the middle."""
         finite = [middle, *(limit for limit in limits if math.isfinite(limit))]
         return cls(min(finite), max(finite), columns, middle)
 
     def place(self, value: float) -> int:
-        """The column of `value`; what is beyond an end stands at that end."""
+        """Return the column of `value`; values beyond an end are drawn at that end."""
         span = (self.high - self.low) or 1.0
         return round(min(max((value - self.low) / span, 0.0), 1.0) * (self.columns - 1))
 
     def bar(self, lower: float, point: float, upper: float, strokes: Strokes) -> str:
-        """One interval, exactly `columns` wide."""
+        """Draw one interval, exactly `columns` wide."""
         cells = [" "] * self.columns
         middle = self.place(self.middle)
         cells[middle] = strokes.middle
@@ -70,14 +70,14 @@ class Scale(msgspec.Struct, frozen=True):
         return "".join(cells)
 
     def axis(self, strokes: Strokes) -> str:
-        """A line with a tick for each of `ticks`."""
+        """Draw a line with a tick for each of `ticks`."""
         cells = [strokes.line] * self.columns
         for value in self.ticks():
             cells[self.place(value)] = strokes.tick
         return "".join(cells)
 
     def numbers(self) -> str:
-        """The ticks' numbers, each as near to the middle of its tick as the ends allow."""
+        """Write the numbers of the ticks, each centred on its tick as far as the ends allow."""
         cells = [" "] * self.columns
         for value in self.ticks():
             text = f"{value:g}"
@@ -87,7 +87,7 @@ class Scale(msgspec.Struct, frozen=True):
         return "".join(cells)
 
     def ticks(self) -> list[float]:
-        """The middle, and round numbers at even distances from it, as many as leave room for each other."""
+        """Return the middle and round numbers at equal distances from it, as many as have room."""
         span = self.high - self.low
         columns_a_point = (self.columns - 1) / span if span else 0.0
         least = max(_FEWEST_COLUMNS_A_TICK, self.columns / _MOST_TICKS)

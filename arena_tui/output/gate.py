@@ -1,4 +1,4 @@
-"""What a gate found, as text for stdout: in words with a table, as JSON, or as the summary of a CI job in Markdown."""
+"""The result of a gate as text for stdout: in words with a table, as JSON, or as a CI summary in Markdown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GateFormat: TypeAlias = Literal["table", "json", "markdown"]
 
 
 def format_gate(report: GateReport, form: GateFormat, *, ascii_only: bool = False) -> str:
-    """Text that ends with a newline; warnings are part of the JSON and of the Markdown alone."""
+    """Return text that ends with a newline. Only JSON and Markdown contain the warnings."""
     if form == "json":
         return json_text(report)
     if form == "markdown":
@@ -57,14 +57,14 @@ def _sentence(check: GateCheck, report: GateReport) -> str:
                 f"{check.upper:+.1f} with {_sure(report)} certainty."
             )
         case "not shown":
-            told = f"It is not shown that {model} is not worse than {reference} by {margin}: {check.difference:+.1f}"
+            claim = f"It is not shown that {model} is not worse than {reference} by {margin}: {check.difference:+.1f}"
             needed = check.questions_needed
             more = (
                 f" A model just as good passes in 4 of 5 tries on {needed} questions; there are {check.questions}."
                 if needed is not None and needed > check.questions
                 else ""
             )
-            return f"{told}, but only {limit}.{more}"
+            return f"{claim}, but only {limit}.{more}"
 
 
 def _columns(report: GateReport) -> list[TableColumn]:

@@ -28,12 +28,12 @@ from engine.results import judged_bench, rate
 
 
 def name(text: str) -> str:
-    """A name or a message as HTML text, on one line."""
+    """Return a name or a message as HTML text, on one line."""
     return escape(one_line(text))
 
 
 def passage(text: str) -> str:
-    """A whole text as HTML text; lines are kept, controls made visible."""
+    """Return a whole text as HTML text; lines are kept, control characters made visible."""
     return escape(readable(text))
 
 
@@ -65,7 +65,7 @@ POLICY = (
     f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
     "base-uri 'none'; form-action 'none'"
 )
-"""Only this very style sheet; no script, picture, font, frame or request, whatever a model managed to write."""
+"""Allows this style sheet only: no script, picture, font, frame or request, whatever a model wrote."""
 
 
 _WIDTH, _NAMES, _RIGHT = 1000, 300, 130  # of the picture, of the names at its left, of the figures at its right
@@ -75,7 +75,7 @@ _TICKS = range(0, 101, 10)
 
 
 def forest_plot(rows: Sequence[Row], baseline: str) -> Iterator[str]:
-    """The picture, line by line."""
+    """Yield the picture, line by line."""
     height = _TOP + _ROW * len(rows) + _BOTTOM
     below = height - _BOTTOM
     yield (
@@ -101,16 +101,16 @@ def forest_plot(rows: Sequence[Row], baseline: str) -> Iterator[str]:
 
 
 def _x(percent: float) -> float:
-    """Where a percentage stands; an unknown limit stands at the edge."""
+    """Return the position of a percentage; an unknown limit is drawn at the edge."""
     share = min(max(percent if math.isfinite(percent) else 0.0, 0.0), 100.0) / 100.0
     return round(_NAMES + share * (_WIDTH - _NAMES - _RIGHT), 1)
 
 
-MOST_TEXT = 16_000_000  # characters of the judgments in one page; browsers open that, and little more, at ease
+MOST_TEXT = 16_000_000  # characters of the judgments in one page; browsers open that, and little more, quickly
 
 
 def judgments_section(selection: Selection, most_text: int = MOST_TEXT) -> Iterator[str]:
-    """A fold for each judged question, until the page is full; the last line tells how many are not shown."""
+    """Yield a fold for each judged question until the page is full, then how many are not shown."""
     has_judgment = selection.judged_questions()
     judged = [key for key in selection.questions if key in has_judgment]
     room, shown = most_text, 0
@@ -175,7 +175,7 @@ def export_html(bench: Bench, choice: ExportChoice, out: Path, *, force: bool = 
     refuse_overwriting(out, force=force, is_folder=False)
     selection = Selection(bench, choice)
     if not selection.judges:
-        raise BenchError(f"{bench.paths.root}: there is no judgment to show", "make them first: arena-tui --no-ui run")
+        raise BenchError(f"{bench.paths.root}: no judgments to show", "create them with `arena-tui run`")
     options = LeaderboardOptions(baseline=choice.baseline, weight=DEFAULT_WEIGHT)
     board, _ = rate(judged_bench(bench, selection.judges, choice.baseline), options)
     lines = 0
@@ -187,7 +187,7 @@ def export_html(bench: Bench, choice: ExportChoice, out: Path, *, force: bool = 
 
 
 def page(board: Leaderboard, selection: Selection) -> Iterator[str]:
-    """The whole page, piece by piece."""
+    """Yield the whole page, piece by piece."""
     rows = [row for row in board.rows if row.model in selection.models or row.model == board.baseline]
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8">'
@@ -202,7 +202,7 @@ def page(board: Leaderboard, selection: Selection) -> Iterator[str]:
     yield "<h2>Leaderboard</h2>"
     yield from _table(score_columns(rows, board.baseline))
     if board.warnings:
-        yield '<h2>To be read with it</h2><ul class="cautions">'
+        yield '<h2>Warnings</h2><ul class="cautions">'
         yield from (f"<li>{name(phrase(warning))}</li>" for warning in board.warnings)
         yield "</ul>"
     yield "<h2>Judgments</h2>"

@@ -17,9 +17,9 @@ _STEP = "  "
 
 
 def json_text(result: msgspec.Struct | dict[str, Any]) -> str:
-    """A result as indented JSON, numbers rounded to 6 decimals. A list of numbers or single words takes one line.
+    """Return a result as indented JSON, numbers rounded to 6 decimals.
 
-    Characters that a terminal would obey but JSON leaves alone are written as escapes: the same text to any reader.
+    A list of numbers or single words takes one line. Characters that a terminal interprets are escaped.
     """
     text = _indented(rounded(msgspec.to_builtins(result, enc_hook=_phrased_advice)), "\n")
     return _TERMINAL_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
@@ -32,7 +32,7 @@ def _phrased_advice(value: object) -> str:
 
 
 def rounded(value: Any) -> Any:
-    """Plain JSON data with every float in it rounded."""
+    """Return plain JSON data with every float rounded."""
     if isinstance(value, float):
         return round(value, _DECIMALS)
     if isinstance(value, dict):
@@ -41,7 +41,7 @@ def rounded(value: Any) -> Any:
 
 
 def _indented(value: Any, newline: str) -> str:
-    """Plain data as JSON; `newline` is a line break with the indentation that `value` stands in."""
+    """Return plain data as JSON; `newline` is a line break with the indentation of `value`."""
     if isinstance(value, dict) and value:
         items = (f"{_encoded(str(key))}: {_indented(item, newline + _STEP)}" for key, item in value.items())
         return "{" + ",".join(newline + _STEP + item for item in items) + newline + "}"

@@ -16,8 +16,9 @@ from msgspec import UNSET, UnsetType
 from arena_tui.output.forest import ASCII, UNICODE, Scale, Strokes
 from arena_tui.output.json_text import json_text, rounded
 from arena_tui.output.leaderboard_columns import headline, interval, same_games, score_columns, stats_columns
-from arena_tui.output.tables import GAP, TableColumn, column_width, escaped, markdown_table, table_width, text_table
-from arena_tui.safe_text import one_line, shorten, text_width
+from arena_tui.output.tables import GAP, TableColumn, escaped, fitted, markdown_table, table_width, text_table
+from arena_tui.safe_text import one_line, text_width
+from engine.formats.tables import neutral
 from engine.ratings.leaderboard import Leaderboard, Row
 
 LeaderboardFormat: TypeAlias = Literal["table", "json", "csv", "markdown", "arena-hard"]
@@ -25,7 +26,7 @@ LEADERBOARD_FORMATS: tuple[LeaderboardFormat, ...] = get_args(LeaderboardFormat)
 
 _NARROWEST_NAME = 24
 _NARROWEST_BAR, _WIDEST_BAR = 15, 41
-_LEFT_OUT_WHEN_NARROW = ("games", "questions", "tokens", "by label")
+_DROPPED_FIRST = ("games", "questions", "tokens", "by label")
 
 
 def format_leaderboard(
@@ -108,7 +109,6 @@ def _record(row: Row, group: str) -> dict[str, Any]:
 def _cell(value: object) -> str:
     if not isinstance(value, str):
         return "" if value is None else str(value)
-    from engine.formats.tables import neutral
 
     return neutral(one_line(value))
 
@@ -149,50 +149,31 @@ def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: Strokes, width: in
     columns = score_columns(rows, board.baseline)
     if same_games(board.rows) and same_games(rows):
         columns = [column for column in columns if column.title not in ("questions", "games")]
-    columns = _fitted(columns, width, strokes)
+    columns = _fit(columns, width, strokes)
     room = width - table_width(columns) - GAP
     if room >= _NARROWEST_BAR:
         bar = _bars(rows, board.baseline, min(room, _WIDEST_BAR), strokes)
         columns.insert(4, TableColumn("", bar, right=False))
     blocks = [text_table(columns)]
     if details := stats_columns(rows):
-        blocks.append(text_table(_fitted(details, width, strokes)))
+        blocks.append(text_table(_fit(details, width, strokes)))
     return blocks
 
 
-def _fitted(columns: list[TableColumn], width: int, strokes: Strokes) -> list[TableColumn]:
-    """Fewer columns and a shorter name until the table fits, as far as it can."""
-    fitted = list(columns)
-    for title in _LEFT_OUT_WHEN_NARROW:
-        if table_width(fitted) - _name_width(fitted) + min(_NARROWEST_NAME, _name_width(fitted)) <= width:
-            break
-        fitted = [column for column in fitted if column.title != title]
-    excess = table_width(fitted) - width
-    if excess <= 0:
-        return fitted
-    longest = max(_name_width(fitted) - excess, min(_NARROWEST_NAME, _name_width(fitted)))
-    return [
-        msgspec.structs.replace(column, cells=[shorten(cell, longest, strokes.ellipsis) for cell in column.cells])
-        if column.title == "model"
-        else column
-        for column in fitted
-    ]
+def _fit(columns: list[TableColumn], width: int, strokes: Strokes) -> list[TableColumn]:
+    return fitted(columns, width, _DROPPED_FIRST, narrowest=_NARROWEST_NAME, ellipsis=strokes.ellipsis)
 
 
 def _bars(rows: Sequence[Row], baseline: str, columns: int, strokes: Strokes) -> list[str]:
-    """One text of `columns` characters a row: its interval on the scale that holds all of them."""
+    """Draw the interval of each row, `columns` characters wide, on one scale."""
     shown = [interval(row) for row in rows]
     middle = next(number.score for row, number in zip(rows, shown, strict=True) if row.model == baseline)
     scale = Scale.around((limit for number in shown for limit in (number.lower, number.upper)), columns, middle)
     return [scale.bar(number.lower, number.score, number.upper, strokes) for number in shown]
 
 
-def _name_width(columns: Sequence[TableColumn]) -> int:
-    return next(column_width(column) for column in columns if column.title == "model")
-
-
 def _wrapped(phrases: Sequence[str], separator: str, width: int) -> list[str]:
-    """The phrases on as few lines as hold them, broken between phrases only."""
+    """Join the phrases on as few lines as possible, broken between phrases only."""
     lines: list[str] = []
     for phrase in phrases:
         longer = f"{lines[-1]}{separator}{phrase}" if lines else phrase

@@ -15,7 +15,7 @@ from engine.ratings.outcomes import SoftReport
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """The numbers that a row shows: percent, or Elo when that was asked for. Infinite limits are `inf`."""
+    """The numbers of a row: percent, or Elo if it was requested. Infinite limits are `inf`."""
 
     score: float
     lower: float
@@ -34,9 +34,9 @@ def interval(row: Row) -> Interval:
 
 
 def score_columns(rows: Sequence[Row], baseline: str) -> list[TableColumn]:
-    """Rank, model, score, interval and what it rests on.
+    """Return rank, model, score, interval and counts.
 
-    Columns that would say nothing (no known lengths, nothing unparsed, nothing missing) are left out.
+    Empty columns (no known lengths, nothing unparsed, nothing missing) are omitted.
     """
     shown = [interval(row) for row in rows]
     is_elo = any(number.decimals == 0 for number in shown)
@@ -69,7 +69,7 @@ def score_columns(rows: Sequence[Row], baseline: str) -> list[TableColumn]:
 
 
 def stats_columns(rows: Sequence[Row]) -> list[TableColumn]:
-    """The columns of `--full-stats`; empty when no row has them."""
+    """Return the columns of `--full-stats`; empty if no row has them."""
     known = [(row, row.stats) for row in rows if isinstance(row.stats, ModelStats)]
     if not known:
         return []
@@ -97,13 +97,13 @@ def stats_columns(rows: Sequence[Row]) -> list[TableColumn]:
 
 
 def same_games(rows: Sequence[Row]) -> Row | None:
-    """A row that stands for all when every judged model has as many questions and games as the next one, else None."""
+    """Return a judged row if all have the same number of questions and games, else None."""
     judged = [row for row in rows if row.games]
     return judged[0] if len({(row.questions, row.games) for row in judged}) == 1 else None
 
 
 def headline(board: Leaderboard) -> list[str]:
-    """What was compared and how, as short phrases."""
+    """Return what was compared and how, as short phrases."""
     names = ", ".join(map(one_line, board.judges))
     phrases = [one_line(board.bench)]
     if names:
@@ -126,14 +126,14 @@ def headline(board: Leaderboard) -> list[str]:
 
 
 def further_baselines(baselines: Sequence[str] | UnsetType) -> list[str]:
-    """Against whom games count as well, as a short phrase; nothing where there is one baseline."""
+    """Return the further baselines as a short phrase; nothing if there is only one."""
     if isinstance(baselines, UnsetType):
         return []
     return [f"games against {', '.join(map(one_line, baselines[1:]))} too"]
 
 
 def soft_phrase(soft: SoftReport) -> str:
-    """What soft verdicts bring, as a short phrase."""
+    """Return what soft verdicts change, as a short phrase."""
     if soft.width is None:
         return "expected outcomes (soft verdicts)"
     return f"expected outcomes (soft verdicts): intervals {soft.width:.2f} times as wide as by label"
@@ -150,7 +150,7 @@ def _limits(number: Interval) -> str:
 
 
 def _counts(rows: Sequence[Row], count: Callable[[Row], int]) -> list[str]:
-    """The counts, with a dash where a row has no game and nothing missing: the baseline's."""
+    """Return the counts, with a dash for a row without games (the baseline)."""
     return [str(count(row)) if row.games or row.missing or row.unparsed else "-" for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""The plan as text: what a run would do, task by task."""
+"""The plan of a run as text, task by task."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def turn_lines(servers: Sequence[ServerTurn]) -> list[str]:
 
 
 def forecast_lines(forecast: StopForecast) -> list[str]:
-    """What the stop rule says, and what it comes to."""
+    """Describe the stop rule and the calls it may save."""
     lines = [f"--until {forecast.rule}: a model is stopped when {forecast.rule.describe(forecast.opponent)}."]
     lines += [
         f"already settled: {verdict_words(model, known, forecast.opponent)}"
@@ -64,13 +64,13 @@ def forecast_lines(forecast: StopForecast) -> list[str]:
     ]
     if forecast.fewest < forecast.most:
         lines.append(
-            f"That takes {forecast.fewest} to {forecast.most} calls instead of {forecast.whole}: nothing is decided on "
-            f"fewer than {MINIMUM_QUESTIONS} questions, and work runs ahead of what has counted by {LEAST_AHEAD} "
-            "questions or a quarter."
+            f"{forecast.fewest} to {forecast.most} calls instead of {forecast.whole}: no decision on fewer than "
+            f"{MINIMUM_QUESTIONS} questions, and calls run ahead of the counted ones by {LEAST_AHEAD} questions or a "
+            "quarter."
         )
     else:
-        lines.append(f"That takes {forecast.most} calls instead of {forecast.whole}.")
-    lines.append("A judge that can be called only once all answers are made spares judge calls alone.")
+        lines.append(f"{forecast.most} calls instead of {forecast.whole}.")
+    lines.append("A judge that can be called only after all answers saves judge calls only.")
     return lines
 
 

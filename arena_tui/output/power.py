@@ -1,4 +1,4 @@
-"""How many questions it takes, as text for stdout."""
+"""A study plan (how many questions a difference takes) as text for stdout."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Literal, TypeAlias
 
 from arena_tui.output.json_text import json_text
 from arena_tui.output.leaderboard_columns import further_baselines, soft_phrase
-from arena_tui.output.tables import TableColumn, table_width, text_table
+from arena_tui.output.tables import TableColumn, fitted, text_table
 from arena_tui.safe_text import one_line
 from engine.ratings.outcomes import SoftReport
 from engine.ratings.power import Design, Need, StudyPlan
 
 PowerFormat: TypeAlias = Literal["table", "json"]
-_LEFT_OUT_WHEN_NARROW = ("answers", "(from - to)", "judge calls", "run --until decided")
+_DROPPED_FIRST = ("answers", "(from - to)", "judge calls", "run --until decided")
 _DESIGNS: dict[Design, str] = {
     "baseline": "a model and the baseline",
     "paired": "two models, same questions",
@@ -21,10 +21,10 @@ _DESIGNS: dict[Design, str] = {
 
 
 def format_study_plan(plan: StudyPlan, form: PowerFormat, *, width: int = 200, ascii_only: bool = False) -> str:
-    """Text that ends with a newline; warnings are part of the JSON alone. `width` (columns) shapes the table."""
+    """Return text that ends with a newline. Only the JSON contains the warnings; `width` (columns) shapes the table."""
     if form == "json":
         return json_text(plan)
-    parts = [_headline(plan), text_table(_fitted(_columns(plan), width)), _notes(plan)]
+    parts = [_headline(plan), text_table(fitted(_columns(plan), width, _DROPPED_FIRST, narrowest=width)), _notes(plan)]
     text = "\n\n".join(parts) + "\n"
     return text.replace("·", "|").encode("ascii", "replace").decode() if ascii_only else text
 
@@ -64,17 +64,8 @@ def _columns(plan: StudyPlan) -> list[TableColumn]:
     return columns
 
 
-def _fitted(columns: list[TableColumn], width: int) -> list[TableColumn]:
-    """Fewer columns until the table fits, as far as it can."""
-    for title in _LEFT_OUT_WHEN_NARROW:
-        if table_width(columns) <= width:
-            break
-        columns = [column for column in columns if column.title != title]
-    return columns
-
-
 def _notes(plan: StudyPlan) -> str:
-    lines = ["Questions are per model, for the average of the pilot (from - to: its easiest and hardest case)."]
+    lines = ["Questions per model, for the average of the pilot (from - to: its easiest and hardest case)."]
     if plan.pairing is not None:
         lines.append(
             f"On the same questions the standard error of a difference is {plan.pairing:.2f} of that on other ones."
@@ -85,7 +76,7 @@ def _notes(plan: StudyPlan) -> str:
         answers = f" and {plan.pace.answers:.1f} answers" if plan.pace.answers else ""
         lines.append(f"Measured on this bench: {plan.pace.judge_calls:.1f} judge calls{answers} per second.")
     else:
-        lines.append("How long it takes is not known: no judgments of this bench were made here.")
+        lines.append("The time is unknown: no judgment of this bench was made on this machine.")
     return "\n".join(lines)
 
 

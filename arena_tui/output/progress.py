@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PLAIN_SECONDS = 10.0
-SHOWN_FAILURES = 5  # different ones of the same kind, one by one; further ones are only counted
+SHOWN_FAILURES = 5  # different ones of the same kind, one by one; more are only counted
 
 
 class Display(Protocol):
@@ -32,43 +32,43 @@ class Display(Protocol):
 
 
 def open_display(stream: TextIO) -> Display:
-    """The live table if `stream` is a terminal that can move its cursor, else plain lines.
+    """Return the live table if `stream` is a terminal that moves its cursor, else plain lines.
 
-    Once `stream` takes nothing more (the terminal was lost, the disk of a log is full), nothing more is shown.
+    After the first write error (lost terminal, full disk) nothing more is shown.
     """
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        return _WhileHeard(LiveDisplay(stream))
-    return _WhileHeard(PlainDisplay(stream))
+        return _UntilWriteError(LiveDisplay(stream))
+    return _UntilWriteError(PlainDisplay(stream))
 
 
-class _WhileHeard:
-    """A display that falls silent at the first error of its stream, whatever the run goes on to do."""
+class _UntilWriteError:
+    """Passes everything on to a display until its stream fails; the run continues."""
 
     def __init__(self, display: Display) -> None:
         self._display: Display | None = display
 
     def show(self, state: RunState) -> None:
-        self._tell(lambda display: display.show(state))
+        self._pass_on(lambda display: display.show(state))
 
     def notice(self, event: Event) -> None:
-        self._tell(lambda display: display.notice(event))
+        self._pass_on(lambda display: display.notice(event))
 
     def close(self, state: RunState) -> None:
-        self._tell(lambda display: display.close(state))
+        self._pass_on(lambda display: display.close(state))
 
-    def _tell(self, tell: Callable[[Display], None]) -> None:
+    def _pass_on(self, call: Callable[[Display], None]) -> None:
         if self._display is None:
             return
         try:
-            tell(self._display)
+            call(self._display)
         except OSError:
             self._display = None
 
 
 class _Notices:
-    """Which events become a line: every notice, what servers do, verdicts, the first failures of each kind.
+    """Turns events into lines: notices, server states, decisions, and the first failures of each kind.
 
-    Of failures that say the same of one model, the first stands for all.
+    Equal failures of one model are reported once.
     """
 
     def __init__(self, *, stages: bool = True) -> None:
@@ -86,7 +86,7 @@ class _Notices:
             shown = self._failures.setdefault(event.kind, set())
             if len(shown) < SHOWN_FAILURES and (event.task.model, event.message) not in shown:
                 shown.add((event.task.model, event.message))
-                more = " (further ones are only counted)" if len(shown) == SHOWN_FAILURES else ""
+                more = " (more are only counted)" if len(shown) == SHOWN_FAILURES else ""
                 who = f"{event.task.model}, question {event.question_id}"
                 return printable(f"failed: {who}: {event.kind}: {event.message}{more}")
         if isinstance(event, StopRuleSet):
@@ -180,15 +180,15 @@ def _counts(task: TaskState) -> str:
     parts += ["stopped"] if task.stopped else []
     parts += [f"{task.cached} cached"] if task.cached else []
     parts += [f"{task.failed} failed"] if task.failed else []
-    parts += [f"{task.unparsed} without verdict"] if task.unparsed else []
+    parts += [f"{task.unparsed} unparsed"] if task.unparsed else []
     return ", ".join(parts)
 
 
 def summary_line(state: RunState, speed: RunSpeed) -> str:
-    """One line on the stages that go on: done, failed, cached, speeds, ETA."""
+    """Return one line on the current stages: done, failed, cached, speeds, ETA."""
     eta = f"ETA {clock(speed.eta)}" if speed.eta is not None else "ETA -"
     stages = " | ".join(_stage_line(state, stage) for stage in state.stages) or state.phase
-    decided = f" | {told}" if (told := standing_words(state)) else ""
+    decided = f" | {standings}" if (standings := standing_words(state)) else ""
     return (
         f"{stages} | {state.in_flight} in flight, {speed.calls_per_second:.1f} calls/s, "
         f"{speed.tokens_per_second:.0f} tokens/s | {eta}{decided}"
@@ -204,20 +204,20 @@ def _stage_line(state: RunState, stage: str) -> str:
 
 
 def closing_line(state: RunState) -> str:
-    """What the run did in all."""
+    """Return one line on the whole run."""
     seconds = max(0.0, state.ended_at - state.started_at) if state.started_at else 0.0
     done = sum(task.done for task in state.tasks.values())
     cached = sum(task.cached for task in state.tasks.values())
     retries = sum(endpoint.retries for endpoint in state.endpoints.values())
-    again = f" ({retries} tried again)" if retries else ""
+    again = f" ({retries} retries)" if retries else ""
     return (
-        f"{state.phase}: {state.calls} calls{again} in {clock(seconds)}, {done} records made, {cached} cached, "
+        f"{state.phase}: {state.calls} calls{again} in {clock(seconds)}, {done} records created, {cached} cached, "
         f"{state.failed} failed, {state.completion_tokens} tokens generated"
     )
 
 
 def clock(seconds: float) -> str:
-    """`seconds` as h:mm:ss, or m:ss below an hour."""
+    """Return `seconds` as h:mm:ss, or m:ss below an hour."""
     whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from arena_tui.safe_text import text_width
+from arena_tui.safe_text import shorten, text_width
 
 GAP = 2  # blanks between columns
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~])")
 
 
 class TableColumn(msgspec.Struct, frozen=True):
-    """A column: its title and one text a row; numbers stand to the right."""
+    """A column: its title and one text a row; `right` aligns numbers."""
 
     title: str
     cells: list[str]
@@ -32,18 +32,45 @@ def text_table(columns: Sequence[TableColumn]) -> str:
     return "\n".join((" " * GAP).join(line).rstrip() for line in (header, *body))
 
 
+def fitted(
+    columns: Sequence[TableColumn], width: int, droppable: Sequence[str], *, narrowest: int = 16, ellipsis: str = "…"
+) -> list[TableColumn]:
+    """Drop columns by title, then shorten names (left-aligned cells), until the table fits, as far as it can.
+
+    Names keep at least `narrowest` columns.
+    """
+    kept = list(columns)
+    for title in droppable:
+        shortest = (
+            min(narrowest, column_width(column)) if not column.right else column_width(column) for column in kept
+        )
+        if sum(shortest) + GAP * (len(kept) - 1) <= width:
+            break
+        kept = [column for column in kept if column.title != title]
+    if table_width(kept) <= width:
+        return kept
+    names = [column for column in kept if not column.right]
+    room = (width - table_width(kept) + sum(map(column_width, names))) // max(1, len(names))
+    return [
+        column
+        if column.right
+        else TableColumn(column.title, [shorten(cell, max(narrowest, room), ellipsis) for cell in column.cells], False)
+        for column in kept
+    ]
+
+
 def _padded(text: str, columns: int, right: bool) -> str:
     padding = " " * (columns - text_width(text))
     return padding + text if right else text + padding
 
 
 def column_width(column: TableColumn) -> int:
-    """Terminal columns of the widest of its texts."""
+    """Return the terminal columns of its widest text."""
     return max(map(text_width, (column.title, *column.cells)))
 
 
 def table_width(columns: Sequence[TableColumn]) -> int:
-    """Terminal columns of the longest line of `text_table`."""
+    """Return the terminal columns of the longest line of `text_table`."""
     return sum(map(column_width, columns)) + GAP * (len(columns) - 1)
 
 

@@ -17,7 +17,7 @@ class Result(msgspec.Struct):
 @pytest.mark.parametrize("kind", AdviceKind)
 def test_every_kind_of_advice_has_a_spelling(kind: AdviceKind):
     phrased = phrase(Advice("do it", kind, values=("first", "second")))
-    assert phrased.startswith("do it: ")
+    assert phrased.startswith(("do it: ", "do it ("))
     assert kind in SPELLINGS
     assert "{" not in phrased
 
@@ -31,7 +31,7 @@ def test_advice_is_a_text_that_is_complete_without_its_kinds():
 
 
 def test_several_kinds_are_listed():
-    assert phrase(Advice("name another", AdviceKind.OUT, AdviceKind.OVERWRITE)) == "name another: --out, --force"
+    assert phrase(Advice("name another", AdviceKind.OUT, AdviceKind.OVERWRITE)) == "name another (--out, --force)"
 
 
 def test_json_has_the_phrased_text():

@@ -43,7 +43,7 @@ def test_a_round_robin_is_rated_against_the_named_anchor(tmp_path: Path, capsys:
     file = battles_file(tmp_path / "battles.jsonl", ALL_PAIRS)
     code, _, err = arena(capsys, "leaderboard", "--battles", file)
     assert code == 2
-    assert "name the baseline: --baseline" in err
+    assert "name the baseline (--baseline)" in err
     boards = {
         (anchor, kind): json.loads(
             arena(

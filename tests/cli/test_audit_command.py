@@ -84,7 +84,7 @@ def test_style_is_controlled_by_words_and_told_in_the_headline(arena: Arena, jud
     [
         (("leaderboard", "--style", "lenght"), "lenght"),
         (("leaderboard", "--style", ""), "length, markdown"),
-        (("leaderboard", "--style", "length", "--ci", "battle"), "whole questions"),
+        (("leaderboard", "--style", "length", "--ci", "battle"), "resample questions"),
         (("audit", "--repeat", "1"), "--repeat"),
         (("audit", "--judge", "nobody"), "nobody"),
     ],

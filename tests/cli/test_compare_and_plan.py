@@ -82,7 +82,7 @@ def test_none_named_compares_all_with_the_baseline(bench: Path, capsys: pytest.C
     code, out, err = arena(capsys, "compare", bench=bench)
     assert (code, err) == (0, "")
     assert out.count("[") == 3  # three pairs
-    assert "3 of 3 pairs are told apart" in out
+    assert "3 of 3 pairs are decided" in out
 
 
 def test_direct_games_are_those_with_one_of_the_models_as_baseline(

@@ -139,7 +139,7 @@ def test_quitting_while_a_run_goes_on_asks_first_and_the_next_start_resumes(term
     window.wait_for("in flight", absent="A run is going on")
     window.press("q", "y")
     assert window.ended() == 130
-    assert b"Everything finished so far is saved" in window.written
+    assert b"finished results are saved" in window.written
     before = saved(slow_bench)
     assert before >= 4
     assert all_whole(slow_bench)

@@ -176,7 +176,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(demo, start, simulato
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert stdout == ""
-    assert "goes on from here" in stderr
+    assert "run the same command to resume" in stderr
     saved = len(records(answers))
     rest = arena("-c", config, "run", "--json")
     assert rest.returncode == 0, rest.stderr
@@ -257,7 +257,7 @@ def test_doctor_finds_nothing_wrong_where_a_run_would_work(demo, arena, simulato
     data, _ = demo
     done = arena("-c", config_for(data, simulator()), "doctor")
     assert done.returncode == 0, done.stdout
-    assert "everything a run needs is there" in done.stdout
+    assert "a run has everything it needs" in done.stdout
 
 
 def test_keys_are_in_no_file_and_on_no_screen(demo, arena, simulator, tmp_path):

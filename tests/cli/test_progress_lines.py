@@ -30,7 +30,7 @@ def test_five_hundred_failures_that_say_the_same_are_one_line():
 def test_of_failures_that_differ_the_first_few_of_a_kind_are_shown():
     lines = said([event for number in range(20) for event in failures(3, f"HTTP 500: trouble {number}")])
     assert len(lines) == SHOWN_FAILURES
-    assert lines[-1].endswith("trouble 4 (further ones are only counted)")
+    assert lines[-1].endswith("trouble 4 (more are only counted)")
 
 
 class LostStream(io.StringIO):

@@ -46,7 +46,7 @@ def test_the_dry_view_shows_what_the_repair_then_does_and_what_stays(home, arena
     assert len(damage) == 2
     assert "base.jsonl:1: 2 whole records run together" in damage[0]
     assert "base.jsonl:2: not JSON" in damage[1]
-    assert "(as it was: base.jsonl.bak)" in done.stdout
+    assert "(original: base.jsonl.bak)" in done.stdout
     assert "stays   " in done.stdout
     assert "$ERROR$ stands in place of an answer" in done.stdout
     assert "\x1b" not in done.stdout + seen.stdout

@@ -102,7 +102,7 @@ def test_a_run_that_is_interrupted_while_a_server_starts_ends_it_and_says_so(yar
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=180)
     assert program.returncode == 130
-    assert "Stopping" in err
+    assert "stopping" in err
     assert not yard.left()
 
 

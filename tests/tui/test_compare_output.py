@@ -74,7 +74,7 @@ def test_two_models_get_an_answer_in_words() -> None:
 
 def test_what_is_not_significant_is_called_so() -> None:
     text = format_comparison(two(p_value=0.11, difference=-3.0), "table")
-    assert "model-a and model-b cannot be told apart: difference -3.0 points" in text
+    assert "model-a against model-b is undecided: difference -3.0 points" in text
     assert "model-a is worse than model-b by 3.0" in format_comparison(two(difference=-3.0), "table")
 
 
@@ -89,7 +89,7 @@ def test_more_models_get_ranks_with_their_range_and_every_pair() -> None:
     text = format_comparison(three(), "table")
     assert "1-2" in text
     assert text.count("+7.50") == 3
-    assert "2 of 3 pairs are told apart" in text
+    assert "2 of 3 pairs are decided" in text
     assert "0.0165" in text
 
 
@@ -186,5 +186,5 @@ def test_without_a_pace_there_is_no_time() -> None:
     needs = [msgspec.structs.replace(study().plans[0].needs[0], seconds=None)]
     text = format_study_plan(study(pace=MeasuredPace(), plans=[DifferencePlan(5.0, needs)]), "table")
     assert "time here" not in text
-    assert "is not known" in text
+    assert "is unknown" in text
     assert json.loads(format_study_plan(study(), "json"))["plans"][0]["needs"][1]["until_decided"] is None

@@ -279,7 +279,7 @@ async def test_the_plan_of_a_study_and_all_pairs_are_a_key_away(tmp_path: Path):
         await until(pilot, lambda: "80% power" in painted(app))
         assert "two models, same questions" in painted(app)
         await press(pilot, "escape", "m")
-        await until(pilot, lambda: "of 3 pairs are told apart" in painted(app))
+        await until(pilot, lambda: "of 3 pairs are decided" in painted(app))
         assert "p Holm" in painted(app)
         await press(pilot, "escape")
         assert isinstance(app.screen, LeaderboardScreen)

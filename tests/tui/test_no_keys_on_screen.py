@@ -78,9 +78,9 @@ def test_a_fault_of_the_program_is_told_in_full_and_without_escapes(capfd):
     try:
         raise RuntimeError("a reply: \x1b]0;owned\x07")
     except RuntimeError:
-        assert console.confess() == console.FAILED
+        assert console.report_bug() == console.FAILED
     printed = capfd.readouterr().err
     assert "Traceback" in printed
     assert "a reply" in printed
-    assert "a fault of the program" in printed
+    assert "a bug in the program" in printed
     assert not {"\x1b", "\x07"} & set(printed)

@@ -22,7 +22,7 @@ OPEN = Standing("undecided", 41, 52.0, 40.0, 64.0)
     [
         (BETTER, "m is better than base after 41 questions: score 71.2 [55.0, 83.0]"),
         (Standing("precise", 300, 52.0, 49.6, 54.4), "m is known precisely enough after 300 questions: score 52.0"),
-        (Standing("budget", 1), "m was still open when the budget was used up, after 1 question"),
+        (Standing("budget", 1), "m was undecided when the budget was used up, after 1 question"),
         (OPEN, "m is undecided after 41 questions: score 52.0 [40.0, 64.0]"),
         (
             Standing("worse", 60, 40.0, 30.0, 50.0, -12.0, -20.0, -4.0),
@@ -46,7 +46,7 @@ def test_the_table_has_a_line_a_model_and_says_whom_it_was_compared_with():
     assert "any-time 95% limits" in lines[1]
     assert "against rival" in lines[1]
     assert "-12.0 [-20.0, -4.0]" in lines[2]
-    assert "the one to compare with" in lines[3]
+    assert "reference" in lines[3]
 
 
 def test_json_has_the_limits_of_every_model():
