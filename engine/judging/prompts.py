@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TypeAlias, overload
+from typing import TypeAlias
 
 import msgspec
 
@@ -134,23 +134,19 @@ square brackets. Write no label anywhere else.
 _NAMED: Mapping[str, JudgePrompt] = {prompt.name: prompt for prompt in (SIMPLE, FULL)}
 
 
-@overload
-def judge_prompt(name: str, /) -> JudgePrompt: ...
-@overload
-def judge_prompt(system: str, template: str, /) -> JudgePrompt: ...
-def judge_prompt(first: str, template: str | None = None, /) -> JudgePrompt:
-    """Return a prompt of ours by its name ("simple", "full"), or a user's from a system prompt and a template.
+def judge_prompt(name: str) -> JudgePrompt:
+    """Return a prompt of ours, "simple" or "full". Raises ConfigError for another name."""
+    if name in _NAMED:
+        return _NAMED[name]
+    names = " or ".join(f'"{known}"' for known in _NAMED)
+    raise ConfigError("[judge] prompt", [ConfigProblem("prompt", f"unknown prompt {name!r}", f"use {names}")])
 
-    Raises ConfigError for an unknown name, and for missing or unknown placeholders, all at once.
-    """
-    if template is None:
-        if first in _NAMED:
-            return _NAMED[first]
-        names = " or ".join(f'"{name}"' for name in _NAMED)
-        raise ConfigError("[judge] prompt", [ConfigProblem("prompt", f"unknown prompt {first!r}", f"use {names}")])
+
+def custom_prompt(system: str, template: str) -> JudgePrompt:
+    """Return a user's prompt. Raises ConfigError for missing or unknown placeholders, all at once."""
     if problems := problems_of(template):
         raise ConfigError("[judge] prompt", [ConfigProblem("template", *problem) for problem in problems])
-    return JudgePrompt("custom", first, template)
+    return JudgePrompt("custom", system, template)
 
 
 def render(

@@ -2,12 +2,12 @@
 
 import pytest
 
-from engine.judging.prompts import REASK, SIMPLE, game_messages, judge_prompt, reask_messages
+from engine.judging.prompts import REASK, SIMPLE, custom_prompt, game_messages, reask_messages
 from engine.judging.rules import parser
 from engine.records import Question
 
 QUESTION = Question("q1", ("Why is the sky blue?",))
-PROMPT = judge_prompt("Judge.", "{QUESTION}|{ANSWER_A}|{ANSWER_B}")
+PROMPT = custom_prompt("Judge.", "{QUESTION}|{ANSWER_A}|{ANSWER_B}")
 
 
 @pytest.mark.parametrize(("number", "shown"), [(1, "baseline's|model's"), (2, "model's|baseline's")])
@@ -19,7 +19,7 @@ def test_the_baseline_is_a_in_game_1_and_the_model_in_game_2(number, shown):
 
 
 def test_an_empty_system_prompt_sends_no_system_message():
-    messages = game_messages(judge_prompt("", PROMPT.template), QUESTION, ["a"], ["b"], 1)
+    messages = game_messages(custom_prompt("", PROMPT.template), QUESTION, ["a"], ["b"], 1)
     assert [message["role"] for message in messages] == ["user"]
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
-from engine.judging.prompts import FULL, SIMPLE, judge_prompt, render
+from engine.judging.prompts import FULL, SIMPLE, custom_prompt, judge_prompt, render
 from engine.judging.spelling import normalise_label
 from engine.records import LABELS
 
@@ -15,7 +15,7 @@ TWO_TURNS = "{question_1}|{answer_1}|{answer_3}|{question_2}|{answer_2}|{answer_
 
 
 def filled(template, question, one, other):
-    return render(judge_prompt("", template), question, one, other)[1]
+    return render(custom_prompt("", template), question, one, other)[1]
 
 
 @pytest.mark.parametrize("prompt", [SIMPLE, FULL])
@@ -123,7 +123,7 @@ def test_turns_beyond_the_last_place_go_on_there():
 )
 def test_a_template_that_cannot_work_is_refused_with_all_its_problems(template, complaints):
     with pytest.raises(ConfigError) as refused:
-        judge_prompt("You are a judge.", template)
+        custom_prompt("You are a judge.", template)
     assert len(refused.value.problems) == len(complaints)
     for problem, complaint in zip(refused.value.problems, complaints, strict=True):
         assert problem.message.startswith(complaint)
@@ -139,4 +139,4 @@ def test_a_named_prompt_that_is_none_names_those_that_are():
 
 def test_a_users_system_prompt_is_not_a_template():
     system = 'Write {"label": ...}, {QUESTION} or whatever'
-    assert render(judge_prompt(system, V2), ["Q"], ["a"], ["b"])[0] == system
+    assert render(custom_prompt(system, V2), ["Q"], ["a"], ["b"])[0] == system

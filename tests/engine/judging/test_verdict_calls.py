@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.judging.prompts import FORMS, FULL, SIMPLE, JudgePrompt, judge_prompt, render
+from engine.judging.prompts import FORMS, FULL, SIMPLE, JudgePrompt, custom_prompt, render
 from engine.judging.rules import parser
 from engine.judging.verdicts import (
     NUMBERS,
@@ -22,7 +22,7 @@ from engine.judging.verdicts import (
 from engine.records import LABELS, VerdictMode
 
 TEXT, CONSTRAINED, SOFT = VerdictMode(), VerdictMode("constrained"), VerdictMode("soft")
-OWN = judge_prompt("Judge.", "{{literal}} {QUESTION} {ANSWER_A} {ANSWER_B}")
+OWN = custom_prompt("Judge.", "{{literal}} {QUESTION} {ANSWER_A} {ANSWER_B}")
 
 
 @pytest.mark.parametrize("prompt", [SIMPLE, FULL, OWN])
