@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from engine.labels import LABELS, Label
+from engine.labels import LABELS, Label, points_of_model
 from engine.simulator.config import SimulatedJudge
 from engine.simulator.draws import Draws, digest, normal, uniform
 from engine.simulator.requests import StructuredOutputs
@@ -150,7 +150,7 @@ def write_verdict(judge: SimulatedJudge, case: Case, opinion: JudgeOpinion, draw
     spelled = _spell(label, draws) if judge.spelling == "mixed" else f"[[{label}]]"
     if not full:
         return spelled
-    side = 1 if label == "A=B" else 0 if label.startswith("A") else 2
+    side = int(2 * points_of_model(label, 1))  # A is better, a tie, B is better
     own = phrases.own_answer.replace("{t}", asked.topics[0])
     return f"{own}\n\n{phrases.comparison[side]}\n\n{phrases.verdict}{spelled}"
 

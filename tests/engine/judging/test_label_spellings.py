@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.judging.spelling import normalise_label
-from engine.labels import LABELS, mirror
+from engine.labels import LABELS
 
 SPELLINGS = {
     "A>>B": ["A>>B", "[[A>>B]]", "B<<A", "[[ a >> b ]]", "[[А>>В]]", "A≫B", r"A \gg B", "А » Б", "[A&gt;&gt;B]"],
@@ -54,10 +54,3 @@ def test_a_normalised_label_stays_itself(text):
 @given(st.text())
 def test_any_text_is_a_label_or_none(text):
     assert normalise_label(text) in (*LABELS, None)
-
-
-@pytest.mark.parametrize(
-    ("label", "flipped"), [("A>>B", "B>>A"), ("A>B", "B>A"), ("A=B", "A=B"), ("B>A", "A>B"), ("B>>A", "A>>B")]
-)
-def test_a_label_flips_with_the_places(label, flipped):
-    assert mirror(label) == flipped

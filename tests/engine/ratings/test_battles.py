@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.formats.battles_file import games_of_rows, strong_weight
-from engine.labels import LABELS, Label, mirror, points_of_model
+from engine.labels import Label
 from engine.ratings.battles import common_opponent
 
 
@@ -20,12 +20,6 @@ class Judged(NamedTuple):
     labels: tuple[Label | None, ...]
     played: tuple[bool, ...] = (True, True)
     probabilities: tuple[dict[Label, float] | None, ...] = ()
-
-
-@given(label=st.sampled_from(LABELS))
-def test_the_same_opinion_in_either_game_is_worth_the_same(label: Label) -> None:
-    assert points_of_model(label, 1) == points_of_model(mirror(label), 2)
-    assert points_of_model(label, 1) + points_of_model(label, 2) == 1.0
 
 
 def test_the_model_is_b_in_the_first_game_and_a_in_the_second() -> None:

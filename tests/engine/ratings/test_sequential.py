@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.errors import UsageProblem
 from engine.formats.battles_file import load_battles
-from engine.labels import LABELS, Label, Points, points_of_games
+from engine.labels import Label, Points
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.sequential import Decider
 from engine.ratings.stop_rule import StopRule, parse_stop_rule
@@ -30,18 +30,6 @@ def decider(until: str, *models: str, **options: object) -> Decider:
 def feed(told: Decider, model: str, labels: Iterable[tuple[Label | None, ...]]) -> list[str]:
     """Judge the model on the questions in their order; the models that were settled."""
     return [name for question, pair in zip(ORDER, labels, strict=False) for name in told.observe(model, question, pair)]
-
-
-@given(st.lists(st.sampled_from([*LABELS, None]), max_size=2), st.sampled_from([1.0, 3.0]))
-def test_points_of_a_question_are_those_of_its_games(labels: list[Label | None], weight: float) -> None:
-    won, total = points_of_games(labels, weight)
-    assert 0.0 <= won <= total <= 2 * weight
-    assert points_of_games(labels, weight, first_game_only=True).total <= weight
-
-
-def test_strong_verdicts_count_more_and_places_are_known() -> None:
-    assert points_of_games(("B>>A", "B>A"), 3.0) == Points(3.0, 4.0)
-    assert points_of_games(("A=B", None), 3.0) == Points(0.5, 1.0)
 
 
 def test_nothing_is_decided_before_thirty_questions() -> None:

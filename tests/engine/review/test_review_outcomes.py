@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.labels import LABELS, Label, mirror, strength
+from engine.labels import LABELS, strength
 from engine.review.labels import is_flip, is_unparsed, outcome, outcome_of_pair
 
 labels = st.sampled_from(LABELS)
@@ -19,11 +18,6 @@ def test_in_game_1_the_model_is_b_and_in_game_2_it_is_a():
     assert outcome("B>A", 2) == "loss"
     assert outcome("A=B", 1) == "tie"
     assert outcome(None, 1) is None
-
-
-@given(labels)
-def test_swapping_places_and_label_changes_nothing(label: Label):
-    assert strength(label, 1) == strength(mirror(label), 2)
 
 
 def test_games_that_contradict_each_other_are_a_tie_and_a_flip():
