@@ -12,8 +12,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from engine.labels import Label
 from engine.ratings.stop_rule import Standing
-from engine.records import Label, Usage
+from engine.records import Usage
 
 
 class SteadyClock:

@@ -10,8 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.labels import LABELS as LABELS
-from engine.labels import Label as Label
+from engine.labels import Label
 
 
 class Question(msgspec.Struct, frozen=True):

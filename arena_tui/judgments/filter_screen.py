@@ -18,7 +18,7 @@ from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import KeyBar, TextLines
 from arena_tui.widgets.virtual_list import VirtualList
-from engine.records import LABELS
+from engine.labels import LABELS
 from engine.review.labels import OUTCOMES
 from engine.review.listing import FLAGS, Flag, JudgmentFilter, Listed, Marks, select
 

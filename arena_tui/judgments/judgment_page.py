@@ -16,8 +16,7 @@ from arena_tui.safe_text import one_line, readable
 from arena_tui.theme import Inks
 from engine.bench.stored import WholeAnswer, WholeGame
 from engine.errors import ArenaError
-from engine.labels import strength
-from engine.records import Label
+from engine.labels import Label, strength
 from engine.review.library import AnswerOrigin, OpenedPair
 
 NARROW = 96  # columns; below that answers stand one under the other

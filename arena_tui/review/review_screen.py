@@ -28,7 +28,7 @@ from arena_tui.theme import inks
 from arena_tui.widgets.lines import TextLines
 from arena_tui.widgets.screens import Attempt, LibraryScreen
 from engine.errors import ArenaError
-from engine.records import LABELS, Label
+from engine.labels import LABELS, Label
 from engine.review.labels import Pair
 from engine.review.library import OpenedPair
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from arena_tui.judgments.judgment_page import label_words
 from arena_tui.safe_text import brief, one_line
 from arena_tui.theme import Inks
-from engine.records import Label
+from engine.labels import Label
 from engine.review.labels import HumanLabel, Outcome, Pair, outcome
 from engine.review.library import Library, OpenedPair
 from engine.review.listing import Listed

@@ -18,9 +18,10 @@ from engine.bench.stored import StoredAnswer
 from engine.config.model import Config
 from engine.errors import Advice, AdviceKind, CallFailed, UsageProblem
 from engine.judging.prompts import game_messages
+from engine.labels import Label
 from engine.models.client import ModelClient
 from engine.models.connection import open_session
-from engine.records import Game, Label, Question
+from engine.records import Game, Question
 from engine.serving.endpoints import probe_endpoints
 from engine.work.calls import JudgeCaller
 from engine.work.jobs import GAME_NUMBERS

@@ -25,7 +25,8 @@ from engine.bench.lines import (
 )
 from engine.judging.probabilities import Probabilities, read_probabilities
 from engine.judging.spelling import normalise_label
-from engine.records import LABELS, Label, Question
+from engine.labels import LABELS, Label
+from engine.records import Question
 
 T = TypeVar("T", bound=msgspec.Struct)
 Scalar: TypeAlias = str | int | float | None

@@ -22,7 +22,8 @@ from engine.bench.lines import CHANGED, LineSpan, Loaded, ProblemLog, read_objec
 from engine.errors import BenchError
 from engine.judging.probabilities import Probabilities, read_probabilities
 from engine.judging.reasoning import split_reasoning
-from engine.records import Label, Question
+from engine.labels import Label
+from engine.records import Question
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):

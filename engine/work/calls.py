@@ -14,8 +14,9 @@ from engine.judging.prompts import FORMS, JudgeMessages, JudgePrompt, game_messa
 from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
 from engine.judging.verdicts import asked_for_verdict, choices, read_first_token, read_form
+from engine.labels import LABELS
 from engine.models.tokens import TokenCounter
-from engine.records import LABELS, AnswerPart, Choice, Completion, Game, GamePart, Turn, Usage
+from engine.records import AnswerPart, Choice, Completion, Game, GamePart, Turn, Usage
 from engine.work.jobs import OpenChoice, OpenGame, gives_up
 from engine.work.recorder import Recorder
 

@@ -13,10 +13,10 @@ import msgspec
 
 from engine.errors import UsageProblem
 from engine.events import Event, RecordFailed, RecordSaved, Stage, StandingChanged, StopRuleSet, TaskKey, TaskStopped
+from engine.labels import Label
 from engine.ratings import MINIMUM_QUESTIONS
 from engine.ratings.sequential import Decider
 from engine.ratings.stop_rule import Standing, StopRule
-from engine.records import Label
 from engine.work.jobs import GAME_NUMBERS, JudgeJob, OpenPart
 from engine.work.plan import Plan
 from engine.work.tasks import Task

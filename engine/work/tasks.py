@@ -21,7 +21,8 @@ from engine.config.model import Config
 from engine.config.sampling import Sampling, answer_sampling, answer_settings, settings_digest
 from engine.events import TaskKey
 from engine.judging.prompts import JudgePrompt, game_messages, render
-from engine.records import AnswerPart, Game, GamePart, Label, Question, VerdictMode
+from engine.labels import Label
+from engine.records import AnswerPart, Game, GamePart, Question, VerdictMode
 from engine.work.jobs import AnswerJob, Job, JudgeJob, gives_up
 
 Refresh: TypeAlias = Literal["stale", "unparsed"]

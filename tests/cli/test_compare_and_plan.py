@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from arena_tui.cli import main
-from engine.records import Game, JudgmentRecord, Label
+from engine.labels import Label
+from engine.records import Game, JudgmentRecord
 
 QUESTIONS = 60
 CONFIG = """\

@@ -12,7 +12,8 @@ import pytest
 
 from arena_tui.cli import main
 from engine.bench.digest import inputs_digest
-from engine.records import AnswerRecord, Choice, Game, JudgmentRecord, Label, Turn
+from engine.labels import Label
+from engine.records import AnswerRecord, Choice, Game, JudgmentRecord, Turn
 
 QUESTIONS = 60
 CONFIG = """\

@@ -11,7 +11,8 @@ import pytest
 
 from arena_tui.cli import main
 from engine.judging.probabilities import most_probable, normalised
-from engine.records import LABELS, Game, JudgmentRecord
+from engine.labels import LABELS
+from engine.records import Game, JudgmentRecord
 
 CONFIG = """\
 bench = "tiny"

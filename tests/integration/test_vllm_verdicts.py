@@ -14,10 +14,10 @@ from vllm_bench import games_of, judged, post, workspace
 from engine.events import VllmMetrics
 from engine.judging.prompts import FORMS
 from engine.judging.verdicts import NUMBERS
+from engine.labels import LABELS
 from engine.models.connection import open_session
 from engine.models.endpoint import Endpoint
 from engine.models.metrics import fetch_metrics
-from engine.records import LABELS
 
 pytestmark = pytest.mark.vllm
 

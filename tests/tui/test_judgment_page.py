@@ -7,7 +7,7 @@ from rich.style import Style
 from arena_tui.judgments.judgment_page import Layout, judgment_page
 from arena_tui.theme import Inks
 from engine.bench.stored import WholeGame, WholeJudgment
-from engine.records import LABELS
+from engine.labels import LABELS
 from engine.review.library import OpenedPair
 
 INKS = Inks(*(Style(color=name) for name in ("white", "green", "red", "yellow", "blue", "cyan")))

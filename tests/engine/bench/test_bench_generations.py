@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bench.stored import load_answers, load_judgments, load_questions
-from engine.records import LABELS
+from engine.labels import LABELS
 
 TEXTS = st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()) and text.strip() != "$ERROR$")
 LABEL = st.sampled_from(LABELS)

@@ -20,7 +20,7 @@ from engine.bench import Bench
 from engine.bench.index import BenchIndex, Table, labels_of
 from engine.bench.layout import BenchPaths
 from engine.bench.stored import load_answers, load_judgments, load_questions
-from engine.records import LABELS
+from engine.labels import LABELS
 
 OLD = time.time_ns() - 60_000_000_000  # a file of that time is not looked at byte by byte
 

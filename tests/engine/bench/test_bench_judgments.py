@@ -11,7 +11,8 @@ from engine.bench.digest import inputs_digest, text_digest
 from engine.bench.lines import encode_line
 from engine.bench.stored import StoredJudgment, load_judgments
 from engine.judging.probabilities import most_probable, normalised
-from engine.records import LABELS, Game, JudgmentRecord
+from engine.labels import LABELS
+from engine.records import Game, JudgmentRecord
 
 TEMPLATE = (
     "<|User Prompt|>\n{}\n\n<|The Start of Assistant A's Answer|>\n{}\n<|The End of Assistant A's Answer|>\n\n"

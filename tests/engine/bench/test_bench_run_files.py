@@ -14,7 +14,8 @@ from engine.bench.lines import encode_line
 from engine.bench.run_files import compact, load_journal, load_runs, write_run
 from engine.errors import StorageError
 from engine.judging.probabilities import normalised
-from engine.records import LABELS, AnswerPart, AnswerRecord, Choice, Game, GamePart, JudgmentRecord, Turn, Usage
+from engine.labels import LABELS
+from engine.records import AnswerPart, AnswerRecord, Choice, Game, GamePart, JudgmentRecord, Turn, Usage
 
 
 def answer_part(question_id="q", *, index=0, settings="s", text="text") -> AnswerPart:

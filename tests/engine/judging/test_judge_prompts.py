@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from engine.errors import ConfigError
 from engine.judging.prompts import FULL, SIMPLE, custom_prompt, judge_prompt, render
 from engine.judging.spelling import normalise_label
-from engine.records import LABELS
+from engine.labels import LABELS
 
 V01 = "{question_1}\n--\n{answer_1}\n--\n{answer_2}"
 V2 = "{QUESTION}\n--\n{ANSWER_A}\n--\n{ANSWER_B}"

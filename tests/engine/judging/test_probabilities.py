@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.judging.probabilities import most_probable, normalised, read_probabilities
-from engine.records import LABELS
+from engine.labels import LABELS
 
 weights = st.dictionaries(st.sampled_from(LABELS), st.floats(0, 1e6), min_size=1)
 

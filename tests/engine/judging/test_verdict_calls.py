@@ -19,7 +19,8 @@ from engine.judging.verdicts import (
     read_form,
     wording_of,
 )
-from engine.records import LABELS, VerdictMode
+from engine.labels import LABELS
+from engine.records import VerdictMode
 
 TEXT, CONSTRAINED, SOFT = VerdictMode(), VerdictMode("constrained"), VerdictMode("soft")
 OWN = custom_prompt("Judge.", "{{literal}} {QUESTION} {ANSWER_A} {ANSWER_B}")

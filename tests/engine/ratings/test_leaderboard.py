@@ -15,11 +15,12 @@ from battle_builder import battles_from_judgments
 from msgspec import UNSET
 
 from engine.errors import RatingError
+from engine.labels import LABELS, Label
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Row, leaderboard
 from engine.ratings.model_stats import ModelStats
-from engine.records import LABELS, Label, Question
+from engine.records import Question
 
 
 class Judged(NamedTuple):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from engine.records import LABELS
+from engine.labels import LABELS
 from engine.simulator import SimulatedJudge, SimulatorConfig
 
 STRONG = "Check it: for example 2 and 3 give 5, because the result is a sum. Therefore it holds."

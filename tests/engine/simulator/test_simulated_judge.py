@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from engine.judging.prompts import game_messages, reask_messages
 from engine.judging.prompts import judge_prompt as prompt_named
 from engine.judging.rules import parser
-from engine.records import LABELS, Question
+from engine.labels import LABELS
+from engine.records import Question
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, demo_cast
 from engine.simulator.cast import Cast
 from engine.simulator.requests import ChatRequest, RequestMessage

@@ -23,8 +23,9 @@ from engine.events import (
     TaskStopped,
     VllmMetrics,
 )
+from engine.labels import LABELS
 from engine.ratings.stop_rule import Standing
-from engine.records import LABELS, Usage
+from engine.records import Usage
 from engine.work.progress import KEPT_NOTICES, RunState, reduce, run_speed
 
 JUDGING = TaskKey("judgments", "small", "judge")

@@ -26,8 +26,9 @@ from engine.events import (
     TaskPlanned,
     TaskStopped,
 )
+from engine.labels import LABELS
 from engine.ratings.stop_rule import Standing
-from engine.records import LABELS, Usage
+from engine.records import Usage
 from engine.work.progress import EndpointState, RunState, TaskState, reduce, run_speed
 
 QUARTERS = st.integers(0, 400).map(lambda quarters: quarters / 4)  # their sums are exact in any order

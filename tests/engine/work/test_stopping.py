@@ -10,8 +10,9 @@ import pytest
 
 from engine.errors import UsageProblem
 from engine.events import Event, RecordFailed, RecordSaved, StandingChanged, StopRuleSet, TaskKey, TaskStopped
+from engine.labels import Label
 from engine.ratings.stop_rule import parse_stop_rule
-from engine.records import Game, GamePart, Label, Question
+from engine.records import Game, GamePart, Question
 from engine.work.jobs import JudgeJob, OpenGame
 from engine.work.participants import Participants
 from engine.work.plan import Plan

@@ -19,7 +19,7 @@ from engine.config.providers import PROVIDERS
 from engine.config.requests import CHOICE_FIELD
 from engine.judging.prompts import FORMS
 from engine.judging.verdicts import NUMBERS
-from engine.records import LABELS
+from engine.labels import LABELS
 from engine.run import Run
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.work.plan import Scope, make_plan
