@@ -1,4 +1,4 @@
-"""The terminal UI: one app, one session, one loop with the engine; immutable states are painted at 4 Hz."""
+"""The terminal UI: one app on one session, in one event loop with the engine; paints immutable states at 4 Hz."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ArenaApp(App[None]):
 
     TITLE = "arena-tui"
     CSS_PATH = Path(__file__).with_name("arena.tcss")
-    COMMANDS: ClassVar[set[type[Provider]]] = {ArenaCommands}  # type: ignore[assignment]  # all of them, lazily or not
+    COMMANDS: ClassVar[set[type[Provider]]] = {ArenaCommands}  # type: ignore[assignment]  # Textual allows loaders as well
     ENABLE_COMMAND_PALETTE = True
     ALLOW_SELECT = False
 
@@ -46,7 +46,7 @@ class ArenaApp(App[None]):
     ]
 
     def __init__(self, session: ArenaSession, first_mode: ModeName = "run") -> None:
-        self.DEFAULT_MODE = first_mode  # type: ignore[misc]  # else an empty screen is made and styled first
+        self.DEFAULT_MODE = first_mode  # type: ignore[misc]  # otherwise an empty screen is made and styled first
         super().__init__()
         self.session = session
         self.leaving = False
@@ -54,7 +54,7 @@ class ArenaApp(App[None]):
         self.first_mode = first_mode
         self._was_running = False
         self._shown: tuple[object, ...] = ()
-        self._paint_at = 0.0  # no sooner than at this time, of the monotonic clock
+        self._paint_at = 0.0  # not before this time of the monotonic clock
         for theme in THEMES:
             self.register_theme(theme)
         self.set_reactive(App.theme, DARK)
@@ -62,17 +62,14 @@ class ArenaApp(App[None]):
             self.add_mode(mode.name, partial(self._make_screen, mode.name))
 
     def get_line_filters(self) -> list[LineFilter]:
-        """Textual's, or with NO_COLOR one that leaves the terminal its own two colours (Textual would send greys).
-
-        The last one sees all that is painted, whichever widget it comes from.
-        """
+        """Return Textual's filters and `ControlsOff`; with NO_COLOR, `ColorsOff` in place of Textual's greys."""
         if not self.no_color:
             return [*super().get_line_filters(), ControlsOff()]
         variables = self.theme_variables
         return [ColorsOff([variables[name] for name in ("block-cursor-background", "primary")]), ControlsOff()]
 
     def get_driver_class(self) -> type[Driver]:
-        """On a terminal, one that a stalled connection cannot hold up; elsewhere Textual's choice."""
+        """Return a driver that a stalled terminal cannot block; without a terminal, Textual's choice."""
         chosen = super().get_driver_class()
         if chosen.__name__ != "LinuxDriver":
             return chosen
@@ -107,11 +104,11 @@ class ArenaApp(App[None]):
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
     async def action_quit(self) -> None:
-        """Leave at once when nothing is going on, else ask first."""
+        """Quit at once if no run is in progress, else ask first."""
         from arena_tui.widgets.dialogs import QuitScreen
 
         if self.leaving:
-            self.session.stop()  # asked again while it ends: do not wait for the calls in flight
+            self.session.stop()  # asked again: abort calls in flight
         elif not self.session.is_running:
             self.exit()
         elif not isinstance(self.screen, QuitScreen):
@@ -143,7 +140,7 @@ class ArenaApp(App[None]):
         self.exit()
 
     def _fatal_error(self) -> None:
-        """As Textual's, but without the values of variables, where keys may be, and safe for the terminal."""
+        """Show the traceback as Textual does, but printable and without values of variables (among them keys)."""
         from rich.segment import Segment, Segments
         from rich.traceback import Traceback
 
@@ -191,7 +188,7 @@ class ArenaApp(App[None]):
             self._paint_at = time.monotonic() + pause_after(time.thread_time() - began)
 
     def _show_result(self) -> None:
-        """Show the leaderboard of a demo that has just ended, if the user still watches it run."""
+        """Show the leaderboard when a demo ends, if the user is still on the run screen."""
         running = self.session.is_running
         has_ended = self._was_running and not running and self.session.state.phase == "done"
         if has_ended and self.session.demo and self.current_mode == "run" and isinstance(self.screen, ArenaScreen):
@@ -199,20 +196,20 @@ class ArenaApp(App[None]):
         self._was_running = running
 
     def repaint_state(self) -> None:
-        """Have the screen that is shown paint the state, if there is anything new."""
+        """Paint the state on the current screen if it has changed."""
         session, screen = self.session, self.screen
         moment = (screen, session.state, session.status, session.watch.version, session.plan)
-        goes_on = session.status in ("running", "stopping", "following")  # its speeds and times change by themselves
-        if isinstance(screen, ArenaScreen) and (goes_on or moment != self._shown):
+        is_active = session.status in ("running", "stopping", "following")  # speeds and times change without events
+        if isinstance(screen, ArenaScreen) and (is_active or moment != self._shown):
             screen.paint(session.state)
         self._shown = moment
 
 
 def pause_after(cost: float) -> float:
-    """Seconds until a state is painted again when that took `cost` seconds of CPU time; 0 is: with the next tick.
+    """Return the seconds until the next paint if one took `cost` seconds of CPU; 0 is the next tick.
 
-    Sending what was painted to the terminal takes about as long again. The pause holds both to a twentieth of a core
-    where the machine is slow or busy: there a run that is watched would otherwise be slower than one that is not.
+    Sending it to the terminal costs about as much again. The pause limits both to a twentieth of a core, so that
+    watching does not slow down a run on a slow or busy machine.
     """
     pause = min(_LONGEST_PAUSE, cost * _PAUSE_FOR_COST)
     return pause if pause > TICK_SECONDS else 0.0

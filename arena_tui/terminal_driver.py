@@ -1,7 +1,7 @@
-"""Textual's terminal driver, made safe for a run: a terminal that stalls or goes away never holds up the event loop.
+"""A Textual driver for terminals that may stall or disappear, without blocking the event loop.
 
-Textual's own blocks the loop once thirty writes wait for the terminal. Over SSH a terminal may stall for minutes, and
-the engine would with it. Here frames that cannot be written are dropped, and the screen is painted anew when it can be.
+Textual's own driver blocks the loop once thirty writes are pending. Over SSH a terminal may stall for minutes, and the
+run would stall with it. This one drops frames that cannot be written, and repaints once the terminal accepts text.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 MOST_WAITING = 1 << 20  # characters; a whole screen takes about 20,000
-_CLOSING_SECONDS = 1.0  # that a terminal is given to take the last frame
+_CLOSING_SECONDS = 1.0  # for the last frame to be written
 
 
 class PatientStream:
-    """A file whose `write` only ever appends; a thread of its own carries the text to `stream`.
+    """A file whose `write` never blocks: a thread writes the text to `stream`.
 
-    What waits is dropped when it is more than `most_waiting`; once the terminal takes text again, `repaint` is called
-    (from that thread). `lost` is True when the stream is gone for good.
+    Pending text is dropped if it exceeds `most_waiting` characters; `repaint` is called (in that thread) once the
+    terminal accepts text again. `lost` is True after a write error.
     """
 
     def __init__(self, stream: TextIO, repaint: Callable[[], None], most_waiting: int = MOST_WAITING) -> None:
@@ -36,11 +36,11 @@ class PatientStream:
         self._dropped = False
         self._closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._carry, name="arena-terminal", daemon=True)
+        self._thread = threading.Thread(target=self._write_pending, name="arena-terminal", daemon=True)
         self._thread.start()
 
     def write(self, text: str) -> int:
-        """Take `text` to be written; never waits, never fails."""
+        """Queue `text`; never block or fail."""
         with self._changed:
             if self._size + len(text) > self._most_waiting:
                 self._waiting.clear()
@@ -53,7 +53,7 @@ class PatientStream:
         return len(text)
 
     def flush(self) -> None:
-        """The thread flushes whatever it writes."""
+        """Do nothing: the thread flushes after each write."""
 
     def isatty(self) -> bool:
         return self._stream.isatty()
@@ -62,13 +62,13 @@ class PatientStream:
         return self._stream.fileno()
 
     def close(self) -> None:
-        """Give what waits a moment to be written, then give up."""
+        """Wait a moment for pending text to be written."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join(_CLOSING_SECONDS)
 
-    def _carry(self) -> None:
+    def _write_pending(self) -> None:
         while True:
             with self._changed:
                 while not self._waiting and not self._dropped and not self._closed:
@@ -99,8 +99,8 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self._stream = PatientStream(cast("TextIO", self._file), self._paint_anew)
-        self._file = self._stream  # type: ignore[assignment]  # as much of a file as the writer needs
+        self._stream = PatientStream(cast("TextIO", self._file), self._repaint)
+        self._file = self._stream  # type: ignore[assignment]  # has the methods that Textual uses
 
     def run_input_thread(self) -> None:
         try:
@@ -109,7 +109,7 @@ class TerminalDriver(LinuxDriver):
             self._app.post_message(TerminalLost())
 
     def hang_up(self) -> None:
-        """The terminal is known to be gone: read and write no more."""
+        """Stop reading and writing, because the terminal is gone."""
         self._stream.lost = True
         self.exit_event.set()
 
@@ -117,6 +117,6 @@ class TerminalDriver(LinuxDriver):
         super().close()
         self._stream.close()
 
-    def _paint_anew(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the app has just ended
+    def _repaint(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the app has ended
             self._app.call_later(self._app.refresh, layout=True)

@@ -1,4 +1,4 @@
-"""The themes, and the few inks that self-painting widgets write with. Colour is never the only signal."""
+"""The themes, and the styles that self-painting widgets use. Colour is never the only signal."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ THEMES = (
 
 
 class Inks(msgspec.Struct, frozen=True):
-    """Rich styles of the current theme, for the texts of rows. Each goes with a word or a mark that says the same."""
+    """Rich styles of the current theme for texts. Each accompanies a word or a mark of the same meaning."""
 
     muted: Style
     good: Style
@@ -117,7 +117,7 @@ class Inks(msgspec.Struct, frozen=True):
 
 
 def inks(app: App[object]) -> Inks:
-    """The inks of the theme that `app` shows now."""
+    """Return the styles of the current theme of `app`."""
     variables = app.theme_variables
     names = ("muted", "good", "bad", "warning", "accent", "bar")
     return _inks(tuple(variables.get(f"ink-{name}", variables["foreground"]) for name in names))
@@ -129,7 +129,7 @@ def _inks(colors: tuple[str, ...]) -> Inks:
 
 
 class ColorsOff(LineFilter):
-    """What NO_COLOR asks for: the terminal's own two colours. A row whose background stood out is shown reversed."""
+    """Reduces to the terminal's own two colours, for NO_COLOR. Rows with a highlighted background are reversed."""
 
     def __init__(self, standing_out: Sequence[str]) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class ColorsOff(LineFilter):
 
 
 class ControlsOff(LineFilter):
-    """A net below the widgets, which make safe what they show: nothing painted holds what could steer the terminal."""
+    """Removes control characters from everything painted, in case a widget did not."""
 
     def apply(self, segments: list[Segment], background: TextualColor) -> list[Segment]:
         if all(is_harmless(segment.text) for segment in segments):

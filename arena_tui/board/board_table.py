@@ -16,7 +16,7 @@ from arena_tui.board.choices import BoardChoices
 from arena_tui.output.forest import UNICODE, Scale, terminal_strokes
 from arena_tui.output.stop_rule import standing_words, verdict_words
 from arena_tui.safe_text import one_line, text_width
-from arena_tui.session.arena_session import Status
+from arena_tui.session.arena_session import SessionStatus
 from arena_tui.theme import Inks, inks
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import GUTTER, VirtualList
@@ -35,18 +35,18 @@ _SORTS: Mapping[SortKey, Callable[[BoardRow], tuple[object, ...]]] = {
     "questions": lambda row: (-row.row.questions,),
     "unparsed": lambda row: (-row.row.unparsed,),
     "missing": lambda row: (-row.row.missing,),
-}  # what comes first: the best, the widest, the most; equal rows by rank
+}  # first: the best, the widest, the most; equal rows by rank
 _LONGEST_NAME, _WIDEST_BAR = 46, 61
 
 
 class BoardRow(msgspec.Struct, frozen=True):
-    """One model. `ranks` are those that it can have, `mark` tells that it was chosen to be compared."""
+    """One model. `ranks` is its range of possible ranks, `mark` the letter of a model marked for comparison."""
 
     row: Row
     is_baseline: bool = False
     ranks: tuple[int, int] | None = None
     mark: str = ""
-    standing: Standing | None = None  # by the stop rule of the run that goes on
+    standing: Standing | None = None  # by the stop rule of the current run
 
 
 def board_rows(
@@ -60,7 +60,7 @@ def board_rows(
     name: str,
     standings: Mapping[str, Standing],
 ) -> list[BoardRow]:
-    """The rows whose model has `name` in it, in the order that `sort` asks for."""
+    """Return the rows whose model contains `name`, sorted."""
     wanted = name.strip().casefold()
     found = [
         BoardRow(
@@ -77,15 +77,15 @@ def board_rows(
 
 
 class BoardTable(VirtualList[BoardRow]):
-    """`show` gives rows; the cursor stays with its model. `Laid` tells that the axis has to be drawn anew."""
+    """The rows; the cursor stays with its model. `Laid` is posted when the axis must be drawn again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Model", tooltip="Everything about this model")]
 
     class Laid(Message):
-        """Rows or width are others now."""
+        """Rows or width have changed."""
 
     def __init__(self) -> None:
-        self._scale_of: tuple[float, float, float] = (0.0, 100.0, 50.0)  # from, to, and the baseline's
+        self._scale_of: tuple[float, float, float] = (0.0, 100.0, 50.0)  # from, to, and the score of the baseline
         self._sorted: tuple[SortKey, bool] = ("rank", False)
         self._strokes = terminal_strokes()
         self._forest: Column[BoardRow] = Column("", self._bar, width=None, least=15, most=_WIDEST_BAR, need=8)
@@ -100,7 +100,7 @@ class BoardTable(VirtualList[BoardRow]):
         )
 
     def show(self, rows: Sequence[BoardRow], every: Sequence[Row], baseline: str, sort: SortKey, reverse: bool) -> None:
-        """Show `rows`; the scale is that of `every` row, so that it stays as it is when some are filtered out."""
+        """Show `rows` on the scale of `every` row, so that a filter does not change it."""
         if every:
             middle = next((row.score for row in every if row.model == baseline), 50.0)
             limits = [limit for row in every for limit in (row.lower, row.upper)]
@@ -117,13 +117,13 @@ class BoardTable(VirtualList[BoardRow]):
         self.post_message(self.Laid())
 
     def explain(self, empty: str) -> None:
-        """Say why there are no rows."""
+        """Set the text shown if there are no rows."""
         if empty != self.empty:
             self.empty = empty
             self.repaint()
 
     def axis(self) -> Text:
-        """The axis of the intervals, in its place under them; empty where there is no room for them."""
+        """Return the axis, aligned with the intervals; empty if their column is dropped."""
         place = self._columns.place(self._forest, max(1, self._width - GUTTER)) if self.rows else None
         if place is None:
             return Text()
@@ -213,7 +213,7 @@ class BoardTable(VirtualList[BoardRow]):
         )
 
     def _title(self, key: SortKey, title: str) -> str:
-        """The title; with an arrow where the rows are sorted by it."""
+        """Return the title, with an arrow if the rows are sorted by it."""
         if key != self._sorted[0]:
             return title
         arrows = "↓↑" if self._strokes is UNICODE else "v^"
@@ -233,7 +233,7 @@ class BoardTable(VirtualList[BoardRow]):
         return text
 
     def _verdict(self, row: BoardRow, width: int) -> Text:
-        """What the stop rule came to: these limits may be looked at all the time, those that are drawn may not."""
+        """Return the decision of the stop rule, whose limits are valid at any time (the drawn ones are not)."""
         if row.standing is None:
             return Text()
         ink, words = inks(self.app), {"undecided": "open", "budget": "open"}
@@ -245,10 +245,6 @@ class BoardTable(VirtualList[BoardRow]):
 
     def _missing(self, row: BoardRow, width: int) -> Text:
         return Text(_count(row, row.row.missing), inks(self.app).warning if row.row.missing else "")
-
-
-def _rank(row: BoardRow, width: int) -> str:
-    return str(row.row.rank)
 
 
 def _ranks(row: BoardRow) -> str:
@@ -273,17 +269,17 @@ def _count(row: BoardRow, count: int) -> str:
     return "-" if row.is_baseline and not row.row.games else str(count)
 
 
-def headline(state: RunState, status: Status, judged: int, total: int, is_reading: bool, ink: Inks) -> Text:
-    """How many judgments the numbers rest on, and whether more are to come."""
-    goes_on = status in ("running", "paused", "stopping", "following")
-    if goes_on and judged < total:
+def headline(state: RunState, status: SessionStatus, judged: int, total: int, is_reading: bool, ink: Inks) -> Text:
+    """Describe how many judgments the numbers rest on, and whether more will come."""
+    is_active = status in ("running", "paused", "stopping", "following")
+    if is_active and judged < total:
         return Text.assemble(("PROVISIONAL", ink.warning), f"  {judged:,} of {total:,} judgments so far")
     if state.stop_rule:
         share = f"on {judged:,} of {total:,} judgments, by the stop rule {one_line(state.stop_rule)}"
         return Text.assemble((standing_words(state), ink.accent), f" {share}")
     if judged < total:
-        there = f"{judged:,} of {total:,} judgments are there: 1, then s, makes the rest"
-        return Text.assemble(("INCOMPLETE", ink.warning), f"  {there}")
+        missing = f"{judged:,} of {total:,} judgments; create the rest with 1, then s"
+        return Text.assemble(("INCOMPLETE", ink.warning), f"  {missing}")
     if is_reading:
         return Text("reading the judgments ...", ink.muted)
     return Text(f"{judged:,} judgments" if judged else "", ink.muted)
@@ -294,10 +290,10 @@ def described(
     board: Leaderboard | None,
     judges: Sequence[str],
     view: Sequence[str],
-    goes_on: str,
+    activity: str,
     ink: Inks,
 ) -> Text:
-    """What is rated and how; what is not as usual stands out. `view` is how the rows are sorted and filtered."""
+    """Describe what is rated and how, non-default values accented. `view` is how rows are sorted and filtered."""
     phrases = choices.phrases()
     if choices.soft and board is not None and not isinstance(board.soft, UnsetType) and board.soft.width is not None:
         phrases.append(f"intervals {board.soft.width:.2f} times as wide")
@@ -305,7 +301,7 @@ def described(
     line = Text(" · ", ink.muted).join(Text(phrase, ink.accent) for phrase in phrases)
     for phrase, style in (
         (f"judge {', '.join(map(one_line, judges))}" if judges else "", ink.accent if choices.judge else ink.muted),
-        (goes_on, ink.muted),
+        (activity, ink.muted),
     ):
         if phrase:
             line.append(" · " if line.plain else "", ink.muted).append(phrase, style)
@@ -313,11 +309,11 @@ def described(
 
 
 def row_line(row: BoardRow, opponent: str, ink: Inks) -> Text:
-    """All numbers of one row, for there may not be room for them in the table."""
+    """Return all numbers of one row, some of which may not fit in the table."""
     number = row.row
     line = Text.assemble((one_line(number.model), ink.strong))
     if row.is_baseline:
-        return line.append("  the baseline: 50 by definition", ink.muted)
+        return line.append("  baseline: 50 by definition", ink.muted)
     line.append(f"  {number.score:.2f} [{number.lower:.2f}, {number.upper:.2f}]")
     for name, value in (("by label", number.label_score), ("own style", number.same_style)):
         if isinstance(value, float):
@@ -328,7 +324,7 @@ def row_line(row: BoardRow, opponent: str, ink: Inks) -> Text:
 
 
 def caution_lines(warnings: Sequence[str], width: int, room: int) -> list[str]:
-    """The cautions wrapped, as many lines as there is room for; the last one then says how many there are."""
+    """Wrap the warnings into at most `room` lines; if they do not fit, the last line counts them."""
     texts = [one_line(" ".join(warning.split())) for warning in warnings]
     lines = [
         line
@@ -337,5 +333,5 @@ def caution_lines(warnings: Sequence[str], width: int, room: int) -> list[str]:
     ]
     if len(lines) <= room:
         return lines
-    several = "cautions" if len(texts) > 1 else "caution"
-    return [*lines[: room - 1], f"! {len(texts)} {several} about these numbers: n shows all in full"]
+    several = "warnings" if len(texts) > 1 else "warning"
+    return [*lines[: room - 1], f"! {len(texts)} {several} about these numbers: n shows them in full"]

@@ -21,21 +21,21 @@ from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.estimate import CiKind
 from engine.ratings.leaderboard import GroupKind, LeaderboardOptions
 
-Choice: TypeAlias = Literal["judge", "group", "ci", "weight", "games", "verdicts", "style"]
+BoardChoice: TypeAlias = Literal["judge", "group", "ci", "weight", "games", "verdicts", "style"]
 _ValueT = TypeVar("_ValueT")
 
 WEIGHTS = (DEFAULT_WEIGHT, 1)
 INTERVALS: Mapping[CiKind, str] = {
     "question": "by question",
     "sandwich": "by question, clustered errors",
-    "battle": "by battle, as the original (too narrow)",
+    "battle": "by battle, as in the original (too narrow)",
 }
 STYLES: tuple[tuple[str, ...], ...] = ((), ("length", "markdown"), ("length",), ("markdown",))
-NAMES: dict[Choice, str] = {
+NAMES: dict[BoardChoice, str] = {
     "judge": "Judge",
     "group": "Questions",
     "ci": "Interval",
-    "weight": "A strong verdict counts",
+    "weight": "Weight of a strong label",
     "games": "Games",
     "verdicts": "Verdicts",
     "style": "Style controlled for",
@@ -62,7 +62,7 @@ class BoardChoices(msgspec.Struct, frozen=True):
     style: tuple[str, ...] = ()
 
     def options(self, baseline: str) -> LeaderboardOptions:
-        """As the engine wants them; judge, group and style are no options there."""
+        """Return the options of the leaderboard; judge, group and style are applied elsewhere."""
         return LeaderboardOptions(
             baseline=baseline,
             ci=self.ci,
@@ -71,8 +71,8 @@ class BoardChoices(msgspec.Struct, frozen=True):
             soft=self.soft,
         )
 
-    def told(self, choice: Choice) -> str:
-        """The value of one choice in words."""
+    def describe(self, choice: BoardChoice) -> str:
+        """Describe the value of one choice."""
         match choice:
             case "judge":
                 return one_line(self.judge) if self.judge else "all, pooled"
@@ -85,13 +85,13 @@ class BoardChoices(msgspec.Struct, frozen=True):
             case "games":
                 return "the first of each pair only" if self.first_game_only else "both of each pair"
             case "verdicts":
-                return "soft: what the judge's probabilities expect" if self.soft else "labels"
+                return "soft: expected by the judge's probabilities" if self.soft else "labels"
             case "style":
                 return " and ".join(self.style) or "nothing"
 
     def phrases(self) -> list[str]:
-        """What is not as usual, in a few words each; the judge aside."""
-        told = [
+        """Describe each value that differs from the default, except the judge."""
+        phrases = [
             f"{self.group.kind} {one_line(self.group.name)}" if self.group else "",
             {"question": "", "sandwich": "clustered errors", "battle": "CI by battle"}[self.ci],
             f"strong verdicts count {self.weight}" if self.weight != DEFAULT_WEIGHT else "",
@@ -99,10 +99,10 @@ class BoardChoices(msgspec.Struct, frozen=True):
             "soft verdicts" if self.soft else "",
             f"{' and '.join(self.style)} controlled" if self.style else "",
         ]
-        return [phrase for phrase in told if phrase]
+        return [phrase for phrase in phrases if phrase]
 
-    def step(self, choice: Choice, step: int, judges: Sequence[str], groups: Sequence[Group]) -> BoardChoices:
-        """With the next (or, with `step` -1, the previous) value of one choice, of those that there are."""
+    def step(self, choice: BoardChoice, step: int, judges: Sequence[str], groups: Sequence[Group]) -> BoardChoices:
+        """Return the choices with the next (or, with `step` -1, the previous) value of one of them."""
         replace = msgspec.structs.replace
         match choice:
             case "judge":
@@ -131,12 +131,12 @@ _NAME_COLUMNS = 26
 
 
 class _Line(NamedTuple):
-    choice: Choice
+    choice: BoardChoice
     value: str
 
 
 class BoardOptions(ModalScreen[None]):
-    """Left and right change the line under the cursor; the board is rated anew with each change."""
+    """Left and right change the value under the cursor; each change rates the board again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space", "change(1)", "Change"),
@@ -144,8 +144,8 @@ class BoardOptions(ModalScreen[None]):
         Binding("escape,o,q", "dismiss", "Done"),
     ]
 
-    def __init__(self, choices: BoardChoices, change: Callable[[Choice, int], BoardChoices]) -> None:
-        """`change(choice, step)` rates the board anew and returns the choices that it is rated by then."""
+    def __init__(self, choices: BoardChoices, change: Callable[[BoardChoice, int], BoardChoices]) -> None:
+        """`change(choice, step)` rates the board by another value and returns the new choices."""
         super().__init__()
         self._choices = choices
         self._change = change
@@ -171,7 +171,9 @@ class BoardOptions(ModalScreen[None]):
 
     def _show(self) -> None:
         choices = self._choices
-        self.query_one(VirtualList).set_rows([_Line(choice, choices.told(choice)) for choice in get_args(Choice)])
+        self.query_one(VirtualList).set_rows(
+            [_Line(choice, choices.describe(choice)) for choice in get_args(BoardChoice)]
+        )
 
     def _line(self, line: _Line, width: int) -> Text:
         muted = inks(self.app).muted
@@ -180,17 +182,17 @@ class BoardOptions(ModalScreen[None]):
 
 
 class Picked(NamedTuple):
-    """The group that was picked; None is all questions."""
+    """The picked group; None is all questions."""
 
     group: Group | None
 
 
 class GroupPicker(ModalScreen[Picked]):
-    """All questions, then each category and cluster with its number of questions."""
+    """Picks all questions, or those of one category or cluster."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "pick", "Only these", priority=True),
-        Binding("escape,c,q", "dismiss", "As it is"),
+        Binding("escape,c,q", "dismiss", "Cancel"),
     ]
 
     def __init__(self, groups: Sequence[Group], chosen: Group | None) -> None:

@@ -1,4 +1,4 @@
-"""Two models compared, paired by question: the difference with its interval, and what would tell them apart."""
+"""Two models compared, paired by question: the difference with its interval, and how many more questions it needs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 _NAME_COLUMNS = 13
-_POINTS = 5.0  # of a difference that is worth knowing, for the plan
+_POINTS = 5.0  # a difference worth detecting
 
 
 class DifferenceScreen(ModalScreen[None]):
-    """`board` says which judgments count and how; what is compared is `one` minus `other`."""
+    """Compares `one` minus `other` on the judgments and options of `board`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "swap", "Swap", tooltip="The other way round"),
+        Binding("x", "swap", "Swap", tooltip="Swap the two models"),
         Binding("escape,q,d,enter", "dismiss", "Back"),
         Binding("down,j", "scroll(1)", "Down", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),
@@ -47,7 +47,7 @@ class DifferenceScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"), VerticalScroll():
-            yield Static(Text("comparing ..."), id="told")
+            yield Static(Text("comparing ..."), id="result")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -80,13 +80,13 @@ class DifferenceScreen(ModalScreen[None]):
             gate = await asyncio.to_thread(_gate_words, self.board, *self.pair)
             text = difference_text(result, width, inks(self.app), gate) if result.pairs else _no_pair(result)
             if self._provisional:
-                note = Text("PROVISIONAL: not all judgments are there yet.", inks(self.app).warning)
+                note = Text("PROVISIONAL: judgments are missing", inks(self.app).warning)
                 text = Text("\n\n").join([note, text])
-        self.query_one("#told", Static).update(text)
+        self.query_one("#result", Static).update(text)
 
 
 def _gate_words(board: Board, model: str, reference: str) -> str:
-    """With which margin the command `gate` would pass the model; empty where it would not tell."""
+    """Describe the margin with which the command `gate` would pass the model; empty if it cannot decide."""
     from engine.ratings.gate import least_margin
     from engine.results import gate_result
 
@@ -99,33 +99,33 @@ def _gate_words(board: Board, model: str, reference: str) -> str:
 
 
 def difference_text(result: Comparison, width: int, ink: Inks, gate: str = "") -> Text:
-    """A headline in words, the interval drawn to scale, and what it rests on; `gate` is what that would say."""
+    """Return a headline, the interval drawn to scale, and what it rests on; `gate` is the line about the gate."""
     from engine.ratings import ALPHA
 
     pair = result.pairs[0]
     a, b = one_line(pair.model_a), one_line(pair.model_b)
-    is_told = pair.p_value < ALPHA
+    is_decided = pair.p_value < ALPHA
     text = Text()
     text.append(a, ink.strong)
-    if is_told:
+    if is_decided:
         word, style = ("better", ink.good) if pair.difference > 0 else ("worse", ink.bad)
         text.append(" is ").append(word, ink.strong + style).append(" than ")
     else:
         text.append(" and ")
     text.append(b, ink.strong)
-    text.append(".\n" if is_told else (Text.assemble(" cannot be ", ("told apart", ink.warning), ".\n")))
+    text.append("\n" if is_decided else (Text.assemble(": ", ("undecided", ink.warning), "\n")))
     text.append("\n")
     for name, value in (*_facts(pair, result), *([("gate", Text(gate))] if gate else [])):
         text.append(name.ljust(_NAME_COLUMNS), ink.muted).append_text(value).append("\n")
     text.append("\n").append_text(_drawn(pair, max(20, min(width, 66)), ink)).append("\n")
-    text.append("\n").append(more_questions(pair, is_told))
+    text.append("\n").append(more_questions(pair, is_decided))
     for warning in result.warnings:
         text.append("\n\n! " + one_line(phrase(warning)), ink.warning)
     return text
 
 
-def more_questions(pair: PairComparison, is_told: bool) -> str:
-    """How many questions it would take, in a sentence or two."""
+def more_questions(pair: PairComparison, is_decided: bool) -> str:
+    """Describe how many more questions would decide the pair."""
     from engine.ratings import MINIMUM_QUESTIONS
     from engine.ratings.power import questions_needed
 
@@ -133,23 +133,23 @@ def more_questions(pair: PairComparison, is_told: bool) -> str:
         more = MINIMUM_QUESTIONS - pair.questions
         return f"Limits can be trusted from {MINIMUM_QUESTIONS} questions on: judge at least {more} more."
     spread = pair.std_error * pair.questions**0.5
-    if is_told:
-        return f"The {pair.questions} questions that both were judged on suffice."
+    if is_decided:
+        return f"The {pair.questions} common questions suffice."
     if not spread:
-        return "More questions would tell: so far, none has been answered better by one than by the other."
+        return "No question decided so far: judge more questions."
     sentences = []
     if abs(pair.difference) > 0.05:
         needed = questions_needed(spread, abs(pair.difference))
         more = max(1, needed - pair.questions)
         sentences.append(
-            f"If the true difference is {abs(pair.difference):.1f} points, as it looks, about {more:,} more questions "
-            f"would separate these two (with 80% power)."
+            f"If the true difference is {abs(pair.difference):.1f} points, as estimated, about {more:,} more questions "
+            f"would decide this pair (with 80% power)."
         )
     needed = questions_needed(spread, _POINTS)
     if needed > pair.questions:
-        sentences.append(f"A difference of {_POINTS:g} points would take {needed - pair.questions:,} more.")
+        sentences.append(f"A difference of {_POINTS:g} points needs {needed - pair.questions:,} more.")
     else:
-        sentences.append(f"A difference of {_POINTS:g} points or more would have been found already.")
+        sentences.append(f"A difference of {_POINTS:g} points or more would have been detected.")
     return " ".join(sentences)
 
 
@@ -162,7 +162,7 @@ def _facts(pair: PairComparison, result: Comparison) -> list[tuple[str, Text]]:
         ("difference", Text.assemble((f"{pair.difference:+.2f}", "bold"), f" points, 95% CI {limits}")),
         ("p-value", Text("<0.0001" if pair.p_value < 0.0001 else f"{pair.p_value:.4f}")),
         ("scores", Text(f"{pair.score_a:.2f} and {pair.score_b:.2f} against {one_line(result.baseline)}")),
-        ("questions", Text(f"{pair.questions} that both were judged on")),
+        ("questions", Text(f"{pair.questions} in common")),
         ("of those", Text(f"{pair.won:.0f}% won, {pair.tied:.0f}% tied, {pair.lost:.0f}% lost")),
     ]
     if narrower >= 0.005:
@@ -179,7 +179,7 @@ def _facts(pair: PairComparison, result: Comparison) -> list[tuple[str, Text]]:
 
 
 def _drawn(pair: PairComparison, columns: int, ink: Inks) -> Text:
-    """The interval over an axis that has 0 in it."""
+    """Return the interval over an axis that contains 0."""
     strokes = terminal_strokes()
     reach = max(abs(pair.lower), abs(pair.upper), 1.0) * 1.1
     scale = Scale(-reach, reach, columns, 0.0)
@@ -193,4 +193,4 @@ def _drawn(pair: PairComparison, columns: int, ink: Inks) -> Text:
 
 
 def _no_pair(result: Comparison) -> Text:
-    return Text(printable(" ".join(phrase_all(result.warnings))) or "These two have too few questions in common.")
+    return Text(printable(" ".join(phrase_all(result.warnings))) or "too few questions in common")

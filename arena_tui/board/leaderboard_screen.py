@@ -1,4 +1,4 @@
-"""The leaderboard, live while judging: a row a model with its interval drawn to scale; rows open, and pairs compare."""
+"""The leaderboard: a row for each model with its interval drawn to scale, rated again while judgments come in."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from arena_tui.board.board_table import (
     headline,
     row_line,
 )
-from arena_tui.board.choices import BoardChoices, Choice
+from arena_tui.board.choices import BoardChoice, BoardChoices
 from arena_tui.output.stop_rule import early_stop_cautions
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
@@ -42,42 +42,50 @@ if TYPE_CHECKING:
     from arena_tui.board.rating import Board, BoardRater
 
 
-_LEAST_SECONDS, _MOST_SECONDS = 2.0, 10.0  # between ratings: files change all the time while judging
+_LEAST_SECONDS, _MOST_SECONDS = 2.0, 10.0  # between ratings during a run
 _OTHER_LINES = 6  # title, two of state, axis, row, keys
-_SHARE_OF_TIME = 0.05  # that rating may take of it, however large the bench
+_SHARE_OF_TIME = 0.05  # for rating, at most
 
 
 class LeaderboardScreen(ArenaScreen):
-    """Rates what is on disk, again whenever more judgments are there, in a thread and never twice for the same."""
+    """Rates what is on disk in a thread, again whenever there are more judgments."""
 
     MODE = "leaderboard"
     HELP = (
-        "Win rates against the baseline, which is 50 by definition, with 95% intervals; `ranks` is those that a "
-        "model can have, all models together with 95%. An interval to one side of the dotted line is a model that is "
-        "better or worse than the baseline. Mark two models (space) and press d: is one better than the other? While a "
-        "run judges, the numbers are provisional: they rest on the judgments so far. qu. are questions with a "
-        "verdict, unp. games without one, mis. questions without a judgment."
+        "Win rates against the baseline, which is 50 by definition, with 95% intervals. `ranks` is the range of "
+        "possible ranks, with 95% confidence for all models together. A model whose interval lies to one side of the "
+        "dotted line is better or worse than the baseline. To compare two models, mark them (space) and press d. "
+        "During a run the numbers are provisional. qu.: questions with a label; unp.: unparsed games; mis.: questions "
+        "without a judgment."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "Mark", tooltip="Mark this model to be compared (two at most)"),
-        Binding("d", "difference", "Difference", tooltip="The marked models (or this one and the baseline) compared"),
-        Binding("a", "audit", "Audit", tooltip="Whether the judge can be trusted: the audit in words"),
+        Binding("space", "mark", "Mark", tooltip="Mark this model for comparison (two at most)"),
+        Binding("d", "difference", "Difference", tooltip="Compare the marked models (or this one and the baseline)"),
+        Binding("a", "audit", "Audit", tooltip="Audit the judge"),
         Binding("o", "options", "Options", tooltip="Judge, questions, interval, weight, games, style"),
         Binding("s", "sort(1)", "Sort", tooltip="Sort by the next column"),
-        Binding("slash", "search", "Filter", tooltip="Show only models with a word in their name"),
-        Binding("S", "reverse", "Reverse", show=False, tooltip="Turn the order round"),
-        Binding("n", "notes", "Notes", tooltip="What to know before believing the numbers, in full"),
-        Binding("p", "study", "Questions needed", show=False, tooltip="How many questions a difference takes"),
-        Binding("m", "pairs", "All pairs", show=False, tooltip="Every pair compared: which are told apart"),
+        Binding("slash", "search", "Filter", tooltip="Show only models whose name contains a text"),
+        Binding("S", "reverse", "Reverse", show=False, tooltip="Reverse the order"),
+        Binding("n", "notes", "Notes", tooltip="The warnings about these numbers in full"),
+        Binding(
+            "p", "study", "Questions needed", show=False, tooltip="How many questions are needed to detect a difference"
+        ),
+        Binding("m", "pairs", "All pairs", show=False, tooltip="Compare all pairs of models"),
         Binding("c", "pick_group", "Category", show=False, tooltip="Only the questions of one category or cluster"),
-        Binding("J", "next('judge')", "Judge", show=False, tooltip="One judge alone, or all pooled"),
+        Binding("J", "next('judge')", "Judge", show=False, tooltip="One judge, or all pooled"),
         Binding("i", "next('ci')", "Interval", show=False, tooltip="Intervals by question or by battle"),
-        Binding("w", "next('weight')", "Weight", show=False, tooltip="What a strong verdict counts"),
+        Binding("w", "next('weight')", "Weight", show=False, tooltip="Weight of a strong label"),
         Binding("f", "next('games')", "First games", show=False, tooltip="First games only, or both of each pair"),
-        Binding("e", "next('verdicts')", "Soft verdicts", show=False, tooltip="Labels, or what the judge expects"),
-        Binding("y", "next('style')", "Style", show=False, tooltip="Scores with length and Markdown controlled for"),
+        Binding(
+            "e",
+            "next('verdicts')",
+            "Soft verdicts",
+            show=False,
+            tooltip="Labels, or expectations by the judge's probabilities",
+        ),
+        Binding("y", "next('style')", "Style", show=False, tooltip="Control for length and Markdown"),
         Binding("r", "rate", "Rate again", show=False, tooltip="Read the files again"),
-        Binding("x", "reset", "Reset", show=False, tooltip="No filter, no marks, and all options as they were"),
+        Binding("x", "reset", "Reset", show=False, tooltip="Remove filter and marks, and reset all options"),
         Binding("escape", "leave_search", "List", show=False),
     ]
     DEFAULT_CSS = """
@@ -97,18 +105,18 @@ class LeaderboardScreen(ArenaScreen):
         self.sort: SortKey = "rank"
         self.reverse = False
         self._wanted_name = ""
-        self._seconds = 0.0  # that the last rating took
+        self._seconds = 0.0  # of the last rating
         self._rated_at = float("-inf")
         self._due: Timer | None = None  # for the next rating
         self._rated_moment: tuple[object, ...] = ()
-        self._is_provisional = False  # judgments are still to come
+        self._is_provisional = False  # judgments are missing
         self._is_rating = False
-        self._is_wanted = False  # once more
+        self._is_wanted = False  # rate once more
         self._rater: BoardRater | None = None
 
     def compose_body(self) -> ComposeResult:
         yield TextLines(id="state")
-        yield Input(placeholder="part of a model's name; Enter goes to the list, Escape leaves", id="search")
+        yield Input(placeholder="part of a model's name; Enter goes to the list, Escape closes", id="search")
         yield BoardTable()
         yield TextLines(id="axis")
         yield TextLines(id="about-row")
@@ -146,7 +154,7 @@ class LeaderboardScreen(ArenaScreen):
             self.show_state(self.session.state)
 
     def action_rate(self) -> None:
-        """Read what is new and rate it; while that goes on, once more when it is done."""
+        """Read and rate; while a rating is in progress, once more afterwards."""
         self._rated_at = time.monotonic()
         self._is_wanted = self.session.is_open
         if self._is_wanted and not self._is_rating:
@@ -189,10 +197,10 @@ class LeaderboardScreen(ArenaScreen):
             self.action_rate()
             self.paint(self.session.state)
 
-    def action_next(self, choice: Choice) -> None:
+    def action_next(self, choice: BoardChoice) -> None:
         self._step(choice, 1)
 
-    def _step(self, choice: Choice, step: int) -> BoardChoices:
+    def _step(self, choice: BoardChoice, step: int) -> BoardChoices:
         """Rate by the next value of one choice, or (with `step` -1) by the previous one."""
         groups = self.board.groups if self.board else ()
         self.choose(self.choices.step(choice, step, self.session.config.judge.model, groups))
@@ -207,7 +215,7 @@ class LeaderboardScreen(ArenaScreen):
         from arena_tui.board.choices import GroupPicker
 
         if self.board is None or not self.board.groups:
-            self.report("The questions of this bench are in no categories.")
+            self.report("the questions of this bench have no categories")
             return
         self.app.push_screen(GroupPicker(self.board.groups, self.choices.group), self._group_picked)
 
@@ -234,7 +242,7 @@ class LeaderboardScreen(ArenaScreen):
         box.focus()
 
     def action_leave_search(self) -> None:
-        """Back to the list; what was looked for stays, unless it is nothing."""
+        """Go back to the list; the filter stays unless it is empty."""
         box = self.query_one("#search", Input)
         if not box.value.strip():
             box.set_class(False, "wanted")
@@ -261,8 +269,7 @@ class LeaderboardScreen(ArenaScreen):
         self._show()
 
     def action_difference(self) -> None:
-        """Compare the marked models; with fewer than two of them, the row under the cursor with the other or the
-        baseline."""
+        """Compare the marked models; if fewer than two, the current row with the marked model or the baseline."""
         from arena_tui.board.difference_screen import DifferenceScreen
 
         row = self.query_one(BoardTable).row
@@ -273,7 +280,7 @@ class LeaderboardScreen(ArenaScreen):
             if len(pair) < 2 and model not in pair:
                 pair.append(model)
         if len(pair) < 2:
-            self.report("This is the baseline itself: mark two models (space), or go to another one.")
+            self.report("this is the baseline: mark two models (space) or choose another row")
             return
         self.app.push_screen(DifferenceScreen(self.board, pair[0], pair[1], provisional=self._is_provisional))
 
@@ -302,12 +309,12 @@ class LeaderboardScreen(ArenaScreen):
         facts = [
             (
                 each.name,
-                f"{each.weight:+.2f} [{each.lower:+.2f}, {each.upper:+.2f}] log odds for one deviation more of it",
+                f"{each.weight:+.2f} [{each.lower:+.2f}, {each.upper:+.2f}] log odds per standard deviation",
             )
             for each in (() if isinstance(style, UnsetType) else style.covariates)
         ]
-        text = "\n\n".join(f"! {warning}" for warning in self._warnings()) or "No caution about these numbers."
-        self.app.push_screen(DetailsScreen("Before believing the numbers", facts, text))
+        text = "\n\n".join(f"! {warning}" for warning in self._warnings()) or "No warnings about these numbers."
+        self.app.push_screen(DetailsScreen("Warnings about these numbers", facts, text))
 
     def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
         from arena_tui.board.model_screen import ModelScreen
@@ -316,7 +323,7 @@ class LeaderboardScreen(ArenaScreen):
         if not isinstance(row, BoardRow) or self.board is None:
             return
         if row.is_baseline and not row.row.games:
-            self.report("The baseline has no games of its own: every model's page is about its games against it.")
+            self.report("the baseline has no page: the page of each model shows its games against it")
             return
         self.app.push_screen(ModelScreen(self.session, row.row.model, self.choices))
 
@@ -334,7 +341,7 @@ class LeaderboardScreen(ArenaScreen):
             self.choose(msgspec.structs.replace(self.choices, group=picked.group))
 
     def _show(self) -> None:
-        """Paint the board as it is now: rows, axis, the row under the cursor, cautions."""
+        """Paint rows, axis, the line of the current row, and warnings."""
         table, board = self.query_one(BoardTable), self.board
         if board is None:
             table.show([], [], "", self.sort, self.reverse)
@@ -350,7 +357,7 @@ class LeaderboardScreen(ArenaScreen):
                 name=self._wanted_name,
                 standings=self.session.state.standings,
             )
-            table.explain(f'no model has "{one_line(self._wanted_name.strip())}" in its name; x shows all')
+            table.explain(f'no model name contains "{one_line(self._wanted_name.strip())}"; x shows all')
             table.show(shown, rows, board.options.baseline, self.sort, self.reverse)
         self._show_row(table.row)
         self._show_cautions()
@@ -373,7 +380,7 @@ class LeaderboardScreen(ArenaScreen):
         self.query_one("#about-row", TextLines).show(line)
 
     def _show_cautions(self) -> None:
-        """As many lines as there is room for under the rows, at least one; `n` has the rest."""
+        """Show as many lines of warnings as fit under the rows, at least one; `n` shows all."""
         table, height = self.query_one(BoardTable), self.size.height
         room = max(1, height - _OTHER_LINES - min(len(table.rows), height // 2) - 1)
         lines = caution_lines(self._warnings(), max(20, self.size.width - 2), room)

@@ -30,29 +30,29 @@ if TYPE_CHECKING:
     from arena_tui.board.rating import ModelPage, Which
 
 
-_SHARE_OF_TIME = 0.05  # that the page may take of it while judgments come in
-_MOST_SECONDS = 10.0  # until it is worked out anew
-_LISTED = {"losses": "Hardest losses", "flips": "Flips: the winner changed with the places"}
+_SHARE_OF_TIME = 0.05  # for the page, at most, during a run
+_MOST_SECONDS = 10.0  # between updates
+_LISTED = {"losses": "Hardest losses", "flips": "Flips: the winner changes with the position"}
 
 
 class ModelScreen(LibraryScreen):
-    """The model on the judgments that `choices` name; what comes in while it is open is counted."""
+    """One model on the judgments of `choices`; updated while judgments come in."""
 
     MODE = "leaderboard"
     HELP = (
-        "One model against the baseline. A question is won when both of its games together are; a flip is a question "
-        "whose two games name opposite winners, so that the place decided. Enter on a category lists its judgments "
-        "alone (and all of them again), Enter on a judgment opens it."
+        "One model against the baseline. A question is won if both its games together are; a flip is a question whose "
+        "two games have opposite winners, so that the position decided. Enter on a category lists only its judgments "
+        "(again: all), Enter on a judgment opens it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "Next list"),
         Binding("shift+tab", "app.focus_previous", "List before", show=False),
-        Binding("f", "other", "Flips", tooltip="List the flips, or the losses again"),
+        Binding("f", "other", "Flips", tooltip="List flips, or losses"),
         Binding("escape,backspace", "leave", "Leaderboard"),
     ]
     DEFAULT_CSS = """
     ModelScreen #groups { height: auto; }
-    ModelScreen #told { padding: 0 1; }
+    ModelScreen #listed { padding: 0 1; }
     """
 
     def __init__(self, session: ArenaSession, model: str, choices: BoardChoices) -> None:
@@ -60,17 +60,17 @@ class ModelScreen(LibraryScreen):
         self.model = model
         self.page: ModelPage | None = None
         self.listed: Which = "losses"
-        self.group: str | None = None  # whose judgments alone are listed
+        self.group: str | None = None  # list only its judgments
         self._choices = choices
-        self._seconds = 0.0  # that the page took
-        self._worked_at = float("-inf")
+        self._seconds = 0.0  # of the last update
+        self._updated_at = float("-inf")
         self._due: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
 
         yield TextLines(id="about")
         yield GroupTable()
-        yield TextLines(id="told")
+        yield TextLines(id="listed")
         yield LossList()
 
     def on_mount(self) -> None:
@@ -83,18 +83,17 @@ class ModelScreen(LibraryScreen):
             self._show()
 
     def show_library(self) -> None:
-        """There are other judgments than before: work out the page anew, and list them. Not all the time: a run that
-        judges is not to be held up by a page about it."""
+        """Update the page for changed judgments, but not so often that it slows down a run."""
         wait = (
-            self._worked_at + max(LOOK_SECONDS, min(self._seconds / _SHARE_OF_TIME, _MOST_SECONDS)) - time.monotonic()
+            self._updated_at + max(LOOK_SECONDS, min(self._seconds / _SHARE_OF_TIME, _MOST_SECONDS)) - time.monotonic()
         )
         if wait <= 0:
-            self._worked_at = time.monotonic()
-            self.attempt(self._work_out(), group="page")
+            self._updated_at = time.monotonic()
+            self.attempt(self._update(), group="page")
         elif self._due is None:
-            self._due = self.set_timer(wait, self._work_when_due)
+            self._due = self.set_timer(wait, self._update_when_due)
 
-    def _work_when_due(self) -> None:
+    def _update_when_due(self) -> None:
         self._due = None
         self.show_library()
 
@@ -121,7 +120,7 @@ class ModelScreen(LibraryScreen):
         rows, index = list(losses.rows), message.index
         self.app.push_screen(ViewerScreen(self.session, rows, index, lambda row: losses.move_to_key(row.key)))
 
-    async def _work_out(self) -> None:
+    async def _update(self) -> None:
         from arena_tui.board.rating import model_page
 
         session, choices, began = self.session, self._choices, time.monotonic()
@@ -152,10 +151,10 @@ class ModelScreen(LibraryScreen):
         several = len({entry.row.judge for entry in rows}) > 1
         empty = "none" if self.is_read else "reading ..."
         self.query_one(LossList).show(rows, self.library.marks, several_judges=several, empty=empty)
-        self.query_one("#told", TextLines).show(Text(), self._told(len(rows)))
+        self.query_one("#listed", TextLines).show(Text(), self._about_list(len(rows)))
 
     def _questions(self, page: ModelPage) -> set[str] | None:
-        """The questions of the groups whose judgments are wanted; None for all."""
+        """Return the questions of the chosen groups; None for all."""
         from engine.ratings.leaderboard import UNNAMED_GROUP
 
         chosen = self._choices.group
@@ -179,7 +178,7 @@ class ModelScreen(LibraryScreen):
             shorten(one_line(", ".join(page.baselines)), room),
         )
         if row is None or stats is None:
-            return [first.append("   no game has a verdict", ink.warning)]
+            return [first.append("   no game has a label", ink.warning)]
         first.append(f"   {row.score:.2f}", ink.strong).append(f" [{row.lower:.2f}, {row.upper:.2f}]")
         second = Text(f"{row.questions} questions: ", ink.muted)
         second.append(f"+ {stats.question_wins} won", ink.good).append(f"  = {stats.question_ties} tied  ")
@@ -196,7 +195,7 @@ class ModelScreen(LibraryScreen):
             third.append(f"; {row.avg_tokens} tokens", ink.muted)
         return [first, second, third]
 
-    def _told(self, count: int) -> Text:
+    def _about_list(self, count: int) -> Text:
         ink = inks(self.app)
         line = Text.assemble((_LISTED[self.listed], ink.strong + ink.accent), (f"  {count}", ink.muted))
         if self.group is not None:
@@ -208,7 +207,7 @@ _LONGEST_NAME, _WIDEST_BAR = 40, 61
 
 
 class GroupTable(VirtualList[GroupRow]):
-    """Rows of `GroupRow`, all on one scale from 0 to 100."""
+    """The groups, on one scale from 0 to 100."""
 
     def __init__(self) -> None:
         self._strokes = terminal_strokes()
@@ -218,7 +217,7 @@ class GroupTable(VirtualList[GroupRow]):
             self._row,
             key=lambda row: row.name,
             header=self._header_line,
-            empty="the questions are in no categories",
+            empty="the questions have no categories",
             id="groups",
         )
 
@@ -275,7 +274,7 @@ class GroupTable(VirtualList[GroupRow]):
     def _bar(self, row: GroupRow, width: int) -> Text:
         scale, ink = _scale(width), inks(self.app)
         if row.row is None:
-            return Text("no verdict".ljust(width)[:width], ink.muted)
+            return Text("no label".ljust(width)[:width], ink.muted)
         lower, upper = row.row.lower, row.row.upper
         text = Text(scale.bar(lower, row.row.score, upper, self._strokes))
         style = ink.good if lower > 50.0 else ink.bad if upper < 50.0 else ink.bar
@@ -304,7 +303,7 @@ def _stat(row: GroupRow, name: str) -> str:
 
 
 class LossList(VirtualList[Listed]):
-    """Rows of `Listed`; the judge has a column where there are several."""
+    """Judgments of one model, without its name; with a column for the judge if there are several."""
 
     def __init__(self) -> None:
         self._columns = self._make_columns(several_judges=False)

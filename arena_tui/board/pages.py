@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 
 _NARROWEST = 48
-Tell: TypeAlias = Callable[[str], None]
+Report: TypeAlias = Callable[[str], None]
 
 
 class GivenUp(Exception):
-    """Nobody waits for the page any more."""
+    """The page is no longer wanted."""
 
 
 class PageScreen(ArenaScreen):
-    """Subclasses work out what the page is about in `find` (in a thread), and write it in `text`."""
+    """Subclasses compute a result in `find` (in a thread), and format it in `text`."""
 
     MODE = "leaderboard"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "again", "Again", tooltip="Read the files and work it out once more"),
+        Binding("r", "again", "Again", tooltip="Read the files and compute it again"),
         Binding("down,j", "scroll(1)", "Down", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("escape,backspace", "leave", "Leaderboard"),
@@ -53,24 +53,24 @@ class PageScreen(ArenaScreen):
     PageScreen VerticalScroll { padding: 0 1; scrollbar-size-vertical: 1; overflow-y: scroll; }
     """
 
-    class Progress(Message):
-        """How far the work is."""
+    class Advanced(Message):
+        """Progress of the computation."""
 
-        def __init__(self, told: str) -> None:
+        def __init__(self, text: str) -> None:
             super().__init__()
-            self.told = told
+            self.text = text
 
     def __init__(self, session: ArenaSession) -> None:
         super().__init__(session)
         self.found: object = None
         self._given_up = threading.Event()
 
-    def find(self, tell: Tell) -> object:
-        """Work it out. `tell` shows how far it is, and raises GivenUp when nobody waits any more. Raises ArenaError."""
+    def find(self, report: Report) -> object:
+        """Compute the result. `report` shows progress, and raises GivenUp if the user has left. Raises ArenaError."""
         raise NotImplementedError
 
     def text(self, found: object, width: int, ink: Inks) -> Text:
-        """What was found, on `width` columns."""
+        """Format the result for `width` columns."""
         raise NotImplementedError
 
     def compose_body(self) -> ComposeResult:
@@ -89,15 +89,15 @@ class PageScreen(ArenaScreen):
         if self.is_mounted:
             self._show()
 
-    def on_page_screen_progress(self, message: Progress) -> None:
+    def on_page_screen_advanced(self, message: Advanced) -> None:
         if self.found is None:
-            self._tell(f"{message.told}   Escape goes back and gives it up")
+            self._show_progress(f"{message.text}   Escape cancels")
 
     def action_again(self) -> None:
         self.found = None
         self._given_up.set()
         self._given_up = threading.Event()
-        self._tell("reading ...")
+        self._show_progress("reading ...")
         self.query_one("#page", Static).update("")
         self.attempt(self._find(self._given_up), group="page")
 
@@ -109,74 +109,74 @@ class PageScreen(ArenaScreen):
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
     async def _find(self, given_up: threading.Event) -> None:
-        def tell(told: str) -> None:
+        def report(text: str) -> None:
             if given_up.is_set():
                 raise GivenUp
-            self.post_message(self.Progress(told))
+            self.post_message(self.Advanced(text))
 
         try:
-            found = await asyncio.to_thread(self.find, tell)
+            found = await asyncio.to_thread(self.find, report)
         except GivenUp:
             return
         except ArenaError as error:
-            self._tell("")
+            self._show_progress("")
             self.query_one("#page", Static).update(Text(printable(f"{title(error)}\n\n{phrase(error.hint)}")))
             return
         self.found = found
         self._show()
 
-    def _tell(self, told: str) -> None:
+    def _show_progress(self, text: str) -> None:
         ink = inks(self.app)
-        self.query_one("#state", TextLines).show(*([Text(told, ink.warning)] if told else []))
+        self.query_one("#state", TextLines).show(*([Text(text, ink.warning)] if text else []))
 
     def _show(self) -> None:
         if self.found is not None:
             width = max(_NARROWEST, self.query_one(VerticalScroll).scrollable_content_region.width)
-            self._tell("")
+            self._show_progress("")
             self.query_one("#page", Static).update(self.text(self.found, width, inks(self.app)))
 
 
 def with_warnings(text: Text, warnings: list[str], ink: Inks) -> Text:
-    """A page with the cautions about it at its end."""
+    """Append the warnings to a page."""
     for warning in warnings:
         text.append(f"\n! {one_line(phrase(warning))}\n", ink.warning)
     return text
 
 
-_TOLD_EVERY = 20  # questions
+_REPORT_EVERY = 20  # questions
 
 
 class AuditScreen(PageScreen):
-    """Audits the judges that `choices` name, with their weight of strong verdicts."""
+    """Audits the judges of `choices`."""
 
     HELP = (
-        "What the judge's own verdicts tell of it: does the winner change with the places, does it like long answers, "
-        "does it mind the wrong language, does it agree with itself and with people? `arena-tui audit` tells the same, "
-        "and with --probe or --repeat asks the judge more."
+        "Whether the judge can be trusted, by its own labels: does the winner change with the position, does it prefer "
+        "long answers, does it punish the wrong language, does it agree with itself and with people? `arena-tui audit` "
+        "prints the same; with --probe or --repeat it asks the judge more questions."
     )
 
     def __init__(self, session: ArenaSession, choices: BoardChoices) -> None:
         super().__init__(session)
         self._choices = choices
 
-    def find(self, tell: Tell) -> AuditReport:
+    def find(self, report: Report) -> AuditReport:
         from engine.auditing.auditor import Auditor
         from engine.auditing.material import material_of_bench
         from engine.ratings.estimate import RatingOptions
 
         def count(done: int, of: int) -> None:
-            if done % _TOLD_EVERY == 0:
-                tell(f"languages of the answers: {done} of {of} questions")
+            if done % _REPORT_EVERY == 0:
+                report(f"languages of the answers: {done} of {of} questions")
 
         session = self.session
         options = RatingOptions(baseline=session.config.judge.baseline, weight=self._choices.weight)
         judges = (self._choices.judge,) if self._choices.judge else tuple(session.config.judge.model)
         material = material_of_bench(session.bench, session.config, judges, options.baseline)
-        tell("counting ...")
+        report("counting ...")
         return Auditor(material, options, count).report()
 
     def text(self, found: object, width: int, ink: Inks) -> Text:
-        """The command's own page, with its marks in colour."""
+        """Format the page of the command `audit`, with its marks in colour."""
         from arena_tui.output.audit import MARKS, format_audit
 
         report = cast("AuditReport", found)
@@ -197,24 +197,24 @@ _DIFFERENCES = (2.0, 3.0, 5.0, 10.0)  # points
 
 
 class StudyScreen(PageScreen):
-    """How many questions, calls and minutes a difference takes, judging by the board as a pilot."""
+    """How many questions, calls and minutes a difference needs, with the board as a pilot study."""
 
     HELP = (
-        "How many questions it takes to find a difference of so many points, if it is there, with 80% power: judging "
-        "by how much the questions of this bench disagree. Two models that answer the same questions need fewer. "
-        "`arena-tui plan` takes other differences and another power."
+        "How many questions are needed to detect a difference with 80% power, by the variance between the questions of "
+        "this bench. Two models on the same questions need fewer. `arena-tui plan` accepts other differences and "
+        "another power."
     )
 
     def __init__(self, session: ArenaSession, board: Board) -> None:
         super().__init__(session)
         self._board = board
 
-    def find(self, tell: Tell) -> StudyPlan:
+    def find(self, report: Report) -> StudyPlan:
         from engine.bench.pace import answering_pace, judging_pace
         from engine.ratings.power import MeasuredPace, plan_study
 
         judged, bench = self._board.judged, self.session.bench
-        tell("reading how fast the bench was judged ...")
+        report("reading the pace of the bench ...")
         answering = answering_pace(bench.index, bench.models_with_answers())
         pace = MeasuredPace(judging_pace(bench.index, judged.facts.judges), answering)
         return plan_study(judged.battles, self._board.options, judged.facts, _DIFFERENCES, pace=pace)
@@ -227,22 +227,22 @@ class StudyScreen(PageScreen):
 
 
 class PairsScreen(PageScreen):
-    """All pairs of models, paired by question, corrected for their number."""
+    """All pairs of models, paired by question, with p-values corrected for their number."""
 
     HELP = (
-        "Every pair of models on the questions that both were judged on, with the p-value of no difference, alone and "
-        "corrected for the number of pairs (Holm). `can be` is the ranks that a model can have, all at once with 95%. "
-        "`arena-tui compare` tells the same."
+        "Every pair of models on their common questions, with the p-value of no difference, alone and corrected for "
+        "the number of pairs (Holm). `can be` is the range of possible ranks, with 95% confidence for all together. "
+        "`arena-tui compare` prints the same."
     )
 
     def __init__(self, session: ArenaSession, board: Board) -> None:
         super().__init__(session)
         self._board = board
 
-    def find(self, tell: Tell) -> Comparison:
+    def find(self, report: Report) -> Comparison:
         from engine.ratings.compare import compare
 
-        tell("comparing all pairs ...")
+        report("comparing all pairs ...")
         return compare(self._board.judged.battles, self._board.options, self._board.judged.facts)
 
     def text(self, found: object, width: int, ink: Inks) -> Text:

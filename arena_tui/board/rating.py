@@ -29,13 +29,13 @@ KEPT = 8  # boards of the same judgments, for going back and forth between choic
 
 @dataclass(frozen=True)
 class Board:
-    """What is shown, and what it rests on. `ranges` are the ranks that a model can have, where they are known.
+    """A leaderboard and what it rests on. `ranges` are the possible ranks of each model, if known.
 
     Attributes:
         leaderboard: rows and warnings.
-        judged: the judgments that count, after the choice of judge and group.
+        judged: the judgments rated, after the choice of judge and group.
         options: how they were rated.
-        groups: what the bench's questions can be narrowed to.
+        groups: the categories and clusters of the bench.
     """
 
     leaderboard: Leaderboard
@@ -46,14 +46,14 @@ class Board:
 
 
 class BoardRater:
-    """Keeps the boards of the judgments that it was shown last. Rating takes a while: call it in a thread."""
+    """Rates, and keeps the boards of the latest judgments. Rating is slow: call it in a thread."""
 
     def __init__(self) -> None:
         self._judged: JudgedBench | None = None
         self._boards: dict[BoardChoices, Board] = {}
 
     def rate(self, bench: Bench, judged: JudgedBench, choices: BoardChoices, baseline: str) -> Board:
-        """The board of `judged` by `choices`. Raises ArenaError where that cannot be rated."""
+        """Return the board of `judged` by `choices`. Raises ArenaError."""
         if judged is not self._judged:
             self._judged, self._boards = judged, {}
         board = self._boards.get(choices)
@@ -66,7 +66,7 @@ class BoardRater:
 
 
 def groups_of(judged: JudgedBench) -> list[Group]:
-    """Categories, then clusters, with how many questions they have; none where all questions are in one."""
+    """Return categories, then clusters, with their numbers of questions; none if there is only one."""
     found = []
     for kind in ("category", "cluster"):
         counts = Counter(getattr(question, kind) or UNNAMED_GROUP for question in judged.facts.questions)
@@ -76,7 +76,7 @@ def groups_of(judged: JudgedBench) -> list[Group]:
 
 
 def narrowed(judged: JudgedBench, group: Group) -> JudgedBench:
-    """The judgments on the questions of one group, as if there were no others."""
+    """Return the judgments on the questions of one group."""
     facts = judged.facts
     questions = tuple(
         question for question in facts.questions if (getattr(question, group.kind) or UNNAMED_GROUP) == group.name
@@ -91,7 +91,7 @@ def narrowed(judged: JudgedBench, group: Group) -> JudgedBench:
 
 
 def _without_other_names(battles: Battles) -> Battles:
-    """The same games, with the names of their questions alone."""
+    """Return the same games, without the names of other questions."""
     kept, question = np.unique(battles.question, return_inverse=True)
     return replace(battles, questions=tuple(battles.questions[index] for index in kept), question=question)
 
@@ -115,7 +115,7 @@ def _rater(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> tuple[Ra
 
 
 def _rank_ranges(judged: JudgedBench, options: LeaderboardOptions) -> dict[str, tuple[int, int]]:
-    """The best and the worst rank of each model. They rest on standard errors, so no resampling is needed."""
+    """Return the best and the worst rank of each model. They rest on standard errors, not on resampling."""
     try:
         found = compare(judged.battles, msgspec.structs.replace(options, rounds=1), judged.facts)
     except RatingError:  # fewer than two models
@@ -127,10 +127,10 @@ Which: TypeAlias = Literal["losses", "flips"]
 
 
 class GroupRow(msgspec.Struct, frozen=True):
-    """The model on one group of questions; `row` is None where no game of it has a verdict."""
+    """The model on one group of questions; `row` is None if no game has a label."""
 
     name: str
-    questions: int  # that the group has
+    questions: int  # of the group
     row: Row | None
 
     @property
@@ -140,7 +140,7 @@ class GroupRow(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ModelPage:
-    """A model against its baselines. `groups` are its categories (or clusters), by rising score."""
+    """A model against its baselines. `groups` are its categories (or clusters), lowest score first."""
 
     model: str
     baselines: Sequence[str]
@@ -150,11 +150,11 @@ class ModelPage:
 
 
 def model_page(judged: JudgedBench, model: str, choices: BoardChoices, baselines: Sequence[str]) -> ModelPage:
-    """Rates the games of `model` alone, on the whole and by group. Raises RatingError where that cannot be."""
+    """Rate the games of `model` alone, in all and by group. Raises RatingError."""
     used = narrowed(judged, choices.group) if choices.group else judged
     battles = used.battles
     if model not in battles.models:
-        raise RatingError(f"{model} has no judgments here", "Another choice of judge or questions may have some.")
+        raise RatingError(f"no judgments of {model} with these choices", "choose another judge or other questions")
     mine = replace(used, battles=battles.where(games_of(battles, battles.models.index(model))))
     kind = _kind(mine)
     options = msgspec.structs.replace(choices.options(baselines[0]), full_stats=True, by=kind)
@@ -174,7 +174,7 @@ def judgments_of(
     what: Which,
     question_ids: Collection[str] | None = None,
 ) -> list[Listed]:
-    """Those of the model that are wanted (on `question_ids`, if given), the clearest verdicts against it first."""
+    """Return losses or flips of the model (on `question_ids`, if given), the clearest losses first."""
     mine = [
         entry
         for entry in entries
@@ -188,12 +188,12 @@ def judgments_of(
 
 
 def _clarity(entry: Listed) -> int:
-    """How far both games together went against the model: from -4 to -1."""
+    """Return the sum of the strengths of both games: -4 is the clearest loss."""
     return sum(strength(label, at % 2 + 1) for at, label in enumerate(entry.row.labels) if label is not None)
 
 
 def _kind(judged: JudgedBench) -> GroupKind | None:
-    """Categories if there are several, else clusters."""
+    """Return categories if there are several, else clusters."""
     for kind in ("category", "cluster"):
         if len({getattr(question, kind) for question in judged.facts.questions}) > 1:
             return kind

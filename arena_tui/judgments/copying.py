@@ -29,7 +29,7 @@ LONG, TOO_LONG = 75_000, 250_000  # characters; longer texts are dropped by some
 
 
 class CopyPart(NamedTuple):
-    """A text that may be copied, and the key that copies it."""
+    """A text and the key that copies it."""
 
     key: str
     name: str
@@ -37,7 +37,7 @@ class CopyPart(NamedTuple):
 
 
 class CopyScreen(ModalScreen[None]):
-    """Lists the parts with their keys."""
+    """Lists parts of a judgment with their keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Back"),
@@ -76,7 +76,7 @@ class CopyScreen(ModalScreen[None]):
 
 
 def parts_of(comparison: OpenedPair, first: int = 1) -> list[CopyPart]:
-    """What there is to copy of a judgment; answer A is that of game `first`."""
+    """Return the parts of a judgment that can be copied; answer A is that of game `first`."""
     question = "\n\n".join(comparison.question.turns) if comparison.question else ""
     parts = [CopyPart("q", "the question", question)]
     for key, letter in (("a", "A"), ("b", "B")):
@@ -89,17 +89,17 @@ def parts_of(comparison: OpenedPair, first: int = 1) -> list[CopyPart]:
     for number, game in enumerate(comparison.judgment.games if comparison.judgment else (), start=1):
         if game is not None:
             prompt = "\n\n".join(message.content for message in game.messages)
-            parts.append(CopyPart(str(number), f"what the judge wrote in game {number}", game.judgment))
-            parts.append(CopyPart("p" if number == 1 else "r", f"what the judge was sent in game {number}", prompt))
+            parts.append(CopyPart(str(number), f"the judge's text of game {number}", game.judgment))
+            parts.append(CopyPart("p" if number == 1 else "r", f"the judge's prompt of game {number}", prompt))
     return parts
 
 
 _ESC, _END = "\x1b", "\x1b\\"
-_SCREEN_CHUNK = 252  # bytes that GNU screen takes of one wrapped sequence (its limit is 256, the frame included)
+_SCREEN_CHUNK = 252  # bytes of one wrapped sequence in GNU screen (its limit is 256 with the frame)
 
 
 def copy_sequences(text: str, environment: Mapping[str, str]) -> Iterator[str]:
-    """What to write to the terminal to have it copy `text`, given the variables that say what it runs in."""
+    """Yield the sequences that make the terminal copy `text`; the environment shows if tmux or screen is in between."""
     encoded = base64.b64encode(text.encode("utf-8", "replace")).decode()
     sequence = f"{_ESC}]52;c;{encoded}\x07"
     if environment.get("TMUX"):

@@ -1,4 +1,4 @@
-"""Which judgments to list: every value that there is, with how many judgments have it, to be switched on and off."""
+"""The dialog for filters: every value with its number of judgments, to be switched on and off."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from engine.labels import LABELS
 from engine.review.labels import OUTCOMES
 from engine.review.listing import FLAGS, Flag, JudgmentFilter, Listed, Marks, select
 
-Kind: TypeAlias = Literal["flags", "outcomes", "labels", "models", "categories", "judges"]
+FilterKind: TypeAlias = Literal["flags", "outcomes", "labels", "models", "categories", "judges"]
 
 _FLAG_NAMES: dict[Flag, str] = {
-    "flip": "flips: winner changes with places",
-    "unparsed": "a game without a verdict",
+    "flip": "flips: winner changes with position",
+    "unparsed": "unparsed game",
     "human": "people saw another winner",
     "language": "not in the question's language",
 }
-_NAMES: dict[Kind, str] = {
+_NAMES: dict[FilterKind, str] = {
     "flags": "only",
     "outcomes": "result",
     "labels": "label",
@@ -41,14 +41,14 @@ _NAMES: dict[Kind, str] = {
 
 
 class _Choice(NamedTuple):
-    kind: Kind
+    kind: FilterKind
     value: str
     title: str
-    judgments: int | None  # that have it; None if nobody has looked yet
+    judgments: int | None  # with this value; None if not checked
 
 
 class FilterScreen(ModalScreen[JudgmentFilter]):
-    """Gives the filter that was chosen. Values of one kind add up, kinds narrow each other."""
+    """Returns the filter. A judgment must match one value of each kind, and every flag."""
 
     DEFAULT_CSS = """
     FilterScreen TextLines { background: $surface; padding: 0; }
@@ -77,7 +77,7 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
         choices = self.query_one(VirtualList)
         choices.styles.height = min(len(self._choices), max(3, self.app.size.height - 9))
         choices.set_rows(self._choices)
-        self._tell()
+        self._show_count()
 
     def on_virtual_list_selected(self) -> None:
         self.action_switch()
@@ -87,20 +87,20 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
         if choice is not None:
             chosen = getattr(self._wanted, choice.kind) ^ {choice.value}
             self._wanted = msgspec.structs.replace(self._wanted, **{choice.kind: chosen})
-            self._tell()
+            self._show_count()
 
     def action_clear(self) -> None:
         self._wanted = JudgmentFilter()
-        self._tell()
+        self._show_count()
 
     def action_done(self) -> None:
         self.dismiss(self._wanted)
 
-    def _tell(self) -> None:
+    def _show_count(self) -> None:
         count = len(select(self._entries, self._wanted, self._marks))
         unknown = "language" in self._wanted.flags and self._marks.other_language is None
-        told = "those in another language are found when you leave" if unknown else counted(count)
-        self.query_one("#matching", TextLines).show(Text("Show only"), Text(told, inks(self.app).accent), Text())
+        matching = "the languages are checked when you close this" if unknown else counted(count)
+        self.query_one("#matching", TextLines).show(Text("Show only"), Text(matching, inks(self.app).accent), Text())
         self.query_one(VirtualList).repaint()
 
     def _line(self, choice: _Choice, width: int) -> Text:
@@ -119,7 +119,7 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
 
 
 def _choices(entries: Sequence[Listed], marks: Marks) -> Iterator[_Choice]:
-    """What there is of each kind; kinds with one value only are left out."""
+    """Yield the values of each kind; kinds with a single value are left out."""
     flags = Counter(flag for entry in entries for flag in marks.flags(entry))
     for flag in FLAGS:
         is_unknown = flag == "language" and marks.other_language is None
@@ -128,7 +128,7 @@ def _choices(entries: Sequence[Listed], marks: Marks) -> Iterator[_Choice]:
     yield from (_Choice("outcomes", value, value, outcomes[value]) for value in OUTCOMES)
     labels = Counter(label for entry in entries for label in set(entry.row.labels))
     yield from (_Choice("labels", value, value, labels[value]) for value in LABELS)
-    found: dict[Kind, Counter[str]] = {
+    found: dict[FilterKind, Counter[str]] = {
         "models": Counter(entry.row.model for entry in entries),
         "categories": Counter(entry.category for entry in entries if entry.category),
         "judges": Counter(entry.row.judge for entry in entries),

@@ -1,4 +1,4 @@
-"""Judgments one under the other: whose answer, what the judge said in both games, what is peculiar about it."""
+"""The rows of judgments: model, labels of both games, result, flags."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _Cell: TypeAlias = Callable[[Listed, int], Text]
 
 
 class JudgmentList(VirtualList[Listed]):
-    """Rows of `Listed`; `marks` tells what is known of them beside the judgments."""
+    """Judgments of all models; `marks` holds what is known beside them (labels by people, languages)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Open")]
 
     def __init__(self) -> None:
-        self._all: Sequence[Listed] = ()  # what the columns are made for
+        self._all: Sequence[Listed] = ()  # that the columns are made for
         self._columns = _columns_for((), self._outcome, self._flags)
         super().__init__(self._judgment, key=lambda row: row.key, header=self._titles, id="judgments")
         self.marks = Marks()
 
     def show(self, rows: Sequence[Listed], of: Sequence[Listed], marks: Marks, *, empty: str) -> None:
-        """Show `rows` (of all that there are), or why there are none; the cursor stays with its judgment."""
+        """Show `rows` out of `of`, or `empty` if there are none; the cursor stays with its judgment."""
         if of is not self._all:
             self._all = of
             self._columns = _columns_for(of, self._outcome, self._flags)
@@ -64,13 +64,13 @@ class JudgmentList(VirtualList[Listed]):
 
 
 def counted(judgments: int, of: int | None = None) -> str:
-    """ "1 judgment", "3 of 10 judgments"."""
+    """Format a count: "1 judgment", "3 of 10 judgments"."""
     words = "judgment" if (judgments if of is None else of) == 1 else "judgments"
     return f"{judgments:,} {words}" if of is None else f"{judgments:,} of {of:,} {words}"
 
 
 def _columns_for(rows: Sequence[Listed], outcome: _Cell, flags: _Cell) -> Columns[Listed]:
-    """Columns as wide as the names in them, without those that say the same of all rows."""
+    """Return columns as wide as their names, without those that are equal in all rows."""
     models, judges = {row.row.model for row in rows}, {row.row.judge for row in rows}
     columns: list[Column[Listed]] = [
         Column("model", lambda row, _: one_line(row.row.model), width=_name_width(models), middle=True, need=9),
@@ -90,7 +90,7 @@ def _columns_for(rows: Sequence[Listed], outcome: _Cell, flags: _Cell) -> Column
 
 
 def _name_width(names: Collection[str]) -> int:
-    """Columns for a column of names: as many as the longest takes, within bounds."""
+    """Return the width of a column of names, within bounds."""
     longest = max((text_width(one_line(name)) for name in names), default=0)
     return max(_LEAST_NAME, min(longest, _MOST_NAME))
 

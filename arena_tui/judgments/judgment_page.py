@@ -17,23 +17,25 @@ from arena_tui.theme import Inks
 from engine.bench.stored import WholeAnswer, WholeGame
 from engine.errors import ArenaError
 from engine.labels import Label, strength
+from engine.review.labels import Outcome
 from engine.review.library import AnswerOrigin, OpenedPair
 
+WINNERS: dict[Outcome, str] = {"win": "model", "tie": "neither", "loss": "baseline"}
 NARROW = 96  # columns; below that answers stand one under the other
 
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _ORIGINS: dict[AnswerOrigin, str] = {
     "current": "",
-    "prompt": "The answers are shown as the judge saw them; the files hold others by now, or none.",
-    "changed": "An answer has changed since it was judged: what is shown here is not what the judge saw.",
-    "unknown": "Nothing tells whether the answers that are shown here are those that the judge saw.",
+    "prompt": "answers as the judge saw them; those in the files have changed or are missing",
+    "changed": "an answer has changed since it was judged: the judge saw another text than is shown",
+    "unknown": "unknown whether the judge saw these answers",
 }
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """How a page is to look. `rendered` has the colours to render Markdown in; None shows texts as written.
+    """The layout of a page. `rendered` are the colours for rendered Markdown; None shows texts as written.
 
-    `thinking` unfolds the reasoning, as the reader may do with `thinking_key`.
+    `thinking` shows the reasoning, which the user can switch with `thinking_key`.
     """
 
     width: int
@@ -43,21 +45,21 @@ class Layout(msgspec.Struct, frozen=True):
 
     @property
     def room(self) -> int:
-        """Columns for a passage that stands alone."""
+        """Columns of a passage that is not side by side."""
         return text_columns(self.width)
 
     def text(self, text: str, width: int) -> Passage:
-        """What somebody else wrote, as a passage."""
+        """Return a text of a model as a passage."""
         if self.rendered is None:
             return RawText(text, width)
-        # Imported here because rich's Markdown takes a while to load, and most readers never ask for it.
+        # imported here because rich's Markdown loads slowly and is seldom used
         from arena_tui.judgments.markdown import renderer
 
         return renderer(self.rendered)(text, width)
 
 
 def judgment_page(comparison: OpenedPair, layout: Layout) -> Page:
-    """Everything about one judgment; the baseline, which is A in game 1, comes first."""
+    """Return the page of one judgment; the baseline, which is A in game 1, comes first."""
     bands = [*_notice(comparison, layout), *_question(comparison, layout)]
     names = [one_line(comparison.baseline) or "the baseline", one_line(comparison.model)]
     answers = [comparison.baseline_answer, comparison.answer]
@@ -69,7 +71,7 @@ def judgment_page(comparison: OpenedPair, layout: Layout) -> Page:
 
 
 def blind_page(comparison: OpenedPair, game: int, layout: Layout) -> Page:
-    """Question and answers in the order of a game, without a name, a number or a word of the judge."""
+    """Return question and answers in the order of a game, without names, numbers or the judgment."""
     answers = [comparison.side("A", game)[1], comparison.side("B", game)[1]]
     bare = [answer and msgspec.structs.replace(answer, reasoning=None, finish_reason=None) for answer in answers]
     answered = _answers(["Answer A", "Answer B"], bare, layout)
@@ -77,7 +79,7 @@ def blind_page(comparison: OpenedPair, game: int, layout: Layout) -> Page:
 
 
 def revealed_page(comparison: OpenedPair, game: int, layout: Layout) -> Page:
-    """The same answers in the same places, now with their names, and what the judge said below."""
+    """Return the same answers in the same order, with names, and the judgment below."""
     sides = [comparison.side("A", game), comparison.side("B", game)]
     titles = [
         f"Answer {letter}: {one_line(name)}{_size(answer)}" for letter, (name, answer) in zip("AB", sides, strict=True)
@@ -88,12 +90,12 @@ def revealed_page(comparison: OpenedPair, game: int, layout: Layout) -> Page:
 
 
 def prompt_page(comparison: OpenedPair, layout: Layout) -> Page:
-    """What the judge was sent, word for word: the system prompt as far as it is known, each game's messages."""
+    """Return the messages sent to the judge: the system prompt if known, and those of each game."""
     width = layout.room
     games = comparison.judgment.games if comparison.judgment else ()
     bands: list[Band] = [Heading(("System prompt of the judge",))]
     if comparison.system is None:
-        bands.append(Words("The record does not tell it, and its settings do not name one that is known.", width))
+        bands.append(Words("unknown: neither in the record nor in its settings", width))
     else:
         bands.append(RawText(comparison.system, width) if comparison.system else Words("none", width))
     for number, game in enumerate(games, start=1):
@@ -101,19 +103,19 @@ def prompt_page(comparison: OpenedPair, layout: Layout) -> Page:
             if message.role != "system":
                 bands += [Heading((f"Game {number}: {one_line(message.role)}",)), RawText(message.content, width)]
     if not any(game and game.messages for game in games):
-        bands.append(Words("The record does not hold what the judge was shown.", width))
+        bands.append(Words("the record does not contain the messages of the judge", width))
     return Page(bands, layout.width)
 
 
 def problem_page(problem: ArenaError, width: int) -> Page:
-    """What is said in place of a text that cannot be read."""
+    """Return a page with an error in place of a text that cannot be read."""
     return Page([Words(readable(str(problem)), text_columns(width))], width)
 
 
 def label_words(label: Label | None, game: int) -> str:
-    """What a label means, with the model's place resolved: "A>B, baseline a little better"."""
+    """Describe a label by model and baseline: "A>B, baseline a little better"."""
     if label is None:
-        return "no verdict"
+        return "unparsed"
     value = strength(label, game)
     if value == 0:
         return f"{label}, equally good"
@@ -121,7 +123,7 @@ def label_words(label: Label | None, game: int) -> str:
 
 
 def _notice(comparison: OpenedPair, layout: Layout) -> list[Band]:
-    """What a reader should know about where the answers come from."""
+    """Return a notice on the origin of the answers, if the reader should know."""
     notice = _ORIGINS[comparison.origin] if comparison.judgment is not None else ""
     return [Words(notice, layout.room)] if notice else []
 
@@ -129,7 +131,7 @@ def _notice(comparison: OpenedPair, layout: Layout) -> list[Band]:
 def _question(comparison: OpenedPair, layout: Layout) -> list[Band]:
     question = comparison.question
     if question is None:
-        return [Heading(("Question",)), Words("It is not in the question set.", layout.room)]
+        return [Heading(("Question",)), Words("not in the question set", layout.room)]
     bands: list[Band] = []
     for number, turn in enumerate(question.turns, start=1):
         title = "Question" if len(question.turns) == 1 else f"Question, turn {number} of {len(question.turns)}"
@@ -150,14 +152,14 @@ def _answers(titles: list[str], answers: list[WholeAnswer | None], layout: Layou
 
 def _answer(answer: WholeAnswer | None, width: int, layout: Layout) -> Passage:
     if answer is None:
-        return Words("There is no answer on disk.", width)
+        return Words("no answer on disk", width)
     passages: list[Passage] = []
     for number, turn in enumerate(answer.turns, start=1):
         if len(answer.turns) > 1:
             passages.append(Words(f"Turn {number}", width))
         passages.append(layout.text(turn, width))
     if answer.finish_reason == "length":
-        passages.append(Words("Cut off: the limit of tokens was reached here.", width))
+        passages.append(Words("truncated: token limit reached", width))
     return Stack([*_reasoning(answer.reasoning, width, layout), *passages])
 
 
@@ -180,31 +182,31 @@ def _game_title(number: int, game: WholeGame | None) -> str:
 
 def _game(game: WholeGame | None, width: int, layout: Layout) -> Passage:
     if game is None:
-        return Words("This game was not played.", width)
+        return Words("not played", width)
     passages = _reasoning(game.reasoning, width, layout)
     passages.append(
-        layout.text(game.judgment, width) if game.judgment.strip() else Words("The judge wrote nothing.", width)
+        layout.text(game.judgment, width) if game.judgment.strip() else Words("the judge returned no text", width)
     )
     if game.probabilities is not None:
         shares = "   ".join(f"{label} {share:.0%}" for label, share in game.probabilities.items())
-        passages.append(Words(f"Its probabilities: {shares}", width))
+        passages.append(Words(f"probabilities: {shares}", width))
     if game.asks is not None and game.asks > 1:
-        passages.append(Words(f"The judge was asked {game.asks} times.", width))
+        passages.append(Words(f"the judge was asked {game.asks} times", width))
     if game.score is not None and game.label is None:
-        passages.append(Words(f"The file has {one_line(game.score[:40])!r} here, which is no label.", width))
+        passages.append(Words(f"the file has {one_line(game.score[:40])!r} here, which is not a label", width))
     return Stack(passages)
 
 
 def _reasoning(text: str | None, width: int, layout: Layout) -> list[Passage]:
-    """What was thought before: one line, or all of it."""
+    """Return the reasoning: one line, or all of it."""
     if not text:
         return []
     if not layout.thinking:
         return [Words(f"▸ {len(text):,} characters of reasoning ({layout.thinking_key} shows them)", width)]
     return [
-        Words(f"▾ Reasoning ({layout.thinking_key} hides it)", width),
+        Words(f"▾ reasoning ({layout.thinking_key} hides it)", width),
         RawText(text, width),
-        Words("▴ End of the reasoning", width),
+        Words("▴ end of the reasoning", width),
     ]
 
 
@@ -219,8 +221,8 @@ def _length(answer: WholeAnswer) -> int:
 
 
 def _is_side_by_side(layout: Layout, *answers: WholeAnswer | None) -> bool:
-    """Only where lines are long enough to read, and hold no right-to-left letters: terminals that reorder such letters
-    do so across a whole line, which would carry words of one answer over into the other."""
+    """Whether answers fit side by side. Not with right-to-left letters, which terminals reorder across the whole line,
+    so that words of one answer would appear in the other."""
     texts = (turn for answer in answers if answer for turn in answer.turns)
     return layout.width >= NARROW and not any(map(_RIGHT_TO_LEFT.search, texts))
 
@@ -234,14 +236,14 @@ KEPT = 12
 
 
 class Leaf(msgspec.Struct, frozen=True):
-    """What was read, and how it is laid out."""
+    """A pair that was opened, and its page."""
 
     comparison: OpenedPair
     page: Page
 
 
 class Leaves(Generic[KeyT]):
-    """Opens and lays out in a thread, both by functions that touch no widget. Belongs to one event loop."""
+    """A cache of opened pairs and their pages, made in a thread by functions that touch no widget."""
 
     def __init__(
         self, open_one: Callable[[KeyT], OpenedPair], lay_out: Callable[[KeyT, OpenedPair, Layout], Page]
@@ -251,14 +253,14 @@ class Leaves(Generic[KeyT]):
         self._kept: OrderedDict[tuple[KeyT, Layout], Leaf] = OrderedDict()
 
     def ready(self, key: KeyT, layout: Layout) -> Leaf | None:
-        """The leaf, if it is there already."""
+        """Return the leaf if it is cached."""
         leaf = self._kept.get((key, layout))
         if leaf is not None:
             self._kept.move_to_end((key, layout))
         return leaf
 
     async def load(self, key: KeyT, layout: Layout) -> Leaf:
-        """The leaf, made if it is not there. Raises BenchError if it cannot be read any more."""
+        """Return the leaf, made if it is not cached. Raises BenchError if it cannot be read."""
         leaf = self.ready(key, layout)
         if leaf is None:
             leaf = await asyncio.to_thread(self._make, key, layout)
@@ -268,7 +270,7 @@ class Leaves(Generic[KeyT]):
         return leaf
 
     def forget(self) -> None:
-        """Drop everything: the files have changed."""
+        """Drop everything, because the files have changed."""
         self._kept.clear()
 
     def _make(self, key: KeyT, layout: Layout) -> Leaf:

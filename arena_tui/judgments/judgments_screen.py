@@ -21,24 +21,24 @@ from arena_tui.widgets.screens import LibraryScreen
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.review.listing import JudgmentFilter, ListOrder, select
 
-SEARCH_SECONDS = 0.15  # without a key until a search begins
+SEARCH_SECONDS = 0.15  # after the last key, before a search starts
 
 
 class JudgmentsScreen(LibraryScreen):
-    """The list, a line that says what of it is shown, and a search box while it is wanted."""
+    """The list, a line about what it shows, and a search box on demand."""
 
     MODE = "judgments"
     HELP = (
-        "One line for each judgment. Game 1 shows the baseline as A, game 2 the model. Win, tie or loss "
-        "is the model's side of both games; games that contradict each other are a tie, marked flip. Other marks: none "
-        "(a game without a verdict), human (a person saw another winner), lang (not in the question's language)."
+        "One line for each judgment. Game 1 shows the baseline as A, game 2 the model. Win, tie or loss is the result "
+        "of the model in both games; games that contradict each other are a tie, marked flip. Other marks: none (an "
+        "unparsed game), human (a person saw another winner), lang (answer not in the question's language)."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", tooltip="Find words in questions, answers and judgments"),
-        Binding("f", "filter", "Filter", tooltip="Show only some models, labels, flips ..."),
+        Binding("f", "filter", "Filter", tooltip="Show only some models, labels, flips, ..."),
         Binding("o", "order", "Order", tooltip="Order by model or by question"),
-        Binding("x", "clear", "Clear", tooltip="Show everything again"),
+        Binding("x", "clear", "Clear", tooltip="Remove filter and search"),
         Binding("escape", "leave_search", "List", show=False),
     ]
 
@@ -50,7 +50,7 @@ class JudgmentsScreen(LibraryScreen):
     """
 
     class LanguagesChecked(Message):
-        """How far the check of languages is."""
+        """Progress of the language check."""
 
         def __init__(self, done: int, of: int) -> None:
             super().__init__()
@@ -62,12 +62,12 @@ class JudgmentsScreen(LibraryScreen):
         self.wanted = JudgmentFilter()
         self.order: ListOrder = "model"
         self._text = ""
-        self._checked = ""  # how far the check of languages is, in words
-        self._checking: threading.Event | None = None  # set: the check should end
+        self._checked = ""  # progress of the language check
+        self._checking: threading.Event | None = None  # set to stop the check
 
     def compose_body(self) -> ComposeResult:
         yield TextLines(Text("reading the judgments ..."), id="listed")
-        yield Input(placeholder="words to find; Enter goes to the list, Escape leaves the search", id="search")
+        yield Input(placeholder="words to find; Enter goes to the list, Escape closes", id="search")
         yield JudgmentList()
 
     def on_mount(self) -> None:
@@ -122,7 +122,7 @@ class JudgmentsScreen(LibraryScreen):
         self.attempt(self._read_texts(), group="texts")
 
     def action_leave_search(self) -> None:
-        """Back to the list; what was looked for stays, unless it is nothing."""
+        """Go back to the list; the search stays unless it is empty."""
         box = self.query_one("#search", Input)
         if not box.value.strip():
             box.set_class(False, "wanted")
@@ -136,7 +136,7 @@ class JudgmentsScreen(LibraryScreen):
 
     def on_judgments_screen_languages_checked(self, message: LanguagesChecked) -> None:
         if self._checking is None or self._checking.is_set():
-            return  # told before the check was ended
+            return  # posted before the check was stopped
         self._checked = f"languages: {message.done:,} of {message.of:,} checked"
         self.show_library()
 
@@ -165,12 +165,12 @@ class JudgmentsScreen(LibraryScreen):
         self._end_check()
         ended = self._checking = threading.Event()
 
-        def tell(done: int, of: int) -> bool:
+        def report(done: int, of: int) -> bool:
             self.post_message(self.LanguagesChecked(done, of))
             return not ended.is_set()
 
         try:
-            await asyncio.to_thread(self.library.find_other_languages, tell)
+            await asyncio.to_thread(self.library.find_other_languages, report)
         finally:
             ended.set()
         if self._checking is ended:
@@ -200,14 +200,14 @@ class JudgmentsScreen(LibraryScreen):
         if not self.is_read:
             return "reading ..."
         if self._checked:
-            return "looking at the languages of the answers ..."
+            return "checking the languages of the answers ..."
         if self.library.entries:
-            return "Nothing is like that. x shows everything again."
-        return "Nobody has judged anything yet: 1, then s, starts a run; 4 lets you compare answers yourself."
+            return "no matches; x shows everything"
+        return "no judgments yet: 1, then s, starts a run; 4 is for reviewing answers yourself"
 
 
 def _described(wanted: JudgmentFilter) -> list[str]:
-    """What the filter asks for, kind by kind."""
+    """Describe the filter, kind by kind."""
     kinds = (wanted.judges, wanted.models, wanted.categories, wanted.labels, wanted.outcomes)
     chosen = [" or ".join(sorted(one_line(value) for value in values)) for values in kinds if values]
     return [*chosen, *(FLAG_WORDS[flag] for flag in sorted(wanted.flags))]

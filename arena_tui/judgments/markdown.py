@@ -1,7 +1,6 @@
-"""Markdown as it is meant to look, by rich, with the ways shut by which a text could leave its pane.
+"""Markdown rendered by rich, without control characters and terminal links.
 
-rich decodes HTML entities, so what was harmless may come out of it as a control character: what it gives is made safe
-once more. Links are written out rather than handed to the terminal.
+rich decodes HTML entities, so its output may contain control characters again and is made safe once more.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from arena_tui.judgments.passages import Passage, RawText
 from arena_tui.safe_text import readable
 from arena_tui.theme import Inks
 
-MOST_CHARACTERS = 60_000  # takes half a second; a longer text is shown raw
+MOST_CHARACTERS = 60_000  # takes half a second; longer texts are shown raw
 
 
 class RenderedText:
-    """Rows that rich has laid out."""
+    """Rows rendered by rich."""
 
     def __init__(self, rows: list[list[Segment]]) -> None:
         self._rows = rows
@@ -41,7 +40,7 @@ class RenderedText:
 
 @lru_cache(maxsize=8)
 def renderer(inks: Inks) -> Callable[[str, int], Passage]:
-    """What makes a passage of a text and a width, in the colours of a theme. What cannot be rendered stays raw."""
+    """Return a function that renders a text for a width in the colours of a theme; raw if it cannot be rendered."""
     console = Console(
         force_terminal=True, color_system="truecolor", legacy_windows=False, emoji=False, theme=_theme(inks)
     )
@@ -52,7 +51,7 @@ def renderer(inks: Inks) -> Callable[[str, int], Passage]:
         options = console.options.update(width=max(8, width), height=None)
         try:
             lines = console.render_lines(_PlainMarkdown(readable(text), hyperlinks=False), options, pad=False)
-        except Exception:  # rich was not made for hostile Markdown; whatever it stumbles over is still there to read
+        except Exception:  # rich may fail on hostile Markdown
             return RawText(text, width)
         return RenderedText([_safe(line) for line in lines] or [[]])
 
@@ -72,7 +71,7 @@ def _without_link(style: Style | None) -> Style | None:
 
 
 class _PlainCode(CodeBlock):
-    """Code without Pygments, whose lexers take long for some texts and whose colours belong to no theme."""
+    """Code without Pygments, whose lexers are slow on some texts and whose colours ignore the theme."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Padding(Text(str(self.text).rstrip(), style="markdown.code_block", overflow="fold"), (0, 0, 0, 2))

@@ -23,7 +23,7 @@ GUTTER = 3  # columns between two passages, with a rule in the middle
 
 
 class Heading(NamedTuple):
-    """A row that begins a section, and stays on top while the section is scrolled. Two titles head two columns."""
+    """The first row of a section, which stays on top while it is scrolled. Two titles are for two columns."""
 
     titles: tuple[str, ...]
 
@@ -49,7 +49,7 @@ class Page:
         self.height = at
 
     def row(self, y: int, inks: Inks) -> Strip:
-        """Row `y`, counting from 0; blank below the last one."""
+        """Return row `y` (from 0), blank below the last one."""
         if not 0 <= y < self.height:
             return Strip.blank(self.width)
         at = bisect_right(self._starts, y) - 1
@@ -67,7 +67,7 @@ class Page:
         return Strip([Segment(" " * MARGIN), *segments]).adjust_cell_length(self.width)
 
     def heading_at(self, y: int) -> int | None:
-        """The row of the heading whose section row `y` is in."""
+        """Return the row of the heading of the section that contains row `y`."""
         index = bisect_right(self.headings, y) - 1
         return self.headings[index] if index >= 0 else None
 
@@ -79,12 +79,12 @@ class Page:
 
 
 def text_columns(width: int) -> int:
-    """The room for a passage that has a page of this width to itself."""
+    """Return the width of a passage that is not side by side, on a page of this width."""
     return max(4, width - 2 * MARGIN)
 
 
 def column_width(room: int) -> int:
-    """The room for each of two passages side by side."""
+    """Return the width of each of two passages side by side."""
     return max(2, (room - GUTTER) // 2)
 
 
@@ -97,7 +97,7 @@ def _height(band: Band) -> int:
 
 
 def _fitted(passage: Passage, row: int, width: int, inks: Inks) -> list[Segment]:
-    """A row of a passage, exactly as wide as its column."""
+    """Return a row of a passage, padded to its column."""
     segments = passage.segments(row, inks) if row < passage.height else []
     return list(Strip(segments).adjust_cell_length(width))
 
@@ -112,13 +112,13 @@ def _heading(heading: Heading, room: int, inks: Inks) -> list[Segment]:
 
 
 def _ruled(title: str, width: int, style: Style, rule: Style) -> list[Segment]:
-    """A safe title with a rule behind it, exactly `width` columns."""
+    """Return a title followed by a rule, `width` columns in all."""
     shown = clip(title, max(0, width - 1))
     return [Segment(shown, style), Segment(" " + "─" * (width - text_width(shown) - 1), rule)]
 
 
 class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
-    """One page at a time. `WidthChanged` asks for a page of another width."""
+    """Shows one page. `WidthChanged` is posted when a page of another width is needed."""
 
     DEFAULT_CSS = """
     ReadingPane {
@@ -144,7 +144,7 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
     ]
 
     class WidthChanged(Message):
-        """There are another number of columns for a page now."""
+        """The width of the pane has changed."""
 
         def __init__(self, width: int) -> None:
             super().__init__()
@@ -153,7 +153,7 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._page: Page | None = None
-        self._told_width = 0
+        self._posted_width = 0
 
     @property
     def page(self) -> Page | None:
@@ -161,11 +161,11 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def page_width(self) -> int:
-        """The columns of a page that fits."""
+        """The width of a page that fits."""
         return max(20, self.scrollable_content_region.width)
 
     def set_page(self, page: Page, *, keep_place: bool = False) -> None:
-        """Show `page` from its top, or (when it is the same text otherwise shown) from about where it was."""
+        """Show `page` from its top, or with `keep_place` (same text, other layout) from about the same place."""
         before, row = self._page, round(self.scroll_offset.y)
         self._page = page
         self.virtual_size = Size(page.width, page.height)
@@ -177,8 +177,8 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def on_resize(self) -> None:
-        if self.page_width != self._told_width:
-            self._told_width = self.page_width
+        if self.page_width != self._posted_width:
+            self._posted_width = self.page_width
             self.post_message(self.WidthChanged(self.page_width))
 
     def notify_style_update(self) -> None:
@@ -202,7 +202,7 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.action_scroll_rows(pages * max(1, self.size.height - 2))
 
     def action_scroll_section(self, sections: int) -> None:
-        """To the next heading, or back to the beginning of the section, and to the one before from there."""
+        """Go to the next heading, or back to the start of the section, then to the previous one."""
         if self._page is None:
             return
         row = self.scroll_offset.y
@@ -216,7 +216,7 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def _same_place(before: Page, after: Page, row: int) -> int:
-    """The row of `after` that is as far into the same section."""
+    """Return the row of `after` that is as far into the same section."""
     sections = [start for start in before.headings if start <= row]
     if not sections or len(before.headings) != len(after.headings):
         return round(row * after.height / max(1, before.height))

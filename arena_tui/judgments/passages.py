@@ -18,11 +18,11 @@ from rich.style import Style
 from arena_tui.safe_text import readable
 from arena_tui.theme import Inks
 
-LONGEST_LINE = 4_000  # characters; longer ones are no prose, and are shown as they are
+LONGEST_LINE = 4_000  # characters; longer lines are not highlighted
 
 
 class Ink(Enum):
-    """What a stretch of text is; the theme says how that looks."""
+    """The role of a stretch of text, which the theme gives a style."""
 
     PLAIN = "plain"
     HEADING = "heading"
@@ -33,7 +33,7 @@ class Ink(Enum):
 
 
 class Stretch(NamedTuple):
-    """The characters from `start` to `end` of a line are of one ink."""
+    """The characters from `start` to `end` of a line, of one role."""
 
     start: int
     end: int
@@ -48,23 +48,23 @@ _INLINE = re.compile(r"(?P<code>`[^`]+`)|(?P<mark>\[\[?[AB][<>=]{1,2}[AB]\]?\])|
 
 
 def fenced(lines: Sequence[str]) -> list[bool]:
-    """For each line whether it is code in a fence; a fence that is never closed holds the rest of the text."""
-    inside: str = ""  # what opened the fence
-    told = []
+    """Return for each line whether it is in a code fence; an unclosed fence extends to the end of the text."""
+    inside: str = ""  # the characters that opened the fence
+    is_code = []
     for line in lines:
         found = _FENCE.match(line) if "```" in line or "~~~" in line else None
         if inside:
-            told.append(True)
+            is_code.append(True)
             if found and found[1].startswith(inside) and not found[2].strip():
                 inside = ""
         else:
             inside = found[1] if found else ""
-            told.append(found is not None)
-    return told
+            is_code.append(found is not None)
+    return is_code
 
 
 def stretches(line: str, is_code: bool) -> list[Stretch]:
-    """The whole line in stretches, in order and without gaps."""
+    """Split a line into stretches, in order and without gaps."""
     if is_code:
         return [Stretch(0, len(line), Ink.FAINT if _FENCE.match(line) else Ink.CODE)]
     if len(line) > LONGEST_LINE:
@@ -98,7 +98,7 @@ _MARKER = re.compile(r"\s*(?:(?:[-*+•]|\d{1,3}[.)]|>)\s+)?")
 
 
 class WrappedRow(NamedTuple):
-    """The characters from `start` to `end` of a line, behind `indent` blanks."""
+    """The characters from `start` to `end` of a line, after `indent` blanks."""
 
     start: int
     end: int
@@ -106,7 +106,7 @@ class WrappedRow(NamedTuple):
 
 
 def wrap(line: str, width: int) -> list[WrappedRow]:
-    """At least one row. What follows a list marker or an indentation hangs under it."""
+    """Wrap a line into at least one row; rows after a list marker or an indentation are indented below it."""
     width = max(2, width)  # room for a wide character
     if len(line) <= width and (line.isascii() or cell_len(line) <= width):
         return [WrappedRow(0, len(line), 0)]
@@ -162,7 +162,7 @@ def _wrap_wide(line: str, width: int, hanging: int) -> list[WrappedRow]:
     return rows
 
 
-MOST_CHARACTERS = 200_000  # of one text; a longer one is cut, and says so
+MOST_CHARACTERS = 200_000  # of one text; a longer one is cut
 
 
 class Passage(Protocol):
@@ -177,13 +177,13 @@ class Passage(Protocol):
 
 
 class RawText:
-    """A text as it was written, highlighted. Wrapping is done at once, highlighting for the lines that are painted."""
+    """A text as written, highlighted. It is wrapped at once and highlighted when painted."""
 
     def __init__(self, text: str, width: int) -> None:
         omitted = len(text) - MOST_CHARACTERS
         self._lines = readable(text[:MOST_CHARACTERS]).strip("\n").split("\n")
         if omitted > 0:
-            self._lines.append(f"… {omitted:,} more characters are not shown here; the file has them.")
+            self._lines.append(f"… {omitted:,} more characters not shown; see the file")
         self._is_code = fenced(self._lines)
         self._rows: list[tuple[int, WrappedRow]] = [
             (number, row) for number, line in enumerate(self._lines) for row in wrap(line, width)
@@ -208,7 +208,7 @@ class RawText:
 
 
 class Words:
-    """A text of our own in one ink, wrapped."""
+    """A text of the program itself, wrapped, in one style."""
 
     def __init__(self, text: str, width: int, ink: Ink = Ink.FAINT) -> None:
         self._rows = [
@@ -225,7 +225,7 @@ class Words:
 
 
 class Stack:
-    """Passages one under the other, with a blank row between them."""
+    """Passages below each other, with a blank row between them."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._rows: list[tuple[Passage, int] | None] = []
@@ -244,7 +244,7 @@ class Stack:
 
 
 def style_of(ink: Ink, inks: Inks) -> Style | None:
-    """How the theme shows an ink; None is the style of the widget."""
+    """Return the style of a role; None is the style of the widget."""
     match ink:
         case Ink.HEADING:
             return inks.accent + inks.strong

@@ -1,4 +1,4 @@
-"""One judgment: question, both answers, what the judge said in both games; the next one is a key away."""
+"""The viewer: one judgment with question, answers and both games; keys go to the next and previous ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from arena_tui.judgments.judgment_list import OUTCOME_MARKS
-from arena_tui.judgments.judgment_page import Layout, Leaf, Leaves, judgment_page, problem_page, prompt_page
+from arena_tui.judgments.judgment_page import WINNERS, Layout, Leaf, Leaves, judgment_page, problem_page, prompt_page
 from arena_tui.judgments.page import Page, ReadingPane
-from arena_tui.review.reviewing import WINNERS
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
@@ -23,24 +22,24 @@ from engine.review.labels import outcome
 from engine.review.library import OpenedPair
 from engine.review.listing import Listed
 
-_Key = tuple[Listed, bool]  # a judgment, and whether it is the prompt that is wanted of it
+_Key = tuple[Listed, bool]  # a judgment, and whether its prompt is shown
 
 
 class ViewerScreen(ArenaScreen):
-    """Shows `rows[index]`. `moved` is told whenever another row is shown."""
+    """Shows `rows[index]`; calls `moved` whenever another row is shown."""
 
     MODE = "judgments"
     HELP = (
-        "One judgment whole. The baseline is A in game 1 and B in game 2. Texts are shown as they were written; m lays "
-        "out their Markdown, which leaves out what a browser would (raw HTML, formulas). Tab jumps from part to part."
+        "One judgment. The baseline is A in game 1 and B in game 2. Texts are shown as written; m renders their "
+        "Markdown, without raw HTML and formulas. Tab jumps from part to part."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "List", tooltip="Back to the list, or from prompt to judgment"),
         Binding("n,right", "step(1)", "Next"),
         Binding("p,left", "step(-1)", "Prev", tooltip="Previous"),
-        Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show texts as written"),
-        Binding("i", "prompt", "Prompt", tooltip="What the judge was sent, word for word"),
+        Binding("m", "markdown", "Markdown", tooltip="Render Markdown, or show texts as written"),
+        Binding("i", "prompt", "Prompt", tooltip="The messages sent to the judge"),
         Binding("t", "thinking", "Think", tooltip="Show or hide the reasoning"),
         Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
     ]
@@ -76,7 +75,7 @@ class ViewerScreen(ArenaScreen):
     def action_step(self, step: int) -> None:
         index = self.index + step
         if not 0 <= index < len(self.rows):
-            self.report("This is the last one of the list." if step > 0 else "This is the first one of the list.")
+            self.report("last of the list" if step > 0 else "first of the list")
             return
         self.index = index
         self._moved(self.row)
@@ -102,7 +101,7 @@ class ViewerScreen(ArenaScreen):
             self.app.push_screen(CopyScreen(parts_of(self._leaf.comparison)))
 
     def action_back(self) -> None:
-        """To the list, or from the prompt back to the judgment."""
+        """Go back to the list, or from the prompt to the judgment."""
         if self.shows_prompt:
             self.action_prompt()
         else:
@@ -113,7 +112,7 @@ class ViewerScreen(ArenaScreen):
         return Layout(self.query_one(ReadingPane).page_width, self._thinking, rendered)
 
     def _show(self, *, keep_place: bool = False) -> None:
-        """Show the page, at once if it is ready; then get its neighbours ready."""
+        """Show the page, at once if it is cached; then load its neighbours."""
         key, layout = (self.row, self.shows_prompt), self._layout()
         leaf = self._leaves.ready(key, layout)
         if leaf is not None:
@@ -149,15 +148,15 @@ class ViewerScreen(ArenaScreen):
 
     def _verdict(self, row: Listed) -> Text:
         ink = inks(self.app)
-        line = Text(f"{OUTCOME_MARKS[row.outcome]} {row.outcome or 'no verdict'}   ", ink.strong)
+        line = Text(f"{OUTCOME_MARKS[row.outcome]} {row.outcome or 'unparsed'}   ", ink.strong)
         if row.is_flip:
             line.append("FLIP   ", ink.warning)
         for number, (label, played) in enumerate(zip(row.row.labels, row.row.played, strict=True), start=1):
             game = 2 - number % 2
             winner = outcome(label, game)
             style = {"win": ink.good, "loss": ink.bad}.get(winner or "", ink.muted)
-            told = f"{label} {WINNERS[winner]}" if winner is not None else "no verdict"
-            line.append(f"game {number} ", ink.muted).append(told if played else "not played", style).append("   ")
+            words = f"{label} {WINNERS[winner]}" if winner is not None else "unparsed"
+            line.append(f"game {number} ", ink.muted).append(words if played else "not played", style).append("   ")
         people = self.session.library.marks.human.get(row.pair)
         if people:
             line.append(f"people: {' and '.join(sorted(people))}", ink.accent)

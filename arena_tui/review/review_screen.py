@@ -1,4 +1,4 @@
-"""Review: two answers without their names, one key for a verdict, and then what the judge said."""
+"""The review screen: two answers without names, one key for a label, then the judge's."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from engine.labels import LABELS, Label
 from engine.review.labels import Pair
 from engine.review.library import OpenedPair
 
-_Key = tuple[Pair, int, bool]  # a pair, the order it is shown in, and whether it is revealed
+_Key = tuple[Pair, int, bool]  # a pair, its order, and whether it is revealed
 
 
 class ReviewScreen(LibraryScreen):
-    """Goes through a stratified sample. Names, order and verdict come up after the vote only."""
+    """Goes through a stratified sample. Names, order and judgment are shown after the label only."""
 
     MODE = "review"
     HELP = (
-        "You judge what the judge judged, without knowing who wrote what: a or b for the answer that is better, A or B "
-        "if it is much better, t for a tie. Then you see the names and the judge's words; Enter goes on. Every key is "
-        "saved at once in review/<your name>.jsonl. Tab jumps from answer to answer. The sample has every model, "
-        "category and kind of verdict in proportion, so the agreement below holds for all judgments."
+        "Label the pairs that the judge judged, without knowing the models: a or b for the better answer, A or B if it "
+        "is much better, t for a tie. Then names and judgment are shown; Enter goes to the next pair. Each label is "
+        "saved at once in review/<your name>.jsonl. Tab jumps from answer to answer. The sample contains every model, "
+        "category and kind of label in proportion, so the agreement holds for all judgments."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,17 +53,17 @@ class ReviewScreen(LibraryScreen):
         Binding("b", "vote('B>A')", "B better", show=False),
         Binding("B", "vote('B>>A')", "B much better", show=False),
         Binding("enter", "go_on", "Next"),
-        Binding("s", "skip", "Skip", tooltip="Set this pair aside without a label"),
-        Binding("n", "note", "Note", tooltip="Write a note to this pair"),
-        Binding("u", "undo", "Undo", tooltip="Take back the last vote, also of another session"),
-        Binding("m", "markdown", "Markdown", tooltip="Lay out the Markdown, or show texts as written"),
-        Binding("o", "thinking", "Reasoning", show=False, tooltip="Show or hide the reasoning, after the vote"),
-        Binding("r", "reveal", "Reveal", tooltip="Show names and verdict after each vote, or not"),
+        Binding("s", "skip", "Skip", tooltip="Skip this pair without a label"),
+        Binding("n", "note", "Note", tooltip="Write a note on this pair"),
+        Binding("u", "undo", "Undo", tooltip="Remove the last label, also of an earlier session"),
+        Binding("m", "markdown", "Markdown", tooltip="Render Markdown, or show texts as written"),
+        Binding("o", "thinking", "Reasoning", show=False, tooltip="Show or hide the reasoning, after the label"),
+        Binding("r", "reveal", "Reveal", tooltip="Show names and judgment after each label, or not"),
         Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
-        Binding("left", "step(-1)", "Pair before", show=False),
-        Binding("right", "step(1)", "Pair after", show=False),
+        Binding("left", "step(-1)", "Previous pair", show=False),
+        Binding("right", "step(1)", "Next pair", show=False),
         Binding("plus", "extend", "More pairs", tooltip="Add 50 pairs to the sample"),
-        Binding("escape", "leave_note", "Leave the note", show=False),
+        Binding("escape", "leave_note", "Close the note", show=False),
     ]
 
     DEFAULT_CSS = """
@@ -79,17 +79,17 @@ class ReviewScreen(LibraryScreen):
         self._reveals = True
         self._is_rendered = False
         self._thinking = False
-        self._note = ""  # to the pair that is looked at, before it is labelled
-        self._taken_back = ""  # what was, by the last key
+        self._note = ""  # of the current pair, before it is labelled
+        self._taken_back = ""  # the label that the last key removed
         self._leaf: Leaf | None = None
-        self._shown_pair: Pair | None = None  # whose texts are on the screen
+        self._shown_pair: Pair | None = None  # whose texts are shown
         self._leaves: Leaves[_Key] = Leaves(self._open_one, _lay_out)
-        self._saving = asyncio.Lock()  # one vote after the other, in the order of the keys
+        self._saving = asyncio.Lock()  # labels are saved in the order of the keys
 
     def compose_body(self) -> ComposeResult:
         yield TextLines(Text("reading the judgments ..."), id="about")
         yield ReadingPane()
-        yield Input(placeholder="a note to this pair; Enter keeps it", max_length=2000, id="note")
+        yield Input(placeholder="a note on this pair; Enter saves it", max_length=2000, id="note")
         yield TextLines(id="verdict")
 
     def on_mount(self) -> None:
@@ -105,27 +105,27 @@ class ReviewScreen(LibraryScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         reviewing = self.reviewing
-        there_is = reviewing is not None and reviewing.pair is not None
-        is_said = there_is and reviewing is not None and reviewing.label is not None
+        has_pair = reviewing is not None and reviewing.pair is not None
+        is_labelled = has_pair and reviewing is not None and reviewing.label is not None
         allowed = {
-            "vote": there_is and not is_said,
-            "skip": there_is and not is_said,
-            "go_on": is_said,
-            "undo": reviewing is not None and bool(reviewing.said),
-            "note": there_is,
-            "markdown": there_is,
-            "copy": there_is and is_said,
-            "thinking": is_said,
+            "vote": has_pair and not is_labelled,
+            "skip": has_pair and not is_labelled,
+            "go_on": is_labelled,
+            "undo": reviewing is not None and bool(reviewing.labels),
+            "note": has_pair,
+            "markdown": has_pair,
+            "copy": has_pair and is_labelled,
+            "thinking": is_labelled,
             "leave_note": isinstance(self.focused, Input),
             "extend": reviewing is not None and reviewing.sample.candidates > len(reviewing.sample.pairs),
         }
         return allowed.get(action, True)
 
     def action_vote(self, label: str) -> None:
-        self._say(next(known for known in LABELS if known == label))
+        self._save_label(next(known for known in LABELS if known == label))
 
     def action_skip(self) -> None:
-        self._say(None)
+        self._save_label(None)
 
     def action_go_on(self) -> None:
         if self.reviewing is not None:
@@ -153,7 +153,7 @@ class ReviewScreen(LibraryScreen):
 
     def action_reveal(self) -> None:
         self._reveals = not self._reveals
-        self._tell()
+        self._show_lines()
 
     def action_copy(self) -> None:
         from arena_tui.judgments.copying import CopyScreen, parts_of
@@ -179,24 +179,24 @@ class ReviewScreen(LibraryScreen):
             return
         if reviewing.label is None:
             self._note = note
-            self._tell()
+            self._show_lines()
         else:
             self.attempt(self._change(lambda: reviewing.add_note(note)), group="note")
 
-    def _say(self, label: Label | None) -> None:
-        """Save what a key said of the pair, if that is what is on the screen."""
+    def _save_label(self, label: Label | None) -> None:
+        """Save the label of a key, if the current pair is on the screen."""
         reviewing, leaf = self.reviewing, self._leaf
         if reviewing is None or leaf is None or reviewing.pair is None or reviewing.pair != self._shown_pair:
             return
         saving = Attempt(self._save(reviewing.pair, label, leaf.comparison.baseline), self.report)
-        self.run_worker(saving, group="save")  # not exclusive: a second key must not call off what the first one saves
+        self.run_worker(saving, group="save")  # not exclusive: a second key must not cancel the save of the first
 
     async def _save(self, pair: Pair, label: Label | None, baseline: str) -> None:
         reviewing = cast("Reviewing", self.reviewing)
         async with self._saving:
             if reviewing.pair != pair or reviewing.label is not None:
-                return  # a key that was pressed twice
-            await asyncio.to_thread(reviewing.say, label, baseline, self._note)
+                return  # a key was pressed twice
+            await asyncio.to_thread(reviewing.add_label, label, baseline, self._note)
             self._note = ""
             if label is None or not self._reveals:
                 reviewing.go_on()
@@ -211,7 +211,7 @@ class ReviewScreen(LibraryScreen):
         self._turn()
         if undone is not None:
             self._taken_back = undone.label or "skipped"
-            self._tell()
+            self._show_lines()
 
     async def _change(self, change: Callable[[], None]) -> None:
         async with self._saving:
@@ -225,22 +225,22 @@ class ReviewScreen(LibraryScreen):
             judges = self.session.config.judge.model
             reviewer = self.session.reviewer or default_reviewer()
             self.reviewing = Reviewing(self.library, reviewer, judges[0] if judges else None)
-        looked_at = self.reviewing.pair
+        before = self.reviewing.pair
         async with self._saving:
             await asyncio.to_thread(self.reviewing.begin)
-        self._show(keep_place=self.reviewing.pair == looked_at)
+        self._show(keep_place=self.reviewing.pair == before)
 
     def _open_one(self, key: _Key) -> OpenedPair:
         return cast("Reviewing", self.reviewing).open(key[0])
 
     def _turn(self) -> None:
-        """Another pair is looked at."""
+        """Show another pair."""
         self._note = self._taken_back = ""
         self._show()
 
     def _show(self, *, keep_place: bool = False) -> None:
-        """Show the pair, at once if it is ready; then get the next one ready."""
-        self._tell()
+        """Show the pair, at once if it is cached; then load its neighbours."""
+        self._show_lines()
         self.refresh_bindings()
         reviewing = self.reviewing
         if reviewing is None or reviewing.pair is None:
@@ -275,9 +275,9 @@ class ReviewScreen(LibraryScreen):
     def _turn_to(self, key: _Key, leaf: Leaf, keep_place: bool) -> None:
         self._leaf, self._shown_pair = leaf, key[0]
         self.query_one(ReadingPane).set_page(leaf.page, keep_place=keep_place)
-        self._tell()
+        self._show_lines()
 
-    def _tell(self) -> None:
+    def _show_lines(self) -> None:
         """Paint the lines above and below the answers."""
         reviewing, ink = self.reviewing, inks(self.app)
         if reviewing is None:

@@ -1,6 +1,6 @@
 """One reviewer's way through a sample: next pair, labels, agreement with the judge; and the lines that show it.
 
-Imports no Textual. Methods that read or write files say so; call them in a thread.
+Knows no screen. Methods that read or write files say so; call them in a thread.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
-from arena_tui.judgments.judgment_page import label_words
+from arena_tui.judgments.judgment_page import WINNERS, label_words
 from arena_tui.safe_text import brief, one_line
 from arena_tui.theme import Inks
 from engine.labels import Label
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SIDES: dict[Outcome, float] = {"win": 1.0, "tie": 0.0, "loss": -1.0}
 
 
-class Progress(msgspec.Struct, frozen=True):
+class SampleProgress(msgspec.Struct, frozen=True):
     """`done` of the `size` pairs of the sample are reviewed, `skipped` of these without a label."""
 
     done: int
@@ -37,7 +37,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Reviewing:
-    """Begins at the first pair of the sample that has no label. `index` is the place in the sample."""
+    """Starts at the first unlabelled pair of the sample. `index` is the position in the sample."""
 
     def __init__(self, library: Library, reviewer: str, judge: str | None) -> None:
         self.library = library
@@ -49,58 +49,58 @@ class Reviewing:
         self._size: int | None = None
 
     @property
-    def said(self) -> dict[Pair, HumanLabel]:
+    def labels(self) -> dict[Pair, HumanLabel]:
         return self._store.labels if self._store is not None else {}
 
     @property
     def pair(self) -> Pair | None:
-        """The pair that is looked at; None when all are done, or there is none."""
+        """The current pair; None if all are labelled or the sample is empty."""
         return self.sample.pairs[self.index] if self.index < len(self.sample.pairs) else None
 
     @property
     def label(self) -> HumanLabel | None:
-        """What was said of it."""
-        return self.said.get(self.pair) if self.pair is not None else None
+        """The label of the current pair, if it has one."""
+        return self.labels.get(self.pair) if self.pair is not None else None
 
     @property
     def game(self) -> int:
-        """The order in which it is shown: that in which it was labelled, if it was."""
-        looked_at = self.peek(self.index)
-        return looked_at[1] if looked_at is not None else 1
+        """The order in which the current pair is shown: the one it was labelled in, if it was."""
+        current = self.peek(self.index)
+        return current[1] if current is not None else 1
 
     def peek(self, index: int) -> tuple[Pair, int, bool] | None:
-        """The pair at a place of the sample, the order to show it in, and whether something was said of it."""
+        """Return the pair at an index, the order to show it in, and whether it is labelled or skipped."""
         if not 0 <= index < len(self.sample.pairs):
             return None
         pair = self.sample.pairs[index]
-        said = self.said.get(pair)
-        return pair, shown_game(pair, self.reviewer) if said is None else said.game, said is not None
+        label = self.labels.get(pair)
+        return pair, shown_game(pair, self.reviewer) if label is None else label.game, label is not None
 
     @property
     def entry(self) -> Listed | None:
-        """The judgment of the pair; None if nobody has judged it."""
+        """The judgment of the current pair, if it has one."""
         return self.sample.entries.get(self.pair) if self.pair is not None else None
 
     def begin(self) -> None:
-        """Draw the sample, keeping the pair that is looked at if it still is in it. Reads files; raises BenchError."""
+        """Draw the sample; the current pair stays if it is in it. Reads files; raises BenchError."""
         if self._store is None:
             self._store = ReviewStore(self.library.bench.paths, self.reviewer)
-        looked_at = self.pair
-        self.sample = draw_sample(self.library, self._judge, labelled=self.said, size=self._size)
-        if looked_at in self.sample.pairs:
-            self.index = self.sample.pairs.index(looked_at)
+        current = self.pair
+        self.sample = draw_sample(self.library, self._judge, labelled=self.labels, size=self._size)
+        if current in self.sample.pairs:
+            self.index = self.sample.pairs.index(current)
         else:
             self.index = 0
             self.go_on()
 
     def go_on(self) -> None:
-        """To the next pair that has no label, from here and then from the beginning; past the end if there is none."""
+        """Go to the next unlabelled pair, from here and then from the start; past the end if there is none."""
         count = len(self.sample.pairs)
         order = (*range(self.index, count), *range(min(self.index, count)))
-        self.index = next((at for at in order if self.sample.pairs[at] not in self.said), count)
+        self.index = next((at for at in order if self.sample.pairs[at] not in self.labels), count)
 
     def step(self, step: int) -> bool:
-        """To the pair before or after; False at the ends. Pairs ahead that have no label are not skipped unseen."""
+        """Go to the previous or next pair, labelled or not; return False at the ends."""
         target = self.index + step
         if not 0 <= target < len(self.sample.pairs):
             return False
@@ -114,83 +114,84 @@ class Reviewing:
         self.go_on()
 
     def open(self, pair: Pair) -> OpenedPair:
-        """Everything about a pair of the sample. Reads files; raises BenchError."""
+        """Read everything about a pair of the sample. Raises BenchError."""
         entry = self.sample.entries.get(pair)
         return self.library.open(entry) if entry is not None else self.library.open_answers(pair)
 
-    def say(self, label: Label | None, baseline: str, note: str) -> HumanLabel | None:
-        """Label the pair that is looked at, or (with None) set it aside. Writes the file; raises StorageError."""
+    def add_label(self, label: Label | None, baseline: str, note: str) -> HumanLabel | None:
+        """Label the current pair, or (with None) skip it. Writes the file; raises StorageError."""
         if self.pair is None or self._store is None:
             return None
-        said = self._store.label(
+        added = self._store.label(
             self.pair, label, game=self.game, judge=self.sample.judge, baseline=baseline, note=note
         )
-        self.library.add_human(said)
-        return said
+        self.library.add_human(added)
+        return added
 
     def add_note(self, note: str) -> None:
-        """Put a note to what was said of this pair. Writes the file; raises StorageError."""
+        """Set the note of the current pair's label. Writes the file; raises StorageError."""
         if self._store is not None and self.pair is not None and self.label is not None:
             self._store.note(self.pair, note)
 
     def undo(self) -> HumanLabel | None:
-        """Take back what was said last, and look at its pair again. Writes the file; raises StorageError."""
+        """Remove the latest label and go to its pair. Writes the file; raises StorageError."""
         undone = self._store.undo() if self._store is not None else None
         if undone is not None and undone.pair in self.sample.pairs:
             self.index = self.sample.pairs.index(undone.pair)
         return undone
 
-    def progress(self) -> Progress:
-        said = [self.said[pair] for pair in self.sample.pairs if pair in self.said]
-        skipped = sum(label.label is None for label in said)
-        return Progress(len(said), len(self.sample.pairs), skipped, self.sample.candidates)
+    def progress(self) -> SampleProgress:
+        done = [self.labels[pair] for pair in self.sample.pairs if pair in self.labels]
+        skipped = sum(label.label is None for label in done)
+        return SampleProgress(len(done), len(self.sample.pairs), skipped, self.sample.candidates)
 
     def agreement(self) -> Agreement | None:
-        """On who is better: the reviewer's labels and the judge's word over both games, on all pairs with both."""
+        """Compare the reviewer's labels with the judge's outcome of both games, on all pairs that have both."""
         judged: dict[Pair, Outcome] = {
             entry.pair: entry.outcome
             for entry in self.library.entries
             if entry.outcome is not None and entry.row.judge == self.sample.judge
         }
-        return _agreement(list(self.said.values()), [judged.get(pair) for pair in self.said])
+        return _agreement(list(self.labels.values()), [judged.get(pair) for pair in self.labels])
 
     def agreement_on_labels(self) -> Agreement | None:
-        """The same with the judge's word in the one game that had the places in which the reviewer saw the answers."""
+        """Compare the reviewer's labels with the judge's in the game that showed the answers in the same order."""
         entries = {entry.pair: entry for entry in self.library.entries if entry.row.judge == self.sample.judge}
-        told: list[Outcome | None] = []
-        for label in self.said.values():
+        judged: list[Outcome | None] = []
+        for label in self.labels.values():
             entry = entries.get(label.pair)
             known = entry is not None and label.game <= len(entry.row.labels)
-            told.append(outcome(entry.row.labels[label.game - 1], label.game) if known and entry is not None else None)
-        return _agreement(list(self.said.values()), told)
+            judged.append(
+                outcome(entry.row.labels[label.game - 1], label.game) if known and entry is not None else None
+            )
+        return _agreement(list(self.labels.values()), judged)
 
 
-def _agreement(said: Sequence[HumanLabel], judged: Sequence[Outcome | None]) -> Agreement | None:
-    from engine.auditing.agreement import agreement_on  # imports numpy, which nothing before the first label needs
+def _agreement(labels: Sequence[HumanLabel], judged: Sequence[Outcome | None]) -> Agreement | None:
+    from engine.auditing.agreement import agreement_on  # imports numpy, not needed before the first label
 
     both = [
         (label.question_id, _SIDES[mine], _SIDES[theirs])
-        for label, theirs in zip(said, judged, strict=True)
+        for label, theirs in zip(labels, judged, strict=True)
         if (mine := label.outcome) is not None and theirs is not None
     ]
     return agreement_on([each[0] for each in both], [each[1] for each in both], [each[2] for each in both])
 
 
-WINNERS: dict[Outcome, str] = {"win": "model", "tie": "neither", "loss": "baseline"}
-_ROOM_FOR_WORDS = 76  # columns; on fewer, a label stands for itself
-_FEWEST_FOR_KAPPA = 5  # pairs; of fewer it says nothing
+_ROOM_FOR_WORDS = 76  # columns; on fewer, the label alone is shown
+_FEWEST_FOR_KAPPA = 5  # pairs
 
 
 def progress_line(reviewing: Reviewing, taken_back: str, ink: Inks) -> Text:
-    """ "37 of 100 sampled", and whose review it is; `taken_back` is the label that was, if one was just now."""
+    """Return "37 of 100 sampled" and the reviewer; `taken_back` is the label just removed, if any."""
     progress = reviewing.progress()
     if not progress.size:
-        return Text("There is nothing to review yet.", ink.strong)
+        return Text("nothing to review yet", ink.strong)
     line = Text.assemble((f"{progress.done:,} of {progress.size:,} sampled", ink.strong))
     if progress.skipped:
         line.append(f", {progress.skipped:,} skipped", ink.muted)
     if taken_back:
-        line.append(f"  taken back: {taken_back}", ink.warning)
+        line.append(f"  removed: {taken_back}", ink.warning)
     if progress.size < progress.candidates:
         line.append(f"  from {progress.candidates:,} pairs", ink.muted)
     line.append(f"  reviewer {one_line(reviewing.reviewer)}", ink.muted)
@@ -198,23 +199,23 @@ def progress_line(reviewing: Reviewing, taken_back: str, ink: Inks) -> Text:
 
 
 def agreement_line(reviewing: Reviewing, ink: Inks, width: int) -> Text:
-    """How often the reviewer and the judge saw the same winner, raw and beyond chance, with 95 % limits."""
+    """Return how often reviewer and judge agree on the winner, raw and beyond chance, with 95 % limits."""
     judge = reviewing.sample.judge
     if judge is None:
-        return Text("no judgments to agree with: labels are kept for later", ink.muted)
-    told = reviewing.agreement()
-    if told is None:
+        return Text("no judgments to compare with; labels are kept for later", ink.muted)
+    found = reviewing.agreement()
+    if found is None:
         return Text(f"agreement with {one_line(judge)}: after the first vote", ink.muted)
     line = Text(f"agreement with {one_line(judge)} " if width >= 80 else "agreement ", ink.muted)
-    line.append(_share(told), ink.accent).append(_kappa(told), ink.accent)
+    line.append(_share(found), ink.accent).append(_kappa(found), ink.accent)
     same_order = reviewing.agreement_on_labels()
     if width >= 120 and same_order is not None:
-        line.append(f"  in the same game alone {_share(same_order)}", ink.muted)
+        line.append(f"  in the same order {_share(same_order)}", ink.muted)
     return line
 
 
 def waiting_line(reviewing: Reviewing, reveals: bool, ink: Inks) -> Text:
-    """What to press before the vote."""
+    """Return the keys for a label."""
     if reviewing.pair is None:
         return Text()
     line = Text("Which answer is better?  a or A (much), t tie, b or B (much), s skips", ink.strong)
@@ -224,42 +225,42 @@ def waiting_line(reviewing: Reviewing, reveals: bool, ink: Inks) -> Text:
 
 
 def ending_words(reviewing: Reviewing) -> str:
-    """What is said where there is no pair to look at."""
+    """Return the text shown if there is no pair."""
     sample = reviewing.sample
     if not sample.pairs:
         return (
-            "Reviewing needs answers of the baseline and of another model to the same questions.\n"
-            "1, then s, has them made; arena-tui import brings in those of another folder."
+            "A review needs answers of the baseline and of another model to the same questions.\n"
+            "Create them with 1, then s, or import them with arena-tui import."
         )
     more = "\n+ adds more pairs to the sample." if sample.candidates > len(sample.pairs) else ""
     return (
-        f"All of them are reviewed.{more}\nleft goes back, u takes back the last one.\n"
+        f"All pairs are reviewed.{more}\nleft goes back, u removes the last label.\n"
         "arena-tui audit compares all labels with the judge's."
     )
 
 
 def revealed_line(reviewing: Reviewing, ink: Inks, width: int) -> Text:
-    """What was said, and what the judge says to it."""
-    said, entry = reviewing.label, reviewing.entry
-    if said is None:
+    """Return the reviewer's label and the judge's."""
+    label, entry = reviewing.label, reviewing.entry
+    if label is None:
         return Text()
     line = Text()
     judged = entry.outcome if entry is not None else None
-    if said.outcome is not None and judged is not None:
-        agrees = said.outcome == judged
+    if label.outcome is not None and judged is not None:
+        agrees = label.outcome == judged
         line.append("you agree   " if agrees else "you disagree   ", ink.good if agrees else ink.warning)
     line.append("you: ", ink.muted)
-    words = label_words(said.label, said.game) if width >= _ROOM_FOR_WORDS else said.label
-    line.append(words if said.label is not None and words else "skipped", ink.strong)
+    words = label_words(label.label, label.game) if width >= _ROOM_FOR_WORDS else label.label
+    line.append(words if label.label is not None and words else "skipped", ink.strong)
     if entry is not None:
-        winner = WINNERS[judged] if judged is not None else "no verdict"
-        labels = " ".join(label or "none" for label in entry.row.labels)
+        winner = WINNERS[judged] if judged is not None else "unparsed"
+        labels = " ".join(given or "none" for given in entry.row.labels)
         line.append("   judge: ", ink.muted).append(winner, ink.strong).append(f" ({labels})", ink.muted)
     return line
 
 
 def note_line(reviewing: Reviewing, unsaved: str, ink: Inks) -> Text | None:
-    """The note to the pair that is looked at, if there is one; `unsaved` waits for the vote."""
+    """Return the note of the current pair, if any; `unsaved` is that of a pair without a label."""
     note = reviewing.label.note if reviewing.label is not None else unsaved
     return Text(f"note: {brief(note, 200)}", ink.muted) if note else None
 

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from engine.models.client import EndpointStatus
 
 
-_IN_USE, _SET_ASIDE, _GIVEN_UP = "", "set aside", "given up"
-_SERVER_HEALTH = {"ready": _IN_USE, "failed": _GIVEN_UP}
+_IN_USE, _DOWN, _DISABLED = "", "down", "disabled"
+_SERVER_HEALTH = {"ready": _IN_USE, "failed": _DISABLED}
+_NO_TRAFFIC = EndpointState()
 
 
 class EndpointRow(msgspec.Struct, frozen=True):
-    """One model at one endpoint. `limit` is what it is asked to bear now, `parallel` the most that is asked for."""
+    """One model at one endpoint. `limit` is the current limit of calls in flight, `parallel` the configured one."""
 
     key: EndpointKey
     traffic: EndpointState
@@ -42,13 +43,13 @@ class EndpointRow(msgspec.Struct, frozen=True):
     latency: tuple[float, float] | None = None
     server: ServerNumbers | None = None
     health: str = _IN_USE
-    why: str = ""  # it was given up
-    stage: str = ""  # of its start, in words
+    why: str = ""  # it is disabled
+    stage: str = ""  # of a server that starts
 
 
 def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | None) -> list[EndpointRow]:
-    """The endpoints of the config, with what a run has learned of them; those in use come first."""
-    if not session.is_open:
+    """Return the endpoints of the config with what a run has measured, busy ones first; none before the plan."""
+    if session.plan is None:
         return []
     from engine.serving.endpoints import endpoints_of
 
@@ -64,7 +65,9 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
             server = state.server_numbers.get(key)
             latency = session.watch.latency(*key) or (server.latency() if server else None)
             status = statuses.get(key)
-            health = _IN_USE if status is None else _GIVEN_UP if status.disabled else status.is_down * _SET_ASIDE
+            health = (
+                _IN_USE if status is None else _DISABLED if status.disabled else _DOWN if status.is_down else _IN_USE
+            )
             rows.append(
                 EndpointRow(
                     key,
@@ -83,16 +86,13 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
     return sorted(rows, key=lambda row: (not row.traffic.in_flight, not row.traffic.calls))
 
 
-_NO_TRAFFIC = EndpointState()
-
-
 def _server_rows(
     session: ArenaSession,
     state: RunState,
     gauge: SpeedGauge | None,
     statuses: Mapping[EndpointKey, EndpointStatus],
 ) -> Iterator[EndpointRow]:
-    """The models at the servers that the run starts itself."""
+    """Yield the models at the servers that the run starts."""
     for server in state.servers.values():
         for name in server.models:
             key = name, server.address
@@ -113,7 +113,7 @@ def _server_rows(
 
 
 class EndpointTable(VirtualList[EndpointRow]):
-    """Enter on a row shows all that is known of it and lets its limits be changed."""
+    """The endpoints; Enter opens the details of one and the dialog for its limits."""
 
     def __init__(self) -> None:
         self._columns = Columns(
@@ -159,7 +159,7 @@ class EndpointTable(VirtualList[EndpointRow]):
             self._columns.row,
             key=lambda row: row.key,
             header=self._columns.header,
-            empty="no model of the config has an endpoint: only what is on disk can be rated",
+            empty="reading the config and the bench ...",
             follow_top=True,
             id="endpoints",
         )
@@ -170,10 +170,10 @@ class EndpointTable(VirtualList[EndpointRow]):
             has_room = text_width(row.stage) <= width
             return Text(
                 clip(row.stage if row.stage and has_room else row.health, width),
-                ink.bad if row.health == _GIVEN_UP else ink.warning,
+                ink.bad if row.health == _DISABLED else ink.warning,
             )
         if row.traffic.in_flight and row.limit < row.parallel:
-            return Text("throttled", ink.warning)  # it answered that it had enough
+            return Text("throttled", ink.warning)  # by its 429 replies
         return Text("busy" if row.traffic.in_flight else "", ink.muted)
 
 
@@ -201,7 +201,7 @@ _MOST_PARALLEL = 100_000
 
 
 class EndpointScreen(ModalScreen[None]):
-    """Enter applies both limits to every endpoint of the model, Escape leaves them as they are."""
+    """Enter applies both limits to every endpoint of the model, Escape cancels."""
 
     DEFAULT_CSS = """
     EndpointScreen {
@@ -213,7 +213,7 @@ class EndpointScreen(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Leave as it is"),
+        Binding("escape", "dismiss", "Cancel"),
         Binding("enter", "apply", "Apply", priority=True),
         Binding("down,tab", "app.focus_next", "Next field", show=False),
         Binding("up", "app.focus_previous", "Previous field", show=False),
@@ -235,7 +235,7 @@ class EndpointScreen(ModalScreen[None]):
                 yield Input(str(self._entry.parallel), id="parallel", compact=True)
             with Horizontal():
                 yield Label("Calls started per second")
-                yield Input(rate, placeholder="no bound", id="rate", compact=True)
+                yield Input(rate, placeholder="no limit", id="rate", compact=True)
             yield Static(id="wrong")
         yield KeyBar(help=False)
 
@@ -250,12 +250,12 @@ class EndpointScreen(ModalScreen[None]):
         except ValueError:
             per_second = -1.0
         if per_second is not None and not 0 < per_second < float("inf"):
-            wrong.update(Text("! calls per second: a number above 0, or nothing"))
+            wrong.update(Text("! calls per second: a number above 0, or empty for no limit"))
             return
         name = self._row.key[0]
         self._session.set_parallel(name, int(parallel))
         self._session.set_rate(name, per_second)
-        self._session.watch.note("info", f"{name}: parallel is {parallel}, rate is {rate or 'not bounded'} from now on")
+        self._session.watch.note("info", f"{name}: parallel is {parallel}, rate is {rate or 'unlimited'} from now on")
         self.dismiss()
 
 
@@ -264,15 +264,15 @@ def _facts(row: EndpointRow) -> Facts:
     facts = [
         ("address", row.key[1]),
         ("state", row.stage or row.health or ("busy" if traffic.in_flight else "idle")),
-        ("calls", f"{traffic.calls}, {traffic.errors} of them failed, {traffic.retries} tried again"),
-        ("in flight", f"{traffic.in_flight} of at most {row.limit} (the config asks for {row.parallel})"),
+        ("calls", f"{traffic.calls}, {traffic.errors} failed, {traffic.retries} retried"),
+        ("in flight", f"{traffic.in_flight} of at most {row.limit} (config: {row.parallel})"),
         (
             "tokens",
-            f"{traffic.prompt_tokens} read, {traffic.cached_tokens} of them cached; {traffic.completion_tokens} made",
+            f"{traffic.prompt_tokens} read ({traffic.cached_tokens} cached), {traffic.completion_tokens} generated",
         ),
     ]
     if row.why:
-        facts.append(("given up", row.why))
+        facts.append(("disabled", row.why))
     if row.latency:
         facts.append(("seconds a call", f"{short_seconds(row.latency[0])} median, {short_seconds(row.latency[1])} p95"))
     if row.server is not None:
@@ -280,7 +280,7 @@ def _facts(row: EndpointRow) -> Facts:
         facts += [
             ("vLLM", f"{now.running} running, {now.waiting} waiting, {now.preemptions} preempted"),
             ("KV cache", f"{percent(now.kv_cache_usage)} in use"),
-            ("prefix cache", f"{percent(row.server.prefix_hit_rate)} of the prompt tokens found since this run began"),
+            ("prefix cache", f"{percent(row.server.prefix_hit_rate)} of prompt tokens since this run started"),
         ]
         if (first := now.first_token_seconds.quantile(0.5)) is not None:
             facts.append(("first token", f"{short_seconds(first)} median"))

@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from engine.records import Failure
 
 _REMEDIES = {
-    FailureKind.CONNECTION: "Is the server up, and is base_url right? `arena-tui doctor` asks each of them.",
-    FailureKind.TIMEOUT: "Raise `timeout` of the model, or ask less of the server at once (l on its endpoint).",
+    FailureKind.CONNECTION: "Check that the server runs and base_url is right; `arena-tui doctor` checks all of them.",
+    FailureKind.TIMEOUT: "Raise `timeout` of the model, or lower the number of parallel calls (l on its endpoint).",
     FailureKind.RATE_LIMITED: "Lower `parallel` or set a `rate` (l on its endpoint).",
-    FailureKind.SERVER: "The server failed by itself; its own log says why.",
-    FailureKind.REJECTED: "The same request will never work. Often the prompt is longer than the model's context, "
+    FailureKind.SERVER: "The server failed; see its log.",
+    FailureKind.REJECTED: "The same request will fail again. Often the prompt exceeds the model's context, "
     "or max_tokens leaves no room for it.",
-    FailureKind.UNAUTHORIZED: "Check `api_key`: the variable that it names must be set where arena-tui runs.",
-    FailureKind.MALFORMED: "What answers there does not speak OpenAI's chat API. Is something between it and us?",
-    FailureKind.EMPTY: "The model wrote nothing. If that is its way with this prompt, nothing here can change it.",
-    FailureKind.TRUNCATED: "The model used up all its tokens for thinking: raise `max_tokens`.",
-    FailureKind.ABORTED: "The server cut the reply; it was probably stopping.",
+    FailureKind.UNAUTHORIZED: "Check `api_key`: the environment variable it names must be set.",
+    FailureKind.MALFORMED: "The reply is not of OpenAI's chat API; check base_url and any proxy.",
+    FailureKind.EMPTY: "The model returned an empty text.",
+    FailureKind.TRUNCATED: "The reasoning used all tokens; raise `max_tokens`.",
+    FailureKind.ABORTED: "The server aborted the reply; it was probably shutting down.",
 }
 _MARKS = {"info": "·", "warning": "!", "error": "✗"}
 
 
 class LogList(VirtualList[LogEntry]):
-    """Entries of a `RunWatch`."""
+    """The entries of a `RunWatch`."""
 
     def __init__(self) -> None:
         super().__init__(
             self._entry_line,
             key=lambda entry: entry.number,
             header=lambda width: Text("log"),
-            empty="nothing to tell yet",
+            empty="no messages",
             follow_top=True,
             id="log",
         )
@@ -59,7 +59,7 @@ class LogList(VirtualList[LogEntry]):
 
 
 async def entry_details(entry: LogEntry, bench: Bench | None) -> DetailsScreen:
-    """Show a log entry in full; for a failure, what errors.jsonl of `bench` holds and what to do about it."""
+    """Return the details of a log entry; for a failure, with its record in errors.jsonl of `bench` and a remedy."""
     facts = [("at", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at)))]
     if entry.count > 1:
         facts.append(("times", str(entry.count)))
@@ -82,7 +82,7 @@ async def entry_details(entry: LogEntry, bench: Bench | None) -> DetailsScreen:
 
 
 async def _failure_of(bench: Bench, entry: LogEntry) -> Failure | None:
-    """The record in errors.jsonl that the entry announced: the last one of its question."""
+    """Return the record of the entry in errors.jsonl: the last one of its question."""
     try:
         loaded = await asyncio.to_thread(bench.failures)
     except ArenaError:

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from engine.work.stopping import StopForecast
 
 
-Choice: TypeAlias = Literal["start", "stages", "limit", "until", "stale", "unparsed"]
+PlanChoice: TypeAlias = Literal["start", "stages", "limit", "until", "stale", "unparsed"]
 _ValueT = TypeVar("_ValueT")
-LIMITS: tuple[int | None, ...] = (None, 10, 50, 100, 250, 500)  # questions, the first ones of the seeded order
-UNTIL = {  # stop rules as `run --until` has them
-    "": "no, every question",
+LIMITS: tuple[int | None, ...] = (None, 10, 50, 100, 250, 500)  # numbers of questions, in the seeded order
+UNTIL = {  # stop rules in the syntax of `run --until`
+    "": "no",
     "decided": "when better or worse is decided",
     "decided,ci:5": "when decided, or known to ±5 points",
     "ci:5": "when known to ±5 points",
@@ -46,37 +46,37 @@ _STAGES = ((True, True), (True, False), (False, True))  # answers, judgments
 
 
 class _Line(NamedTuple):
-    choice: Choice
+    choice: PlanChoice
     name: str
     value: str
 
 
 class PlanScreen(ModalScreen[None]):
-    """Lines to choose from; each change plans anew. Escape leaves without starting."""
+    """Choices of scope; each change makes a new plan. Escape closes without starting."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "start", "Start"),
         Binding("right,space", "change(1)", "Change"),
         Binding("left", "change(-1)", "Change back", show=False),
-        Binding("e", "type_rule", "Stop rule", tooltip="Type when to stop asking for a model, as `--until` takes it"),
-        Binding("escape,q", "dismiss", "Not now"),
+        Binding("e", "type_rule", "Stop rule", tooltip="Type when to stop a model early, in the syntax of `--until`"),
+        Binding("escape,q", "dismiss", "Cancel"),
     ]
 
     def __init__(self, session: ArenaSession) -> None:
         super().__init__()
         self._session = session
-        self._problem = ""  # why what was asked for last cannot be planned
+        self._problem = ""  # why the last choice cannot be planned
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(Text("What will be done", style="bold"))
-            yield Static(id="told")
+            yield Static(Text("Plan", style="bold"))
+            yield Static(id="about")
             yield VirtualList[_Line](self._line, key=lambda line: line.choice, id="choices")
             yield Static(id="cautions")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        if self._session.run is not None:  # what it made is not in the plan that it followed
+        if self._session.run is not None:  # its plan does not include the records it made
             self.run_worker(self._plan(self._session.scope), exclusive=True, exit_on_error=False)
         self._show()
         self.query_one("#choices", VirtualList).styles.height = len(list(self._lines()))
@@ -113,7 +113,7 @@ class PlanScreen(ModalScreen[None]):
             self.run_worker(self._plan(scope), exclusive=True, exit_on_error=False)
 
     async def _plan(self, scope: Scope) -> None:
-        self.query_one("#told", Static).update(Text("planning ..."))
+        self.query_one("#about", Static).update(Text("planning ..."))
         try:
             await self._session.make_plan(scope)
             self._problem = ""
@@ -122,38 +122,36 @@ class PlanScreen(ModalScreen[None]):
         self._show()
 
     def _show(self) -> None:
-        self.query_one("#told", Static).update(self._told())
+        self.query_one("#about", Static).update(self._about())
         self.query_one("#choices", VirtualList).set_rows(list(self._lines()))
         plan = self._session.plan
         warnings = [f"! {self._problem}"] if self._problem else []
         warnings += [f"! {phrase(warning)}" for warning in plan.warnings[:_MOST_WARNINGS]] if plan else []
         if plan and len(plan.warnings) > _MOST_WARNINGS:
-            warnings.append(
-                f"! and {len(plan.warnings) - _MOST_WARNINGS} more, which the log tells when the run begins"
-            )
+            warnings.append(f"! {len(plan.warnings) - _MOST_WARNINGS} more warnings: in the log once the run starts")
         cautions = self.query_one("#cautions", Static)
         cautions.update(Text(printable("\n".join(warnings)), inks(self.app).warning))
         cautions.display = bool(warnings)
 
-    def _told(self) -> Text:
+    def _about(self) -> Text:
         plan, duration = self._session.plan, self._session.duration
         if plan is None:
             return Text("planning ...")
         tasks = (*plan.answers, *plan.judgments)
         to_make = sum(task.total - task.cached for task in tasks)
-        text = Text(f"\n{to_make} records are to be made, {sum(task.cached for task in tasks)} are there already.\n")
-        text.append(f"That takes {_calls(plan, self._session.forecast)}", Style(bold=True))
+        text = Text(f"\n{to_make} records to make, {sum(task.cached for task in tasks)} cached\n")
+        text.append(_calls(plan, self._session.forecast), Style(bold=True))
         if self._session.forecast is not None:
-            text.append(f"; without a stop rule {plan.calls}")
+            text.append(f" ({plan.calls} without a stop rule)")
         prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
         text.append(f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens")
         if duration is not None and plan.calls:
             text.append(f", {about(duration)}")
         if (forecast := self._session.forecast) is not None:
-            text.append(f".\nA model is stopped when {printable(forecast.rule.describe(forecast.opponent))}")
+            text.append(f"\na model stops early when {printable(forecast.rule.describe(forecast.opponent))}")
         if pending := sum(len(task.awaited) for task in tasks):
-            text.append(f".\n{pending} judgments wait for answers; their tokens are not counted yet")
-        return text.append(".\n")
+            text.append(f"\n{pending} judgments wait for answers; their tokens are not counted")
+        return text.append("\n")
 
     def _lines(self) -> Iterator[_Line]:
         scope, plan = self._session.scope, self._session.plan
@@ -163,9 +161,9 @@ class PlanScreen(ModalScreen[None]):
         yield _Line("stages", "Stages", _stages(scope))
         yield _Line("limit", "Questions", f"the first {scope.limit}" if scope.limit else "all")
         rule = str(scope.until or "")
-        yield _Line("until", "Stop asking for a model", UNTIL.get(rule, one_line(rule)))
-        yield _Line("stale", "Made with other settings", _refreshed(scope, "stale", stale))
-        yield _Line("unparsed", "Judgments without verdict", _refreshed(scope, "unparsed", unparsed))
+        yield _Line("until", "Stop a model early", UNTIL.get(rule, one_line(rule)))
+        yield _Line("stale", "Stale records", _refreshed(scope, "stale", stale))
+        yield _Line("unparsed", "Unparsed judgments", _refreshed(scope, "unparsed", unparsed))
 
     def _line(self, line: _Line, width: int) -> Text:
         if line.choice == "start":
@@ -179,8 +177,8 @@ def _calls(plan: Plan, forecast: StopForecast | None) -> str:
     if forecast is None:
         return f"{plan.calls} calls"
     spread = f"{forecast.fewest} to {forecast.most}" if forecast.fewest < forecast.most else str(forecast.most)
-    there = f" ({len(forecast.settled)} models are decided already)" if forecast.settled else ""
-    return f"{spread} calls{there}"
+    decided = f" ({len(forecast.settled)} models already decided)" if forecast.settled else ""
+    return f"{spread} calls{decided}"
 
 
 def _stages(scope: Scope) -> str:
@@ -188,11 +186,11 @@ def _stages(scope: Scope) -> str:
 
 
 def _refreshed(scope: Scope, what: str, count: int) -> str:
-    return "make again" if what in scope.refresh else f"keep ({count})"
+    return "recreate" if what in scope.refresh else f"keep ({count})"
 
 
-def _changed(scope: Scope, choice: Choice, step: int) -> Scope:
-    """The scope with the next (or, with `step` -1, the previous) value of one choice."""
+def _changed(scope: Scope, choice: PlanChoice, step: int) -> Scope:
+    """Return the scope with the next (or, with `step` -1, the previous) value of one choice."""
     if choice == "stages":
         answers, judgments = _next(_STAGES, (scope.answers, scope.judgments), step)
         return replace(scope, answers=answers, judgments=judgments)
@@ -203,7 +201,7 @@ def _changed(scope: Scope, choice: Choice, step: int) -> Scope:
 
         rule = _next(tuple(UNTIL), str(scope.until or ""), step)
         return replace(scope, until=parse_stop_rule(rule) if rule else None)
-    return replace(scope, refresh=scope.refresh ^ {choice})  # type: ignore[arg-type]  # the two that are left
+    return replace(scope, refresh=scope.refresh ^ {choice})  # type: ignore[arg-type]  # stale or unparsed
 
 
 def _next(values: tuple[_ValueT, ...], value: _ValueT, step: int) -> _ValueT:
@@ -212,24 +210,24 @@ def _next(values: tuple[_ValueT, ...], value: _ValueT, step: int) -> _ValueT:
 
 
 _CONDITIONS = """\
-decided        known to be better or worse than 50
-decided:MODEL  than another model
-ci:2.5         its score is known to within 2.5 points
-calls:4000     the run has made so many judge calls
-minutes:20     the run has lasted so long
+decided        it is better or worse than 50
+decided:MODEL  it is better or worse than another model
+ci:2.5         its score is known to ±2.5 points
+calls:4000     the run has made 4000 judge calls
+minutes:20     the run has lasted 20 minutes
 
-Join several by commas; nothing asks every question. Questions come in a seeded order, the same for all models, and \
-nothing is decided on fewer than 30. The limits hold although one looks all the time."""
+Separate several by commas; empty for none. Questions come in a seeded order, the same for all models; no decision \
+is made on fewer than 30. The limits stay valid under continuous monitoring."""
 
 
 class TypedRule(NamedTuple):
-    """What was typed; None is no rule."""
+    """The rule that was typed; None is no rule."""
 
     rule: StopRule | None
 
 
 class StopRuleScreen(ModalScreen[TypedRule]):
-    """Gives the rule, or nothing when it is left as it was."""
+    """Returns the typed rule, or nothing when cancelled."""
 
     DEFAULT_CSS = """
     StopRuleScreen {
@@ -240,7 +238,7 @@ class StopRuleScreen(ModalScreen[TypedRule]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "apply", "Apply", priority=True),
-        Binding("escape", "dismiss", "Leave as it is"),
+        Binding("escape", "dismiss", "Cancel"),
     ]
 
     def __init__(self, rule: StopRule | None) -> None:

@@ -1,4 +1,4 @@
-"""The run: what will be done, what is being done at which servers, and what went wrong."""
+"""The run screen: tasks, endpoints and log of a run, planned or in progress."""
 
 from __future__ import annotations
 
@@ -23,23 +23,22 @@ _LEAST_ROWS, _MOST_ROWS = 2, 8  # of the endpoint table
 
 
 class RunScreen(ArenaScreen):
-    """Three lists: tasks, endpoints, log. Enter opens the line under the cursor, Tab goes to the next list."""
+    """Three lists: tasks, endpoints, log. Enter opens a line, Tab goes to the next list."""
 
     MODE = "run"
     HELP = (
-        "What is asked of which model, and how it goes. The upper table has a line for each stage of each model, the "
-        "middle one a line for each endpoint, the log what you should know. Tab goes from one to the next, Enter opens "
-        "a line. Nothing is asked before you press s and see the plan. Everything finished is saved at once: stopping, "
-        "quitting or losing the connection loses nothing."
+        "The progress of a run: a line for each stage of each model, a line for each endpoint, and a log of warnings "
+        "and failures. Tab goes to the next list, Enter opens a line. No call is made before you press s and confirm "
+        "the plan. Every finished record is saved at once: stopping, quitting or losing the connection loses nothing."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "start", "Start", tooltip="Show the plan, and start it"),
-        Binding("p", "pause", "Pause", tooltip="Start no new calls for now"),
-        Binding("p", "resume", "Resume", tooltip="Start calls again"),
-        Binding("x", "stop", "Stop", tooltip="Stop the run; what is finished is kept"),
-        Binding("r", "retry", "Retry failed", tooltip="Try again what failed, now or when the run ends"),
-        Binding("l", "limits", "Limits", tooltip="Change how many calls an endpoint gets, now and in later runs"),
+        Binding("s", "start", "Start", tooltip="Show the plan and start it"),
+        Binding("p", "pause", "Pause", tooltip="Start no new calls"),
+        Binding("p", "resume", "Resume", tooltip="Start new calls again"),
+        Binding("x", "stop", "Stop", tooltip="Stop the run; finished records are kept"),
+        Binding("r", "retry", "Retry failed", tooltip="Retry failed records, now or when the run ends"),
+        Binding("l", "limits", "Limits", tooltip="Change the limits of an endpoint, now and for later runs"),
         Binding("tab", "app.focus_next", "Next list", show=False),
         Binding("shift+tab", "app.focus_previous", "Previous list", show=False),
     ]
@@ -47,8 +46,8 @@ class RunScreen(ArenaScreen):
     def __init__(self, session: ArenaSession) -> None:
         super().__init__(session)
         self._gauge = SpeedGauge()
-        self._gauged: object = None
-        self._planned: object = None  # the plan that is shown
+        self._gauged: object = None  # the run or plan that the gauge measures
+        self._planned: object = None  # the plan shown
         self._status: tuple[object, ...] = ()
         self._log_shown: tuple[object, int] = None, -1
 
@@ -76,6 +75,8 @@ class RunScreen(ArenaScreen):
         endpoints = endpoint_rows(session, state, gauge)
         table = self.query_one(EndpointTable)
         table.styles.height = min(max(len(endpoints), _LEAST_ROWS), _MOST_ROWS, max(2, self.size.height // 5)) + 1
+        if session.plan is not None:
+            table.empty = "no model of the config has an endpoint: only what is on disk can be rated"
         table.set_rows(endpoints)
         self.query_one(GpuLines).show(session.gpus.gpus)
         log = session.watch, session.watch.version
@@ -120,7 +121,7 @@ class RunScreen(ArenaScreen):
             self.report(error)
             return
         if self.session.retries_failed:
-            self.report("What failed is tried again when this run ends.")
+            self.report("failed records are retried when this run ends")
 
     def action_limits(self) -> None:
         row = self.query_one(EndpointTable).row
@@ -145,7 +146,7 @@ class RunScreen(ArenaScreen):
         self.app.push_screen(EndpointScreen(self.session, row))
 
     def _gauge_of(self, state: RunState) -> SpeedGauge:
-        """The gauge of the run that goes on; a new run begins a new one."""
+        """Return the gauge of the current run; each run has a new one."""
         run = self.session.run or self.session.plan
         if run is not self._gauged:
             self._gauged = run

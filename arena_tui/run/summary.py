@@ -55,7 +55,7 @@ class RunSummary(Widget):
 
 
 def summary(session: ArenaSession, state: RunState, speed: RunSpeed | None, width: int, ink: Inks) -> tuple[Text, Text]:
-    """The two lines for a session as it stands."""
+    """Return the two lines for the current state of a session."""
     if session.status == "opening" or (session.plan is None and session.run is None):
         return Text("reading the config and the bench ..."), Text()
     if session.status == "following":
@@ -70,10 +70,10 @@ def summary(session: ArenaSession, state: RunState, speed: RunSpeed | None, widt
 def _planned(plan: Plan | None, duration: Duration | None, ink: Inks) -> tuple[Text, Text]:
     tasks = (*plan.answers, *plan.judgments) if plan else ()
     if not tasks:
-        return Text("Nothing to do: the config names no model to answer or to judge."), Text()
+        return Text("nothing to do: the config names no model to answer or to judge"), Text()
     calls = plan.calls if plan else 0
     if not calls:
-        return Text("Everything is there: no call to make.", ink.good), _keys("s", "start anyway", "2", "leaderboard")
+        return Text("everything is cached: no calls to make", ink.good), _keys("s", "start anyway", "2", "leaderboard")
     prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
     first = Text.assemble(
         ("Plan: ", ink.strong),
@@ -85,7 +85,7 @@ def _planned(plan: Plan | None, duration: Duration | None, ink: Inks) -> tuple[T
 
 
 def about(duration: Duration) -> str:
-    """How long it will take, and what that rests on."""
+    """Describe a duration and what its estimate rests on."""
     return f"about {clock(max(1.0, duration.seconds))} {duration.basis}"
 
 
@@ -98,8 +98,8 @@ def _progress(state: RunState, speed: RunSpeed | None, width: int, ink: Inks) ->
         line.append_text(bar(there / total if total else 0.0, _BAR, ink)).append(" ")
     if total:
         line.append(f"{there / total:.0%}")
-    if told := standing_words(state):
-        line.append(f" · {told}", ink.accent)
+    if standing := standing_words(state):
+        line.append(f" · {standing}", ink.accent)
     if speed is not None:
         line.append(
             f" · {short_number(speed.calls_per_second)} calls/s · {short_number(speed.tokens_per_second)} tok/s"
@@ -111,15 +111,15 @@ def _progress(state: RunState, speed: RunSpeed | None, width: int, ink: Inks) ->
 def _doing(session: ArenaSession, state: RunState, ink: Inks) -> Text:
     counts = f"{state.in_flight} in flight"
     retries = sum(endpoint.retries for endpoint in state.endpoints.values())
-    line = Text.assemble((counts, ink.muted), (f" · {retries} tried again" if retries else "", ink.muted))
+    line = Text.assemble((counts, ink.muted), (f" · {retries} retried" if retries else "", ink.muted))
     if state.failed:
         line.append(f" · {state.failed} failed", ink.bad)
     if session.status == "paused":
-        line.append(" · PAUSED: nothing new is started; p goes on", ink.warning)
+        line.append(" · PAUSED: no new calls; p resumes", ink.warning)
     elif session.status == "stopping":
-        line.append(" · STOPPING: calls in flight may finish; x again stops at once", ink.warning)
+        line.append(" · STOPPING: waiting for calls in flight; x again aborts them", ink.warning)
     elif session.retries_failed:
-        line.append(" · what failed is tried again at the end", ink.muted)
+        line.append(" · failed records are retried at the end", ink.muted)
     for name, server in busy_servers(state):
         line.append(f" · {one_line(name)}: {stage_words(server)}", ink.accent)
     return line
@@ -131,15 +131,15 @@ def _following(session: ArenaSession, ink: Inks) -> Text:
 
 
 def _ended(state: RunState, ink: Inks) -> Text:
-    word = {"done": "Done", "failed": "Ended, not all of it", "interrupted": "Stopped"}.get(state.phase, state.phase)
+    word = {"done": "Done", "failed": "Ended, incomplete", "interrupted": "Stopped"}.get(state.phase, state.phase)
     seconds = max(0.0, state.ended_at - state.started_at) if state.started_at else 0.0
     made, cached = (sum(getattr(t, name) for t in state.tasks.values()) for name in ("done", "cached"))
-    told = standing_words(state)
+    standing = standing_words(state)
     line = Text.assemble(
         (f"{word}: ", ink.strong),
         (f"{state.failed} failed, " if state.failed else "", ink.bad),
-        (f"{told}, " if told else "", ink.accent),
-        f"{made} records made in {clock(seconds)}, {cached} were there",
+        (f"{standing}, " if standing else "", ink.accent),
+        f"{made} records made in {clock(seconds)}, {cached} cached",
     )
     line.append(f", {state.calls} calls, {short_number(state.completion_tokens)} tokens")
     return line
@@ -147,9 +147,9 @@ def _ended(state: RunState, ink: Inks) -> Text:
 
 def _what_next(session: ArenaSession, state: RunState, ink: Inks) -> Text:
     if state.failed:
-        return _keys("r", "try again what failed", "Enter", "on a line of the log: why", "2", "leaderboard")
+        return _keys("r", "retry failed", "Enter", "on a log line: details", "2", "leaderboard")
     if state.phase == "interrupted":
-        return _keys("s", "go on from here", "2", "leaderboard")
+        return _keys("s", "resume", "2", "leaderboard")
     return _keys("2", "leaderboard", "3", "judgments", "s", "plan again")
 
 
@@ -161,12 +161,12 @@ def _keys(*pairs: str) -> Text:
 
 
 _GPU_BAR, _SHORT_GPU_BAR = 12, 8
-_WIDE, _NARROW = 96, 72  # columns: from the one on with names, below the other without bars
+_WIDE, _NARROW = 96, 72  # columns: with names from the first on, without bars below the second
 _MOST = 8
 
 
 class GpuLines(Widget):
-    """Use and memory, with bars."""
+    """Load and memory of each GPU, with bars."""
 
     DEFAULT_CSS = """
     GpuLines { height: 0; padding: 0 2; background: $background; color: $foreground; }
@@ -192,11 +192,11 @@ class GpuLines(Widget):
         columns = _GPU_BAR if width >= _WIDE else _SHORT_GPU_BAR if width >= _NARROW else 0
         gap = " " * (3 if width >= _NARROW else 2)
         segments = [Segment(f"GPU {gpu.index}{name}  ", ink.muted)]
-        for title, share, told in (("", _share(gpu.load, 100.0), _busy(gpu)), ("memory ", used, _memory(gpu))):
+        for title, share, text in (("", _share(gpu.load, 100.0), _busy(gpu)), ("memory ", used, _memory(gpu))):
             segments.append(Segment(title))
             if columns:
                 segments += [*bar(share or 0.0, columns, ink).render(self.app.console, end=""), Segment(" ")]
-            segments.append(Segment(told + gap))
+            segments.append(Segment(text + gap))
         if gpu.watts is not None and gpu.celsius is not None:
             segments.append(Segment(f"{gpu.watts:.0f} W  {gpu.celsius:.0f} °C", ink.muted))
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)

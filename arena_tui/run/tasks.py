@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """What a run would do for one task; counted once, for it takes a look at every job."""
+    """What a run would do for one task. Counted once, because counting visits every job."""
 
     calls: int = 0
     unparsed: int = 0
@@ -33,15 +33,15 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 class TaskRow(msgspec.Struct, frozen=True):
-    """One task as it is shown. `planned` is what a run would do, `active` whether its stage is being worked on."""
+    """One task. `planned` is what a run would do, `active` whether its stage is in progress."""
 
     key: TaskKey
     task: TaskState
     speed: Speed = Speed()
     planned: Planned = Planned()
     active: bool = False
-    judged_by: str = ""  # the judge, where there are several
-    verdict: str = ""  # what ended the task before its last question
+    judged_by: str = ""  # the judge, if there are several
+    verdict: str = ""  # of the stop rule that ended the task early
 
     @property
     def done(self) -> int:
@@ -57,7 +57,7 @@ def _verdict(state: RunState, key: TaskKey, task: TaskState) -> str:
 
 
 def plan_rows(state: RunState, plan: Plan) -> list[TaskRow]:
-    """The tasks of a plan, whose state is `state`."""
+    """Return the tasks of a plan; `state` is its state."""
     several = len({key.judge for key in state.tasks if key.judge}) > 1
     rows = []
     for planned in (*plan.answers, *plan.judgments):
@@ -68,7 +68,7 @@ def plan_rows(state: RunState, plan: Plan) -> list[TaskRow]:
 
 
 def task_rows(state: RunState, gauge: SpeedGauge) -> list[TaskRow]:
-    """The tasks of a run whose state `gauge` has looked at; those being worked on come first."""
+    """Return the tasks of a run, active ones first; `gauge` has been given `state`."""
     several = len({key.judge for key in state.tasks if key.judge}) > 1
     rows = []
     for key, task in state.tasks.items():
@@ -80,7 +80,7 @@ def task_rows(state: RunState, gauge: SpeedGauge) -> list[TaskRow]:
 
 
 class TaskTable(VirtualList[TaskRow]):
-    """`show_plan` and `show_progress` choose the columns; rows are given by `set_rows`."""
+    """The tasks, with the columns of a plan (`show_plan`) or of a run (`show_progress`)."""
 
     def __init__(self) -> None:
         self._progress = Columns(self._progress_columns())
@@ -152,9 +152,9 @@ def _plan_columns() -> list[Column[TaskRow]]:
         _STAGE,
         _MODEL,
         Column("records", lambda row, _: str(row.task.total), width=7, right=True, need=6),
-        Column("there", lambda row, _: str(row.task.cached), width=5, right=True, need=8),
+        Column("cached", lambda row, _: str(row.task.cached), width=6, right=True, need=8),
         Column("stale", lambda row, _: str(row.task.stale), width=5, right=True, need=3),
-        Column("no verdict", lambda row, _: str(row.planned.unparsed), width=10, right=True, need=2),
+        Column("unparsed", lambda row, _: str(row.planned.unparsed), width=8, right=True, need=2),
         Column("calls", lambda row, _: str(row.planned.calls), width=6, right=True, need=9),
         Column(
             "prompt tok",
@@ -174,7 +174,7 @@ def _plan_columns() -> list[Column[TaskRow]]:
 
 
 def _tokens(planned: Planned, sign: str, tokens: int) -> str:
-    """Of what can be counted: judgments of answers that are not there yet cannot."""
+    """Return the tokens of a task, `-` if unknown: judgments of missing answers cannot be counted."""
     if not planned.calls:
         return "0"
     return f"{sign}{short_number(tokens)}" if tokens else "-"
@@ -200,23 +200,23 @@ def _eta(row: TaskRow, width: int) -> str:
 
 
 def task_details(row: TaskRow, config: Config, state: RunState) -> DetailsScreen:
-    """Show one stage of one model in full."""
+    """Return the details of one stage of one model."""
     task = row.task
     caller = row.key.judge or row.key.model
     facts = [
-        ("asked", f"{caller} (served as {config.served_name(caller)})"),
+        ("model", f"{caller} (served as {config.served_name(caller)})"),
         *([("judged against", row.key.baseline or config.judge.baseline)] if row.key.judge else []),
-        ("records", f"{task.total}, of which {task.cached} were there before"),
-        ("made now", f"{task.done} ({task.truncated} cut at max_tokens)"),
+        ("records", f"{task.total}, {task.cached} of them cached"),
+        ("made now", f"{task.done} ({task.truncated} truncated at max_tokens)"),
         ("failed", str(task.failed)),
-        ("calls", f"{task.calls}, {task.retries} of them tried again; {task.completion_tokens} tokens generated"),
+        ("calls", f"{task.calls}, {task.retries} retried; {task.completion_tokens} tokens generated"),
     ]
     if row.key.judge:
-        facts.append(("no verdict", f"{task.unparsed} games, {task.conflicts} of them with conflicting labels"))
+        facts.append(("unparsed", f"{task.unparsed} games, {task.conflicts} of them with conflicting labels"))
     if task.weighed:
-        facts.append(("so far", f"{100 * task.won / task.weighed:.1f} % of its games won (provisional, no interval)"))
+        facts.append(("so far", f"{100 * task.won / task.weighed:.1f} % of games won (provisional, no interval)"))
     if standing := state.standings.get(row.key.model):
         facts.append((f"--until {state.stop_rule}", verdict_words(row.key.model, standing, state.opponent)))
     if task.stale:
-        facts.append(("other settings", f"{task.stale} of those that were there; the plan (s) can make them again"))
+        facts.append(("stale", f"{task.stale} cached records of other settings; the plan (s) can recreate them"))
     return DetailsScreen(f"{row.key.stage} of {row.key.model}", facts)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
-from arena_tui.session.gpu_watch import GpuWatch
-from arena_tui.session.run_watch import RunWatch
+from arena_tui.session.judged_cache import JudgedCache
+from arena_tui.session.run_watch import GpuWatch, RunWatch
 from engine.errors import ArenaError, BenchLocked, UsageProblem
 from engine.events import Event, RunEnded, TaskPlanned, steady_now
 from engine.work.progress import RunState, reduce
@@ -30,57 +30,14 @@ if TYPE_CHECKING:
     from engine.work.stopping import StopForecast
 
 
-_Stamp: TypeAlias = tuple[tuple[Path, int, int], ...]
-KEPT = 4  # combinations of judges and baseline
-
-
-class JudgedCache:
-    """Holds what was read of one bench, by the judges and the baselines that were asked for."""
-
-    def __init__(self) -> None:
-        self._held: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[_Stamp, JudgedBench]] = {}
-        self._reading = asyncio.Lock()  # screens that ask at once share one reading
-
-    async def load(self, bench: Bench, judges: Sequence[str], baselines: Sequence[str]) -> JudgedBench:
-        """The current judgments of `judges` against `baselines`. Raises BenchError if there is none."""
-        from engine.results import judged_bench
-
-        asked = tuple(judges), tuple(baselines)
-        async with self._reading:
-            stamp = await asyncio.to_thread(_stamp, bench)
-            held = self._held.pop(asked, None)
-            if held is None or held[0] != stamp:
-                held = stamp, await asyncio.to_thread(judged_bench, bench, *asked)
-            self._held[asked] = held
-            while len(self._held) > KEPT:
-                del self._held[next(iter(self._held))]
-            return held[1]
-
-
-def _stamp(bench: Bench) -> _Stamp:
-    """What changes whenever a file that a leaderboard rests on does."""
-    paths = bench.paths
-    other = {paths.journal, paths.errors, paths.settings}
-    stamps = []
-    for path in (paths.questions, *paths.appended_files()):
-        if path in other or path.parent == paths.review_dir:
-            continue
-        try:
-            told = path.stat()
-        except OSError:
-            continue
-        stamps.append((path, told.st_mtime_ns, told.st_size))
-    return tuple(stamps)
-
-
-Status: TypeAlias = Literal["opening", "idle", "running", "paused", "stopping", "following"]
+SessionStatus: TypeAlias = Literal["opening", "idle", "running", "paused", "stopping", "following"]
 
 
 class ArenaSession:
     """What the screens read and command.
 
-    `state` is the run as it stands, or before any run what the plan says. Errors that come up while nobody waits for
-    them are handed out by `take_problem`. All methods belong to the event loop that called `open`.
+    `state` is the state of the run, or before any run that of the plan. Errors of background work are queued for
+    `take_problem`. Call all methods in the event loop that called `open`.
     """
 
     def __init__(self, invocation: Invocation) -> None:
@@ -91,9 +48,9 @@ class ArenaSession:
         self.forecast: StopForecast | None = None  # of `plan`, where its scope has a stop rule
         self.watch = RunWatch()
         self.gpus = GpuWatch()
-        self.writer: BenchLocked | None = None  # who holds the bench, while that is another process
-        self.reviewer: str | None = None  # whose labels the review makes; None: the user of this machine
-        self.retries_failed = False  # whether what failed is tried again when the run ends
+        self.writer: BenchLocked | None = None  # the other process that holds the lock of the bench
+        self.reviewer: str | None = None  # name for the labels of a review; None: the user of this machine
+        self.retries_failed = False  # retry failed records when the run ends
         self._config: Config | None = None
         self._bench: Bench | None = None
         self._scope: Scope | None = None
@@ -117,7 +74,7 @@ class ArenaSession:
 
     @property
     def lacks_config(self) -> bool:
-        """Whether this is a first start: no config was named, and there is none where it would be."""
+        """Whether this is a first start: no config was given, and the default one does not exist."""
         return not self.demo and self.invocation.config_path is None and not DEFAULT_CONFIG.exists()
 
     @property
@@ -134,7 +91,7 @@ class ArenaSession:
 
     @property
     def scope(self) -> Scope:
-        """What the next run would do."""
+        """The scope of the next run."""
         if self._scope is None:
             from engine.work.plan import Scope
 
@@ -144,7 +101,7 @@ class ArenaSession:
     async def open(self) -> None:
         """Read the config (in demo mode, start its servers) and find the bench. Raises ArenaError.
 
-        Variables that hold API keys need not be set before a run is started.
+        Variables of API keys need not be set until a run is started.
         """
         if self.demo:
             from arena_tui.starters import demo_config
@@ -157,12 +114,12 @@ class ArenaSession:
         self.writer = await asyncio.to_thread(_writer_of, self._bench)
 
     async def open_demo(self) -> None:
-        """Go over to the demo, for a first start. Raises ArenaError."""
+        """Open the demo instead. Raises ArenaError."""
         self.invocation = Invocation(None, self.invocation.data, demo=True)
         await self.open()
 
     async def close(self) -> None:
-        """Stop what is running, wait until everything is saved, and end the demo's servers."""
+        """Stop the run, wait until everything is saved, and stop the demo's servers."""
         self.retries_failed = False
         if self._following is not None:
             self._following.cancel()
@@ -176,17 +133,18 @@ class ArenaSession:
     # -- planning
 
     async def make_plan(self, scope: Scope | None = None) -> Plan:
-        """Read the bench and plan what `scope` still needs. Raises ArenaError; if not, the scope is the session's."""
+        """Plan what `scope` still needs, and on success make it the scope of the session. Raises ArenaError."""
         from engine.work.duration import estimate_duration
         from engine.work.plan import make_plan
         from engine.work.stopping import stop_forecast
 
         wanted = self.scope if scope is None else scope
+        await asyncio.to_thread(import_module, "engine.work.execution")  # slow: not in the event loop as a run starts
         follower = await asyncio.to_thread(_follower, self.bench) if self.writer else None
         plan = await asyncio.to_thread(make_plan, self.config, self.bench, wanted)
         forecast = await asyncio.to_thread(stop_forecast, wanted.until, plan) if wanted.until else None
         duration = await asyncio.to_thread(estimate_duration, self.config, self.bench, plan)
-        # All at once, and with the state: a screen may be painted at every await.
+        # All at once and with the state, since a screen may be painted at every await.
         self._scope, self.plan, self.forecast, self.duration = wanted, plan, forecast, duration
         if not self.is_running:
             self._state = _planned(plan)
@@ -207,11 +165,11 @@ class ArenaSession:
 
     @property
     def read_only(self) -> bool:
-        """Whether another process writes to this bench: this one only looks on."""
+        """Whether another process writes to this bench."""
         return self.writer is not None
 
     @property
-    def status(self) -> Status:
+    def status(self) -> SessionStatus:
         if not self.is_open:
             return "opening"
         if self.run is not None and self.is_running:
@@ -221,12 +179,12 @@ class ArenaSession:
         return "following" if self.read_only else "idle"
 
     def start(self) -> None:
-        """Begin a run of `scope`. Raises ArenaError when that cannot be."""
+        """Start a run of `scope`. Raises ArenaError."""
         from engine.config.load import require_keys
         from engine.run import Run
 
         if self.is_running:
-            raise UsageProblem("a run is going on already")
+            raise UsageProblem("a run is already in progress")
         require_keys(self.config, {*self.config.answer_models(), *self.config.judge.model})
         self.run = Run(self.config, self.scope)
         self.watch = RunWatch()
@@ -253,14 +211,14 @@ class ArenaSession:
             self.run.stop()
 
     def retry_failed(self) -> None:
-        """Try again what failed: at once, or when the run that is going on has ended. Raises ArenaError."""
+        """Retry failed records: now, or when the current run ends. Raises ArenaError."""
         if self.is_running:
             self.retries_failed = True
         else:
             self.start()
 
     async def finished(self) -> None:
-        """Wait until no run is going on."""
+        """Wait until no run is in progress."""
         while self._running is not None and not self._running.done():
             await asyncio.wait([self._running])
 
@@ -271,19 +229,19 @@ class ArenaSession:
             self.run.clients[model].set_parallel(parallel)
 
     def set_rate(self, model: str, rate: float | None) -> None:
-        """Change how many calls may start per second at each endpoint of `model`; None is no bound."""
+        """Change how many calls may start per second at each endpoint of `model`; None is no limit."""
         self._change_model(model, {"rate": rate})
         if self.run is not None and model in self.run.clients:
             self.run.clients[model].set_rate(rate)
 
     def take_problem(self) -> ArenaError | None:
-        """The next error that was not shown yet."""
+        """Return the next error that has not been shown."""
         return self._problems.pop(0) if self._problems else None
 
     # -- results
 
     async def judged(self, judges: Sequence[str] | None = None, baselines: Sequence[str] = ()) -> JudgedBench:
-        """The current judgments of `judges` against `baselines`, by default the config's; see `JudgedCache.load`."""
+        """Return the current judgments of `judges` against `baselines`, by default the config's. Raises BenchError."""
         return await self._judged.load(
             self.bench, judges or self.config.judge.model, baselines or self.config.judge.baselines
         )
@@ -313,8 +271,8 @@ class ArenaSession:
             self._state = _failed(run.state)
             self.run = None
         except Exception as error:
-            self._problems.append(_defect(error))
-            self.watch.note("error", str(_defect(error)))
+            self._problems.append(_bug(error))
+            self.watch.note("error", str(_bug(error)))
             self._state = _failed(run.state)
             self.run = None
         self.gpus.stop()
@@ -322,7 +280,7 @@ class ArenaSession:
             self.retries_failed = False
             asyncio.get_running_loop().call_soon(self._start_again)
 
-    def _heard(self, event: Event) -> None:
+    def _take_event(self, event: Event) -> None:
         self._state = reduce(self._state, event)
         self.watch(event)
 
@@ -351,20 +309,17 @@ class ArenaSession:
         self.gpus.start()
 
     async def _keep_following(self, follower: Follower) -> None:
-        """Fold what the other process saves into the state, until it lets go of the bench."""
+        """Fold what the other process saves into the state, until it releases the bench."""
         if self.plan is not None:
-            await follower.follow(self.plan, self._heard)
+            await follower.follow(self.plan, self._take_event)
         self.gpus.stop()
         self.writer = None
-        self.watch.note("info", "the other process has ended; this one may write now")
+        self.watch.note("info", "the other process has ended; this one can write now")
         self._following = None
         await self._attempt(self.make_plan)
 
 
 def _open_bench(config: Config) -> Bench:
-    """The bench; in passing, what a run and the endpoint table need is imported where it holds up nobody."""
-    import engine.run
-    import engine.work.execution  # noqa: F401
     from engine.bench import Bench
 
     return Bench.open(config.data, config.bench)
@@ -383,15 +338,15 @@ def _follower(bench: Bench) -> Follower:
 
 
 def _planned(plan: Plan) -> RunState:
-    """The state of a run that has not begun."""
+    """Return the state of a run that has not started."""
     state = RunState()
     for task in (*plan.answers, *plan.judgments):
         state = reduce(state, TaskPlanned(task.key, task.total, task.cached, task.stale))
     return state
 
 
-def _defect(error: Exception) -> ArenaError:
-    return ArenaError(f"the run broke off by a defect of arena-tui: {error!r}", "what was saved before is intact")
+def _bug(error: Exception) -> ArenaError:
+    return ArenaError(f"run aborted by a bug in arena-tui: {error!r}", "saved records are intact")
 
 
 def _failed(state: RunState) -> RunState:

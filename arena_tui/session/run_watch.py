@@ -1,7 +1,8 @@
-"""What a UI shows of a run beside its state: a log, call latencies, speeds, and the stages of servers."""
+"""What a UI shows of a run beside its state: log, call latencies, speeds, stages of servers, load of GPUs."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,31 +26,33 @@ from engine.events import (
     StopRuleSet,
     TaskKey,
 )
+from engine.serving.gpus import Gpu, GpuQueryFailed, has_driver, query_gpus
 from engine.work.progress import EndpointKey, EndpointState, RunSpeed, RunState, ServerState, TaskState, run_speed
 
 
 def stage_words(server: ServerState | ServerChanged) -> str:
-    """Its status in a few words: `loading weights 50%`, `ready`."""
+    """Describe the status of a server in a few words: `loading weights 50%`, `ready`."""
     if server.status == "starting":
         share = f" {server.share:.0%}" if server.share is not None else ""
         return f"{server.stage}{share}"
     if server.status == "waiting":
         return f"waiting {server.stage}"
-    return "down, is started again" if server.status == "down" else server.status
+    return "down, restarting" if server.status == "down" else server.status
 
 
 class ServerLines:
-    """Which changes of servers become a line: a new status, and with `stages` a new stage, not every percent of it."""
+    """Turns changes of servers into log lines: each new status, and with `stages` each new stage."""
 
     def __init__(self, *, stages: bool = True) -> None:
         self._stages = stages
-        self._told: dict[str, tuple[str, str]] = {}
+        self._last: dict[str, tuple[str, str]] = {}
 
     def line(self, event: ServerChanged) -> str | None:
+        """Return the line of a change, or None if it is not worth one."""
         moment = event.status, event.stage if self._stages else ""
-        if self._told.get(event.server) == moment or event.status == "waiting":
+        if self._last.get(event.server) == moment or event.status == "waiting":
             return None
-        self._told[event.server] = moment
+        self._last[event.server] = moment
         detail = f" ({event.detail})" if event.detail else ""
         gpus = f" on GPU {event.devices}" if event.devices and event.status == "starting" else ""
         what = stage_words(event) if self._stages else event.status
@@ -57,23 +60,25 @@ class ServerLines:
 
 
 def busy_servers(state: RunState) -> list[tuple[str, ServerState]]:
-    """The servers that are on their way up or down."""
+    """Return the servers that are starting, down or stopping."""
     return [
         (name, server) for name, server in state.servers.items() if server.status in ("starting", "down", "stopping")
     ]
 
 
-Level: TypeAlias = Literal["info", "warning", "error"]
-KEPT_ENTRIES = 300  # of notices and of failures each, so that a flood of failures pushes out no notice
-KEPT_SECONDS = 512  # latest calls of an endpoint that its quantiles are told from
+LogLevel: TypeAlias = Literal["info", "warning", "error"]
+GPU_PAUSE_SECONDS = 2.0
+GPU_QUERY_SECONDS = 5.0  # limits how long a driver that hangs delays the end of the UI
+KEPT_ENTRIES = 300  # of notices and of failures each: many failures must not push out notices
+KEPT_SECONDS = 512  # the latest calls of an endpoint, for its quantiles
 
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """One line of the log. A failure tells its record, retries of one cause are one entry with their `count`."""
+    """One line of the log. A failure names its record; retries of one cause are one entry with a `count`."""
 
     number: int
-    at: float  # unix seconds, of retries the last one
-    level: Level
+    at: float  # unix seconds; for retries, of the last one
+    level: LogLevel
     text: str
     task: TaskKey | None = None
     question_id: str = ""
@@ -82,7 +87,10 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class RunWatch:
-    """Listens to one run. `version` changes whenever `entries` would give something else."""
+    """Listens to the events of one run. `version` changes whenever `entries` does.
+
+    Called for every event, it only appends and counts; entries are sorted when read.
+    """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.version = 0
@@ -97,38 +105,40 @@ class RunWatch:
         self._decided: set[str] = set()
 
     def __call__(self, event: Event) -> None:
-        kind = type(event)
-        if kind is CallEnded:
-            self._time_call(event)  # type: ignore[arg-type]  # told by its type
-        elif kind is CallRetried:
-            self._count_retry(event)  # type: ignore[arg-type]
-        elif kind is RecordFailed:
-            self._keep_failure(event)  # type: ignore[arg-type]
-        elif kind is Notice:
-            self.note(event.level, phrase(event.text), event.at)  # type: ignore[union-attr]
-        elif kind is ServerChanged:
-            if line := self._servers.line(event):  # type: ignore[arg-type]
-                self.note("info", line, event.at)  # type: ignore[union-attr]
-        elif kind is StandingChanged:
-            self._tell_verdict(event)  # type: ignore[arg-type]
-        elif kind is StopRuleSet:
-            self._opponent = event.opponent  # type: ignore[union-attr]
-        elif kind is StageStarted:
-            self.note("info", f"{event.stage} begin", event.at)  # type: ignore[union-attr]
-        elif kind is RunEnded:
-            self.note("info", f"the run has ended: {event.outcome}", event.at)  # type: ignore[union-attr]
+        match event:
+            case CallEnded():
+                self._time_call(event)
+            case CallRetried():
+                self._count_retry(event)
+            case RecordFailed():
+                self._keep_failure(event)
+            case Notice():
+                self.note(event.level, phrase(event.text), event.at)
+            case ServerChanged():
+                if line := self._servers.line(event):
+                    self.note("info", line, event.at)
+            case StandingChanged():
+                self._note_verdict(event)
+            case StopRuleSet():
+                self._opponent = event.opponent
+            case StageStarted():
+                self.note("info", f"{event.stage} started", event.at)
+            case RunEnded():
+                self.note("info", f"run ended: {event.outcome}", event.at)
+            case _:
+                pass
 
-    def note(self, level: Level, text: str, at: float | None = None) -> None:
-        """Add a notice of the UI's own."""
+    def note(self, level: LogLevel, text: str, at: float | None = None) -> None:
+        """Add a notice."""
         self._notices.append(LogEntry(self._number(), self._now() if at is None else at, level, text))
 
     def entries(self) -> list[LogEntry]:
-        """The log, the newest first; retries of one cause stand where their first one was."""
+        """Return the log, newest first; retries of one cause keep the place of the first."""
         kept = (*self._notices, *self._failures, *self._retries.values())
         return sorted(kept, key=lambda entry: entry.number, reverse=True)
 
     def latency(self, model: str, endpoint: str) -> tuple[float, float] | None:
-        """Seconds of the median and the 95th percentile of the latest calls that went well; None before the first."""
+        """Return median and 95th percentile of the latest successful calls, in seconds; None before the first."""
         seconds = sorted(self._seconds.get((model, endpoint), ()))
         if not seconds:
             return None
@@ -154,11 +164,11 @@ class RunWatch:
         number = self._number() if before is None else before.number
         count = 1 if before is None else before.count + 1
         self.version += 1
-        text = f"{event.model}: tried again after {event.error} at {event.endpoint}: {event.message}"
+        text = f"{event.model}: retried after {event.error} at {event.endpoint}: {event.message}"
         self._retries[key] = LogEntry(number, self._now(), "warning", text, kind=event.error, count=count)
 
-    def _tell_verdict(self, event: StandingChanged) -> None:
-        """Once for each model, as soon as there is one."""
+    def _note_verdict(self, event: StandingChanged) -> None:
+        """Note the verdict of a model once, as soon as it is decided."""
         if event.standing.verdict != "undecided" and event.model not in self._decided:
             self._decided.add(event.model)
             self.note("info", verdict_words(event.model, event.standing, self._opponent))
@@ -173,7 +183,7 @@ WINDOW_SECONDS = 8.0  # over which speeds are averaged
 
 
 class Speed(msgspec.Struct, frozen=True):
-    """Of one task or endpoint. `eta` is the seconds that are left at this speed, None while unknown."""
+    """The speed of a task or an endpoint. `eta` is the time left at this speed, in seconds; None if unknown."""
 
     calls: float = 0.0  # per second
     tokens: float = 0.0  # generated per second
@@ -184,16 +194,16 @@ _NO_TASK, _NO_TRAFFIC = TaskState(), EndpointState()
 
 
 class SpeedGauge:
-    """Turns the states of one run that it is shown into speeds over the last seconds."""
+    """Computes speeds over the last seconds from successive states of one run."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: deque[tuple[float, RunState]] = deque()
 
     def pace(self, state: RunState) -> RunSpeed:
-        """Look at `state`, and tell how fast the whole run goes."""
+        """Add `state` and return the speed of the whole run."""
         now = self._clock()
-        if self._seen and self._seen[-1][1].stages != state.stages:  # another stage goes at another speed
+        if self._seen and self._seen[-1][1].stages != state.stages:  # each stage has its own speed
             self._seen = deque([self._seen[-1]])
         self._seen.append((now, state))
         while len(self._seen) > 2 and now - self._seen[1][0] > WINDOW_SECONDS:
@@ -202,7 +212,7 @@ class SpeedGauge:
         return run_speed(before, state, seconds)
 
     def task(self, key: TaskKey) -> Speed:
-        """Of one task, in the state that was looked at last."""
+        """Return the speed of a task in the latest state."""
         before, seconds = self._window()
         after = self._seen[-1][1].tasks.get(key)
         if after is None or seconds <= 0:
@@ -216,7 +226,7 @@ class SpeedGauge:
         )
 
     def endpoint(self, key: EndpointKey) -> Speed:
-        """Of one model at one endpoint, in the state that was looked at last."""
+        """Return the speed of one model at one endpoint in the latest state."""
         before, seconds = self._window()
         after = self._seen[-1][1].endpoints.get(key)
         if after is None or seconds <= 0:
@@ -225,6 +235,32 @@ class SpeedGauge:
         return Speed((after.calls - was.calls) / seconds, (after.completion_tokens - was.completion_tokens) / seconds)
 
     def _window(self) -> tuple[RunState, float]:
-        """The oldest state that counts, and how long before the latest one it was seen."""
+        """Return the oldest state in the window, and how many seconds before the latest it was added."""
         (then, before), (now, _) = self._seen[0], self._seen[-1]
         return before, now - then
+
+
+class GpuWatch:
+    """Keeps the load of this machine's GPUs up to date while started."""
+
+    def __init__(self) -> None:
+        self.gpus: tuple[Gpu, ...] = ()
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start watching if this machine has a driver."""
+        if self._watching is None and has_driver():
+            self._watching = asyncio.create_task(self._watch())
+
+    def stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                self.gpus = tuple(await asyncio.to_thread(query_gpus, GPU_QUERY_SECONDS))
+            except GpuQueryFailed:
+                self.gpus = ()
+            await asyncio.sleep(GPU_PAUSE_SECONDS)

@@ -16,11 +16,11 @@ GAP = 2
 
 
 class Column(Generic[RowT]):
-    """One column. `cell(row, width)` gives safe text, or a Text that fits the width.
+    """One column. `cell(row, width)` returns safe text, or a Text that fits the width.
 
-    Columns with the `width` None share the room that is left, each from `least` to `most`. When room is short, every
-    column with a `narrow` width (and `short` title) goes down to that, then the one with the lowest `need` goes.
-    `middle` shortens in the middle (names) rather than at the end.
+    Columns whose `width` is None share the remaining width, each from `least` to `most`. If the line is too narrow,
+    columns with a `narrow` width (and `short` title) use it; then columns are dropped, lowest `need` first. `middle`
+    shortens text in the middle (names) rather than at the end.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Column(Generic[RowT]):
 
 
 class Columns(Generic[RowT]):
-    """A fixed set of columns. `header` and `row` give lines of the same layout for one width."""
+    """A fixed set of columns. `header` and `row` return lines of the same layout for one width."""
 
     def __init__(self, columns: Sequence[Column[RowT]], gap: int = GAP) -> None:
         self._columns = columns
@@ -60,13 +60,13 @@ class Columns(Generic[RowT]):
         self._layouts: dict[int, list[tuple[Column[RowT], int]]] = {}
 
     def header(self, width: int) -> Text:
-        """The titles."""
+        """Return the line of titles."""
         cells = [_padded(_title(column, room), room, column.right) for column, room in self._layout(width)]
         return Text((" " * self._gap).join(cells), no_wrap=True)
 
     def row(self, row: RowT, width: int) -> Text:
-        """The cells of `row`."""
-        plain, spans, at = [], [], 0  # put together by hand: a Text that grows cell by cell takes three times as long
+        """Return the line of `row`."""
+        plain, spans, at = [], [], 0  # joined here, because a Text that grows cell by cell is three times slower
         for column, room in self._layout(width):
             if at:
                 plain.append(" " * self._gap)
@@ -93,7 +93,7 @@ class Columns(Generic[RowT]):
         return self._layouts[width]
 
     def place(self, column: Column[RowT], width: int) -> tuple[int, int] | None:
-        """Where `column` begins in a line of `width`, and how wide it is; None if it was left out."""
+        """Return start and width of `column` in a line of `width`; None if it was dropped."""
         at = 0
         for shown, room in self._layout(width):
             if shown is column:
@@ -143,18 +143,18 @@ _FULL, _EMPTY = "━", "╌"
 
 
 def bar(share: float, width: int, ink: Inks) -> Text:
-    """A bar of `width` columns, `share` (0..1) of it full."""
+    """Return a bar of `width` columns, filled by `share` (0..1)."""
     full = round(min(max(share, 0.0), 1.0) * width)
     return Text.assemble((_FULL * full, ink.bar), (_EMPTY * (width - full), ink.muted))
 
 
 def percent(share: float | None) -> str:
-    """A share (0..1) in percent, `-` when it is not known."""
+    """Format a share (0..1) in percent, `-` if unknown."""
     return "-" if share is None else f"{100 * share:.0f}%"
 
 
 def short_number(value: float) -> str:
-    """A number in at most five columns: 7, 84.2, 1204, 38.1k, 2.4M."""
+    """Format a number in at most five columns: 7, 84.2, 1204, 38.1k, 2.4M."""
     if value < 99.95:
         return f"{value:.1f}" if value % 1 and value < 99.95 else f"{value:.0f}"
     if value < 9999.5:
@@ -166,7 +166,7 @@ def short_number(value: float) -> str:
 
 
 def short_seconds(seconds: float | None) -> str:
-    """Seconds in at most five columns: 84ms, 1.4s, 38s, 2:05, `-` when not known."""
+    """Format seconds in at most five columns: 84ms, 1.4s, 38s, 2:05, `-` if unknown."""
     if seconds is None:
         return "-"
     if seconds < 0.9995:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     pass
 
 
-Facts: TypeAlias = Sequence[tuple[str, str]]  # what, and what it is
+Facts: TypeAlias = Sequence[tuple[str, str]]  # names and values
 
 
 class DetailsScreen(ModalScreen[None]):
-    """A title, facts, and a text. Scrolls when it is longer than the terminal."""
+    """A title, facts, and a text; scrolls if longer than the terminal."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "Back"),
@@ -55,7 +55,7 @@ class DetailsScreen(ModalScreen[None]):
 
 
 def facts_text(facts: Facts) -> Text:
-    """Facts below each other, their values in one column."""
+    """Return one fact a line, values aligned."""
     width = max((len(name) for name, _ in facts), default=0) + 2
     text = Text()
     for name, value in facts:
@@ -65,19 +65,19 @@ def facts_text(facts: Facts) -> Text:
 
 
 _KEY_COLUMNS = 18
-_LEFT_OUT = ("screen.copy_text",)  # of every Textual screen; here nothing can be selected
+_LEFT_OUT = ("screen.copy_text",)  # of every Textual screen, but no text can be selected here
 _TITLES = ("On this screen", "Moving", "Everywhere")
 
 
 class _Key(NamedTuple):
-    """One action with all keys that do it; without keys, the title of those that follow."""
+    """One action with its keys; without keys, the title of a group."""
 
     keys: str
     description: str
 
 
 class HelpScreen(ModalScreen[None]):
-    """Reads the bindings of the screen that it lies over."""
+    """Shows the purpose and the bindings of the screen below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "dismiss", "Back"),
@@ -109,7 +109,7 @@ def _line(key: _Key, width: int) -> Text:
 
 
 def _keys(below: Screen[object]) -> Iterator[_Key]:
-    """The keys of the screen first, those that only move about next, those of all screens last."""
+    """Yield the keys of the screen, then those that only move, then those of all screens."""
     groups: dict[str, dict[str, tuple[list[str], str]]] = {title: {} for title in _TITLES}
     for active in below.active_bindings.values():
         binding = active.binding
@@ -127,24 +127,24 @@ def _keys(below: Screen[object]) -> Iterator[_Key]:
 def _group(active: ActiveBinding, below: Screen[object]) -> str:
     if active.node is below.app:
         return _TITLES[2]
-    is_moving = active.binding.action.startswith("app.focus")  # to the next list of the screen
+    is_moving = active.binding.action.startswith("app.focus")  # moves to the next list
     return _TITLES[0] if active.binding.show or (active.node is below and not is_moving) else _TITLES[1]
 
 
-_TEXT = f"""A run is going on.
+_TEXT = f"""A run is in progress.
 
-  y  stop it and quit: what is finished is saved,
-     and the next start goes on from there
-     (calls in flight get {GRACE_SECONDS:.0f} s; q again: none)
-  n  let it go on"""
+  y  stop it and quit: finished records are saved,
+     and the next run resumes from there
+     (calls in flight get {GRACE_SECONDS:.0f} s; q again aborts them)
+  n  continue the run"""
 
 
 class QuitScreen(ModalScreen[bool]):
-    """Gives True when the user wants to leave."""
+    """Returns True if the user wants to quit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y,enter", "answer(True)", "Stop and quit"),
-        Binding("n,escape,q", "answer(False)", "Go on"),
+        Binding("n,escape,q", "answer(False)", "Continue"),
     ]
 
     def compose(self) -> ComposeResult:

@@ -19,7 +19,7 @@ from arena_tui.widgets.virtual_list import segments
 
 
 class TextLines(Widget):
-    """As many lines as are shown; what does not fit is cut with an ellipsis."""
+    """Lines of text, cut with an ellipsis; the height follows their number."""
 
     DEFAULT_CSS = """
     TextLines { height: 1; padding: 0 1; background: $background; color: $foreground; }
@@ -31,11 +31,11 @@ class TextLines(Widget):
 
     @property
     def text(self) -> str:
-        """What is shown, whole."""
+        """The lines, not cut."""
         return "\n".join(line.plain for line in self._lines)
 
     def show(self, *lines: Text) -> None:
-        """Show `lines`, of safe text."""
+        """Show `lines` of safe text."""
         if len(lines) != len(self._lines):
             self.styles.height = len(lines)
         if lines != self._lines:
@@ -53,7 +53,7 @@ Tab = tuple[str, str, str]  # key, title, shorter title
 
 
 class TitleBar(Widget):
-    """`show` says what stands at the left; the tab of the screen that is shown stands in brackets."""
+    """A title and a notice at the left, the tabs of the screens at the right; the current one is in brackets."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"title-bar--current", "title-bar--notice"}
     DEFAULT_CSS = """
@@ -75,7 +75,7 @@ class TitleBar(Widget):
         self._notice = ""
 
     def show(self, title: str, notice: str = "") -> None:
-        """`title` is what is shown, `notice` what must not be overlooked (such as SIMULATED or READ-ONLY)."""
+        """Show a title and a notice such as SIMULATED or READ-ONLY."""
         if (title, notice) != (self._title, self._notice):
             self._title, self._notice = title, notice
             self.refresh()
@@ -106,7 +106,7 @@ class TitleBar(Widget):
                 return
 
     def _labels(self) -> list[tuple[str, str]]:
-        """The tabs with their keys, short ones where the long ones would take more than two thirds of the line."""
+        """Return the tabs with their keys; short ones if long ones would take more than two thirds of the line."""
         for which in (1, 2):
             labels = [(self._label(tab, tab[which]), tab[0]) for tab in self._tabs]
             if sum(text_width(label) + 1 for label, _ in labels) <= self.size.width * 2 // 3:
@@ -118,12 +118,12 @@ class TitleBar(Widget):
 
 
 _GAP = 2
-_TYPING = (("⏎", "Done", "enter"), ("esc", "Leave", "escape"))  # all other keys go into the field
+_TYPING = (("⏎", "Done", "enter"), ("esc", "Leave", "escape"))  # while a field has the focus, which gets all other keys
 _HELP = "?", "Help", "question_mark"
 
 
 class KeyBar(Widget):
-    """Shows the bindings of the screen and of its focused widget that are meant to be shown; a click presses one."""
+    """The visible bindings of the screen and its focused widget, as many as fit, and `?`; a click presses a key."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key"}
     DEFAULT_CSS = """
@@ -137,11 +137,11 @@ class KeyBar(Widget):
     """
 
     def __init__(self, *, help: bool = True) -> None:
-        """`help` False leaves `?` out, for a screen where it is typed into a field."""
+        """Without `help`, `?` is left out, for a screen with fields to type into."""
         super().__init__()
         self._ends_with = [_HELP] if help else []
         self._is_typed_into = False
-        self._keys: tuple[tuple[str, str, str], ...] = ()  # as shown, what it does, as Textual calls it
+        self._keys: tuple[tuple[str, str, str], ...] = ()  # display, description, Textual's name
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
@@ -175,7 +175,7 @@ class KeyBar(Widget):
             self.refresh()
 
     def _fitting(self) -> list[tuple[str, str, str]]:
-        """The keys from the left as far as there is room, then `?` as the last of all."""
+        """Return the keys that fit, then `?`."""
         ends_with = [] if self._is_typed_into else self._ends_with
         keys = [key for key in self._keys if key[2] != _HELP[2]]
         room = self.size.width - 1 - sum(map(_width, ends_with)) + (_GAP if ends_with else 0)

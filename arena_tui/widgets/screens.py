@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from arena_tui.safe_text import printable
-from arena_tui.session.arena_session import ArenaSession, Status
+from arena_tui.session.arena_session import ArenaSession, SessionStatus
 from arena_tui.widgets.lines import KeyBar, TitleBar
 from engine.errors import ArenaError
 from engine.work.progress import RunState
@@ -45,7 +45,7 @@ MODES = (
 _SHORTEST_NOTICE, _LONGEST_NOTICE = 4.0, 8.0  # seconds
 _READ_PER_SECOND = 12  # characters
 
-_WORDS: dict[Status, str] = {
+_WORDS: dict[SessionStatus, str] = {
     "opening": "opening",
     "idle": "ready",
     "running": "running",

@@ -1,7 +1,9 @@
-"""A list that paints only the lines that are seen, so that ten thousand rows cost as much as twenty.
+"""A list that paints only visible lines, so that ten thousand rows cost as much as twenty.
 
-Rows are any objects; `render_row(row, width)` turns one into a line of safe text (`arena_tui.safe_text`), since it
-goes to the terminal as it is. When rows change, only the columns that look different are painted again.
+Rows are any objects; `render_row(row, width)` renders one as a line of safe text (`arena_tui.safe_text`), which goes to
+the terminal unchanged. When rows change, only the columns that differ are painted.
+
+Own code instead of Textual's OptionList or DataTable: those render every row, and repaint all of them on a change.
 """
 
 from __future__ import annotations
@@ -24,17 +26,17 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 RowT = TypeVar("RowT")
-GUTTER = 2  # columns in front of each row; the cursor stands there, so that it is seen without colour
+GUTTER = 2  # columns before each row for the cursor, which is visible without colour
 
-_CURSOR, _CURSOR_ELSEWHERE = "❯ ", "› "  # of the list with the focus, of the others
+_CURSOR, _CURSOR_ELSEWHERE = "❯ ", "› "  # with and without the focus
 
 
 class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
     """Rows with a cursor.
 
-    `key` names a row across `set_rows`, so that the cursor stays with it; a row that equals the one before it at its
-    place is not rendered again. `header(width)` is a line that stays on top. `empty` is shown when there are no rows.
-    With `follow_top`, a cursor on the first row stays on whatever comes first.
+    `key` identifies a row across `set_rows`, so that the cursor stays with it; a row equal to the previous one at its
+    index is not rendered again. `header(width)` is a line that stays on top. `empty` is shown if there are no rows.
+    With `follow_top`, a cursor on the first row stays on the first row.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -83,7 +85,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
             return self.virtual_list
 
     class Highlighted(_RowMessage):
-        """The cursor came to another row."""
+        """The cursor moved to another row."""
 
     class Selected(_RowMessage):
         """Enter or a click on the row under the cursor."""
@@ -106,7 +108,9 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         self._header = header
         self._follow_top = follow_top
         self._rows: Sequence[RowT] = ()
-        self._lines: dict[int, Strip] = {}  # of rows, by index, without gutter and cursor, for `_painted_for`
+        self._lines: dict[
+            int, Strip
+        ] = {}  # rendered rows by index, without the cursor, for the width in `_painted_for`
         self._kept_style: Style | None = None
         self._painted_for: tuple[object, ...] = ()
 
@@ -120,7 +124,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         return self._rows[self.cursor] if self.cursor < len(self._rows) else None
 
     def set_rows(self, rows: Sequence[RowT]) -> None:
-        """Show `rows` (kept, not copied). The cursor stays with its row if that is still there."""
+        """Show `rows` (kept, not copied). The cursor stays with its row if it still exists."""
         was, was_at = self.row, self.cursor
         before = self._rows
         self._rows = rows
@@ -140,16 +144,16 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
             self.post_message(self.Highlighted(self, cursor, rows[cursor]))
 
     def repaint(self) -> None:
-        """Paint every line anew, for when what `render_row` depends on has changed."""
+        """Paint every line again, after a change of something that `render_row` depends on."""
         self._lines = {}
         self.refresh()
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on the row at `index`, as far as there are rows."""
+        """Put the cursor on the row at `index`, or on the nearest one."""
         self.cursor = max(0, min(index, len(self._rows) - 1))
 
     def move_to_key(self, key: Hashable) -> bool:
-        """Put the cursor on the row with `key`; False if there is none."""
+        """Put the cursor on the row with `key`; return False if there is none."""
         for index, row in enumerate(self._rows):
             if self._key(row) == key:
                 self.cursor = index
@@ -219,7 +223,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
 
     @property
     def _plain_style(self) -> Style:
-        """`rich_style`, which takes a walk through all ancestors, kept until a style changes."""
+        """`rich_style`, cached until a style changes because it visits all ancestors."""
         if self._kept_style is None:
             self._kept_style = self.rich_style
         return self._kept_style
@@ -238,7 +242,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         return max(1, self.size.height - self._header_lines)
 
     def _cursor_in(self, rows: Sequence[RowT], was: RowT | None, was_at: int) -> int:
-        """Where the row that had the cursor is now, else the same place."""
+        """Return the new index of the row that had the cursor, else the same index."""
         if was is None or (self._follow_top and was_at == 0):
             return 0
         key = self._key(was)
@@ -248,7 +252,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         return max(0, min(found, len(rows) - 1))
 
     def _repaint_changed(self, rows_before: Sequence[RowT]) -> None:
-        """Render those rows that are seen and are others now, and refresh the columns in which they look different."""
+        """Render the visible rows that changed, and refresh the columns that differ."""
         before, self._lines = self._lines, {}
         first = self.scroll_offset.y
         for index in range(first, min(first + self._rows_in_view, len(self._rows))):
@@ -280,7 +284,7 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         return Strip([Segment(" " * GUTTER + text, style)]).adjust_cell_length(width, style)
 
     def _empty_line(self, number: int) -> str:
-        """That line of `empty`, wrapped, when there are no rows."""
+        """Return a line of `empty`, wrapped, if there are no rows."""
         if self._rows or not self.empty:
             return ""
         lines = textwrap.wrap(self.empty, max(10, self._width - 2 * GUTTER))
@@ -299,14 +303,14 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
             self._scroll_rows_to(index - seen + 1)
 
     def _scroll_rows_to(self, index: int) -> None:
-        """Have the row at `index` come first; forced, since rows may be newer than the scrollbar."""
+        """Scroll the row at `index` to the top; forced, because rows may be newer than the scrollbar."""
         self.scroll_to(y=index, animate=False, immediate=True, force=True)
 
 
 def segments(text: Text, console: Console) -> list[Segment]:
-    """The segments of a line of text; its simple kinds by a short cut, since rich's own way takes most of a paint."""
+    """Return the segments of a line of text; in simple cases without rich's slow general renderer."""
     spans = text.spans
-    if not spans and text.style:  # rich leaves the style of a whole text out when it has no other
+    if not spans and text.style:  # rich drops the style of a whole text if there are no spans
         return [Segment(text.plain, console.get_style(text.style))]
     simple = not text.style and all(isinstance(span.style, Style) for span in spans)
     if not simple or any(before.end > after.start for before, after in pairwise(spans)):
@@ -323,18 +327,18 @@ def segments(text: Text, console: Console) -> list[Segment]:
 
 
 def _marked(line: Strip, mark: str) -> Strip:
-    """The line with `mark` in its gutter."""
+    """Return the line with `mark` in its gutter."""
     return Strip.join([Strip([Segment(mark)]), line.crop(GUTTER)])
 
 
 def _changed_span(before: Strip, after: Strip) -> tuple[int, int] | None:
-    """The columns in which two lines of one width differ, from first to past the last; None if they look the same."""
+    """Return the first column in which two lines of one width differ and the end of the last; None if equal."""
     if before == after:
         return None
     width = after.cell_length
     old, new = _cells(before), _cells(after)
     if len(old) != len(new) or len(new) != width:
-        return 0, width  # wide characters: columns and characters do not agree
+        return 0, width  # wide characters: columns are not characters
     first = next(index for index in range(width) if old[index] != new[index])
     last = next(index for index in reversed(range(width)) if old[index] != new[index])
     return first, last + 1

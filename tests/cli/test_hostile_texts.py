@@ -152,7 +152,7 @@ def test_no_foreign_sequence_of_a_server_leaves_log_or_details(terminal, hostile
     window.press("s")
     window.wait_for("Start now")
     window.press("enter")
-    window.wait_for("HTTP 400", "the run has ended")
+    window.wait_for("HTTP 400", "run ended")
     window.press("tab", "tab", "j", "enter")
     window.wait_for("esc ", "owned")
     window.press("escape")

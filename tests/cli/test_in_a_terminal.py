@@ -134,9 +134,9 @@ def test_quitting_while_a_run_goes_on_asks_first_and_the_next_start_resumes(term
     window.press("enter")
     window.wait(lambda _: saved(slow_bench) >= 4, "some answers")
     window.press("q")
-    window.wait_for("A run is going on")
+    window.wait_for("A run is in progress")
     window.press("n")
-    window.wait_for("in flight", absent="A run is going on")
+    window.wait_for("in flight", absent="A run is in progress")
     window.press("q", "y")
     assert window.ended() == 130
     assert b"finished results are saved" in window.written
@@ -185,7 +185,7 @@ def test_a_second_window_on_a_bench_follows_the_first_and_takes_over_after_it(te
     second.press("s")
     assert "Start now" not in second.text
     first.press("q")
-    first.wait_for("A run is going on")
+    first.wait_for("A run is in progress")
     first.press("y")
     assert first.ended() == 130
     second.wait_for("ready", absent="READ-ONLY")

@@ -22,5 +22,5 @@ def page_of(game: WholeGame) -> str:
 def test_the_probabilities_of_a_soft_verdict_stand_below_it():
     told = dict(zip(LABELS, (0.02, 0.1, 0.13, 0.7, 0.05), strict=True))
     page = page_of(WholeGame((), "[[B>A]]", "B>A", "B>A", probabilities=told))
-    assert "Its probabilities: A>>B 2%   A>B 10%   A=B 13%   B>A 70%   B>>A 5%" in page
+    assert "probabilities: A>>B 2%   A>B 10%   A=B 13%   B>A 70%   B>>A 5%" in page
     assert "probabilities" not in page_of(WholeGame((), "[[B>A]]", "B>A", "B>A"))

@@ -15,7 +15,7 @@ from arena_tui.board.board_table import BoardTable
 from arena_tui.board.difference_screen import DifferenceScreen
 from arena_tui.board.leaderboard_screen import LeaderboardScreen
 from arena_tui.board.model_screen import ModelScreen
-from arena_tui.board.pages import AuditScreen, GivenUp, Tell
+from arena_tui.board.pages import AuditScreen, GivenUp, Report
 from arena_tui.invocation import Invocation
 from arena_tui.judgments.viewer_screen import ViewerScreen
 from arena_tui.session.arena_session import ArenaSession
@@ -199,7 +199,7 @@ async def test_two_marked_models_are_compared_paired_by_question(tmp_path: Path)
         assert "good-model" in page
         assert "bad-model" in page
         assert "95% CI [" in page
-        assert "3 that both were judged on" in page
+        assert "3 in common" in page
         difference = page.partition("difference")[2].split()[0]
         await press(pilot, "x")
         await until(pilot, lambda: difference not in painted(app))
@@ -214,7 +214,7 @@ async def test_without_marks_a_model_is_compared_with_the_baseline(tmp_path: Pat
         await rated(pilot)
         await press(pilot, "d")
         await until(pilot, lambda: "p-value" in painted(app))
-        assert "better" in painted(app) or "told apart" in painted(app)
+        assert "better" in painted(app) or "undecided" in painted(app)
         assert isinstance(app.screen, DifferenceScreen)
         assert app.screen.pair == ("good-model", "base")
 
@@ -292,11 +292,11 @@ async def test_an_audit_that_nobody_waits_for_is_given_up(tmp_path: Path):
     class WaitingAudit(AuditScreen):
         """Holds on until it is left."""
 
-        def find(self, tell: Tell) -> AuditReport:
-            tell("waiting")
+        def find(self, report: Report) -> AuditReport:
+            report("waiting")
             assert left.wait(30)
             try:
-                tell("still waiting")
+                report("still waiting")
             except GivenUp:
                 ended.append("given up")
                 raise
@@ -305,7 +305,7 @@ async def test_an_audit_that_nobody_waits_for_is_given_up(tmp_path: Path):
     async with at_board(tmp_path) as (app, pilot):
         screen = await rated(pilot)
         await app.push_screen(WaitingAudit(screen.session, screen.choices))
-        await until(pilot, lambda: "gives it up" in painted(app))
+        await until(pilot, lambda: "Escape cancels" in painted(app))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, LeaderboardScreen))
         left.set()
@@ -337,7 +337,7 @@ async def test_cautions_are_shown_and_open_in_full(tmp_path: Path):
         await rated(pilot)
         assert "! 3 questions; intervals" in painted(app)
         await press(pilot, "n")
-        assert "Before believing the numbers" in painted(app)
+        assert "Warnings about these numbers" in painted(app)
         assert "intervals are too narrow below 30" in painted(app)
 
 

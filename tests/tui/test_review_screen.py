@@ -79,7 +79,7 @@ async def test_the_label_on_disk_means_what_was_on_the_screen(bench: Path, tmp_p
             assert (line["judge"], line["baseline"], line["reviewer"]) == ("the-judge", "base", "anna")
             await press(pilot, "enter")
         assert "6 of 6 sampled" in painted(app)
-        assert "All of them are reviewed" in painted(app)
+        assert "All pairs are reviewed" in painted(app)
         assert {line["game"] for line in lines(bench)} == {1, 2}
 
 
@@ -197,7 +197,7 @@ async def test_answers_can_be_compared_before_anybody_judged_them(tmp_path: Path
     bench = make_bench(tmp_path, judged=False)
     async with opened(tmp_path, "review") as (app, pilot):
         assert "0 of 6 sampled" in painted(app)
-        assert "no judgments to agree with" in painted(app)
+        assert "no judgments to compare with" in painted(app)
         await press(pilot, "b")
         assert lines(bench)[-1]["judge"] is None
         assert lines(bench)[-1]["baseline"] == "base"
@@ -208,7 +208,7 @@ async def test_with_nothing_to_review_it_says_what_to_do(tmp_path: Path):
     for file in (bench / "model_answer").iterdir():
         file.unlink()
     async with opened(tmp_path, "review") as (app, pilot):
-        assert "There is nothing to review yet" in painted(app)
+        assert "nothing to review yet" in painted(app)
         await press(pilot, "a", "s", "u", "n", "enter", "m", "r", "y", "left", "plus")
         assert lines(bench) == []
 

@@ -89,21 +89,22 @@ async def test_the_plan_is_shown_before_anything_is_asked_and_starts_the_run(tmp
         await until(pilot, lambda: "12 calls" in painted(app))
         await press(pilot, "s")
         assert isinstance(app.screen, PlanScreen)
-        assert "That takes 12 calls" in painted(app)
+        assert "9 records to make, 0 cached" in painted(app)
+        assert "12 calls" in painted(app)
         assert app.session.run is None
         await press(pilot, "s")
         assert isinstance(app.screen, RunScreen)
         await ended(app, pilot)
         await until(pilot, lambda: "Done: 9 records made" in painted(app))
-        assert "the run has ended: done" in painted(app)
+        assert "run ended: done" in painted(app)
 
 
 async def test_the_plan_is_made_anew_for_fewer_questions_or_one_stage(tmp_path: Path):
     async with opened(tmp_path, questions=12) as (app, pilot):
         await press(pilot, "s", "down", "right")  # answers alone
-        await until(pilot, lambda: "That takes 24 calls" in painted(app))
+        await until(pilot, lambda: "24 calls" in painted(app))
         await press(pilot, "down", "right")  # the first ten
-        await until(pilot, lambda: "That takes 20 calls" in painted(app))
+        await until(pilot, lambda: "20 calls" in painted(app))
         assert app.session.scope.limit == 10
         await press(pilot, "escape")
         assert not app.session.is_running
@@ -112,7 +113,7 @@ async def test_the_plan_is_made_anew_for_fewer_questions_or_one_stage(tmp_path: 
 async def test_a_stop_rule_is_chosen_or_typed_and_a_wrong_one_is_refused_in_words(tmp_path: Path):
     async with opened(tmp_path, questions=40) as (app, pilot):
         await press(pilot, "s", "down", "down", "down", "right")
-        await until(pilot, lambda: "A model is stopped when" in painted(app))
+        await until(pilot, lambda: "a model stops early when" in painted(app))
         assert str(app.session.scope.until) == "decided"
         await press(pilot, "enter")
         assert isinstance(app.screen, StopRuleScreen)
@@ -163,7 +164,7 @@ async def test_a_run_is_paused_resumed_and_stopped_and_goes_on_where_it_was(tmp_
         await until(pilot, lambda: "Stopped:" in painted(app))
         made = sum(task.done for task in session.state.tasks.values())
         await press(pilot, "s")
-        await until(pilot, lambda: f"{made} are there already" in painted(app))
+        await until(pilot, lambda: f"{made} cached" in painted(app))
 
 
 async def test_the_leaderboard_fills_by_itself_while_the_run_judges(tmp_path: Path):
@@ -182,7 +183,7 @@ async def test_the_leaderboard_fills_by_itself_while_the_run_judges(tmp_path: Pa
         games = [each.leaderboard.rows[0].games + each.leaderboard.rows[1].games for each in (first, board.board)]
         assert games[1] > games[0]
         await pilot.press("end", "space", "home", "space", "d")
-        await until(pilot, lambda: "PROVISIONAL: not all judgments" in painted(app))
+        await until(pilot, lambda: "PROVISIONAL: judgments are missing" in painted(app))
         app.session.stop()
         app.session.stop()
         await app.session.finished()
@@ -194,7 +195,7 @@ async def test_what_failed_is_tried_again_by_one_key_and_its_log_line_tells_why(
         await press(pilot, "s", "s")
         await ended(app, pilot)
         assert app.session.state.phase == "failed"
-        await until(pilot, lambda: "r try again what failed" in painted(app))
+        await until(pilot, lambda: "r retry failed" in painted(app))
         app.screen.query_one("#log").focus()
         log = app.screen.query_one("#log")
         failed = next(i for i, entry in enumerate(log.rows) if entry.task is not None)  # type: ignore[attr-defined]
@@ -233,4 +234,4 @@ async def test_the_details_of_a_task_open_from_its_row(tmp_path: Path):
         await press(pilot, "home", *["down"] * judged, "enter")
         assert isinstance(app.screen, DetailsScreen)
         assert "judged against" in painted(app)
-        assert "of its games won" in painted(app)
+        assert "of games won" in painted(app)

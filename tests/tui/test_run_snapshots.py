@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.session.arena_session import ArenaSession, Status
+from arena_tui.session.arena_session import ArenaSession, SessionStatus
 from engine.events import (
     CallEnded,
     CallStarted,
@@ -80,7 +80,7 @@ def test_servers_on_their_way_up_look_as_they_did(snap_compare, folder: Path, si
         """Says that a run goes on that waits for its servers."""
 
         @property
-        def status(self) -> Status:
+        def status(self) -> SessionStatus:
             return "paused" if self.plan is not None else super().status  # nothing of it changes by itself
 
     session = Starting(Invocation(folder / "config.toml"))

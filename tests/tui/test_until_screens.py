@@ -1,4 +1,4 @@
-"""A stop rule in the terminal UI: chosen in the plan, followed on the run screen, told line by line."""
+"""A stop rule in the terminal UI: chosen in the plan, followed on the run screen and in the log."""
 
 from __future__ import annotations
 
@@ -58,11 +58,15 @@ async def test_a_rule_is_chosen_in_the_plan_and_its_verdicts_are_shown_while_it_
                 await until(pilot, lambda: isinstance(app.screen, PlanScreen), "the plan is shown")
                 await pilot.press("down", "down", "down", "right")
                 await until(pilot, lambda: session.forecast is not None, "the rule is chosen")
-                await until(pilot, lambda: "216 to 345 calls" in _told(app), "what it can spare is told")
+                await until(
+                    pilot, lambda: "216 to 345 calls" in _about(app), "the plan says how many calls the rule can save"
+                )
                 assert "better or worse is decided" in text_of(app.screen.query_one("#choices"))
                 await pilot.press("s")
                 await until(pilot, lambda: session.state.phase == "done", "the run ends")
-                await until(pilot, lambda: "2 of 2 models decided" in text_of(app.screen.query_one(RunSummary)), "told")
+                await until(
+                    pilot, lambda: "2 of 2 models decided" in text_of(app.screen.query_one(RunSummary)), "decided"
+                )
                 await until(pilot, lambda: "better" in text_of(app.screen.query_one(TaskTable)), "by task as well")
                 tasks = text_of(app.screen.query_one(TaskTable))
                 assert "worse" in tasks
@@ -79,5 +83,5 @@ async def test_a_rule_is_chosen_in_the_plan_and_its_verdicts_are_shown_while_it_
             await session.close()
 
 
-def _told(app: ArenaApp) -> str:
-    return str(app.screen.query_one("#told", Static).render())
+def _about(app: ArenaApp) -> str:
+    return str(app.screen.query_one("#about", Static).render())

@@ -1,0 +1,54 @@
+"""Judgments as several screens need them: read once, and again only when a file has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from engine.bench import Bench
+    from engine.results import JudgedBench
+
+_Stamp: TypeAlias = tuple[tuple[Path, int, int], ...]
+KEPT = 4  # combinations of judges and baseline
+
+
+class JudgedCache:
+    """Keeps the judgments read last, by judges and baselines. The same object means that no file has changed."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[_Stamp, JudgedBench]] = {}
+        self._reading = asyncio.Lock()  # screens that load at once share one read
+
+    async def load(self, bench: Bench, judges: Sequence[str], baselines: Sequence[str]) -> JudgedBench:
+        """Return the current judgments of `judges` against `baselines`. Raises BenchError if there are none."""
+        from engine.results import judged_bench
+
+        key = tuple(judges), tuple(baselines)
+        async with self._reading:
+            stamp = await asyncio.to_thread(_stamp, bench)
+            held = self._held.pop(key, None)
+            if held is None or held[0] != stamp:
+                held = stamp, await asyncio.to_thread(judged_bench, bench, *key)
+            self._held[key] = held
+            while len(self._held) > KEPT:
+                del self._held[next(iter(self._held))]
+            return held[1]
+
+
+def _stamp(bench: Bench) -> _Stamp:
+    """Return size and time of each file that a leaderboard rests on."""
+    paths = bench.paths
+    other = {paths.journal, paths.errors, paths.settings}
+    stamps = []
+    for path in (paths.questions, *paths.appended_files()):
+        if path in other or path.parent == paths.review_dir:
+            continue
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        stamps.append((path, status.st_mtime_ns, status.st_size))
+    return tuple(stamps)
