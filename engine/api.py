@@ -23,8 +23,8 @@ from engine.config.model import Config
 from engine.errors import Advice, AdviceKind, BenchError, UsageProblem, listed
 from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import Battles, common_opponent
-from engine.ratings.estimate import CiKind, RatingOptions, rate_battles
-from engine.ratings.leaderboard import BenchFacts, GroupKind, Leaderboard, LeaderboardOptions, Rater
+from engine.ratings.estimate import BenchFacts, CiKind, RatingOptions, rate_battles
+from engine.ratings.leaderboard import GroupKind, Leaderboard, LeaderboardOptions, Rater
 from engine.results import JudgedBench, judged_bench, rate, read_style
 
 if TYPE_CHECKING:  # each function loads what it alone needs

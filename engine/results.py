@@ -25,9 +25,9 @@ from engine.bench.snapshot import Snapshot
 from engine.bench.stored import StoredAnswer
 from engine.judged import NO_ANSWER, NO_LENGTH, JudgedFacts, JudgedReader
 from engine.ratings.battles import Battles, battles_from_labels
-from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
+from engine.ratings.estimate import BenchFacts, RatingOptions, Ratings, rate_battles
 from engine.ratings.evidence import Evidence, Origin, Result, evidence
-from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Rater, leaderboard
+from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Rater, leaderboard
 from engine.ratings.markdown import count_markdown
 from engine.ratings.style import COVARIATES, StyleCounts
 from engine.records import Question

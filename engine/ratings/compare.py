@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import combinations
-from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -14,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from engine.errors import RatingError, listed
 from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 from engine.ratings.battles import Battles
-from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
+from engine.ratings.estimate import BenchFacts, RatingOptions, Ratings, rate_battles
 from engine.ratings.limits import holm, rank_ranges
 from engine.ratings.outcomes import SoftReport, relative_width, soft_report
 from engine.ratings.paired import DirectGames, PairedDifference, PairedRatings, direct_games, meetings
@@ -88,21 +87,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     baselines: list[str] | UnsetType = UNSET
 
 
-class ComparedBench(Protocol):
-    """The facts of a bench that a result names."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def judges(self) -> tuple[str, ...]: ...
-    @property
-    def baselines(self) -> tuple[str, ...]: ...
-
-
 def compare(
     battles: Battles,
     options: RatingOptions,
-    facts: ComparedBench,
+    facts: BenchFacts,
     models: Sequence[str] = (),
     direct: Sequence[Battles] = (),
 ) -> Comparison:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,7 @@ from engine.ratings.battles import Battles, FloatArray, common_opponent
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
 from engine.ratings.limits import influence, interval, open_limits, resample_questions, resample_rows, sandwich_limits
 from engine.ratings.outcomes import OutcomeTable, has_odds, outcome_table
+from engine.records import Question
 
 CiKind: TypeAlias = Literal["question", "battle", "sandwich"]
 
@@ -35,6 +37,20 @@ class RatingOptions(msgspec.Struct, frozen=True, kw_only=True):
     weight: int = DEFAULT_WEIGHT
     first_game_only: bool = False
     soft: bool = False
+
+
+class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a result needs of a bench beside its battles.
+
+    `baselines` are those that the battles are against, where known, the anchor first. `questions` is the whole question
+    set (empty: that of the battles). `token_lengths` holds the lengths of answers by model and question.
+    """
+
+    name: str
+    judges: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
+    token_lengths: Mapping[str, Mapping[str, int | None]] = msgspec.field(default_factory=dict)
 
 
 class StyleCovariate(msgspec.Struct, frozen=True):

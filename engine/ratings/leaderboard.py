@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -14,12 +14,19 @@ from engine.ratings import MINIMUM_QUESTIONS
 from engine.ratings.battles import Battles, FloatArray
 from engine.ratings.bradley_terry import elo
 from engine.ratings.cautions import cautions
-from engine.ratings.estimate import CiKind, RatingOptions, Ratings, StyleControl, StyleCovariate, rate_battles
+from engine.ratings.estimate import (
+    BenchFacts,
+    CiKind,
+    RatingOptions,
+    Ratings,
+    StyleControl,
+    StyleCovariate,
+    rate_battles,
+)
 from engine.ratings.evidence import Evidence
 from engine.ratings.model_stats import Coverage, ModelStats, average_tokens, coverage, model_stats
 from engine.ratings.outcomes import SoftReport, relative_width, soft_report
 from engine.ratings.stop_rule import StopReport
-from engine.records import Question
 
 GroupKind: TypeAlias = Literal["category", "cluster"]
 Rater: TypeAlias = Callable[[Battles, RatingOptions], Ratings]
@@ -32,20 +39,6 @@ class LeaderboardOptions(RatingOptions, frozen=True, kw_only=True):
     elo: bool = False
     full_stats: bool = False
     by: GroupKind | None = None
-
-
-class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a leaderboard needs of a bench beside its battles.
-
-    `baselines` are those that the battles are against, where known, the anchor first. `questions` is the whole question
-    set (empty: that of the battles). `token_lengths` holds the lengths of answers by model and question.
-    """
-
-    name: str
-    judges: tuple[str, ...] = ()
-    baselines: tuple[str, ...] = ()
-    questions: tuple[Question, ...] = ()
-    token_lengths: Mapping[str, Mapping[str, int | None]] = msgspec.field(default_factory=dict)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

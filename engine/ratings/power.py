@@ -22,9 +22,8 @@ from msgspec import UNSET, UnsetType
 from engine.errors import RatingError
 from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 from engine.ratings.battles import Battles
-from engine.ratings.compare import ComparedBench
 from engine.ratings.confidence_sequence import boundary
-from engine.ratings.estimate import RatingOptions, rate_battles
+from engine.ratings.estimate import BenchFacts, RatingOptions, rate_battles
 from engine.ratings.model_stats import game_counts
 from engine.ratings.outcomes import SoftReport, soft_report
 from engine.ratings.paired import PairedRatings
@@ -94,7 +93,7 @@ class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
 def plan_study(
     battles: Battles,
     options: RatingOptions,
-    facts: ComparedBench,
+    facts: BenchFacts,
     differences: Sequence[float],
     power: float = 0.8,
     pace: MeasuredPace | None = None,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from arena_tui.output.leaderboard import LEADERBOARD_FORMATS, LeaderboardFormat, format_leaderboard
 from arena_tui.safe_text import one_line, shorten, text_width
-from engine.ratings.estimate import rate_battles
-from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Row, leaderboard
+from engine.ratings.estimate import BenchFacts, rate_battles
+from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Row, leaderboard
 from engine.records import Question
 
 BASELINE = "Phi-3-medium-128k-instruct"

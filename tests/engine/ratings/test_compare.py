@@ -15,8 +15,7 @@ from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
 from engine.ratings.battles import Battles
 from engine.ratings.compare import Comparison, compare
-from engine.ratings.estimate import RatingOptions, rate_battles
-from engine.ratings.leaderboard import BenchFacts
+from engine.ratings.estimate import BenchFacts, RatingOptions, rate_battles
 from engine.ratings.limits import holm, rank_ranges, sign_test_p, two_sided_p
 from engine.ratings.paired import DirectGames
 

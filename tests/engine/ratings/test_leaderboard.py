@@ -17,8 +17,8 @@ from msgspec import UNSET
 from engine.errors import RatingError
 from engine.labels import LABELS, Label
 from engine.ratings.battles import Battles
-from engine.ratings.estimate import rate_battles
-from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, Row, leaderboard
+from engine.ratings.estimate import BenchFacts, rate_battles
+from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Row, leaderboard
 from engine.ratings.model_stats import ModelStats
 from engine.records import Question
 
@@ -250,7 +250,8 @@ def test_a_leaderboard_against_one_baseline_never_loads_sklearn_or_polars() -> N
 import sys
 import numpy as np
 from engine.ratings.battles import battles_from_labels
-from engine.ratings.leaderboard import BenchFacts, LeaderboardOptions, leaderboard
+from engine.ratings.estimate import BenchFacts
+from engine.ratings.leaderboard import LeaderboardOptions, leaderboard
 from engine.ratings.estimate import rate_battles
 one = np.ones(1, dtype=int)
 battles = battles_from_labels(

@@ -15,8 +15,7 @@ from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
 from engine.ratings.battles import Battles
 from engine.ratings.confidence_sequence import boundary
-from engine.ratings.estimate import RatingOptions
-from engine.ratings.leaderboard import BenchFacts
+from engine.ratings.estimate import BenchFacts, RatingOptions
 from engine.ratings.power import MeasuredPace, Need, StudyPlan, plan_study, questions_needed, questions_until_decided
 
 FACTS = BenchFacts(name="pilot")

@@ -15,8 +15,8 @@ from engine.errors import RatingError
 from engine.labels import LABELS, Label, points_of_model
 from engine.ratings.battles import Battles
 from engine.ratings.compare import compare
-from engine.ratings.estimate import RatingOptions, rate_battles
-from engine.ratings.leaderboard import BenchFacts, Leaderboard, LeaderboardOptions, leaderboard
+from engine.ratings.estimate import BenchFacts, RatingOptions, rate_battles
+from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, leaderboard
 from engine.ratings.outcomes import SoftReport, game_points, outcome_table
 from engine.ratings.power import plan_study
 
