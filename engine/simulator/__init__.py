@@ -12,7 +12,7 @@ seed and the same request give the same reply, whatever the order of requests.
     faults    which requests fail and how
     metrics   Prometheus text with vLLM's names
     config    the settings of models, judges and the server; the cast of the demo
-    wording   the sentences, in Russian and English (data only)
+    wording   the sentences, in Russian and English (wording.toml)
     text      token counts, language and topics of a text
     draws     random draws that depend only on a key
 """

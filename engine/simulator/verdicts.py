@@ -20,7 +20,7 @@ from engine.simulator.config import SimulatedJudge
 from engine.simulator.draws import Draws, digest, normal, uniform
 from engine.simulator.requests import StructuredOutputs
 from engine.simulator.text import QuestionTraits, count_tokens, language_of, pieces, traits_of
-from engine.simulator.wording import PHRASES, SOLID_CUES, VAGUE_CUES, Language
+from engine.simulator.wording import PHRASES, Language
 
 _TYPICAL_LENGTH = 300  # tokens
 _ORDER_NOISE = 0.6  # of the noise: drawn anew when A and B are swapped
@@ -49,8 +49,8 @@ class AnswerFeatures(msgspec.Struct, frozen=True):
 def features_of(answer: str) -> AnswerFeatures:
     """Read an answer: solid against vague cues, structure, code, leaked special tokens, and a random part."""
     text, language = answer[:_CUES_READ].lower(), language_of(answer)
-    solid = sum(map(text.count, SOLID_CUES[language]))
-    vague = sum(map(text.count, VAGUE_CUES[language]))
+    solid = sum(map(text.count, PHRASES[language].solid_cues))
+    vague = sum(map(text.count, PHRASES[language].vague_cues))
     marks = text.count("\n- ") + text.count("\n* ") + text.count("\n1. ") + text.count("**") / 2 + text.count("\n#")
     key = digest(answer)
     appeal = (

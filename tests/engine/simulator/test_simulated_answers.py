@@ -12,7 +12,7 @@ from engine.simulator.cast import write_answer
 from engine.simulator.config import SimulatedJudge
 from engine.simulator.draws import Draws
 from engine.simulator.text import count_tokens, cut, language_of, pieces
-from engine.simulator.wording import PHRASES, SOLID_CUES, VAGUE_CUES
+from engine.simulator.wording import PHRASES
 
 RUSSIAN = "Напиши функцию, которая считает повторы в списке, и объясни её сложность."
 ENGLISH = "Write a function that counts duplicates in a list, and explain its complexity."
@@ -65,8 +65,8 @@ def test_an_answer_comes_in_the_language_of_the_question_unless_it_drifts():
 
 def test_skill_decides_what_can_be_checked_and_verbosity_how_much_there_is():
     strong, weak = answer(ENGLISH, skill=1.0).lower(), answer(ENGLISH, skill=0.0).lower()
-    assert not any(cue in strong for cue in VAGUE_CUES["en"])
-    assert not any(cue in weak for cue in SOLID_CUES["en"])
+    assert not any(cue in strong for cue in PHRASES["en"].vague_cues)
+    assert not any(cue in weak for cue in PHRASES["en"].solid_cues)
     assert len(answer(ENGLISH, verbosity=1.0)) > 1.3 * len(answer(ENGLISH, verbosity=0.0))
 
 
@@ -82,9 +82,9 @@ def test_every_sentence_is_as_solid_or_as_vague_as_it_is_meant_to_be(language):
 
     phrases = PHRASES[language]
     for vague, solid in (phrases.openings, phrases.points, phrases.closings):
-        assert all(cues(text, VAGUE_CUES[language]) and not cues(text, SOLID_CUES[language]) for text in vague)
-        assert all(cues(text, SOLID_CUES[language]) and not cues(text, VAGUE_CUES[language]) for text in solid)
-    assert not any(cues(text, SOLID_CUES[language] + VAGUE_CUES[language]) for text in phrases.padding)
+        assert all(cues(text, phrases.vague_cues) and not cues(text, phrases.solid_cues) for text in vague)
+        assert all(cues(text, phrases.solid_cues) and not cues(text, phrases.vague_cues) for text in solid)
+    assert not any(cues(text, phrases.solid_cues + phrases.vague_cues) for text in phrases.padding)
 
 
 @given(st.text(max_size=300), st.binary(min_size=1, max_size=16))
