@@ -1,4 +1,4 @@
-"""The current judgments of a bench as columns of numbers, and what a leaderboard says beside them."""
+"""The current judgments of a bench as columns of numbers, and what a leaderboard shows beside them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.bench import Bench
 from engine.bench.settings import Settings, describe_difference
 from engine.bench.snapshot import Columns
 from engine.config.sampling import settings_digest
-from engine.errors import BenchError, listed
+from engine.errors import Advice, AdviceKind, BenchError, listed
 from engine.labels import LABELS, NOT_PLAYED
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class JudgedFacts(msgspec.Struct, frozen=True):
 
     The numbers are columns: of each game its question, judge, model and baseline (indices into the names), its number,
     the code of its label and, if any game has them, the probabilities; and `tokens`, shape [answering, answered]: the
-    lengths of the answers in tokens.
+    lengths of the answers in tokens. A warning is its text with the kinds and values of its advice.
     """
 
     questions: list[tuple[str, str, str]]
@@ -37,7 +37,7 @@ class JudgedFacts(msgspec.Struct, frozen=True):
     models: list[str]
     answering: list[str]
     answered: list[str]
-    warnings: list[str]
+    warnings: list[tuple[str, list[AdviceKind], list[str]]]
     compared: dict[str, str]
     settings: dict[str, dict[str, list[str | None]]]
     sampling: dict[str, list[str | None]]
@@ -69,7 +69,7 @@ class JudgedReader:
         found: dict[tuple[str, str, str], _Compared] = {}  # by baseline, judge and model
         for judge, models in judged_models.items():
             if not models:
-                self._warnings.append(f"there is no judgment by {judge} in this bench; it has no part in the numbers")
+                self._warnings.append(f"no judgments by {judge} in this bench; it is left out")
             for model in models:
                 for each in self._current(judge, model):
                     found[each.baseline, judge, model] = each
@@ -78,9 +78,9 @@ class JudgedReader:
         compared = [each for each in compared if len(each.rows)]
         if not compared:
             raise BenchError(
-                f"{self._bench.paths.root}: there is no judgment by {' or '.join(judged_models)} "
+                f"{self._bench.paths.root}: no judgment by {' or '.join(judged_models)} "
                 f"against {' or '.join(self._baselines)}",
-                _where_there_are(self._bench),
+                _available(self._bench),
             )
         columns, judged, models = _columns(compared, list(judged_models))
         met = {models[code] for name in ("model", "baseline") for code in np.unique(columns[name])}
@@ -107,7 +107,7 @@ class JudgedReader:
             compared=self._bench.current.digests_against(self._baselines[0]),
             settings=settings,
             sampling=self._sampling(settings, sampling_digests(known)),
-            warnings=self._warnings,
+            warnings=[_parts_of_advice(warning) for warning in self._warnings],
         )
         return facts, columns
 
@@ -130,9 +130,8 @@ class JudgedReader:
             outdated += len(rows) - len(current)
         if outdated:
             self._warnings.append(
-                f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or "
-                "a question or answer that changed since or was taken out); they are not counted, and a run makes "
-                "again what is still asked for"
+                f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or a "
+                "question or answer that was changed or removed) and not counted; a run recreates those it needs"
             )
 
     def _use_answers(self, model: str) -> None:
@@ -163,7 +162,7 @@ class JudgedReader:
         return tokens, list(place)
 
     def _sampling(self, models: Iterable[str], made_with: Mapping[str, str]) -> dict[str, list[str | None]]:
-        """Return by model the digests of what its answers were made with, its name aside."""
+        """Return by model the digests of the settings of its answers, its name aside."""
         used = {model: self._bench.index.answers(model).frame["settings"].unique() for model in models}
         return {
             model: sorted({made_with.get(digest or "") for digest in digests}, key=str)
@@ -200,12 +199,22 @@ def _columns(compared: Sequence[_Compared], judges: Sequence[str]) -> tuple[Colu
     columns["game"], columns["label"] = number[played].astype(np.int8), label[played]
     if games["odds"].null_count() < len(games):
         absent = [float("nan")] * len(LABELS)
-        told = [odds or absent * length for odds, length in zip(games["odds"].to_list(), lengths.tolist(), strict=True)]
-        columns["probabilities"] = np.array([value for each in told for value in each]).reshape(-1, len(LABELS))[played]
+        given = [
+            odds or absent * length for odds, length in zip(games["odds"].to_list(), lengths.tolist(), strict=True)
+        ]
+        columns["probabilities"] = np.array([value for each in given for value in each]).reshape(-1, len(LABELS))[
+            played
+        ]
     return columns, questions.to_list(), models
 
 
-def _mixed_settings(used: Mapping[str, Counter[str]], known: Mapping[str, Settings]) -> list[str]:
+def _parts_of_advice(text: str) -> tuple[str, list[AdviceKind], list[str]]:
+    if isinstance(text, Advice):
+        return str(text), list(text.kinds), list(text.values)
+    return text, [], []
+
+
+def _mixed_settings(used: Mapping[str, Counter[str]], known: Mapping[str, Settings]) -> list[Advice]:
     """Return a warning for each judge whose judgments were made in several ways (verdicts, prompts, sampling)."""
     warnings = []
     for judge, counts in used.items():
@@ -213,24 +222,23 @@ def _mixed_settings(used: Mapping[str, Counter[str]], known: Mapping[str, Settin
         for digest, count in others:
             known_both = first in known and digest in known
             how = describe_difference(known[digest], known[first]) if known_both else ""
-            warnings.append(
-                f"{count} of {counts.total()} judgments by {judge} were made with other settings than the rest "
-                f"({how or 'which is all that is known of them'}); they are rated together, and "
-                "`run --refresh stale` makes again those that are not today's"
-            )
+            text = f"{count} of {counts.total()} judgments by {judge} were made with other settings than the rest"
+            rated = "all are rated together; recreate those with other settings than today's"
+            warnings.append(Advice(f"{text} ({how or 'unknown ones'}); {rated}", AdviceKind.REFRESH_STALE))
     return warnings
 
 
-def _where_there_are(bench: Bench) -> str:
-    """What there is instead, for someone who misnamed the judge or has not run yet."""
+def _available(bench: Bench) -> Advice:
+    """Return what can be done without a judgment by the judges that were named."""
     judges = bench.judges()
     if not judges:
-        return "make them first: arena-tui --no-ui run"
-    return f"judges with judgments here: {', '.join(judges)}; name one with --judge, another baseline with --baseline"
+        return Advice("create them first", AdviceKind.RUN)
+    text = f"judges with judgments here: {', '.join(judges)}; name one of them, or another baseline"
+    return Advice(text, AdviceKind.JUDGES, AdviceKind.BASELINE)
 
 
 def sampling_digests(known: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
-    """Digests of settings without the name of the model that has them, by the digests of the whole."""
+    """Return the digests of settings without the name of their model, by the digests of the whole."""
     return {
         digest: settings_digest({key: value for key, value in settings.items() if key != "model"})
         for digest, settings in known.items()

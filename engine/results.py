@@ -23,6 +23,7 @@ import numpy.typing as npt
 from engine.bench import Bench
 from engine.bench.snapshot import Snapshot
 from engine.bench.stored import StoredAnswer
+from engine.errors import Advice
 from engine.judged import NO_ANSWER, NO_LENGTH, JudgedFacts, JudgedReader
 from engine.ratings.battles import Battles, battles_from_labels
 from engine.ratings.estimate import BenchFacts, RatingOptions, Ratings, rate_battles
@@ -37,12 +38,12 @@ _BYTES_PER_TOKEN = 4.3  # of UTF-8, in cl100k_base, for English and for Russian 
 
 @dataclass(frozen=True)
 class JudgedBench:
-    """The current judgments of a bench by some judges, and what a leaderboard says beside them.
+    """The current judgments of a bench by some judges, and what a leaderboard shows beside them.
 
     Attributes:
         compared: by question, the digest of its text and of the baseline's answer, where both are on disk.
-        settings: by model and judge, the digests of the settings that the judgments were made with.
-        sampling: by model, the digests of what its answers were made with, its name aside.
+        settings: by model and judge, the digests of the settings of the judgments.
+        sampling: by model, the digests of the settings of its answers, its name aside.
     """
 
     battles: Battles
@@ -101,7 +102,7 @@ def judged_bench(
             questions=tuple(Question(key, (), category, cluster) for key, category, cluster in facts.questions),
             token_lengths=_TokenLengths(facts.answering, facts.answered, columns["tokens"]),
         ),
-        facts.warnings,
+        [Advice(text, *kinds, values=values) if kinds else text for text, kinds, values in facts.warnings],
         facts.compared,
         facts.settings,
         facts.sampling,
@@ -132,14 +133,14 @@ class _TokenLengths(Mapping[str, Mapping[str, int | None]]):
 
 
 def rate(judged: JudgedBench, options: LeaderboardOptions, rater: Rater = rate_battles) -> tuple[Leaderboard, Ratings]:
-    """The leaderboard, with the warnings of reading in front of its own, and the ratings it rests on."""
+    """Return the leaderboard, with the warnings of reading before its own, and the ratings it rests on."""
     ratings = rater(judged.battles, options)
     board = leaderboard(ratings, options, judged.facts, rater)
     return msgspec.structs.replace(board, warnings=[*judged.warnings, *board.warnings]), ratings
 
 
 def gate_result(judged: JudgedBench, options: RatingOptions) -> Result:
-    """What a gate needs of a bench. Raises RatingError where the baseline takes no part."""
+    """Return what a gate needs of a bench. Raises RatingError if no game has the baseline in it."""
     return Result(
         bench=judged.facts.name,
         judges=list(judged.facts.judges),

@@ -71,7 +71,7 @@ class _Line(msgspec.Struct, gc=False, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The question's id, "" where there is none."""
+        """The question's id, "" if absent."""
         named = self.question_id if self.question_id is not None else self.uid
         return "" if named is None else str(named)
 

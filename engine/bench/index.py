@@ -45,7 +45,7 @@ H = TypeVar("H", bound=msgspec.Struct)
 
 
 class FileState(msgspec.Struct, frozen=True):
-    """What tells one content of a file from another."""
+    """Identifies one content of a file."""
 
     size: int
     mtime_ns: int
@@ -79,7 +79,7 @@ class Table:
     frame: pl.DataFrame
     problems: tuple[FileProblem, ...] = ()
     header: TableHeader | None = None
-    """None for a file that is not there."""
+    """None for an absent file."""
 
     @cached_property
     def spans(self) -> dict[str, LineSpan]:
@@ -209,18 +209,18 @@ def _indexed(path: Path, kind: TableKind, held: Table | None, state: FileState, 
 
 
 def file_state(path: Path) -> FileState | None:
-    """Return what tells the content of a file from others; None if it is not there. Raises BenchError."""
+    """Return what identifies the content of a file; None if it is absent. Raises BenchError."""
     try:
         with path.open("rb", buffering=0) as stream:
-            told = os.fstat(stream.fileno())
+            status = os.fstat(stream.fileno())
             head = os.pread(stream.fileno(), _EDGE, 0)
-            tail = os.pread(stream.fileno(), _EDGE, max(0, told.st_size - _EDGE))
+            tail = os.pread(stream.fileno(), _EDGE, max(0, status.st_size - _EDGE))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise unreadable(path, error) from error
     edges = blake2b(head + tail, digest_size=8).hexdigest()
-    return FileState(told.st_size, told.st_mtime_ns, told.st_ino, edges)
+    return FileState(status.st_size, status.st_mtime_ns, status.st_ino, edges)
 
 
 def _has_checksum(path: Path, end: int, checksum: int) -> bool:
@@ -258,7 +258,7 @@ def frame_bytes(frame: pl.DataFrame) -> bytes:
 
 
 def read_cache(path: Path, kind: type[H]) -> tuple[H, memoryview] | None:
-    """Return header and body of a cache file; None if it is not there, torn, foreign, or of another version."""
+    """Return header and body of a cache file; None if it is absent, torn, foreign, or of another version."""
     try:
         data = memoryview(path.read_bytes())
         start = len(_MAGIC) + _LENGTHS.size

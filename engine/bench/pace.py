@@ -11,7 +11,7 @@ from statistics import median
 
 from engine.bench.index import BenchIndex, Table
 
-_FEWEST = 20  # records of one stretch of work; fewer say little about its pace
+_FEWEST = 20  # records of one stretch of work whose pace is measured
 _LONGEST_PAUSE = 60.0  # seconds without a record that surely are a pause, unless records always take that long
 
 
@@ -30,7 +30,7 @@ def answering_pace(index: BenchIndex, models: Iterable[str]) -> float | None:
 
 
 def calls_per_second(finished: Sequence[tuple[float, int]]) -> float | None:
-    """The pace while there was work, from (when a record was finished, calls it took) in any order.
+    """Return the pace while there was work, from (when a record was finished, calls it took) in any order.
 
     Pauses between runs are left out: a gap far longer than is usual ends a stretch of work. The first record of each
     stretch only marks its beginning. None if no stretch has enough records.

@@ -19,7 +19,7 @@ _decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, 
 
 
 def load_settings(path: Path) -> dict[str, Settings]:
-    """The settings by their digest. A line that cannot be read is left out: it only explains, nothing depends on it."""
+    """Return the settings by their digest. A line that cannot be read is left out: nothing depends on it."""
     return {
         digest: {key: value for key, value in entry.items() if key != "settings"}
         for entry in load_structs(path, _decoder).items
@@ -40,7 +40,7 @@ def register_settings(path: Path, settings: Mapping[str, Settings]) -> None:
 
 
 def describe_difference(old: Settings, new: Settings) -> str:
-    """What was different, in words: "max_tokens=1520 (now 4096), no seed (now 7)". Empty if nothing was."""
+    """Return what differs, in words: "max_tokens=1520 (now 4096), no seed (now 7)"; empty if nothing does."""
     before, now = _flat(old), _flat(new)
     parts = []
     for key in (*now, *(key for key in before if key not in now)):
@@ -50,18 +50,18 @@ def describe_difference(old: Settings, new: Settings) -> str:
         if isinstance(was, str) and isinstance(is_now, str) and max(len(was), len(is_now)) > _LONGEST_VALUE:
             parts.append(f"another {key}")
         else:
-            said = f"no {key}" if was is _ABSENT else f"{key}={_short(was)}"
-            parts.append(f"{said} (now {'none' if is_now is _ABSENT else _short(is_now)})")
+            earlier = f"no {key}" if was is _ABSENT else f"{key}={_short(was)}"
+            parts.append(f"{earlier} (now {'none' if is_now is _ABSENT else _short(is_now)})")
     return ", ".join(parts)
 
 
 def describe_settings(digest: str, known: Mapping[str, Settings], current: Mapping[str, Settings]) -> str:
-    """How the settings of `digest` differ from those of `current` that come closest to them."""
+    """Return how the settings of `digest` differ from the closest of `current`."""
     old = known.get(digest)
     if old is None or not current:
-        return f"other settings ({digest}, of which nothing more is known)"
-    told = (describe_difference(old, new) for new in sorted(current.values(), key=lambda new: _distance(old, new)))
-    return next(told) or "the same settings as today's"
+        return f"other settings ({digest}, not recorded)"
+    closest = min(current.values(), key=lambda new: _distance(old, new))
+    return describe_difference(old, closest) or "the same settings as today's"
 
 
 def _distance(old: Settings, new: Settings) -> int:
@@ -70,7 +70,7 @@ def _distance(old: Settings, new: Settings) -> int:
 
 
 def _flat(settings: Settings, prefix: str = "") -> dict[str, object]:
-    """Nested settings under dotted keys; a null is the same as not being there."""
+    """Return nested settings under dotted keys; null is the same as absent."""
     flat: dict[str, object] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""A bench as one thing: its questions, what was made from them, and what is unfinished."""
+"""`Bench`: the questions of a bench, the records made from them, and what is unfinished."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from engine.bench.stored import (
     load_questions,
     whole_answer,
 )
-from engine.errors import BenchError
+from engine.errors import Advice, AdviceKind, BenchError
 from engine.labels import NOT_PLAYED
 from engine.records import AnswerPart, Failure, Question
 
 
 class Bench:
-    """Reads one bench folder. Nothing is kept: every call reads its file as it is now.
+    """Reads one bench folder; every call returns what its file holds now. `index` has tables of the files, `current`
+    the test of which judgments are of today's texts.
 
     Reading takes no lock, so a bench may be read while a run writes to it; a line that is just being written reads as
-    torn. Files that are not there are empty. All methods raise BenchError for a file that cannot be read at all.
+    torn. Absent files are empty. All methods raise BenchError for a file that cannot be read at all.
     """
 
     def __init__(self, root: Path) -> None:
@@ -42,19 +43,19 @@ class Bench:
 
     @classmethod
     def open(cls, data: Path, name: str) -> Bench:
-        """The bench `data/name`. Raises BenchError, with what there is instead, if it has no question set."""
+        """Return the bench `data/name`. Raises BenchError, with the available ones, if it has no question set."""
         bench = cls(data / name)
         if name not in (".", "..") and Path(name).name == name and bench.paths.questions.is_file():
             return bench
-        there = benches(data)
-        near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+        available = benches(data)
+        near = difflib.get_close_matches(name, available, n=1, cutoff=0.5)
         if near:
             hint = f"did you mean {near[0]!r}?"
-        elif there:
-            hint = f"there is {', '.join(there)}"
+        elif available:
+            hint = f"available: {', '.join(available)}"
         else:
-            hint = "bring one in with `arena-tui import FOLDER`"
-        raise BenchError(f"there is no bench {name!r} in {data} (it would have a question.jsonl)", hint)
+            hint = Advice("import one", AdviceKind.IMPORT)
+        raise BenchError(f"no bench {name!r} in {data} (a folder with a question.jsonl)", hint)
 
     def questions(self) -> Loaded[list[Question]]:
         return load_questions(self.paths.questions)
@@ -94,7 +95,7 @@ class Bench:
         return load_failures(self.paths.errors)
 
     def problems(self) -> list[FileProblem]:
-        """Everything in its files that cannot be used as it is, with file and line; what is merely missing is not."""
+        """Return everything in its files that cannot be used as it is, with file and line."""
         found = [*self.questions().problems, *self.failures().problems, *load_journal(self.paths.journal).problems]
         tables = [
             *map(self.index.answers, self.models_with_answers()),
@@ -112,17 +113,17 @@ class Bench:
         return self.paths.judged_models(judge)
 
     def journal(self) -> list[Part]:
-        """The finished parts of unfinished records; a part that cannot be read will only be made again."""
+        """Return the finished parts of unfinished records; one that cannot be read is made again."""
         return load_journal(self.paths.journal).items
 
     def compact_journal(self) -> None:
-        """Drop the parts whose records are whole by now. The caller holds the lock, and no writer is open."""
+        """Drop the parts whose records are complete. The caller holds the lock, and no writer is open."""
         parts = self.journal()
         if parts or self.paths.journal.exists():
             compact(self.paths.journal, _Wholeness(self).unfinished(parts))
 
     def settings(self) -> dict[str, Settings]:
-        """What the settings digests in the records stand for."""
+        """Return what the settings digests in the records stand for."""
         return load_settings(self.paths.settings)
 
     def register_settings(self, settings: Mapping[str, Settings]) -> None:
@@ -130,7 +131,7 @@ class Bench:
         register_settings(self.paths.settings, settings)
 
     def describe_settings(self, digest: str, current: Mapping[str, Settings]) -> str:
-        """How the settings of `digest` differ from today's, such as "max_tokens=1520 (now 4096)"."""
+        """Return how the settings of `digest` differ from today's, such as "max_tokens=1520 (now 4096)"."""
         return describe_settings(digest, self.settings(), current)
 
 
@@ -166,7 +167,7 @@ class _Wholeness:
 
 
 def benches(data: Path) -> list[str]:
-    """The names of all benches in a data folder, sorted."""
+    """Return the names of all benches in a data folder, sorted."""
     if not data.is_dir():
         return []
     return sorted(entry.parent.name for entry in data.glob("*/question.jsonl") if not entry.parent.name.startswith("."))

@@ -104,8 +104,8 @@ def _read_judgments(lines: Lines, log: ProblemLog) -> list[Row]:
         shown = _shown(games) if record.inputs is None else None
         odds = [
             chance
-            for told in record.probabilities()
-            for chance in ([float("nan")] * len(LABELS) if told is None else [told[label] for label in LABELS])
+            for each in record.probabilities()
+            for chance in ([float("nan")] * len(LABELS) if each is None else [each[label] for label in LABELS])
         ]
         rows.append(
             (

@@ -10,7 +10,7 @@ import pytest
 
 from engine.bench import Bench, benches
 from engine.bench.lines import encode_line
-from engine.errors import BenchError
+from engine.errors import Advice, AdviceKind, BenchError
 from engine.records import Failure
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -40,13 +40,14 @@ def test_a_misspelt_bench_gets_a_suggestion(data):
 def test_a_bench_unlike_any_other_gets_the_list(data):
     with pytest.raises(BenchError) as missing:
         Bench.open(data, "zzz")
-    assert missing.value.hint == "there is arena-hard-ru, starter-en"
+    assert missing.value.hint == "available: arena-hard-ru, starter-en"
 
 
 def test_without_any_bench_the_way_to_get_one_is_told(tmp_path):
     with pytest.raises(BenchError) as missing:
         Bench.open(tmp_path / "absent", "b")
-    assert "arena-tui import" in missing.value.hint
+    assert isinstance(missing.value.hint, Advice)
+    assert missing.value.hint.kinds == (AdviceKind.IMPORT,)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "../arena-hard-ru", "starter-en/../arena-hard-ru", "empty"])
