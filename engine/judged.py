@@ -69,7 +69,7 @@ class JudgedReader:
         found: dict[tuple[str, str, str], _Compared] = {}  # by baseline, judge and model
         for judge, models in judged_models.items():
             if not models:
-                self._warnings.append(f"no judgments by {judge} in this bench; it is left out")
+                self._warnings.append(f"no judgment by {judge} in this bench; it is left out")
             for model in models:
                 for each in self._current(judge, model):
                     found[each.baseline, judge, model] = each
