@@ -23,6 +23,7 @@ from engine.config.model import Config
 from engine.config.problems import LocatedProblem, from_validation, problem
 from engine.config.wording import KeyPath
 from engine.errors import Advice, AdviceKind, ConfigError, ConfigProblem
+from engine.redaction import can_be_secret
 
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LEFT_AS_THEY_ARE = {"system_prompt", "prompt", "labels", "extra_body", "chat_template_kwargs"}
@@ -142,7 +143,8 @@ def examine(
 ) -> tuple[Config | None, list[LocatedProblem]]:
     """The config if the document makes one, and everything that is wrong with the document, table by table."""
     document = with_hosted_endpoints(document)
-    filled, unset = expand(document, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    filled, unset = expand(document, environ)
     called = models_in_use(filled) if keys else set()
     missed = [gap for gap in unset if not (_is_key(gap) and gap.place[1] not in called)]
     problems = [problem(gap.place, _not_set(gap.name), _how_to_set(gap.name)) for gap in missed]
@@ -152,7 +154,8 @@ def examine(
         filled["data"] = _from_folder(file.parent if file else Path(), data)
     config, errors = None, []
     try:
-        config = Config.model_validate(filled, context={"file": file, "unset": _unset_keys(unset)})
+        context = {"file": file, "unset": _unset_keys(unset), "hidden": _path_secrets(document, environ)}
+        config = Config.model_validate(filled, context=context)
     except ValidationError as error:
         errors = error.errors(include_url=False)
     found = (from_validation(error, filled) for error in errors)
@@ -191,6 +194,23 @@ def _unset_keys(unset: Iterable[Unset]) -> dict[str, list[str]]:
     for gap in filter(_is_key, unset):
         names.setdefault(str(gap.place[1]), []).append(gap.name)
     return names
+
+
+def _path_secrets(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what may be secret of the variables in the paths of addresses, with how it is shown: as it is written."""
+    models = document.get("models")
+    entries = models.values() if isinstance(models, Mapping) else ()
+    endpoints = [entry.get("endpoints") for entry in entries if isinstance(entry, Mapping)]
+    urls = [
+        endpoint.get("base_url")
+        for given in endpoints
+        for endpoint in (given if isinstance(given, list) else ())
+        if isinstance(endpoint, Mapping)
+    ]
+    paths = [re.sub("^[^/]*//[^/]*", "", url) for url in urls if isinstance(url, str)]
+    variables = [match for path in paths for match in _VARIABLE.finditer(path) if not match[1] and match[2] in environ]
+    values = {environ[match[2]].strip(): match[0] for match in variables}
+    return {value: shown for value, shown in values.items() if "://" not in value and can_be_secret(value)}
 
 
 def _not_set(name: str) -> str:

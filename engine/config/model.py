@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from engine.config import fields
 from engine.config.providers import PROVIDERS, Provider, ProviderName, SamplingField, provider_at
 from engine.records import VerdictMode
+from engine.redaction import secret_values
 
 
 class _Table(BaseModel):
@@ -228,12 +229,14 @@ class Config(_Table):
 
     _file: Path | None = PrivateAttr(default=None)
     _unset: Mapping[str, Sequence[str]] = PrivateAttr(default_factory=dict)
+    _hidden: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Take over what `engine.config.load` knows beside the document: `file` and `unset`."""
+        """Take over what `engine.config.load` knows beside the document."""
         if context:
             self._file = context["file"]
             self._unset = context["unset"]
+            self._hidden = context["hidden"]
 
     @property
     def file(self) -> Path | None:
@@ -244,6 +247,20 @@ class Config(_Table):
     def unset_variables(self) -> Mapping[str, Sequence[str]]:
         """Per model, the environment variables that its keys name and that are not set."""
         return self._unset
+
+    def shown_url(self, base_url: str) -> str:
+        """Return an address for texts and files: secrets in its path are shown as the variables that hold them."""
+        for value in sorted(self._hidden, key=len, reverse=True):
+            base_url = base_url.replace(value, self._hidden[value])
+        return base_url
+
+    def secrets(self, entry: str) -> tuple[str, ...]:
+        """Return the secrets of an entry beside its keys: in the paths of its addresses, and in its further fields."""
+        tables = [self.answers.extra_body, self.judge.extra_body]
+        if entry in self.models:
+            tables.append(self.models[entry].extra_body)
+        fields = (part for value in secret_values(tables) for part in (value, value.rpartition(" ")[2]))  # "Bearer X"
+        return (*self._hidden, *dict.fromkeys(fields))
 
     def served_name(self, entry: str) -> str:
         """What the server of the entry calls the model."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.config.providers import SAMPLING_FIELDS
+from engine.redaction import without_secrets
 
 if TYPE_CHECKING:
     from engine.config.model import AnswersConfig, Config, JudgeConfig, ModelConfig
@@ -118,4 +119,8 @@ def _sampling(config: Config, model: str, table: AnswersConfig | JudgeConfig, te
 
 
 def _plain(sampling: Sampling) -> dict[str, Any]:
-    return {name: value for name, value in msgspec.structs.asdict(sampling).items() if value not in (None, {})}
+    """Return the fields that are set, secrets replaced: settings are written to files, and a key shapes no result."""
+    fields = {name: value for name, value in msgspec.structs.asdict(sampling).items() if value not in (None, {})}
+    if "extra_body" in fields:
+        fields["extra_body"] = without_secrets(fields["extra_body"])
+    return fields

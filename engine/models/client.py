@@ -53,7 +53,17 @@ INTERVALS = PollIntervals()
 class _Target:
     """An endpoint with what all its calls have in common."""
 
-    __slots__ = ("address", "disabled_reported", "down_since", "endpoint", "headers", "proxy", "silence", "url")
+    __slots__ = (
+        "address",
+        "disabled_reported",
+        "down_since",
+        "echoing",
+        "endpoint",
+        "headers",
+        "proxy",
+        "silence",
+        "url",
+    )
 
     def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, idle_timeout: float) -> None:
         async def probe() -> Activity:
@@ -63,6 +73,7 @@ class _Target:
         self.silence = SilenceWatch(idle_timeout, probe)
         self.down_since: float | None = None  # since when it is reported as down
         self.disabled_reported = False
+        self.echoing: set[TaskKey | None] = set()  # tasks for which it is reported that replies hold a secret
         self.address = endpoint.address
         self.url = endpoint.url("chat/completions")
         self.headers = {"Content-Type": "application/json", **endpoint.headers()}
@@ -219,6 +230,7 @@ class ModelClient:
             tried += 1
             outcome = await self._try(pooled, payload, max_tokens, task)
             if isinstance(outcome, Completion):
+                self._report_echo(pooled.target, outcome, task, prefix)
                 return outcome
             failure, was_stale = outcome
             failure.attempts = tried
@@ -286,7 +298,7 @@ class ModelClient:
                     retry_after = response.headers.get("Retry-After")
                 reply = await read_body(response, longest_pause=self._idle_timeout)
             seconds = self._now() - started
-            completion = read_reply(status, target.endpoint.redact_body(reply), seconds)
+            completion = _read(target.endpoint, status, reply, seconds)
             self._context.verify(completion, len(payload), max_tokens)
         except CallFailed as fault:
             failure = fault
@@ -304,16 +316,16 @@ class ModelClient:
         else:
             self._pool.succeeded(pooled)
             self._pool.release(pooled)
-            self._emit(
-                CallEnded(self.name, target.address, seconds, completion.usage, "", task, completion.fingerprint)
-            )
+            fingerprint = target.endpoint.redact(completion.fingerprint)
+            self._emit(CallEnded(self.name, target.address, seconds, completion.usage, "", task, fingerprint))
             if target.down_since is not None:
                 self._report_state(pooled, "")
             return completion
         finally:
             target.silence.ended(call)
         failure.retry_after = parse_retry_after(retry_after)
-        failure.title = target.endpoint.redact(failure.title)[:LONGEST_MESSAGE]
+        redact = target.endpoint.redact
+        failure.title, failure.hint = redact(failure.title)[:LONGEST_MESSAGE], redact(failure.hint)
         failure.args = (failure.title,)
         failure.endpoint = target.address
         if not stale:
@@ -341,6 +353,27 @@ class ModelClient:
         elif target.down_since is not None and not health.is_down:
             self._emit(notice("info", f"{name} recovered after {now - target.down_since:.0f} s"))
             target.down_since = None
+
+    def _report_echo(self, target: _Target, completion: Completion, task: TaskKey | None, prefix: str) -> None:
+        """Warn once per task that a reply holds a secret: results are stored as the model wrote them."""
+        if task in target.echoing or not target.endpoint.redact.finds(completion.content, completion.reasoning):
+            return
+        target.echoing.add(task)
+        place = (f"{task.stage} of {task.model}" if task else "a call") + (f", question {prefix}" if prefix else "")
+        text = (
+            f"{self.name}: the key of {target.address} is in a reply ({place}), which is stored as it was sent; "
+            "renew the key, and delete these records before you publish them"
+        )
+        self._emit(notice("warning", text))
+
+
+def _read(endpoint: Endpoint, status: int, reply: bytes, seconds: float) -> Completion:
+    """Return the completion as the model wrote it. Raises CallFailed, whose text is made from the redacted reply."""
+    try:
+        return read_reply(status, reply, seconds)
+    except CallFailed:
+        pass
+    return read_reply(status, endpoint.redact.body(reply), seconds)
 
 
 def _encode(body: dict[str, Any]) -> bytes:

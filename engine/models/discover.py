@@ -69,15 +69,15 @@ async def probe(
             models = ()
         seconds = time.monotonic() - started
     except CallFailed as failure:
-        error, hint = endpoint.redact(failure.title), failure.hint
+        error, hint = endpoint.redact(failure.title), endpoint.redact(failure.hint)
         return EndpointReport(endpoint.address, False, error, hint, seconds=time.monotonic() - started)
     version = await prober.version()
     serving = _serving(models, served_name)
     if models and serving is None:
-        error, hint = _not_served([model.id for model in models], str(served_name))
-        return EndpointReport(endpoint.address, False, error, hint, models, version, seconds)
+        error, hint = map(endpoint.redact, _not_served([model.id for model in models], str(served_name)))
+        return EndpointReport(endpoint.address, False, error, hint, _shown(models, endpoint), version, seconds)
     context = serving.max_model_len if serving else None
-    return EndpointReport(endpoint.address, True, "", "", models, version, seconds, context)
+    return EndpointReport(endpoint.address, True, "", "", _shown(models, endpoint), version, seconds, context)
 
 
 class _Prober:
@@ -107,10 +107,10 @@ class _Prober:
         except (CallFailed, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         version = body.get("version") if isinstance(body, dict) else None
-        return readable(version)[:40] if isinstance(version, str) else None
+        return readable(self._endpoint.redact(version))[:40] if isinstance(version, str) else None
 
     async def ask(self, url: URL, body: bytes | None = None, time_limit: float = math.inf) -> bytes:
-        """Send one request and return its redacted reply. Raises CallFailed for any status but 200."""
+        """Send one request and return its reply. Raises CallFailed for any status but 200."""
         started = time.monotonic()
         try:
             status, reply = await fetch(
@@ -123,9 +123,8 @@ class _Prober:
             )
         except FAULTS as error:
             raise failure_of(error, time.monotonic() - started) from None
-        reply = self._endpoint.redact_body(reply)
         if status != 200:
-            raise failure_of_status(status, reply)
+            raise failure_of_status(status, self._endpoint.redact.body(reply))
         return reply
 
 
@@ -146,6 +145,15 @@ def _models(reply: bytes) -> tuple[ServedModel, ...]:
         ServedModel(entry["id"], _text(entry.get("root")), _length(entry.get("max_model_len")))
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    )
+
+
+def _shown(models: tuple[ServedModel, ...], endpoint: Endpoint) -> tuple[ServedModel, ...]:
+    """Return the models without secrets of the endpoint in their names."""
+    redact = endpoint.redact
+    return tuple(
+        ServedModel(redact(model.id), redact(model.root) if model.root else model.root, model.max_model_len)
+        for model in models
     )
 
 

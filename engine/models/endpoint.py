@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass, field
 from functools import lru_cache
-from urllib.parse import quote
 
 from yarl import URL
 
 from engine.errors import ArenaError
-
-LEAST_SECRET = 6  # characters: shorter "keys" (EMPTY, none, x) are no secrets, and their letters are everywhere
-KEY_SHOWN_AS = "[key]"
+from engine.redaction import Redactor
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -21,6 +17,7 @@ class Endpoint:
     """An OpenAI-compatible server: the URL above its `chat/completions`, and its key.
 
     A user and password, or a query (`?api-version=...`), in `base_url` are sent with every request and never shown.
+    `shown` is the text for a `base_url` whose path holds a secret; `secrets` are further texts never to be shown.
     `context` is the maximum of prompt and reply together, in tokens, where the server reports it.
     """
 
@@ -28,6 +25,8 @@ class Endpoint:
     api_key: str | None = field(default=None)
     key_header: str = "Authorization"
     context: int | None = None
+    shown: str = ""
+    secrets: tuple[str, ...] = field(default=())
 
     def __repr__(self) -> str:
         return f"Endpoint({self.address!r})"
@@ -35,6 +34,8 @@ class Endpoint:
     @property
     def address(self) -> str:
         """The base URL without its secrets: no user, password, query or fragment."""
+        if self.shown:
+            return self.shown
         url = URL(self.base_url)
         if url.raw_user is None and url.raw_password is None and not url.raw_query_string and not url.raw_fragment:
             return self.base_url
@@ -70,26 +71,16 @@ class Endpoint:
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         return headers
 
-    def redact(self, text: str) -> str:
-        """Return an error text of a server or library without this endpoint's secrets."""
-        for secret in _secrets(self.base_url, self.api_key):
-            text = text.replace(secret, KEY_SHOWN_AS)
-        return text
-
-    def redact_body(self, body: bytes) -> bytes:
-        """Return a reply without this endpoint's secrets: some servers echo the request with its headers."""
-        for secret in _secrets(self.base_url, self.api_key):
-            body = body.replace(secret.encode(), KEY_SHOWN_AS.encode())
-        return body
+    @property
+    def redact(self) -> Redactor:
+        """Replaces this endpoint's secrets in texts of servers and libraries; some servers echo a request's headers."""
+        return _redactor(self.base_url, self.api_key, self.secrets)
 
 
 @lru_cache(maxsize=256)
-def _secrets(base_url: str, api_key: str | None) -> tuple[str, ...]:
-    """Return the secrets as they are and as encoded in URLs, headers and JSON; the longest first."""
+def _redactor(base_url: str, api_key: str | None, secrets: tuple[str, ...]) -> Redactor:
     url = URL(base_url)
-    plain = {(api_key or "").strip(), url.password or "", url.raw_password or "", *url.query.values()}
-    known = {secret for secret in plain if len(secret) >= LEAST_SECRET}
+    known = [(api_key or "").strip(), url.password or "", url.raw_password or "", *url.query.values(), *secrets]
     if url.user is not None:
-        known.add(base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode())
-    written = known | {quote(secret, safe="") for secret in known} | {json.dumps(secret)[1:-1] for secret in known}
-    return tuple(sorted(written, key=len, reverse=True))
+        known.append(base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode())
+    return Redactor(known)

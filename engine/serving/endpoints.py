@@ -65,6 +65,8 @@ def endpoints_of(config: Config, name: str) -> list[Endpoint]:
             entry.base_url + query,
             entry.api_key.get_secret_value() if entry.api_key else None,
             config.provider(name).key_header,
+            shown="" if (shown := config.shown_url(entry.base_url)) == entry.base_url else shown,
+            secrets=config.secrets(name),
         )
         for entry in config.models[name].endpoints
     ]

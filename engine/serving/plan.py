@@ -20,7 +20,6 @@ from engine.errors import ConfigError, ConfigProblem
 from engine.serving.gpus import gpu_indices
 
 VLLM_SHARE = 0.92  # of a GPU's memory, vLLM's default
-_SECRET_FLAG = re.compile(r"--\S*(token|key|secret|password)$", re.IGNORECASE)
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -134,20 +133,6 @@ def spec_problems(config: Config, specs: Sequence[ServerSpec], gpus: Sequence[in
                 )
             )
     return problems
-
-
-def masked(arguments: Sequence[str]) -> list[str]:
-    """Return arguments for display and records: values of flags that name a secret are replaced by `***`."""
-    shown: list[str] = []
-    hide = False
-    for argument in arguments:
-        flag, equals, _ = argument.partition("=")
-        is_secret = bool(_SECRET_FLAG.match(flag))
-        shown.append(
-            "***" if hide and not argument.startswith("-") else f"{flag}=***" if is_secret and equals else argument
-        )
-        hide = is_secret and not equals
-    return shown
 
 
 def _text(arguments: Sequence[str], *flags: str) -> str | None:

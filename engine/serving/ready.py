@@ -44,7 +44,8 @@ async def first_call(session: aiohttp.ClientSession, endpoint: Endpoint, model: 
         ) as reply:
             if reply.status == 200:
                 return None
-            body_text = readable((await reply.content.read(1 << 16)).decode("utf-8", "replace"))
+            refusal = endpoint.redact.body(await reply.content.read(1 << 16))
+            body_text = readable(refusal.decode("utf-8", "replace"))
     except _FAULTS as error:
         return Cause(f"first call failed: {error or type(error).__name__}", "see its log")
     if re.search(r"chat[_ ]template", body_text):
@@ -52,4 +53,4 @@ async def first_call(session: aiohttp.ClientSession, endpoint: Endpoint, model: 
             "the model has no chat template, so it takes no chat messages",
             'pass one: args = ["--chat-template", "FILE.jinja"]; base models have none',
         )
-    return Cause(f"first call refused with {reply.status}: {endpoint.redact(body_text)[:200]}", "see its log")
+    return Cause(f"first call refused with {reply.status}: {body_text[:200]}", "see its log")

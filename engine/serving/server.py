@@ -18,8 +18,9 @@ from engine.events import Event, ServerChanged, ServerStatus, notice, steady_now
 from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
+from engine.redaction import argument_secrets, masked, names_secret
 from engine.serving.gpus import wait_for_memory
-from engine.serving.plan import PlannedServer, masked
+from engine.serving.plan import PlannedServer
 from engine.serving.process import ServerProcess, is_free, pick_port, record_server
 from engine.serving.ready import first_call, until_healthy
 from engine.serving.server_log import Cause, ServerLog, Startup, exit_cause, follow
@@ -28,6 +29,7 @@ MEMORY_SECONDS = 60.0  # to wait until the server before has released its GPU me
 RETRY_PAUSE_SECONDS = 5.0  # before another start after a transient cause
 TRIES = 3
 LAST_LINES = 300  # of its log, searched for the cause of an exit
+OWN_VARIABLES = "ARENA_TUI_"  # begin the names of this program's variables, such as the token of its web UI
 LEAST_STEP = 0.05  # share of a stage that is worth an event
 
 
@@ -76,8 +78,10 @@ class VllmServer:
         self._own_port = port
         self._key = key or settings.key
         self._port = port or pick_port()
-        secrets = [self._key, *self.spec.environment.values()]
-        self.log = ServerLog(settings.logs / f"{file_stem(self.name)}.log", secrets)
+        inherited = [value for name, value in os.environ.items() if names_secret(name)]
+        secrets = [self._key, *self.spec.environment.values(), *inherited]
+        arguments = [*settings.command, *self.spec.arguments]
+        self.log = ServerLog(settings.logs / f"{file_stem(self.name)}.log", [*secrets, *argument_secrets(arguments)])
         self._status: ServerStatus = "waiting"
         self._clients: list[ModelClient] = []
         self._stopping = asyncio.Event()
@@ -305,7 +309,8 @@ class VllmServer:
             # Numbered as nvidia-smi does, which is where the numbers come from.
             set_for_it["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
             set_for_it["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, self._planned.gpus))
-        return {**own, **os.environ, **set_for_it, **self.spec.environment}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
+        return {**own, **inherited, **set_for_it, **self.spec.environment}
 
     def _on_line(self, line: str) -> None:
         self.log.write(line)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.models.endpoint import KEY_SHOWN_AS, LEAST_SECRET
+from engine.redaction import Redactor
 
 MAX_BYTES = 4 << 20  # then the file is renamed to `NAME.log.1`, replacing an earlier one
 KEPT_LINES = 5000  # of the current start, searched for its cause of failure
@@ -28,24 +28,19 @@ class ServerLog:
         self.path = path
         self.lines: deque[str] = deque(maxlen=KEPT_LINES)
         self.problem = ""
-        self._secrets = sorted({s for s in secrets if len(s) >= LEAST_SECRET}, key=len, reverse=True)
+        self._redact = Redactor(secrets)
         self._size = path.stat().st_size if path.exists() else 0
 
     def begin(self, title: str) -> None:
         """Begin a new start: drop the lines of the one before."""
         self.lines.clear()
-        self._append(f"=== {time.strftime('%Y-%m-%d %H:%M:%S')} {self._redacted(title)}")
+        self._append(f"=== {time.strftime('%Y-%m-%d %H:%M:%S')} {self._redact(title)}")
 
     def write(self, line: str) -> None:
         """Append a line."""
-        line = self._redacted(line)
+        line = self._redact(line)
         self.lines.append(line)
         self._append(line)
-
-    def _redacted(self, line: str) -> str:
-        for secret in self._secrets:
-            line = line.replace(secret, KEY_SHOWN_AS)
-        return line
 
     def _append(self, line: str) -> None:
         data = f"{line}\n".encode()

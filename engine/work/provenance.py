@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from engine.config.model import Config
 from engine.config.sampling import answer_sampling
 from engine.models.discover import EndpointReport
-from engine.serving.plan import masked
+from engine.redaction import masked, without_secrets
 from engine.serving.server import VllmServer
 from engine.version import __version__
 from engine.work.calls import answer_requests, judge_requests
@@ -39,7 +39,7 @@ def sent_fields(config: Config, plan: Plan) -> dict[str, dict[str, Any]]:
         requests = judge_requests(config, judge)
         by_kind = {kind: dict(requests[kind].fixed) for kind, is_used in kinds.items() if is_used}
         sent.setdefault(judge, {"provider": config.provider_name(judge)})["judgments"] = by_kind
-    return dict(sorted(sent.items()))
+    return {name: without_secrets(fields) for name, fields in sorted(sent.items())}
 
 
 def run_record(
@@ -77,14 +77,20 @@ def run_record(
 
 
 def _config(config: Config) -> dict[str, Any]:
-    """Return the config as it was written, without keys and the values of environment variables of servers."""
-    written = config.model_dump(mode="json", exclude_unset=True)
+    """Return the config as it was written, without keys, other secrets, and the values of servers' variables."""
+    written: dict[str, Any] = config.model_dump(mode="json", exclude_unset=True)
+    if command := written.get("vllm", {}).get("command"):
+        written["vllm"]["command"] = masked(command)
     for entry in written.get("models", {}).values():
         for endpoint in entry.get("endpoints", ()):
             endpoint.pop("api_key", None)
+            endpoint["base_url"] = config.shown_url(endpoint["base_url"])
         if serve := entry.get("serve"):
             serve["env"] = sorted(serve.get("env", {}))
             serve["args"] = masked(serve.get("args", ()))
+    for table in (written.get("answers", {}), written.get("judge", {}), *written.get("models", {}).values()):
+        if "extra_body" in table:
+            table["extra_body"] = without_secrets(table["extra_body"])
     return written
 
 

@@ -1,6 +1,6 @@
-"""A model server that gives away what it was sent: it echoes the headers of every request in its replies and errors.
+"""A model server that gives away what it was sent: it echoes path and headers of requests wherever a reply has texts.
 
-What it says is also full of terminal escapes.
+Only the answers of the model "echo" hold them. What it says is also full of terminal escapes.
 """
 
 from __future__ import annotations
@@ -33,22 +33,31 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments: object) -> None:
         """Print nothing."""
 
+    def _echo(self) -> str:
+        return f"{ESCAPES} I was sent {dict(self.headers)} for {self.path}"
+
     def do_GET(self) -> None:
-        names = ("base", "m", "refused", "judge")
-        listed = [{"id": name} for name in (*names, f"other {ESCAPES}")]
-        self._reply(200, {"data": listed} if self.path == "/v1/models" else {"version": f"9 {ESCAPES}"})
+        names = ("base", "m", "refused", "judge", "echo")
+        listed = [{"id": name, "root": self._echo()} for name in (*names, f"other {self._echo()}")]
+        is_list = self.path.endswith("/models")
+        self._reply(200, {"data": listed} if is_list else {"version": f"9 {ESCAPES}", "detail": self._echo()})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(sent)
         self.server.asked.set()
         self.server.go_on.wait(60)
-        echo = f"{ESCAPES} I was sent {dict(self.headers)}"
         if body.get("model") == "refused":
-            self._reply(401, {"error": {"message": f"{'x' * 960} invalid key. {echo}"}})
+            # Escaped twice: the headers are JSON in a text of JSON.
+            escaped = "".join(f"\\u{ord(letter):04x}" for letter in self._echo() + sent.decode())
+            self._reply(401, {"error": {"message": f"{'x' * 960} invalid key. {escaped}"}})
             return
-        text = f"{echo} My final verdict is [[A>B]]" if body.get("model") == "judge" else echo
-        message = {"role": "assistant", "content": text, "reasoning_content": echo}
-        self._reply(200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        text = "My final verdict is [[A>B]]" if body.get("model") == "judge" else f"{ESCAPES} an answer"
+        message = {"role": "assistant", "content": text, "reasoning_content": "why not"}
+        if body.get("model") == "echo":
+            message = {"role": "assistant", "content": self._echo(), "reasoning_content": sent.decode()}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        self._reply(200, {"choices": [choice], "system_fingerprint": self._echo()[-80:], "usage": self._echo()})
 
     def _reply(self, status: int, value: object) -> None:
         data = json.dumps(value).encode()

@@ -23,10 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine" / "serving
 
 from yard import Yard
 
-IN_ENVIRONMENT, LITERAL, REFUSED, FOR_SERVER = (
-    f"planted-{kind}-key/+=0123456789" for kind in ("environment", "literal", "refused", "server")
+IN_ENVIRONMENT, LITERAL, REFUSED, FOR_SERVER, IN_FIELDS = (
+    f"planted-{kind}-key/+=0123456789" for kind in ("environment", "literal", "refused", "server", "fields")
 )
-KEYS = (IN_ENVIRONMENT, LITERAL, REFUSED, FOR_SERVER)
+IN_PATH = "planted-path-key-0123456789"
+KEYS = (IN_ENVIRONMENT, LITERAL, REFUSED, FOR_SERVER, IN_FIELDS, IN_PATH)
+WEB_TOKEN = {"ARENA_TUI_WEB_TOKEN": "planted-web-token-0123456789"}
+FAKE_FILES = ("fake.json", "starts")  # what the fake vLLM does, and how it was started
 SHORTEST_LEAK = 14  # characters of a key that must not be seen on their own: "planted-server" is one
 
 
@@ -35,6 +38,7 @@ def config(url: str) -> str:
 bench = "b"
 [answers]
 models = ["base", "m", "refused"]
+extra_body = {{ extra_headers = {{ X-Team = "{IN_FIELDS}", Authorization = "Bearer {IN_FIELDS}" }} }}
 [judge]
 model = "judge"
 baseline = "base"
@@ -43,9 +47,12 @@ endpoints = [{{ base_url = "{url}", api_key = "${{PLANTED_KEY}}" }}]
 [models.m]
 endpoints = [{{ base_url = "{url}", api_key = "{LITERAL}" }}]
 [models.refused]
-endpoints = [{{ base_url = "{url}", api_key = "${{PLANTED_REFUSED}}" }}]
+endpoints = [{{ base_url = "{url.replace("/v1", "/${PLANTED_PATH}/v1")}", api_key = "${{PLANTED_REFUSED}}" }}]
+extra_body = {{ api_key = "{IN_FIELDS}" }}
+[models.echo]
+endpoints = [{{ base_url = "{url}", api_key = "{LITERAL}" }}]
 [models.not-called]
-serve = {{ env = {{ HF_TOKEN = "{FOR_SERVER}" }} }}
+serve = {{ args = ["--hf-token={FOR_SERVER}"], env = {{ HF_TOKEN = "{FOR_SERVER}" }} }}
 [models.judge]
 endpoints = [{{ base_url = "{url}", api_key = "${{PLANTED_KEY}}" }}]
 """
@@ -85,6 +92,7 @@ def home(tmp_path: Path, server: tuple[EchoingServer, str], monkeypatch: pytest.
     (tmp_path / "config.toml").write_text(config(server[1]))
     monkeypatch.setenv("PLANTED_KEY", IN_ENVIRONMENT)
     monkeypatch.setenv("PLANTED_REFUSED", REFUSED)
+    monkeypatch.setenv("PLANTED_PATH", IN_PATH)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -100,9 +108,11 @@ def test_no_key_is_in_anything_that_is_written_printed_or_called(home, server, s
     assert not leaks(called)
     errors = (home / "data" / "b" / "errors.jsonl").read_text()
     assert '"unauthorized"' in errors
-    answers = (home / "data" / "b" / "model_answer" / "m.jsonl").read_text()
-    assert "I was sent" in answers
-    assert "[key]" in answers
+    assert "${PLANTED_PATH}/v1" in errors
+    (record,) = (home / "data" / "b" / "runs").glob("*.json")
+    assert "extra_headers" in record.read_text()
+    assert "I was sent" in record.read_text()
+    assert "[key]" in (home / "data" / "b" / "settings.jsonl").read_text()
     commands = [
         ["run", "--dry-run"],
         ["doctor"],
@@ -128,27 +138,62 @@ def test_no_key_is_in_anything_that_is_written_printed_or_called(home, server, s
     assert not {path.name: leaks(path.read_bytes()) for path in files if leaks(path.read_bytes())}
 
 
+def test_a_key_in_an_answer_is_a_warning_with_its_place_and_no_edit(home, arena, server):
+    server[0].go_on.set()
+    (home / "config.toml").write_text(config(server[1]).replace('"base", "m", "refused"', '"base", "echo"'))
+    done = arena("run", cwd=home)
+    assert done.returncode == 0, done.stderr
+    answers = [
+        json.loads(line) for line in (home / "data" / "b" / "model_answer" / "echo.jsonl").read_text().splitlines()
+    ]
+    assert len(answers) == 3
+    assert all(f"Bearer {LITERAL}" in answer["choices"][0]["turns"][0]["content"] for answer in answers)
+    assert all(IN_FIELDS in answer["reasoning"] for answer in answers)
+    warnings = [line for line in done.stderr.splitlines() if "is in a reply" in line]
+    assert len(warnings) == 1
+    assert re.search(
+        r"echo: the key of http://127.0.0.1:\d+/v1 is in a reply \(answers of echo, question q\d\)", warnings[0]
+    )
+    assert not leaks(done.stderr + done.stdout)
+
+
+@pytest.mark.parametrize("word", ["anything", "ollama", "lm-studio", "sk-no-key-required", "verdict"])
+def test_a_placeholder_for_a_key_changes_no_text_and_refuses_no_model(home, arena, server, word):
+    server[0].go_on.set()
+    text = config(server[1]).replace('"base", "m", "refused"', '"base", "m"').replace(LITERAL, word)
+    (home / "config.toml").write_text(text.replace("${PLANTED_KEY}", word))
+    done = arena("run", cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert "is in a reply" not in done.stderr
+    judgments = (home / "data" / "b" / "model_judgment" / "judge" / "m.jsonl").read_text()
+    assert judgments.count("My final verdict is [[A>B]]") == 6
+
+
 def test_the_environment_of_a_server_is_in_no_log_record_message_or_command_line(tmp_path, start):
     yard = Yard(tmp_path)
-    said = [f"ValueError: the token {FOR_SERVER} is not known; HF_TOKEN={FOR_SERVER}"]
+    said = [f"ValueError: the token {FOR_SERVER} is not known; HF_TOKEN={FOR_SERVER}, {REFUSED}, {IN_FIELDS}"]
     config = yard.written({name: yard.model(name, fail=said, stage_seconds=0.2) for name in ("judge", "base", "good")})
     serve = f'serve = {{ args = ["--api-key", "{LITERAL}"], env = {{ HF_TOKEN = "{FOR_SERVER}" }} }}'
-    for_run = serve.replace(f'["--api-key", "{LITERAL}"]', "[]")
+    for_run = serve.replace(f'["--api-key", "{LITERAL}"]', f'["--hf-token={IN_FIELDS}"]')
     text = config.read_text().replace("serve = { args = [] }", for_run)
     config.write_text(text)
-    process = start("-c", config, "run")
+    process = start("-c", config, "run", env=os.environ | {"HUGGING_FACE_HUB_TOKEN": REFUSED} | WEB_TOKEN)
     deadline = time.monotonic() + 60
     while not (called := "\n".join(command_lines(int(pid)) for pid in [process.pid, *yard.pids("base")])).count(
         "serve"
     ):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    told = called + "".join(process.communicate(timeout=60))
+    told = "".join(process.communicate(timeout=60))
     assert "is not known" in told
     assert not leaks(told)
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and path != config and path.name != "fake.json"]
+    assert leaks(called) == {IN_FIELDS}  # as the config has it: vLLM takes that argument and no variable for it
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path != config and path.name not in FAKE_FILES]
     assert any("is not known" in path.read_text("utf-8", "replace") for path in files)
     assert not [path for path in files if leaks(path.read_bytes())]
+    inherited = json.loads((tmp_path / "models" / "base" / "environment").read_text())
+    assert "HUGGING_FACE_HUB_TOKEN" in inherited
+    assert WEB_TOKEN.keys().isdisjoint(inherited)
     config.write_text(text.replace(for_run, serve))
     refused = start("-c", config, "run", "--dry-run")
     assert not leaks("".join(refused.communicate(timeout=60)))
@@ -214,7 +259,7 @@ def test_nobody_else_can_write_to_what_the_program_makes_whatever_the_umask(tmp_
     (tmp_path / "config.toml").write_text(config("http://127.0.0.1:9/v1").replace('"b"', '"demo"'))
     damaged = tmp_path / "data" / "demo" / "settings.jsonl"
     damaged.write_bytes(damaged.read_bytes() + b"{torn\n")
-    environment = os.environ | {"PLANTED_KEY": "k", "PLANTED_REFUSED": "k"}
+    environment = os.environ | {"PLANTED_KEY": "k", "PLANTED_REFUSED": "k", "PLANTED_PATH": "p"}
     for command in (
         ("doctor", "--repair"),
         ("export", "--to", "csv"),

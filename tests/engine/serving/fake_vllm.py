@@ -56,6 +56,7 @@ class Fake:
         self.key = os.environ.get("VLLM_API_KEY")
         folder = Path(self.model)
         self.behaviour = json.loads((folder / "fake.json").read_text()) if (folder / "fake.json").exists() else {}
+        (folder / "environment").write_text(json.dumps(sorted(os.environ)))
         self.starts = folder / "starts"
         with self.starts.open("a") as stream:
             stream.write(f"{os.getpid()} {' '.join(arguments)}\n")

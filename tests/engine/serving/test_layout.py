@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config.load import parse_config
 from engine.serving.forecast import turns
-from engine.serving.plan import NO_GPU, PlannedServer, ServerPlan, masked, plan_servers, server_specs, spec_problems
+from engine.serving.plan import NO_GPU, PlannedServer, ServerPlan, plan_servers, server_specs, spec_problems
 
 
 def config(models: dict[str, dict[str, Any]]) -> Any:
@@ -136,15 +135,3 @@ def test_a_judge_side_by_side_is_needed_until_the_last_answer():
     plan = planned([0, 1], base={}, good={}, judge={})
     told = {turn.server.name: turn for turn in turns(plan, {"base": 100.0, "good": 100.0, "judge": 5.0}, [], ["judge"])}
     assert told["judge"].ends == told["good"].ends == 320.0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "shown"),
-    [
-        (["--hf-token", "abc", "--port", "1"], ["--hf-token", "***", "--port", "1"]),
-        (["--hf-token=abc"], ["--hf-token=***"]),
-        (["--max-num-batched-tokens", "8192"], ["--max-num-batched-tokens", "8192"]),
-    ],
-)
-def test_secrets_among_the_arguments_are_masked(arguments, shown):
-    assert masked(arguments) == shown
