@@ -15,6 +15,12 @@ from engine.ratings.battles import Battles, BoolArray, FloatArray
 from engine.ratings.estimate import RatingOptions, require_rateable
 from engine.ratings.outcomes import game_points
 
+MANY_UNPARSED = 0.05
+"""Above this share of questions without a label, those with one may not represent the others."""
+
+Describe: TypeAlias = Callable[[str, str], str]
+"""Describes the difference between the settings of two digests; empty where unknown."""
+
 
 class ModelEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """One model's points against the baseline, in the order of the questions.
@@ -91,8 +97,8 @@ def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Eviden
         compared_with=[origin.compared_with.get(question) for question in questions],
         models={
             battles.models[index]: ModelEvidence(
-                won=_listed(won[asked, index], played[asked, index]),
-                total=_listed(total[asked, index], played[asked, index]),
+                won=_or_none(won[asked, index], played[asked, index]),
+                total=_or_none(total[asked, index], played[asked, index]),
                 settings={
                     judge: list(known) for judge, known in origin.settings.get(battles.models[index], {}).items()
                 },
@@ -103,15 +109,8 @@ def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Eviden
     )
 
 
-def _listed(values: FloatArray, played: BoolArray) -> list[float | None]:
+def _or_none(values: FloatArray, played: BoolArray) -> list[float | None]:
     return [value if was_played else None for value, was_played in zip(values.tolist(), played.tolist(), strict=True)]
-
-
-MANY_UNPARSED = 0.05
-"""Above this share of questions without a label, those with one may not represent the others."""
-
-Describe: TypeAlias = Callable[[str, str], str]
-"""Describes the difference between the settings of two digests; empty where unknown."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +125,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Side:
+class GateSide:
     """One model of one result.
 
     Attributes:
@@ -145,19 +144,19 @@ class Side:
     is_baseline: bool = False
 
 
-def side(result: Result, model: str) -> Side:
+def side(result: Result, model: str) -> GateSide:
     """Return the side of a model of `result`, which may be its baseline."""
     found = result.evidence
     texts = dict(zip(found.questions, found.compared_with, strict=True))
     if model == result.baseline:
-        return Side(model, dict.fromkeys(found.questions, (0.5, 1.0)), texts, {}, is_baseline=True)
+        return GateSide(model, dict.fromkeys(found.questions, (0.5, 1.0)), texts, {}, is_baseline=True)
     mine = found.models[model]
     points = {
         question: (won, total)
         for question, won, total in zip(found.questions, mine.won, mine.total, strict=True)
         if won is not None and total is not None
     }
-    return Side(model, points, texts, mine.settings, mine.sampling)
+    return GateSide(model, points, texts, mine.settings, mine.sampling)
 
 
 def other_contest(now: Result, stored: Result) -> list[str]:
@@ -174,7 +173,7 @@ def other_contest(now: Result, stored: Result) -> list[str]:
     ]
 
 
-def incomparable(mine: Side, theirs: Side, describe: Describe, *, any_sampling: bool) -> Iterator[str]:
+def incomparable(mine: GateSide, theirs: GateSide, describe: Describe, *, any_sampling: bool) -> Iterator[str]:
     """Yield the reasons why the two sides are incomparable, whatever their points; `any_sampling` allows different
     settings of their answers."""
     for each in (mine, theirs):
@@ -199,7 +198,7 @@ def incomparable(mine: Side, theirs: Side, describe: Describe, *, any_sampling: 
         yield f"other texts: {changed} questions, or the baseline's answers to them, have changed"
 
 
-def uncovered(mine: Side, theirs: Side, allowed: int) -> Iterator[str]:
+def uncovered(mine: GateSide, theirs: GateSide, allowed: int) -> Iterator[str]:
     """Yield the reasons in missing judgments; `allowed` questions may be judged for one side only."""
     gaps = [(mine, theirs.points.keys() - mine.points.keys()), (theirs, mine.points.keys() - theirs.points.keys())]
     missing = sum(len(questions) for _, questions in gaps)
@@ -212,20 +211,20 @@ def uncovered(mine: Side, theirs: Side, allowed: int) -> Iterator[str]:
             yield f"missing coverage: {each.model} has no label on {unparsed} of {len(each.points)} questions"
 
 
-def unknown_texts(mine: Side, theirs: Side) -> Iterator[str]:
+def unknown_texts(mine: GateSide, theirs: GateSide) -> Iterator[str]:
     """Yield a warning where two results may not be about the same texts."""
     shared = mine.points.keys() & theirs.points.keys()
     if any(mine.texts.get(question) is None or theirs.texts.get(question) is None for question in shared):
         yield "unknown whether the questions and the baseline's answers are those of the stored result"
 
 
-def unknown_settings(mine: Side, theirs: Side) -> Iterator[str]:
+def unknown_settings(mine: GateSide, theirs: GateSide) -> Iterator[str]:
     """Yield a warning where judgments may have been made with different settings."""
     if theirs.settings and any(None in digests for each in (mine, theirs) for digests in each.settings.values()):
         yield "unknown whether all judgments were made with the same prompt and settings"
 
 
-def common(mine: Side, theirs: Side) -> list[str]:
+def common(mine: GateSide, theirs: GateSide) -> list[str]:
     """Return the questions on which both have a label."""
     return [
         question

@@ -29,8 +29,8 @@ from engine.ratings.battles import FloatArray
 from engine.ratings.evidence import (
     Describe,
     Evidence,
+    GateSide,
     Result,
-    Side,
     common,
     incomparable,
     other_contest,
@@ -260,7 +260,7 @@ def _chosen(now: Result, models: Sequence[str], reference: str | None, stored: R
     return [(model, model if reference is None else reference) for model in named]
 
 
-def _check(mine: Side, theirs: Side, questions: Sequence[str], options: GateOptions) -> GateCheck:
+def _check(mine: GateSide, theirs: GateSide, questions: Sequence[str], options: GateOptions) -> GateCheck:
     points, reference = _arrays(mine, questions), None if theirs.is_baseline else _arrays(theirs, questions)
     found = difference(*points, reference, options.alpha)
     unchanged = reference is not None and mine.model == theirs.model and np.array_equal(points, reference)
@@ -287,6 +287,6 @@ def _check(mine: Side, theirs: Side, questions: Sequence[str], options: GateOpti
     )
 
 
-def _arrays(one: Side, questions: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+def _arrays(one: GateSide, questions: Sequence[str]) -> tuple[FloatArray, FloatArray]:
     points = np.array([one.points[question] for question in questions], dtype=np.float64)
     return points[:, 0], points[:, 1]
