@@ -1,4 +1,4 @@
-"""The checks behind `arena-tui doctor`: each says what it looked at, what it found, and what to do about it."""
+"""Checks of config, bench, endpoints, vLLM, GPUs and disk: what was examined, what was found, what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from engine.bench import Bench
 from engine.bench.repair import examine_bench
 from engine.config.model import Config
-from engine.errors import ArenaError, ConfigError
+from engine.errors import Advice, AdviceKind, ArenaError, ConfigError
 from engine.models.connection import open_session
 from engine.models.discover import probe
 from engine.models.tokens import load_counter
@@ -79,12 +79,12 @@ def _bench_checks(config: Config) -> Iterator[Check]:
 
 
 def _damage_checks(bench: Bench) -> Iterator[Check]:
-    """Files that can be mended; what is wrong in them line by line is among the warnings, or told by the repair."""
+    """Yield a note for each damaged file; the warnings, or the repair, list its lines."""
     for repair in examine_bench(bench.paths):
-        hint = "`arena-tui doctor --repair` mends it and keeps the file as it is beside it (with --dry-run: says what)"
+        hint = Advice("repair it; the original is kept beside it", AdviceKind.REPAIR)
         first = str(repair.damage[0])
         more = f", and {len(repair.damage) - 1} more" if len(repair.damage) > 1 else ""
-        yield Check("note", "damage", f"{first}{more}", hint if repair.mendable else "save it anew as UTF-8")
+        yield Check("note", "damage", f"{first}{more}", hint if repair.mendable else "save it as UTF-8")
 
 
 def _verdict_checks(config: Config) -> Iterator[Check]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from arena_tui.cli import cli
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "arena_tui")
 UI = {"arena_tui", "textual", "rich", "click"}
@@ -160,3 +162,22 @@ def test_every_dependency_of_base_test_and_dev_is_pinned_and_no_registry_is_name
         assert name == "arena-tui" or name in pinned
     assert not [version for version in pinned.values() if not re.fullmatch(r"[0-9][0-9a-z.]*", version)]
     assert "://" not in (REPOSITORY / "constraints.txt").read_text("utf-8")
+
+
+def test_the_engine_names_no_flag_or_command_of_the_command_line():
+    shared_with_vllm = {"--host", "--port", "--help", "--config", "--seed", "--format"}  # and nvidia-smi
+    commands = [cli, *cli.commands.values()]
+    options = {name for command in commands for option in command.params for name in option.opts}
+    flags = {name for name in options if name.startswith("--")} - shared_with_vllm
+    command = rf"(?:`|: |\()arena-tui(?: --[a-z-]+)* (?:{'|'.join(cli.commands)})[ `,;.)]"
+    named = re.compile(rf"(?:{'|'.join(sorted(flags))})(?![\w-])|{command}")
+    assert named.search("see `arena-tui run --stage judgments`")
+    assert named.search("leave --soft out")
+    assert named.search("`run --refresh`")
+    offenders = [
+        f"{module.relative_to(REPOSITORY)}: {node.value[:80]}"
+        for module in modules("engine")
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and named.search(node.value)
+    ]
+    assert offenders == []

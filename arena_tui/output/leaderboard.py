@@ -18,7 +18,6 @@ from arena_tui.output.json_text import json_text, rounded
 from arena_tui.output.leaderboard_columns import headline, interval, same_games, score_columns, stats_columns
 from arena_tui.output.tables import GAP, TableColumn, escaped, fitted, markdown_table, table_width, text_table
 from arena_tui.safe_text import one_line, text_width
-from engine.formats.tables import neutral
 from engine.ratings.leaderboard import Leaderboard, Row
 
 LeaderboardFormat: TypeAlias = Literal["table", "json", "csv", "markdown", "arena-hard"]
@@ -109,6 +108,7 @@ def _record(row: Row, group: str) -> dict[str, Any]:
 def _cell(value: object) -> str:
     if not isinstance(value, str):
         return "" if value is None else str(value)
+    from engine.formats.tables import neutral
 
     return neutral(one_line(value))
 

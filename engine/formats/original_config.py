@@ -5,7 +5,7 @@ The files are told apart by what they hold, since generation 2 names its judge s
 
 From arena-hard-auto's `gen_answer_config.yaml` and judge settings to `[answers]` and `[judge]`.
 
-`arena-tui import config/`: arena-hard-auto's three YAML files as one `config.toml`.
+arena-hard-auto's three YAML files as one `config.toml`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@
     style_fit      strengths of models and weights of style, fitted together
     markdown       headers, lists and bold spans of an answer
 
-    model_stats    the counts behind each score, and what `--full-stats` adds
+    model_stats    the counts behind each score, and the details of full statistics
     cautions       warnings about a leaderboard
     leaderboard    rows, warnings and groups, exactly as the JSON output has them
 
@@ -17,7 +17,7 @@
     compare        all pairs of models as one result, exactly as the JSON output has it
     power          questions, calls and time needed to detect a difference
 
-    stop_rule            `run --until`: the rule, where a model stands, and the report at the end
+    stop_rule            stop rules of a run: the rule, where a model stands, and the report at the end
     confidence_sequence  limits that stay valid at every look
     sequential           which models need no more judgments
 

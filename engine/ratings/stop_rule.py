@@ -1,4 +1,4 @@
-"""Stop rules (`run --until`): the rule, where a model stands, and the report at the end."""
+"""Stop rules of a run: the rule, where a model stands, and the report at the end."""
 
 from __future__ import annotations
 

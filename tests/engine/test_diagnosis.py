@@ -11,6 +11,7 @@ import pytest
 from engine.bench import Bench
 from engine.config.load import parse_config
 from engine.diagnosis import Check, examine
+from engine.errors import Advice, AdviceKind
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.work.plan import Scope, make_plan
@@ -94,7 +95,8 @@ async def test_a_damaged_file_is_told_with_how_it_is_mended(data: Path):
         found = await checks(config(data, url))
     note = told(found, "note")["damage"]
     assert "good.jsonl" in note.text
-    assert "doctor --repair" in note.hint
+    assert isinstance(note.hint, Advice)
+    assert note.hint.kinds == (AdviceKind.REPAIR,)
 
 
 async def test_a_model_that_is_to_be_served_without_vllm_here_is_a_problem(data: Path):
