@@ -22,7 +22,7 @@ a text that is complete without them, with the kinds of what the user can do (se
 
 An `Advice` is a `str`, so it goes wherever a hint or a warning goes (`ArenaError.hint`, `ConfigProblem.hint`,
 `Check.hint`, `Notice.text`, lists of warnings). Copies of its text (f-strings, `str(advice)`) drop the kinds: pass the
-object on. `arena_tui.advice.phrase` appends what the command line calls it: "name another path (--out)".
+object on. `arena_tui.advice.phrase` appends the flags or commands of the command line.
 """
 
 from __future__ import annotations

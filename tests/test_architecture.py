@@ -169,7 +169,7 @@ def test_the_engine_names_no_flag_or_command_of_the_command_line():
     commands = [cli, *cli.commands.values()]
     options = {name for command in commands for option in command.params for name in option.opts}
     flags = {name for name in options if name.startswith("--")} - shared_with_vllm
-    command = rf"(?:`|: |\()arena-tui(?: --[a-z-]+)* (?:{'|'.join(cli.commands)})[ `,;.)]"
+    command = rf"`arena-tui(?: --[a-z-]+)* (?:{'|'.join(cli.commands)})[ `,;.)]"
     named = re.compile(rf"(?:{'|'.join(sorted(flags))})(?![\w-])|{command}")
     assert named.search("see `arena-tui run --stage judgments`")
     assert named.search("leave --soft out")

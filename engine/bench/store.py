@@ -147,7 +147,7 @@ class _Wholeness:
         return [part for part in parts if not self._is_in_record(part)]
 
     def _is_in_record(self, part: Part) -> bool:
-        """A record of other settings than the part's is not its record: `--refresh` is making another."""
+        """Return whether the part is recorded; a record of other settings does not count, it is being recreated."""
         if isinstance(part, AnswerPart):
             if part.model not in self._answers:
                 self._answers[part.model] = self._bench.listed_answers(part.model).items
