@@ -40,7 +40,7 @@ def port() -> int:
 
 
 async def test_an_outage_is_waited_for_and_costs_no_record(tmp_path: Path, port: int):
-    """Everything is refused once all models are at work, until the endpoint was set aside and tried in vain."""
+    """Everything is refused once all models are at work, until the endpoint was down and tried in vain."""
     write_questions(tmp_path / "bench", QUESTIONS)
     enough, tried_in_vain = asyncio.Event(), asyncio.Event()
 
@@ -86,7 +86,7 @@ async def test_the_work_of_an_endpoint_that_is_down_goes_to_the_others(tmp_path:
         run = await carry_out(config(tmp_path, first, second, attempts=5))
     assert (run.state.phase, run.state.failed) == ("done", 0)
     assert whole.requests.total() == 3 * QUESTIONS + 2 * 2 * QUESTIONS
-    assert broken.requests.total() < whole.requests.total() / 2, "it is set aside, and only tried now and then"
+    assert broken.requests.total() < whole.requests.total() / 2, "it is down, and only tried now and then"
 
 
 async def test_a_key_that_is_refused_stops_the_work_of_its_model_and_is_told_once(tmp_path: Path):
