@@ -13,13 +13,32 @@ import msgspec
 from engine.labels import Label
 
 
+class ContextMessage(msgspec.Struct, frozen=True):
+    """A message that a question begins with: a system prompt, or an earlier turn of the user or the assistant."""
+
+    role: str  # "system", "user" or "assistant"
+    content: str
+
+
 class Question(msgspec.Struct, frozen=True):
-    """One question; `turns` are the user's messages in order (nearly always one)."""
+    """One question; `turns` are the messages of the user that a model answers, in order (nearly always one).
+
+    `context` is sent before them as it is.
+    """
 
     id: str
     turns: tuple[str, ...]
     category: str = ""
     cluster: str = ""
+    context: tuple[ContextMessage, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Return the turns as a judge sees them and as digests cover them: the context is part of the first one."""
+        if not self.context:
+            return self.turns
+        opening = "".join(f"[{each.role.capitalize()}]\n{each.content}\n\n" for each in self.context)
+        return (f"{opening}[User]\n{self.turns[0]}", *self.turns[1:])
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):

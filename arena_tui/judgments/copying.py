@@ -77,7 +77,7 @@ class CopyScreen(ModalScreen[None]):
 
 def parts_of(comparison: OpenedPair, first: int = 1) -> list[CopyPart]:
     """Return the parts of a judgment that can be copied; answer A is that of game `first`."""
-    question = "\n\n".join(comparison.question.turns) if comparison.question else ""
+    question = "\n\n".join(comparison.question.shown) if comparison.question else ""
     parts = [CopyPart("q", "the question", question)]
     for key, letter in (("a", "A"), ("b", "B")):
         name, answer = comparison.side("A" if letter == "A" else "B", first)

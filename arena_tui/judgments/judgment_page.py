@@ -133,7 +133,7 @@ def _question(comparison: OpenedPair, layout: Layout) -> list[Band]:
     if question is None:
         return [Heading(("Question",)), Words("not in the question set", layout.room)]
     bands: list[Band] = []
-    for number, turn in enumerate(question.turns, start=1):
+    for number, turn in enumerate(question.shown, start=1):
         title = "Question" if len(question.turns) == 1 else f"Question, turn {number} of {len(question.turns)}"
         bands += [Heading((title,)), layout.text(turn, layout.room)]
     return bands

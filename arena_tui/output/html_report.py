@@ -132,7 +132,7 @@ def _fold(selection: Selection, question_id: str) -> Iterator[str]:
     question = selection.questions[question_id]
     topic = " · ".join(part for part in (question.category, question.cluster) if part)
     yield f'<details><summary>{name(question_id)} <span class="soft">{name(topic)}</span></summary>'
-    yield from _pane("Question", "\n\n".join(question.turns))
+    yield from _pane("Question", "\n\n".join(question.shown))
     yield from _answer(selection, selection.baseline, question_id, " (baseline)")
     for model in selection.models:
         found = [

@@ -42,7 +42,7 @@ class ConstantAnswer(msgspec.Struct, frozen=True):
 
     def turns(self, question: Question) -> tuple[str, ...]:
         """Return the text once for each turn of the question, in the question's language where it is one of both."""
-        asked = " ".join(question.turns)
+        asked = " ".join(question.shown)
         text = self.russian if len(_CYRILLIC.findall(asked)) > len(_LATIN.findall(asked)) else self.english
         return (text,) * len(question.turns)
 

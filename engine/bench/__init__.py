@@ -8,6 +8,7 @@ Paths
 Reading
     lines       JSONL files: lines, byte ranges, problems
     decoding    one decoder for each kind of record, of both generations
+    shapes      records in the shapes of other tools, as the fields that decoding reads
     stored      questions, answers, judgments and replies, whole or as much as a computation needs
     digest      fingerprints of texts
     index       a table of each file under `.index/`, so that no line is parsed twice; tables has their columns

@@ -181,7 +181,7 @@ class _Texts:
             place = self.table.path, self.spans[key], key
             if self._is_questions:
                 question = question_lines.read_at(*place).question()
-                self._held[key] = question.turns if question is not None else ()
+                self._held[key] = question.shown if question is not None else ()
             else:
                 self._held[key] = answer_lines.read_at(*place).usable() or ()
         return self._held[key]

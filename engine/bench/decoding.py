@@ -1,34 +1,30 @@
 """Records as the files of a bench hold them: one decoder each for questions, answers and judgments of both generations.
 
 generation 1 is arena-hard-auto v0.1 and arena-hard-local, generation 2 arena-hard-auto v2.0. One file may hold both
-(records appended to a published generation 2 file are written in generation 1). Ids and topics may be numbers and read
-as their decimal string; any other value of an unexpected type reads as absent.
+(records appended to a published generation 2 file are written in generation 1). Records in other shapes are turned into
+these, see `shapes`. Ids and topics may be numbers and read as their decimal string; any other value of an unexpected type
+reads as absent.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from engine.bench.lines import (
-    LineReader,
-    LineSpan,
-    ProblemLog,
-    changed_meanwhile,
-    clean_line,
-    read_object,
-)
+from engine.bench.lines import LineReader, LineSpan, ProblemLog, changed_meanwhile, clean_line, read_object
+from engine.bench.shapes import UnknownShape, answer_fields, judgment_fields, question_fields, record_id
 from engine.judging.probabilities import Probabilities, read_probabilities
 from engine.judging.spelling import normalise_label
 from engine.labels import LABELS, Label
-from engine.records import Question
+from engine.records import ContextMessage, Question
 
-T = TypeVar("T", bound=msgspec.Struct)
+R = TypeVar("R", bound="_Line")
 Scalar: TypeAlias = str | int | float | None
 
 ANSWER_START = "<|The Start of Assistant {}'s Answer|>"  # how every fork's prompt template frames the two answers
@@ -38,6 +34,7 @@ ERROR_ANSWER = "$ERROR$"  # what the original stores in place of an answer that 
 
 
 class _Turn(msgspec.Struct, gc=False):
+    role: str | None = None
     content: str | None = None
     token_len: int | None = None
 
@@ -75,15 +72,30 @@ class _Line(msgspec.Struct, gc=False, kw_only=True):
         named = self.question_id if self.question_id is not None else self.uid
         return "" if named is None else str(named)
 
+    def is_plain(self) -> bool:
+        """Return whether it is in the shape of one of the generations."""
+        raise NotImplementedError
+
 
 class QuestionLine(_Line, gc=False, kw_only=True):
     """A line of `question.jsonl`."""
 
     turns: list[_Turn | None] | None = None
     prompt: str | None = None
+    system: str | None = None
+    system_prompt: str | None = None
     category: Scalar = None
     cluster: Scalar = None
     subcategory: Scalar = None
+
+    def is_plain(self) -> bool:
+        """Return whether it is in the shape of one of the generations."""
+        if self.turns is None:
+            return bool(self.key and self.prompt and not self.prompt.lstrip().startswith("["))
+        return bool(self.key and self.turns) and all(
+            turn is not None and turn.content is not None and turn.role in (None, "user", "assistant", "system")
+            for turn in self.turns
+        )
 
     def read(self, first_seen: dict[str, int], number: int) -> tuple[Question | None, str]:
         """Return the question of line `number`, or None and why it is left out; `first_seen` has the lines by id."""
@@ -91,19 +103,34 @@ class QuestionLine(_Line, gc=False, kw_only=True):
         if not self.key:
             return None, NO_ID
         if question is None:
+            messages = self._messages()
+            if messages and messages[-1].role == "assistant":
+                return None, f"question {self.key} ends with a turn of the assistant; its last turn must be the user's"
             return None, f"question {self.key} has no text"
         if (first := first_seen.setdefault(self.key, number)) != number:
             return None, f"question {self.key} stands in line {first} already; this one is left out"
         return question, ""
 
     def question(self) -> Question | None:
-        """Return the question, None if it has no text."""
-        texts = [self.prompt] if self.turns is None else [turn.content if turn else None for turn in self.turns]
-        turns = tuple(text for text in texts if text and text.strip())
-        if not turns or len(turns) < len(texts):
+        """Return the question, None if it has no text to answer; what precedes the user's last turns is context."""
+        messages = self._messages()
+        asked = next((at for at, each in enumerate(reversed(messages)) if each.role != "user"), len(messages))
+        context, turns = messages[: len(messages) - asked], messages[len(messages) - asked :]
+        if not turns or not all(each.content.strip() for each in messages):
             return None
         topic = self.cluster if self.cluster is not None else self.subcategory
-        return Question(self.key, turns, string(self.category) or "", string(topic) or "")
+        texts = tuple(each.content for each in turns)
+        return Question(self.key, texts, string(self.category) or "", string(topic) or "", tuple(context))
+
+    def _messages(self) -> list[ContextMessage]:
+        """Return all that a model is sent, without empty system prompts."""
+        turns = self.turns if self.turns is not None else [_Turn(content=self.prompt)]
+        opening = [_Turn("system", text) for text in (self.system, self.system_prompt)]
+        sent = [
+            ContextMessage(turn.role or "user", turn.content or "") if turn else ContextMessage("user", "")
+            for turn in (*opening, *turns)
+        ]
+        return [each for each in sent if each.role != "system" or each.content.strip()]
 
 
 class AnswerLine(_Line, gc=False, kw_only=True):
@@ -118,6 +145,17 @@ class AnswerLine(_Line, gc=False, kw_only=True):
     reasoning: str | None = None
     token_counter: str | None = None
     tstamp: float | None = None
+
+    def is_plain(self) -> bool:
+        """Return whether it is in the shape of one of the generations, with text."""
+        if self.choices is None and not all(
+            message is not None and (message.role != "assistant" or isinstance(message.content, _Wrapped))
+            for message in self.messages or (None,)
+        ):
+            return False
+        turns = self._turns()
+        has_roles = turns is not None and any(turn is not None and turn.role is not None for turn in turns)
+        return bool(self.key) and not has_roles and bool(texts := self.texts()) and None not in texts
 
     def texts(self) -> list[str | None]:
         """Return the turns of the answer, None for one without text."""
@@ -194,6 +232,10 @@ class JudgmentLine(_Line, gc=False, kw_only=True):
     tstamp: float | None = None
     games: list[GameLine | None] | None = None
 
+    def is_plain(self) -> bool:
+        """Return whether it is in the shape of one of the generations."""
+        return bool(self.key) and self.games is not None
+
     def probabilities(self) -> tuple[Probabilities | None, ...]:
         """Return one entry a game, or none at all where no game has any."""
         games = self.games or ()
@@ -219,28 +261,37 @@ class JudgmentLine(_Line, gc=False, kw_only=True):
                 return
 
 
-class LineDecoder(Generic[T]):
-    """Decodes lines of one kind. A line that does not fit its type is read value by value."""
+class LineDecoder(Generic[R]):
+    """Decodes lines of one kind. A line in another shape than the generations' is read by `fields` and by its values."""
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[R], fields: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         self._kind = kind
+        self._fields = fields
 
     @cached_property
-    def _decoder(self) -> msgspec.json.Decoder[T]:
+    def _decoder(self) -> msgspec.json.Decoder[R]:
         return msgspec.json.Decoder(self._kind)
 
-    def decode(self, line: bytes) -> tuple[T | None, str]:
-        """Return the record, or None and why the line is not a JSON object."""
+    def decode(self, line: bytes) -> tuple[R | None, str]:
+        """Return the record, or None and why the line cannot be used."""
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            record = self._decoder.decode(line)
+            if record.is_plain():
+                return record, ""
+        cleaned, why = clean_line(line)
+        if cleaned is None:
+            return None, why
+        plain = json.loads(cleaned)
         try:
-            return self._decoder.decode(line), ""
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            cleaned, why = clean_line(line)
-            if cleaned is None:
-                return None, why
-            record: T = _fit(json.loads(cleaned), msgspec.inspect.type_info(self._kind))
-            return record, ""
+            fields = self._fields(plain)
+        except UnknownShape as error:
+            return None, f"{record_id(plain) or 'record'}: {error}"
+        except RecursionError:
+            return None, "JSON nested too deeply"
+        fitted: R = _fit(fields, msgspec.inspect.type_info(self._kind))
+        return fitted, ""
 
-    def read(self, path: Path, log: ProblemLog) -> Iterator[tuple[int, LineSpan, T]]:
+    def read(self, path: Path, log: ProblemLog) -> Iterator[tuple[int, LineSpan, R]]:
         """Yield (line number, span, record) of a file; report the lines that are no JSON objects."""
         for number, start, line in LineReader(path, log):
             record, why = self.decode(line)
@@ -249,17 +300,17 @@ class LineDecoder(Generic[T]):
             else:
                 yield number, LineSpan(start, len(line)), record
 
-    def read_at(self, path: Path, span: LineSpan, question_id: str) -> T:
+    def read_at(self, path: Path, span: LineSpan, question_id: str) -> R:
         """Return the record at `span`. Raises BenchError if it is not, or no longer, of `question_id`."""
         record = self.decode(read_object(path, span))[0]
-        if record is None or (isinstance(record, _Line) and record.key != question_id):
+        if record is None or record.key != question_id:
             raise changed_meanwhile(path, span, f"it is not of question {question_id}")
         return record
 
 
-question_lines = LineDecoder(QuestionLine)
-answer_lines = LineDecoder(AnswerLine)
-judgment_lines = LineDecoder(JudgmentLine)
+question_lines = LineDecoder(QuestionLine, question_fields)
+answer_lines = LineDecoder(AnswerLine, answer_fields)
+judgment_lines = LineDecoder(JudgmentLine, judgment_fields)
 
 
 def _has_probabilities(game: GameLine | None) -> bool:

@@ -56,7 +56,7 @@ def _read_questions(lines: Lines, log: ProblemLog) -> list[Row]:
         if question is None:
             log.add(number, complaint)
         else:
-            rows.append((question.id, start, len(line), text_key(question.turns), question.category, question.cluster))
+            rows.append((question.id, start, len(line), text_key(question.shown), question.category, question.cluster))
     return rows
 
 

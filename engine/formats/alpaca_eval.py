@@ -29,7 +29,7 @@ def _outputs(selection: Selection, model: str) -> Iterator[RawRecord]:
     for question, answer, _ in selection.answers(model):
         yield {
             "dataset": selection.bench.name,
-            "instruction": question.turns[0],
+            "instruction": question.shown[0],
             "output": answer.turns[-1],
             "generator": model,
         }
@@ -44,7 +44,7 @@ def _annotations(selection: Selection, judge: str, model: str) -> Iterator[RawRe
                 continue
             yield {
                 "dataset": selection.bench.name,
-                "instruction": question.turns[0],
+                "instruction": question.shown[0],
                 "output_1": baseline_answer.turns[-1] if baseline_answer else None,
                 "generator_1": selection.baseline,
                 "output_2": answer.turns[-1] if answer else None,

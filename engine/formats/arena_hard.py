@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.bench.layout import BenchPaths
+from engine.bench.shapes import text_or_none
 from engine.bench.stored import WholeAnswer, WholeGame
 from engine.formats.selection import FileRecords, RawRecord, Selection
 from engine.ratings.markdown import count_markdown
@@ -59,6 +60,7 @@ class TokenLengths:
 
 def generation_1_files(selection: Selection, lengths: TokenLengths) -> Iterator[FileRecords]:
     """Yield `question.jsonl`, `model_answer/` and `model_judgment/` of generation 1."""
+    _note_context(selection)
     paths = BenchPaths(Path())
     yield paths.questions, map(_question_1, selection.questions.values())
     for model in selection.models:
@@ -73,6 +75,7 @@ def generation_2_files(selection: Selection, lengths: TokenLengths) -> Iterator[
     several = sum(len(question.turns) > 1 for question in selection.questions.values())
     if several:
         selection.note(f"{several} questions have several turns: programs of v2 read only the first")
+    _note_context(selection)
     paths = BenchPaths(Path())
     yield paths.questions, map(_question_2, selection.questions.values())
     for model in selection.models:
@@ -87,14 +90,30 @@ def _question_1(question: Question) -> RawRecord:
         "question_id": question.id,
         "category": question.category,
         "cluster": question.cluster,
-        "turns": [{"content": turn} for turn in question.turns],
+        "turns": _asked(question),
     }
+
+
+def _asked(question: Question) -> list[RawRecord]:
+    """Return the turns of a question; with their roles where not all are of the user."""
+    if not question.context:
+        return [{"content": turn} for turn in question.turns]
+    context = [{"role": each.role, "content": each.content} for each in question.context]
+    return [*context, *({"role": "user", "content": turn} for turn in question.turns)]
+
+
+def _note_context(selection: Selection) -> None:
+    if with_context := sum(bool(question.context) for question in selection.questions.values()):
+        selection.note(
+            f"{with_context} questions begin with a system prompt or earlier turns, marked by `role`: programs of "
+            "arena-hard-auto read all turns as the user's"
+        )
 
 
 def _answer_1(model: str, question: Question, answer: WholeAnswer, raw: RawRecord, lengths: TokenLengths) -> RawRecord:
     """Return the record unchanged if it is whole and of generation 1, which needs the length of every turn."""
     choices = raw["choices"] if isinstance(raw.get("choices"), list) else []
-    if answer.token_len is None or not choices:
+    if answer.token_len is None or _contents(choices) != answer.turns:
         turns = _turns(answer, lengths.of(answer.turns, answer.token_len))
         choices = [{"index": 0, "turns": turns}, *choices[1:]]
     return _without_generation_2(raw) | {
@@ -104,6 +123,14 @@ def _answer_1(model: str, question: Question, answer: WholeAnswer, raw: RawRecor
         "choices": choices,
         "tstamp": raw.get("tstamp") or 0.0,
     }
+
+
+def _contents(choices: list[Any]) -> tuple[object, ...] | None:
+    """Return the contents of the turns of a first choice in generation 1's shape, None in any other."""
+    turns = choices[0].get("turns") if choices and isinstance(choices[0], dict) else None
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        return None
+    return tuple(turn.get("content") for turn in turns)
 
 
 def _turns(answer: WholeAnswer, tokens: int) -> list[dict[str, object]]:
@@ -140,9 +167,7 @@ def _game_1(game: WholeGame | None, raw: object) -> RawRecord:
 
 def _written(raw: RawRecord) -> str:
     """Return the judge's text with its reasoning, as in the file; generation 2 wraps it in an object."""
-    text = raw.get("judgment")
-    text = text.get("answer") if isinstance(text, dict) else text
-    return text if isinstance(text, str) else ""
+    return text_or_none(raw.get("judgment")) or ""
 
 
 def _without_generation_2(raw: RawRecord) -> RawRecord:
@@ -154,10 +179,10 @@ def _question_2(question: Question) -> RawRecord:
         "uid": question.id,
         "category": question.category,
         "subcategory": question.cluster,
-        "prompt": question.turns[0],
+        "prompt": question.shown[0],
     }
-    if len(question.turns) > 1:
-        record["turns"] = [{"content": turn} for turn in question.turns]
+    if len(question.turns) > 1 or question.context:
+        record["turns"] = _asked(question)
     return record
 
 
@@ -176,6 +201,7 @@ def _answer_2(model: str, question: Question, answer: WholeAnswer, raw: RawRecor
 
 
 def _messages(question: Question, answer: WholeAnswer) -> Iterator[RawRecord]:
+    yield from ({"role": each.role, "content": each.content} for each in question.context)
     for asked, answered in zip_longest(question.turns, answer.turns):
         if asked is not None:
             yield {"role": "user", "content": asked}

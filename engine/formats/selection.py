@@ -56,7 +56,7 @@ class Selection:
         self.notes += map(str, questions.problems)
         self._all_questions = {question.id: question for question in questions.items}
         digests = dict(self._index.questions().frame.select("key", "digest").iter_rows())
-        if {key: text_key(question.turns) for key, question in self._all_questions.items()} != digests:
+        if {key: text_key(question.shown) for key, question in self._all_questions.items()} != digests:
             raise BenchError(f"{bench.paths.questions}: changed while it was read", CHANGED)
         self.questions: Mapping[str, Question] = self._all_questions
         judges = bench.judges()

@@ -84,7 +84,7 @@ def game_rows(selection: Selection) -> Iterator[GameRow]:
                     strong=is_strong(game.label),
                     model_tokens=answer.token_len if answer else None,
                     baseline_tokens=baseline_answer.token_len if baseline_answer else None,
-                    question="\n\n".join(question.turns),
+                    question="\n\n".join(question.shown),
                     answer=_text(answer),
                     baseline_answer=_text(baseline_answer),
                     judgment=game.judgment,

@@ -161,7 +161,7 @@ def game_messages(
 ) -> JudgeMessages:
     """Return the messages that open game 1 (the baseline is A) or game 2 (the model is A), the user's message last."""
     first, second = (baseline_turns, model_turns) if number == 1 else (model_turns, baseline_turns)
-    system, user = render(prompt, question.turns, first, second)
+    system, user = render(prompt, question.shown, first, second)
     opening = [{"role": "system", "content": system}] if system else []
     return [*opening, {"role": "user", "content": user}]
 

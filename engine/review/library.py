@@ -218,7 +218,7 @@ def _is_of_these_texts(
     prompts = tuple(None if game is None else _user_text(game) or None for game in judgment.games)
     if question is None or answer is None or baseline_answer is None or not (judgment.inputs or any(prompts)):
         return None
-    texts = question.turns, baseline_answer.turns, answer.turns
+    texts = question.shown, baseline_answer.turns, answer.turns
     stored = StoredJudgment(
         judgment.question_id,
         None,

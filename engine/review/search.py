@@ -30,7 +30,7 @@ class SearchTexts:
 
     def set_questions(self, questions: Collection[Question]) -> None:
         self._questions = {
-            question.id: "\n".join((question.id, question.category, question.cluster, *question.turns)).casefold()
+            question.id: "\n".join((question.id, question.category, question.cluster, *question.shown)).casefold()
             for question in questions
         }
 

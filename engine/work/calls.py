@@ -80,7 +80,7 @@ class AnswerMaker:
                 token_counter=self._counter.name if self._counter else "server",
                 reasoning=joined(part.reasoning if part else None, completion.reasoning),
                 usage=(part.usage if part else Usage()) + completion.usage,
-                inputs=text_digest(job.question.turns),
+                inputs=text_digest(job.question.shown),
             )
             self._recorder.keep_answer(job, part)
 
@@ -93,8 +93,11 @@ class AnswerMaker:
     @staticmethod
     def _messages(open_choice: OpenChoice, turns: tuple[Turn, ...], number: int) -> list[dict[str, str]]:
         job = open_choice.job
+        context = [{"role": each.role, "content": each.content} for each in job.question.context]
         system = job.sampling.system_prompt
-        messages = [{"role": "system", "content": system}] if system else []
+        if system and not any(each["role"] == "system" for each in context):  # that of the question takes precedence
+            context.insert(0, {"role": "system", "content": system})
+        messages = context
         for asked, answered in zip(job.question.turns, turns, strict=False):
             messages.append({"role": "user", "content": asked})
             messages.append({"role": "assistant", "content": answered.content})

@@ -65,7 +65,7 @@ class AnswerJob:
             finish_reason="length" if any(part.finish_reason == "length" for part in parts) else parts[0].finish_reason,
             reasoning="\n\n".join(reasoning) or None,
             usage=sum((part.usage for part in parts), Usage()),
-            inputs=text_digest(self.question.turns),
+            inputs=text_digest(self.question.shown),
         )
 
     def drop_reasoning(self) -> None:

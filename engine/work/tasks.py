@@ -111,7 +111,7 @@ def plan_answers(
         stale=found.total(),
         jobs=jobs,
         settings_found=found,
-        prompt_tokens=_tokens(sum(len(turn) for job in jobs for turn in job.question.turns)),
+        prompt_tokens=_tokens(sum(len(turn) for job in jobs for turn in job.question.shown)),
         max_completion_tokens=sum(job.calls() * job.sampling.max_tokens for job in jobs),
     )
 
@@ -180,7 +180,7 @@ class JudgmentPlanner:
             ours = answer.turns
         if theirs is None or ours is None:
             return None
-        inputs = inputs_digest(question.turns, theirs, ours)
+        inputs = inputs_digest(question.shown, theirs, ours)
         if (
             judgment is not None
             and self._suffices(judgment)
@@ -188,7 +188,7 @@ class JudgmentPlanner:
                 judgment,
                 baseline=self._baseline,
                 inputs=inputs,
-                question_turns=question.turns,
+                question_turns=question.shown,
                 baseline_turns=theirs,
                 model_turns=ours,
             )
