@@ -2,8 +2,8 @@
 
 generation 1 is arena-hard-auto v0.1 and arena-hard-local, generation 2 arena-hard-auto v2.0. One file may hold both
 (records appended to a published generation 2 file are written in generation 1). Records in other shapes are turned into
-these, see `shapes`. Ids and topics may be numbers and read as their decimal string; any other value of an unexpected type
-reads as absent.
+these, see `shapes`. Ids and topics may be numbers and read as their decimal string; any other value of an unexpected
+type reads as absent.
 """
 
 from __future__ import annotations
@@ -262,7 +262,7 @@ class JudgmentLine(_Line, gc=False, kw_only=True):
 
 
 class LineDecoder(Generic[R]):
-    """Decodes lines of one kind. A line in another shape than the generations' is read by `fields` and by its values."""
+    """Decodes lines of one kind. A line in no shape of the generations is read by `fields`, and value by value."""
 
     def __init__(self, kind: type[R], fields: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         self._kind = kind

@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+Kind: TypeAlias = Literal["questions", "answers", "judgments"]
 Record: TypeAlias = Mapping[str, Any]
 Message: TypeAlias = tuple[str, str]
 """Role ("system", "user" or "assistant") and text."""
@@ -43,7 +44,8 @@ class UnknownShape(Exception):
 def question_fields(record: Record) -> dict[str, Any]:
     """Return a question as `question_id` and `turns` of {role, content}, beside its other fields."""
     found = {**record, "question_id": record_id(record)}
-    name = next((key for key in _ASKED if record.get(key) not in (None, "", [])), None)
+    given = (key for key in _ASKED if record.get(key) not in (None, "", []))
+    name = next((key for key in given if key != "turns" or isinstance(record[key], list)), None)
     if name is None:
         return {**found, "turns": None, "prompt": None}
     asked = messages_of(record[name], name)
@@ -80,16 +82,15 @@ def record_id(record: Record) -> str | int | float | None:
     return next((key for key in given if isinstance(key, str | int | float) and not isinstance(key, bool)), None)
 
 
-def kind_of(record: Record) -> Literal["questions", "answers", "judgments"] | None:
+def kind_of(record: Record) -> Kind | None:
     """Return what a record is, None if it is neither a question, an answer nor a judgment."""
     if record.keys() & {"games", "g1_winner", "g1_judgment"}:
         return "judgments"
-    chat = next((record[key] for key in _CHATS if isinstance(record.get(key), list) and record[key]), None)
-    if chat is not None and not record.keys() & {"choices", "turns", "prompt"}:
-        last = chat[-1] if isinstance(chat[-1], dict) else {}
-        return "answers" if _ROLES.get(str(last.get("role", last.get("from")))) == "assistant" else "questions"
     is_of_model = any(record.get(key) for key in ("model_id", "model", "generator"))
     if record.keys() & {"choices", *_SAID[:2], *_SAID[3:6]} or (is_of_model and record.keys() & {*_SAID}):
+        return "answers"
+    chat = next((record[key] for key in _CHATS if isinstance(record.get(key), list)), ())
+    if not record.keys() & {"turns", "prompt"} and _ends_with_assistant(chat):
         return "answers"
     return "questions" if record.keys() & {*_ASKED} else None
 
@@ -97,7 +98,7 @@ def kind_of(record: Record) -> Literal["questions", "answers", "judgments"] | No
 def messages_of(value: Any, name: str) -> list[Message]:
     """Return what a user was to send, with what comes before it: a text, turns, parts or a chat."""
     if isinstance(value, str):
-        value = _unquoted(value)
+        value = unquoted(value)
     if isinstance(value, dict):
         value = next((value[key] for key in _CHATS if isinstance(value.get(key), list)), value)
     while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
@@ -108,6 +109,20 @@ def messages_of(value: Any, name: str) -> list[Message]:
         (_role(each, f"`{name}` {number}"), content_text(_content(each), f"`{name}` {number}", "\n") or "")
         for number, each in enumerate(value, start=1)
     ]
+
+
+def unquoted(text: str) -> Any:
+    """Return the chat, the parts or the turns that a text is the JSON of (tables keep lists so), else the text."""
+    if not text.lstrip().startswith("["):
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    is_shaped = bool(value) and all(isinstance(each, str | dict) for each in value)
+    if not is_shaped or not all(isinstance(each, str) or each.keys() & {"role", "from", "type"} for each in value):
+        return text
+    return value
 
 
 def content_text(content: Any, name: str, joint: str = "") -> str | None:
@@ -170,27 +185,13 @@ def _are_parts(values: Sequence[Any]) -> bool:
     )
 
 
-def _unquoted(text: str) -> Any:
-    """Return the chat, the parts or the turns that a text is the JSON of (tables keep lists so), else the text."""
-    if not text.lstrip().startswith("["):
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    is_shaped = bool(value) and all(isinstance(each, str | dict) for each in value)
-    if not is_shaped or not all(isinstance(each, str) or each.keys() & {"role", "from", "type"} for each in value):
-        return text
-    return value
-
-
 def _said(record: Record) -> list[str | None]:
     """Return the turns of the answer in a record."""
     choices = record.get("choices")
     if isinstance(choices, list) and choices:
         return _of_choice(choices[0])
-    for key in (*_CHATS, "turns"):
-        if isinstance(record.get(key), list):
+    for key in _CHATS:
+        if isinstance(record.get(key), list) and _ends_with_assistant(record[key]):
             return list(_assistant(record[key], f"`{key}`"))
     for key in _SAID:
         value = record.get(key)
@@ -239,6 +240,11 @@ def _assistant(messages: Sequence[Any], name: str) -> Iterator[str | None]:
             continue
         if not wrapped or _is_wrapped(message.get("content") if isinstance(message, dict) else None):
             yield content_text(_content(message), f"{name} {number}")
+
+
+def _ends_with_assistant(messages: Sequence[Any]) -> bool:
+    last = messages[-1] if messages else None
+    return isinstance(last, dict) and _ROLES.get(str(last.get("role", last.get("from"))).casefold()) == "assistant"
 
 
 def _is_wrapped(content: Any) -> bool:

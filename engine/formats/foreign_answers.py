@@ -1,8 +1,8 @@
 """Answers and questions of other programs, turned into files of generation 1 that an import takes.
 
-    AlpacaEval   `model_outputs.json`: an array of {instruction, output, generator}
+    AlpacaEval   `model_outputs.json`: an array (or JSON lines) of {instruction, output, generator}
     AutoArena    a CSV with the columns prompt and response; the file's name is the model's
-    MT-bench     `question.jsonl` and answers whose turns are plain strings
+    without ids  JSON lines of questions, or of questions and answers, in any shape that `engine.bench.shapes` reads
 
 Questions that are identified by their text are matched with the question set of the bench. Without a question set, the
 texts become one, under ids that follow from them.
@@ -11,24 +11,32 @@ texts become one, under ids that follow from them.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
+from engine.bench.decoding import answer_lines, question_lines
 from engine.bench.digest import text_digest
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import ProblemLog, encode_json, json_lines
+from engine.bench.shapes import kind_of, record_id, unquoted
 from engine.bench.stored import load_questions
 from engine.errors import Advice, AdviceKind, BenchError
+from engine.records import Question
 
 _EXPECTED = (
     'AlpacaEval\'s is an array of {"instruction", "output", "generator"}, AutoArena\'s a CSV with prompt,response'
 )
 
-_Answers: TypeAlias = dict[str, list[tuple[str, str]]]
-"""By model, question and answer."""
+
+class _Pair(msgspec.Struct, frozen=True):
+    """A question without an id, and the answer of a model; "" where there is none."""
+
+    asked: Question
+    model: str
+    said: tuple[str, ...]
 
 
 def is_foreign(src: Path) -> bool:
@@ -36,7 +44,7 @@ def is_foreign(src: Path) -> bool:
     if src.suffix in (".json", ".csv"):
         return True
     first = next(records_of(src), None) if src.suffix == ".jsonl" else None
-    return first is not None and _has_plain_turns(first)
+    return first is not None and record_id(first) is None and kind_of(first) in ("questions", "answers")
 
 
 def convert(src: Path, bench: BenchPaths, folder: Path) -> list[Path]:
@@ -44,31 +52,36 @@ def convert(src: Path, bench: BenchPaths, folder: Path) -> list[Path]:
 
     Raises BenchError for a file in none of the formats, and for answers to questions that are not in the set.
     """
-    if src.suffix == ".jsonl":
-        target = folder / src.name
-        _write(target, map(_with_objects, records_of(src)))
+    rows = _rows(src)
+    if src.suffix == ".json" and rows and _has_id(rows[0]):
+        target = folder / f"{src.stem}.jsonl"
+        _write(target, rows)
         return [target]
-    answers = _alpaca_eval(src) if src.suffix == ".json" else _auto_arena(src)
-    if not answers:
+    pairs = [_pair_of(src, number, row) for number, row in enumerate(rows, start=1)]
+    if not pairs:
         raise BenchError(f"{src}: no answer in it", _EXPECTED)
     written = []
-    if bench.questions.exists():
-        ids = {question.turns[0].strip(): question.id for question in load_questions(bench.questions).items}
+    if bench.questions.exists() and any(pair.said for pair in pairs):
+        ids = {_name(question): question.id for question in load_questions(bench.questions).items}
     else:
-        texts = dict.fromkeys(text for given in answers.values() for text, _ in given)
-        ids = {text.strip(): text_digest((text,)) for text in texts}
+        questions = {_name(pair.asked): pair.asked for pair in pairs}
+        ids = {name: text_digest(question.shown) for name, question in questions.items()}
         written.append(folder / "question.jsonl")
-        _write(written[0], ({"question_id": ids[text.strip()], "turns": [{"content": text}]} for text in texts))
-    orphans = [text for given in answers.values() for text, _ in given if text.strip() not in ids]
+        _write(written[0], ({"question_id": ids[name], "turns": _turns(each)} for name, each in questions.items()))
+    orphans = [pair.asked.shown[0] for pair in pairs if _name(pair.asked) not in ids]
     if orphans:
         raise BenchError(
             f"{src}: {len(orphans)} answers are to questions that are not in {bench.questions}, the first to "
             f"{orphans[0][:60]!r}",
             Advice("import into another bench, or a new one to import the questions too", AdviceKind.BENCH_NAME),
         )
-    for number, (model, given) in enumerate(answers.items()):
+    by_model: dict[str, list[_Pair]] = {}
+    for pair in pairs:
+        if pair.said:
+            by_model.setdefault(pair.model, []).append(pair)
+    for number, (model, given) in enumerate(by_model.items()):
         target = folder / f"{number}.jsonl"
-        _write(target, (_answer(model, ids[text.strip()], said) for text, said in given))
+        _write(target, (_answer(model, ids[_name(pair.asked)], pair.said) for pair in given))
         written.append(target)
     return written
 
@@ -80,59 +93,73 @@ def records_of(src: Path) -> Iterator[dict[str, Any]]:
     return (decoder.decode(line) for _, line in json_lines(src, log))
 
 
-def _alpaca_eval(src: Path) -> _Answers:
+def _rows(src: Path) -> list[Any]:
+    if src.suffix == ".csv":
+        return _auto_arena(src)
+    return list(records_of(src)) if src.suffix == ".jsonl" else _alpaca_eval(src)
+
+
+def _has_id(row: Any) -> bool:
+    return (
+        isinstance(row, dict) and "instruction" not in row and record_id(row) is not None and kind_of(row) is not None
+    )
+
+
+def _alpaca_eval(src: Path) -> list[Any]:
     try:
         rows = msgspec.json.decode(src.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise BenchError(f"{src}: is not JSON ({error})", _EXPECTED) from None
-    found: _Answers = {}
-    for number, row in enumerate(rows if isinstance(rows, list) else [rows], start=1):
-        wanted = [row.get(key) for key in ("generator", "instruction", "output")] if isinstance(row, dict) else []
-        model, asked, said = wanted if len(wanted) == 3 else (None, None, None)
-        if not (isinstance(model, str) and isinstance(asked, str) and isinstance(said, str)):
-            raise BenchError(f"{src}: entry {number} is no output of AlpacaEval", _EXPECTED)
-        found.setdefault(model, []).append((asked, said))
-    return found
+    return rows if isinstance(rows, list) else [rows]
 
 
-def _auto_arena(src: Path) -> _Answers:
+def _pair_of(src: Path, number: int, row: Any) -> _Pair:
+    """Return question and answer of a row. Raises BenchError if one of them is missing."""
+    question = said = None
+    model: object = ""
+    if isinstance(row, dict):
+        data = encode_json({**row, "question_id": number})
+        asked, answered = question_lines.decode(data)[0], answer_lines.decode(data)[0]
+        question = asked.question() if asked is not None else None
+        if question is not None and src.suffix == ".jsonl" and kind_of(row) == "questions":
+            return _Pair(question, "", ())
+        said = answered.usable() if answered is not None else None
+        model = next((row[key] for key in ("generator", "model_id", "model") if row.get(key)), "")
+    if src.suffix != ".json":
+        model = model or src.stem
+    if question is None or not said or not isinstance(model, str) or not model:
+        raise BenchError(f"{src}: entry {number} has no question, no answer or no model", _EXPECTED)
+    turns = unquoted(said[0])
+    if len(said) == 1 and len(question.turns) > 1 and isinstance(turns, list) and len(turns) == len(question.turns):
+        said = tuple(map(str, turns))
+    return _Pair(question, model, said)
+
+
+def _auto_arena(src: Path) -> list[dict[str, str]]:
     try:
         with src.open(encoding="utf-8-sig", newline="") as stream:
             rows = [(row.get("prompt"), row.get("response")) for row in csv.DictReader(stream)]
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise BenchError(f"{src}: is not CSV ({error})", _EXPECTED) from None
-    given = [(asked, said) for asked, said in rows if asked is not None and said is not None]
-    if len(given) < len(rows):
-        raise BenchError(f"{src}: {len(rows) - len(given)} rows have no prompt or no response", _EXPECTED)
-    return {src.stem: given} if given else {}
+    found = [{"prompt": asked, "response": said} for asked, said in rows if asked and said]
+    if len(found) < len(rows):
+        raise BenchError(f"{src}: {len(rows) - len(found)} rows have no prompt or no response", _EXPECTED)
+    return found
 
 
-def _answer(model: str, question_id: str, said: str) -> dict[str, Any]:
-    choices = [{"index": 0, "turns": [{"content": said}]}]
+def _name(question: Question) -> tuple[str, ...]:
+    """Return what identifies a question without an id: its text."""
+    return tuple(text.strip() for text in question.shown)
+
+
+def _turns(question: Question) -> list[dict[str, str]]:
+    context = [{"role": each.role, "content": each.content} for each in question.context]
+    return [*context, *({"content": turn} for turn in question.turns)]
+
+
+def _answer(model: str, question_id: str, said: Sequence[str]) -> dict[str, Any]:
+    choices = [{"index": 0, "turns": [{"content": turn} for turn in said]}]
     return {"question_id": question_id, "answer_id": question_id, "model_id": model, "choices": choices}
-
-
-def _has_plain_turns(record: Mapping[str, Any]) -> bool:
-    choices = record.get("choices")
-    held = [record, *(choices if isinstance(choices, list) else [])]
-    lists = [each.get("turns") for each in held if isinstance(each, dict)]
-    return any(isinstance(turn, str) for turns in lists if isinstance(turns, list) for turn in turns)
-
-
-def _with_objects(record: dict[str, Any]) -> dict[str, Any]:
-    """The record with every turn as an object."""
-    turned = {**record, **_objects(record)}
-    if isinstance(record.get("choices"), list):
-        choices = [{**choice, **_objects(choice)} for choice in record["choices"] if isinstance(choice, dict)]
-        turned["choices"] = choices
-    return turned
-
-
-def _objects(held: Mapping[str, Any]) -> dict[str, Any]:
-    turns = held.get("turns")
-    if not isinstance(turns, list):
-        return {}
-    return {"turns": [{"content": turn} if isinstance(turn, str) else turn for turn in turns]}
 
 
 def _write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -21,17 +20,17 @@ from engine.bench.lines import FileProblem
 from engine.bench.lock import BenchLock
 from engine.bench.names import file_stem, is_shortened, model_name
 from engine.bench.settings import load_settings, register_settings
+from engine.bench.shapes import Kind, kind_of
 from engine.bench.stored import load_answers, load_judgments, load_questions
 from engine.errors import Advice, AdviceKind, BenchError
 from engine.formats.foreign_answers import convert, is_foreign, records_of
-
-Kind: TypeAlias = Literal["questions", "answers", "judgments"]
 
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("questions", "question.jsonl"),
     ("answers", "model_answer/*.jsonl"),
     ("judgments", "model_judgment/*/*.jsonl"),
 )
+_MOST_REASONS = 3  # problems shown of a file without one usable record
 _MARKS = ("question.jsonl", "model_answer", "model_judgment")
 
 
@@ -122,16 +121,15 @@ def _single(file: Path, name: str | None) -> BenchSource:
             f"{file}: it holds battles, which have no place in a bench",
             Advice("rate them as they are", AdviceKind.RATE_BATTLES, values=(str(file),)),
         )
-    paths = BenchPaths(Path())
-    if "games" in record:
-        kind: Kind = "judgments"
+    paths, kind = BenchPaths(Path()), kind_of(record)
+    if kind == "judgments":
         judge = _text(record, "judge") or model_name(file.parent.name) or file.parent.name
         target = paths.judgments(judge, _text(record, "model") or file.stem)
-    elif "choices" in record or "messages" in record:
-        kind = "answers"
-        target = paths.answers(_text(record, "model_id") or _text(record, "model") or file.stem)
-    elif "turns" in record or "prompt" in record:
-        kind, target = "questions", paths.questions
+    elif kind == "answers":
+        named = (_text(record, key) for key in ("model_id", "model", "generator"))
+        target = paths.answers(next(filter(None, named), file.stem))
+    elif kind == "questions":
+        target = paths.questions
     else:
         raise BenchError(f"{file}: neither questions, answers nor judgments", "check its first line")
     return BenchSource(name or _bench_around(file, len(target.parts)), (SourceFile(kind, file, target),))
@@ -212,17 +210,35 @@ def import_bench(src: Path, data_dir: Path, name: str | None = None) -> ImportRe
 
 
 def _import(found: BenchSource, root: Path) -> ImportedBench:
-    files = [_read(source) for source in found.sources]
+    read = [_read(source) for source in found.sources]
+    files = [file for file in read if file.question_ids]
+    unusable = [file for file in read if not file.question_ids]
+    if not files or any(file.source.kind == "questions" for file in unusable):
+        raise _nothing_usable(unusable, found)
     try:
         make_folder(root)
     except OSError as error:
         raise storage_error(root, error) from error
     with BenchLock(BenchPaths(root)):
-        _refuse_conflicts(found.sources, root)
+        _refuse_conflicts([file.source for file in files], root)
         imported = tuple([msgspec.structs.replace(file, copied=_copy(file.source, root)) for file in files])
         if found.settings is not None:  # added to those of the bench: the digests name their own contents
             register_settings(BenchPaths(root).settings, load_settings(found.settings))
-    return ImportedBench(root, imported, found.left_out, tuple(_notes(imported, root)))
+    problems = (problem for file in unusable for problem in (*_refused(file), *file.problems))
+    return ImportedBench(root, imported, found.left_out, (*problems, *_notes(imported, root)))
+
+
+def _refused(file: ImportedFile) -> Iterator[FileProblem]:
+    yield FileProblem(str(file.source.file), None, f"no usable {file.source.kind} in it; the file was not imported")
+
+
+def _nothing_usable(files: Collection[ImportedFile], found: BenchSource) -> BenchError:
+    """Return the error for an import without questions, answers or judgments that can be used."""
+    if not files:
+        return BenchError(f"{found.name}: no questions, answers or judgments in it", "nothing was imported")
+    reasons = [f"{file.source.file}: no usable {file.source.kind} in it" for file in files]
+    reasons += [str(problem) for file in files for problem in file.problems[:_MOST_REASONS]]
+    return BenchError("\n  ".join(reasons), "nothing was imported; see docs/files.md for the shapes that are read")
 
 
 def _read(source: SourceFile) -> ImportedFile:

@@ -76,7 +76,7 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
     names = {*config.models, *on_disk}
     if problems := [*participants.problems, *_shared_files(bench, names)]:
         raise ConfigError(str(config.file or "config"), problems)
-    digests = {key: text_digest(question.turns) for key, question in reader.questions.items()}
+    digests = {key: text_digest(question.shown) for key, question in reader.questions.items()}
     questions = seeded_order(reader.questions.values(), scope.seed)[: scope.limit]
     parts = bench.journal()
     settings: dict[str, Mapping[str, object]] = {}

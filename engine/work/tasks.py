@@ -254,7 +254,7 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
         settled = planner.settle(question)
         if isinstance(settled, JudgeJob):
             jobs.append(settled)
-            texts = (*question.turns, *settled.baseline_turns, *settled.model_turns)
+            texts = (*question.shown, *settled.baseline_turns, *settled.model_turns)
             characters += settled.calls() * sum(map(len, texts))
         elif settled is not None:
             labels[question.id] = settled.labels

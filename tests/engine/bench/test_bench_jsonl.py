@@ -20,8 +20,11 @@ class Sample(msgspec.Struct):
     text: str | None = None
     size: int | None = None
 
+    def is_plain(self) -> bool:
+        return True
 
-decoder = LineDecoder(Sample)
+
+decoder = LineDecoder(Sample, dict)
 
 
 def read(path: Path, block_bytes: int = 1 << 20):

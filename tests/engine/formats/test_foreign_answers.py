@@ -58,11 +58,9 @@ def test_files_of_mt_bench_get_turns_as_they_are_here(empty_bench, tmp_path, wri
     questions = write_lines(tmp_path / "q.jsonl", {"question_id": 81, "category": "c", "turns": ["First?", "Second?"]})
     choices = [{"index": 0, "turns": ["one", "two"]}]
     answers = write_lines(tmp_path / "a.jsonl", {"question_id": 81, "model_id": "m", "choices": choices})
-    assert is_foreign(questions)
-    assert is_foreign(answers)
-    (tmp_path / "x").mkdir()
-    bring_in(questions, empty_bench, tmp_path / "x")
-    found = bring_in(answers, empty_bench, tmp_path)
+    for file in (questions, answers):
+        import_bench(file, empty_bench.root.parent, empty_bench.name)
+    found = Bench(empty_bench.root)
     assert found.questions().items[0].turns == ("First?", "Second?")
     assert found.answers("m").items["81"].turns == ("one", "two")
 
@@ -94,3 +92,42 @@ def test_files_of_arena_hard_are_not_foreign(tmp_path, write_lines):
         assert not is_foreign(write_lines(tmp_path / "own.jsonl", record))
     (tmp_path / "empty.jsonl").touch()
     assert not is_foreign(tmp_path / "empty.jsonl")
+
+
+def imported(empty_bench, src):
+    import_bench(src, empty_bench.root.parent, empty_bench.name)
+    return Bench(empty_bench.root)
+
+
+def test_lines_without_ids_bring_questions_and_answers_in_by_their_text(empty_bench, tmp_path, write_lines):
+    asked = [
+        {"prompt": "Why?"},
+        {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "How?"}]},
+    ]
+    imported(empty_bench, write_lines(tmp_path / "set.jsonl", *asked))
+    src = write_lines(tmp_path / "my-model.jsonl", *({**each, "response": "So."} for each in asked))
+    found = imported(empty_bench, src)
+    questions = found.questions().items
+    assert [(question.turns, len(question.context)) for question in questions] == [(("Why?",), 0), (("How?",), 1)]
+    assert found.answers("my-model").items.keys() == {question.id for question in questions}
+
+
+def test_an_array_of_records_with_ids_is_read_as_their_lines(empty_bench, tmp_path):
+    questions, answers = tmp_path / "sharegpt.json", tmp_path / "m.json"
+    questions.write_text(json.dumps([{"id": 1, "conversations": [{"from": "human", "value": "Why?"}]}]), "utf-8")
+    chat = [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]
+    answers.write_text(json.dumps([{"id": 1, "conversations": chat}]), "utf-8")
+    imported(empty_bench, questions)
+    assert imported(empty_bench, answers).answers("m").items["1"].turns == ("So.",)
+
+
+def test_cells_that_hold_lists_as_json_become_turns(empty_bench, tmp_path):
+    src = tmp_path / "m.csv"
+    src.write_text('prompt,response\n"[""One?"",""Two?""]","[""1"",""2""]"\n"List?","[""a"",""b""]"\n', "utf-8")
+    found = imported(empty_bench, src)
+    texts = {question.id: question.turns for question in found.questions().items}
+    answers = found.answers("m").items
+    assert {texts[key]: answer.turns for key, answer in answers.items()} == {
+        ("One?", "Two?"): ("1", "2"),
+        ("List?",): ('["a","b"]',),
+    }

@@ -208,3 +208,41 @@ def test_what_settings_digests_stand_for_comes_along_and_is_added_to_what_is_kno
         b'{"settings":"aa",',
     ]
     assert source / "settings.jsonl" not in report.benches[0].left_out
+
+
+SHAPES = {
+    "question.jsonl": [{"id": 1, "prompt": ["Why?"]}],
+    "model_answer/m.jsonl": [{"id": 1, "messages": [{"role": "assistant", "content": "So."}]}],
+}
+
+
+def test_a_folder_in_other_shapes_comes_in_byte_for_byte_and_is_read(tmp_path, data, write_lines):
+    for name, lines in SHAPES.items():
+        write_lines(tmp_path / "theirs" / name, *lines)
+    report = import_bench(tmp_path / "theirs", data)
+    assert report.problems == ()
+    assert contents(data / "theirs") == contents(tmp_path / "theirs")
+    answer = Bench.open(data, "theirs").answer("m", "1")
+    assert answer is not None
+    assert answer.turns == ("So.",)
+
+
+UNUSABLE = {"uid": "q1", "messages": [{"role": "assistant", "content": [{"type": "image_url"}]}]}
+
+
+def test_a_file_without_one_usable_record_is_left_out_and_named(source, data, write_lines):
+    bad = write_lines(source / "model_answer" / "bad.jsonl", UNUSABLE)
+    reported = [str(problem) for problem in import_bench(source, data).problems]
+    assert reported[0] == f"{bad}: no usable answers in it; the file was not imported"
+    assert "image_url" in reported[1]
+    assert Bench.open(data, "arena-hard-xx").models_with_answers() == ["m"]
+
+
+@pytest.mark.parametrize("name", ["question.jsonl", "model_answer/m.jsonl"])
+def test_an_import_without_a_usable_record_is_refused_with_the_reasons(tmp_path, data, write_lines, name):
+    write_lines(tmp_path / "theirs" / name, UNUSABLE if "answer" in name else {"id": 1, "prompt": {"img": 1}})
+    with pytest.raises(BenchError) as refused:
+        import_bench(tmp_path / "theirs", data)
+    assert "no usable" in refused.value.title
+    assert ":1: " in refused.value.title
+    assert not data.exists()
