@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +24,7 @@ from arena_tui.widgets.screens import MODES, ArenaScreen, ModeName, show_notice
 from engine.errors import ArenaError
 
 TICK_SECONDS = 0.25
+_HEAD_START = 1.0  # seconds, of the first screen before the plan
 _PAUSE_FOR_COST, _LONGEST_PAUSE = 60.0, 1.5  # times the cost, and seconds
 
 
@@ -163,6 +166,8 @@ class ArenaApp(App[None]):
         try:
             if not session.is_open:
                 await session.open()
+            self.repaint_state()
+            await self._wait_for_screen()
             plan = await session.make_plan()
             if session.demo and plan.calls and not session.read_only:
                 session.start()
@@ -174,6 +179,12 @@ class ArenaApp(App[None]):
 
                 self.push_screen(ProblemScreen(error))
         self.repaint_state()
+
+    async def _wait_for_screen(self) -> None:
+        """Let the current screen load its data before a plan competes for the CPU, but not for long."""
+        if isinstance(self.screen, ArenaScreen):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.screen.ready(), _HEAD_START)
 
     def _make_screen(self, name: ModeName) -> ArenaScreen:
         return screen_class(name)(self.session)

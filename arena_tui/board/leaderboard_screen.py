@@ -113,6 +113,7 @@ class LeaderboardScreen(ArenaScreen):
         self._is_rating = False
         self._is_wanted = False  # rate once more
         self._rater: BoardRater | None = None
+        self._first_rating = asyncio.Event()  # set when it has ended
 
     def compose_body(self) -> ComposeResult:
         yield TextLines(id="state")
@@ -129,6 +130,10 @@ class LeaderboardScreen(ArenaScreen):
     def on_resize(self) -> None:
         if self.is_mounted:
             self._show()
+
+    async def ready(self) -> None:
+        if self.session.is_open:
+            await self._first_rating.wait()
 
     # -- rating
 
@@ -170,6 +175,7 @@ class LeaderboardScreen(ArenaScreen):
                 self._seconds = time.monotonic() - began
         finally:
             self._is_rating = False
+            self._first_rating.set()
             self._show()
 
     async def _rate(self, choices: BoardChoices) -> None:
