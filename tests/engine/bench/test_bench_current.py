@@ -143,7 +143,9 @@ def board(root: Path, baselines: tuple[str, ...]) -> str:
     try:
         judged = judged_bench(Bench(root), ["j", "absent"], baselines)
         ranked, _ = rate(judged, options)
-        return msgspec.json.encode(msgspec.structs.replace(ranked, evidence=judged.evidence(options))).decode()
+        warnings = [repr((str(each), getattr(each, "kinds", ()))) for each in ranked.warnings]
+        whole = msgspec.structs.replace(ranked, evidence=judged.evidence(options), warnings=warnings)
+        return msgspec.json.encode(whole).decode()
     except ArenaError as error:
         return str(error)
 
