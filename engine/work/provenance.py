@@ -60,7 +60,7 @@ def run_record(
         "platform": platform.platform(),
         "bench": config.bench,
         "questions": len(plan.questions),
-        "scope": _scope(scope),
+        "scope": {**vars(scope), "refresh": sorted(scope.refresh), "until": str(scope.until) if scope.until else None},
         "config": _config(config),
         "settings": dict(plan.settings),
         "sent": sent_fields(config, plan),
@@ -92,18 +92,6 @@ def _config(config: Config) -> dict[str, Any]:
         if "extra_body" in table:
             table["extra_body"] = without_secrets(table["extra_body"])
     return written
-
-
-def _scope(scope: Scope) -> dict[str, Any]:
-    return {
-        "models": list(scope.models),
-        "limit": scope.limit,
-        "refresh": sorted(scope.refresh),
-        "seed": scope.seed,
-        "answers": scope.answers,
-        "judgments": scope.judgments,
-        "until": str(scope.until) if scope.until else None,
-    }
 
 
 def _endpoint(config: Config, name: str, report: EndpointReport, state: RunState) -> dict[str, Any]:

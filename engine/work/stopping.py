@@ -128,8 +128,8 @@ class EarlyStop(Stopping):
             return False
         if self._most_answers is None or task.stage == "judgments" or not self._is_contestant(task.model):
             return True
-        place = self.decider.position(part.job.question.id)
-        return place is None or place < self._most_answers
+        position = self.decider.position(part.job.question.id)
+        return position is None or position < self._most_answers
 
     def limit(self, stage: Stage) -> int | None:
         """A quarter ahead of the open model that has come furthest.

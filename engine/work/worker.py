@@ -139,7 +139,7 @@ class Workers:
         config: Config,
         plan: Plan,
         pipeline: Pipeline,
-        places: EndpointSource,
+        source: EndpointSource,
         resources: Resources,
         *,
         found: Callable[[], None],
@@ -150,7 +150,7 @@ class Workers:
         self._config = config
         self._plan = plan
         self._pipeline = pipeline
-        self._places = places
+        self._source = source
         self._resources = resources
         self._found = found
         self._started: set[Stage] = set()
@@ -176,10 +176,10 @@ class Workers:
         needed = partial(self._pipeline.has_work, name)
         while True:
             may_wait = "answers" not in stages and not self._answers_over.is_set()
-            async with self._places.open(name, is_last_try=not may_wait, needed=needed) as place:
-                if place.endpoints:
-                    client = self.clients[name] = self._client(name, place)
-                    self.reports[name] = place.reports
+            async with self._source.open(name, is_last_try=not may_wait, needed=needed) as found:
+                if found.endpoints:
+                    client = self.clients[name] = self._client(name, found)
+                    self.reports[name] = found.reports
                     self._found()
                     await self._run_queues(name, client)
                     return
@@ -252,11 +252,11 @@ class Workers:
         else:
             self._pipeline.withdraw_judge(name)
 
-    def _client(self, name: str, place: ModelEndpoints) -> ModelClient:
+    def _client(self, name: str, found: ModelEndpoints) -> ModelClient:
         entry = self._config.models[name]
         client = ModelClient(
             name,
-            place.endpoints,
+            found.endpoints,
             parallel=entry.parallel,
             rate=entry.rate,
             timeout=entry.timeout,
@@ -267,7 +267,7 @@ class Workers:
             emit=self._resources.emit,
             permits=self._pipeline.permits,
         )
-        for server in place.servers:
+        for server in found.servers:
             server.attach(client)
         return client
 
