@@ -45,12 +45,10 @@ class AdviceKind(StrEnum):
     SERVE = "serve"  # start the server of a model: model
     REPAIR = "repair"  # repair damaged files of the bench; a dry run lists the changes
     IMPORT = "import"  # import a bench or a config
-    REVIEW = "review"  # label games by hand
     RATE_BATTLES = "rate_battles"  # rate a published file of battles: file
     DEMO = "demo"  # run on simulated servers, without a config
     # Arguments of the function that was called
     CONFIG = "config"
-    DATA = "data"
     BENCH_NAME = "bench_name"  # the bench to import into
     OUT = "out"
     OVERWRITE = "overwrite"
@@ -58,7 +56,6 @@ class AdviceKind(StrEnum):
     JUDGES = "judges"
     BASELINE = "baseline"
     REFERENCE = "reference"  # of a gate
-    STOP_RULE = "stop_rule"
     SOFT = "soft"
     CI = "ci"
     FIRST_GAME_ONLY = "first_game_only"
@@ -150,11 +147,11 @@ class RatingError(ArenaError):
 
 
 class GateRefused(ArenaError):
-    """A gate that cannot know whether a model is worse; carries every reason."""
+    """Results that a gate must not compare; carries every reason."""
 
     def __init__(self, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)
-        super().__init__("the gate cannot tell, so it does not pass:\n  " + "\n  ".join(reasons))
+        super().__init__("the results are not comparable, so the gate does not pass:\n  " + "\n  ".join(reasons))
 
 
 class FailureKind(StrEnum):

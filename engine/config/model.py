@@ -102,7 +102,7 @@ class JudgeConfig(_Drawing):
     labels: fields.LabelParser = "lenient"
     """How a label is found in what the judge wrote: a named parser or a regular expression."""
     verdict: Literal["text", "constrained", "soft"] = "text"
-    """Whether the judge writes a text with a label in it, a label and nothing else, or tells all probabilities."""
+    """Whether the judge writes a text with a label in it, a label and nothing else, or the probabilities of all labels."""
     thinking: Literal["off", "first"] = "off"
     """For `constrained` and `soft`: the verdict at once, or a free text before it, in a call of its own."""
     reask: Literal["text", "constrained"] = "text"
@@ -135,7 +135,7 @@ class VllmConfig(_Table):
     command: fields.Command = Field(default_factory=lambda: ["vllm"])
     """The program and its first arguments; it may live in another environment or a container."""
     gpus: fields.GpuList | None = None
-    """The GPUs that servers may be started on; None means all that nvidia-smi tells."""
+    """The GPUs that servers may be started on; None means all that nvidia-smi lists."""
     start_timeout: fields.Seconds = 1800.0
     """Seconds after which a start that is not through counts as failed."""
     restarts: Annotated[int, Field(ge=0, le=100)] = 3
@@ -202,7 +202,7 @@ class ModelConfig(_Drawing):
     """Tries of one call before a passing fault counts as final."""
     serve: ServeConfig | None = None
     family: str | None = Field(default=None, min_length=1)
-    """Models of one family favour each other as judges; None means told by the name."""
+    """Models of one family favour each other as judges; None means derived from the name."""
     temperature: fields.Temperature | None = None
     max_tokens: fields.TokenLimit | None = None
     system_prompt: str | None = None
