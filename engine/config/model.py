@@ -102,7 +102,7 @@ class JudgeConfig(_Drawing):
     labels: fields.LabelParser = "lenient"
     """How a label is found in what the judge wrote: a named parser or a regular expression."""
     verdict: Literal["text", "constrained", "soft"] = "text"
-    """Whether the judge writes a text with a label in it, a label and nothing else, or the probabilities of all labels."""
+    """What the judge returns: a text with a label in it, a label and nothing else, or probabilities of all labels."""
     thinking: Literal["off", "first"] = "off"
     """For `constrained` and `soft`: the verdict at once, or a free text before it, in a call of its own."""
     reask: Literal["text", "constrained"] = "text"
