@@ -178,7 +178,7 @@ def _text_of(error: BaseException) -> str:
 def _probed_socket(address: tuple[Any, ...]) -> socket.socket:
     """Make a socket on which the kernel probes the other side now and then.
 
-    A call may be silent for many minutes while a model writes; to a host that vanished it would be silent for ever.
+    A call may be silent for many minutes while a model writes; to a host that vanished it would never end.
     """
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)

@@ -1,6 +1,6 @@
 """Calls that do not fit into a server's context are not sent; replies that the context cut short are rejected.
 
-vLLM answers a call whose prompt and `max_tokens` together exceed its context all the same: the reply ends where the
+vLLM answers a call whose prompt and `max_tokens` together exceed its context nevertheless: the reply ends where the
 context does, with finish_reason "length" as if `max_tokens` had been reached. That is not an answer.
 
 Counting the tokens of every prompt would cost a request each. The bytes of a request bound them: no vocabulary makes

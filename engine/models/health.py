@@ -7,7 +7,7 @@ Own code, because the limit follows three signals at once, which no rate limiter
   When the endpoint refuses every call and names a time, nothing is sent before that time;
 - the server's own *queue*, where it is known (vLLM accepts every call and lets it wait): no more calls than keep the
   server busy. The limit starts low and doubles each time that nothing waits, or grows by one after the first sign of
-  saturation; calls that wait in vain are taken off the limit, and some more when the server preempts calls;
+  saturation; calls that wait beyond that are taken off the limit, and some more when the server preempts;
 - *outages* (no connection, 5xx, time-outs, without a good reply in between): the endpoint is down and is tried with one
   call after rests that grow. While the trial is in flight without failing, the number of calls doubles each second, so
   that a recovered server does not write one long text while all others wait. After `disable_after` it is disabled.
@@ -76,7 +76,7 @@ class Health:
         self._starts_low = self._doubling = True
 
     def set_ceiling(self, ceiling: int) -> None:
-        """Change the maximum of calls at once; a higher one takes effect at once, whatever was learned before."""
+        """Change the maximum of calls at once; a higher one takes effect at once, whatever the limit was."""
         self.limit = ceiling if ceiling > self.ceiling else min(self.limit, ceiling)
         self.ceiling = ceiling
 
@@ -146,15 +146,15 @@ class Health:
         As many calls may wait as run: they keep the server busy between two answers and cost only their own time.
         """
         self._queues = waiting > 0
-        waiting_in_vain = waiting - max(FEW, running)
-        if was_full or waiting_in_vain > 0:
+        excess = waiting - max(FEW, running)
+        if was_full or excess > 0:
             self._doubling = False
             self._clean = 0
             self._crowded += 1
             if was_full and in_flight <= self.limit:
                 self.limit = max(1, in_flight * 3 // 4)
-            elif waiting_in_vain > 0 and self._crowded > 1:  # not only a burst
-                self.limit = max(1, min(self.limit, in_flight - waiting_in_vain))
+            elif excess > 0 and self._crowded > 1:  # not only a burst
+                self.limit = max(1, min(self.limit, in_flight - excess))
             return
         self._crowded = 0
         if waiting == 0 and in_flight >= self.limit:

@@ -1,7 +1,7 @@
 """From the bytes of a server's reply to a `Completion`, or to the `CallFailed` that says why there is none. Pure.
 
 Replies are hostile: not JSON, fields of wrong types, an error object with status 200, invalid Unicode, text that must
-not reach a terminal. Only the answer itself must be well formed; `usage` and everything else may be odd or absent.
+not reach a terminal. Only the answer itself must be well formed; `usage` and the rest may be malformed or absent.
 """
 
 from __future__ import annotations

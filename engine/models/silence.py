@@ -59,7 +59,7 @@ class SilenceWatch:
             self._timer = self._loop.call_later(self._quiet, self._check)
 
     def ended(self, call: asyncio.Task[Any]) -> None:
-        """Note that the request of this task has ended, in whatever way."""
+        """Note that the request of this task has ended."""
         del self._in_flight[call]
         self._last_reply = self._loop.time()
         if not self._in_flight and self._probing is not None:
