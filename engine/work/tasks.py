@@ -172,7 +172,7 @@ class JudgmentPlanner:
         """
         judgment = self._stored.stored.get(question.id)
         as_on_disk = theirs is None and ours is None
-        if as_on_disk and judgment and self._is_listed_as_current(question) and self._suffices(judgment):
+        if as_on_disk and judgment and self._is_current(question.id) and self._suffices(judgment):
             return judgment
         if theirs is None and (answer := self._theirs.get(question.id)):
             theirs = answer.turns
@@ -224,8 +224,9 @@ class JudgmentPlanner:
                 if (answer := answers.get(question.id)) is not None:
                     _ = answer.turns
 
-    def _is_listed_as_current(self, question: Question) -> bool:
-        return all(question.id in known for known in (self._stored.current, self._theirs, self._ours))
+    def _is_current(self, key: str) -> bool:
+        """Return whether the index knows the judgment of a question to be of the texts on disk."""
+        return key in self._stored.current and key in self._theirs and key in self._ours
 
     def _suffices(self, judgment: StoredJudgment) -> bool:
         """Return whether a current judgment need not be made again."""
