@@ -105,6 +105,7 @@ def _load_numpy() -> None:
 @click.pass_obj
 def run(invocation: Invocation, /, **options: Any) -> int:
     """Make the missing calls and rate the models. Answers and judgments of the config; resumes an earlier run."""
+    _load_numpy()
     from arena_tui.commands.run import run_command
 
     return run_command(invocation, **options)
