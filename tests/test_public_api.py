@@ -16,6 +16,7 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import engine
@@ -135,11 +136,12 @@ def named_types(hint: object) -> Iterator[type]:
 
 def test_signatures_name_only_what_engine_exports():
     functions = [value for name in engine.__all__ if isinstance(value := getattr(engine, name), types.FunctionType)]
+    exported = {name: getattr(engine, name) for name in engine.__all__}
     public = {value for name in engine.__all__ if isinstance(value := getattr(engine, name), type)}
     assert len(functions) == 6
     for function in (*functions, engine.Run.__init__, engine.Run.execute):
         assert function.__doc__ or function is engine.Run.__init__
-        for hint in typing.get_type_hints(function).values():
+        for hint in typing.get_type_hints(function, localns=exported).values():
             private = {each for each in named_types(hint) if each.__module__.startswith("engine")} - public
             assert not private, function
 
@@ -156,6 +158,43 @@ def test_a_bench_a_config_a_folder_and_an_opened_source_give_the_same(bench: Pat
     assert engine.leaderboard(bench, baseline="base") == expected
     assert engine.leaderboard(engine.Bench(bench), judges="judge", baseline=["base"]) == expected
     assert engine.leaderboard(engine.open_source(str(bench), baselines="base")) == expected
+
+
+def test_results_serialize_even_where_the_command_line_would_add_advice(bench: Path):
+    path = bench / "model_judgment" / "judge" / "good.jsonl"
+    records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    for number, record in enumerate(records):
+        record["settings"] = "first" if number % 2 else "second"
+    write_lines(path, records)
+    opened = engine.open_source(bench, baselines="base")
+    assert any(isinstance(warning, engine.Advice) for warning in opened.judged.warnings)
+    for result in (
+        engine.leaderboard(opened),
+        engine.compare(opened, "good", "bad"),
+        engine.plan(opened),
+        engine.audit(bench, baseline="base"),
+    ):
+        assert "other settings than the rest" in " ".join(result.warnings)
+        assert msgspec.json.decode(msgspec.json.encode(result))["warnings"] == list(result.warnings)
+
+
+def test_a_file_of_battles_is_a_source(bench: Path, tmp_path: Path):
+    file = tmp_path / "battles.jsonl"
+    winners = ["model_a", "model_b", "tie"]
+    write_lines(
+        file,
+        [
+            {"question_id": f"q{n}", "model_a": "base", "model_b": "good", "winner": winners[n % 3]}
+            for n in range(QUESTIONS)
+        ],
+    )
+    board = engine.leaderboard(file, baseline="base")
+    assert [row.model for row in board.rows] == ["base", "good"]
+    assert engine.audit(str(file), baseline="base").bench == "battles"
+    with pytest.raises(engine.UsageProblem, match="needs the answers"):
+        engine.leaderboard(file, style=["length"])
+    with pytest.raises(engine.BenchError):
+        engine.leaderboard(tmp_path / "absent.jsonl")
 
 
 def test_style_is_controlled_for_and_a_bench_without_a_baseline_is_refused(bench: Path):
