@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.bench import Bench
+from engine.bench.index import GAME_CODE
 from engine.bench.settings import Settings, describe_difference
 from engine.bench.snapshot import Columns
 from engine.config.sampling import settings_digest
@@ -189,8 +190,8 @@ def _columns(compared: Sequence[_Compared], judges: Sequence[str]) -> tuple[Colu
         baseline=repeated([models.index(each.baseline) for each in compared]),
         judge=repeated([judges.index(each.judge) for each in compared]),
     )
-    lengths = games["games"].list.len().to_numpy()
-    label = games["games"].explode(empty_as_null=False).to_numpy()
+    lengths = games["games"].str.len_bytes().to_numpy()
+    label = np.frombuffer("".join(games["games"]).encode(), np.int8) - np.int8(GAME_CODE)
     number = np.arange(len(label)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
     played = label != NOT_PLAYED
     columns: Columns = {

@@ -108,7 +108,7 @@ class CurrentJudgments:
         columns = "key", "start", "length", "baseline", "settings", "inputs", "games"
         stored = {}
         for key, start, length, named, settings, inputs, games in rows.select(columns).iter_rows():
-            labels, played = labels_of(tuple(games))
+            labels, played = labels_of(games)
             prompts = StoredPrompts(path, LineSpan(start, length), key) if inputs is None else ()
             stored[key] = StoredJudgment(key, model, judge, labels, played, named, settings, inputs, prompts)
         return JudgmentsAgainst(stored, frozenset(rows.filter("current")["key"]))

@@ -25,11 +25,10 @@ def inputs_digest(question_turns: Sequence[str], baseline_turns: Sequence[str], 
 
 def _digest(texts: Sequence[Sequence[str]]) -> bytes:
     """Hash every length before what it measures, so that no two inputs run together to the same bytes."""
-    state = blake2b(digest_size=_DIGEST_BYTES)
+    parts = []
     for turns in texts:
-        state.update(len(turns).to_bytes(8, "little"))
+        parts.append(len(turns).to_bytes(8, "little"))
         for turn in turns:
             data = turn.encode("utf-8", "surrogatepass")
-            state.update(len(data).to_bytes(8, "little"))
-            state.update(data)
-    return state.digest()
+            parts += (len(data).to_bytes(8, "little"), data)
+    return blake2b(b"".join(parts), digest_size=_DIGEST_BYTES).digest()

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from engine.bench.tables import TableKind
 
-VERSION = 2
+VERSION = 3
+GAME_CODE = ord("0") - NOT_PLAYED  # label codes are kept as one digit a game
 _MAGIC = b"arena-tui index\n"
 _LENGTHS = struct.Struct("<IIQ")  # version, bytes of the header, CRC-32 of header and body
 _CHUNK = 4 << 20
@@ -244,10 +245,10 @@ def spans(frame: pl.DataFrame) -> dict[str, LineSpan]:
 
 
 @lru_cache(maxsize=1024)
-def labels_of(games: tuple[int, ...]) -> tuple[tuple[Label | None, ...], tuple[bool, ...]]:
+def labels_of(games: str) -> tuple[tuple[Label | None, ...], tuple[bool, ...]]:
     """Return the labels of the games of a table's row, and which were played."""
-    labels = tuple(LABELS[code] if code >= 0 else None for code in games)
-    return labels, tuple(code != NOT_PLAYED for code in games)
+    codes = [ord(digit) - GAME_CODE for digit in games]
+    return tuple(LABELS[code] if code >= 0 else None for code in codes), tuple(code != NOT_PLAYED for code in codes)
 
 
 def frame_bytes(frame: pl.DataFrame) -> bytes:

@@ -74,6 +74,6 @@ class JudgmentRows:
 def _rows(table: Table, judge: str, model: str) -> list[JudgmentRow]:
     columns = table.frame.select("key", "start", "length", "baseline", "games").iter_rows()
     return [
-        JudgmentRow(key, model, judge, baseline, *labels_of(tuple(games)), table.path, LineSpan(start, length))
+        JudgmentRow(key, model, judge, baseline, *labels_of(games), table.path, LineSpan(start, length))
         for key, start, length, baseline, games in columns
     ]

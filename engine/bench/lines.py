@@ -21,10 +21,10 @@ from engine.errors import BenchError
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 MOST_PER_FILE = 20  # problems reported one by one; a file that is bad throughout must not flood a screen
 CHANGED = "the file has changed since it was read; try again"
-BLANK = b" \t\r"
+BLANK = b" \t\r\n"
 
 _encoder = msgspec.json.Encoder()
 
@@ -100,42 +100,32 @@ class LineReader:
         self.at, self.number, self.checksum = at, number, checksum
 
     def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
-        rest = b""
+        last = b""
         try:
-            with self._path.open("rb") as stream:
+            with self._path.open("rb", buffering=self._block_bytes) as stream:
                 if self.at == 0 and not self._skip_mark(stream.read(len(BOM_UTF8))):
                     return
                 stream.seek(self.at)
-                while chunk := stream.read(self._block_bytes):
-                    whole, newline, tail = chunk.rpartition(b"\n")
-                    if newline:
-                        yield from self._lines_of(rest + whole + newline)
-                        rest = tail
-                    else:
-                        rest += chunk
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        last = line
+                        break
+                    number, start = self.number, self.at
+                    self.number += 1
+                    self.at += len(line)
+                    self.checksum = zlib.crc32(line, self.checksum)
+                    if line.strip(BLANK):
+                        yield number, start, line[:-1]
         except FileNotFoundError:
             return
         except OSError as error:
             raise unreadable(self._path, error) from error
-        if is_object(rest):
+        if is_object(last):
             self.rest = "whole"
-            yield self.number, self.at, rest
-        elif rest.strip(BLANK):
+            yield self.number, self.at, last
+        elif last.strip(BLANK):
             self.rest = "torn"
-            self._log.add(self.number, f"the last line is cut off after {len(rest)} bytes and left out")
-
-    def _lines_of(self, block: bytes) -> Iterator[tuple[int, int, bytes]]:
-        lines = block.split(b"\n")
-        lines.pop()
-        number, start = self.number, self.at
-        self.number += len(lines)
-        self.at += len(block)
-        self.checksum = zlib.crc32(block, self.checksum)
-        for line in lines:
-            if line.strip(BLANK):
-                yield number, start, line
-            number += 1
-            start += len(line) + 1
+            self._log.add(self.number, f"the last line is cut off after {len(last)} bytes and left out")
 
     def _skip_mark(self, first: bytes) -> bool:
         """Return whether the file can be read as UTF-8."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.bench.current import CurrentJudgments
-from engine.bench.index import BenchIndex
+from engine.bench.index import BenchIndex, labels_of
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineSpan, Loaded, read_object
 from engine.bench.run_files import Part, compact, load_failures, load_journal
@@ -23,7 +23,6 @@ from engine.bench.stored import (
     whole_answer,
 )
 from engine.errors import Advice, AdviceKind, BenchError
-from engine.labels import NOT_PLAYED
 from engine.records import AnswerPart, Failure, Question
 
 
@@ -161,7 +160,10 @@ class _Wholeness:
         if key not in self._whole:
             # By the texts that were compared: a question has a record for each baseline.
             rows = self._bench.index.judgments(*key).frame.select("key", "inputs", "settings", "games").iter_rows()
-            last = {(question, inputs): (settings, NOT_PLAYED in games) for question, inputs, settings, games in rows}
+            last = {
+                (question, inputs): (settings, not all(labels_of(games)[1]))
+                for question, inputs, settings, games in rows
+            }
             self._whole[key] = {(*texts, settings) for texts, (settings, is_open) in last.items() if not is_open}
         return (part.question_id, part.inputs, part.settings) in self._whole[key]
 

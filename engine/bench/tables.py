@@ -10,6 +10,7 @@ import polars as pl
 
 from engine.bench.decoding import ANSWER_END, ANSWER_START, GameLine, answer_lines, judgment_lines, question_lines
 from engine.bench.digest import text_key
+from engine.bench.index import GAME_CODE
 from engine.bench.lines import ProblemLog, mark_of
 from engine.labels import CODES, LABELS, NOT_PLAYED, UNPARSED
 
@@ -116,7 +117,7 @@ def _read_judgments(lines: Lines, log: ProblemLog) -> list[Row]:
                 record.baseline,
                 record.settings,
                 record.inputs,
-                [NOT_PLAYED if game is None else _code(game) for game in games],
+                "".join(map(_digit, games)),
                 odds or None,
                 record.tstamp,
                 sum((game and game.asks) or 1 for game in games),
@@ -126,9 +127,10 @@ def _read_judgments(lines: Lines, log: ProblemLog) -> list[Row]:
     return rows
 
 
-def _code(game: GameLine) -> int:
-    label = game.label()
-    return UNPARSED if label is None else CODES[label]
+def _digit(game: GameLine | None) -> str:
+    label = game.label() if game is not None else None
+    code = NOT_PLAYED if game is None else UNPARSED if label is None else CODES[label]
+    return chr(GAME_CODE + code)
 
 
 def _shown(games: Sequence[GameLine | None]) -> tuple[str, str, str] | None:
@@ -195,7 +197,7 @@ JUDGMENTS = TableKind(
         "baseline": pl.String,
         "settings": pl.String,
         "inputs": pl.String,
-        "games": pl.List(pl.Int8),  # label codes
+        "games": pl.String,  # see `labels_of`
         "odds": pl.List(pl.Float64),  # of all labels, game by game; null where no game has any
         "tstamp": pl.Float64,
         "asks": pl.Int32,

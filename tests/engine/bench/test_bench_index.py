@@ -189,7 +189,7 @@ def test_the_index_says_what_reading_the_file_says(tmp_path_factory, history):
             }
         else:
             read = load_judgments(path)
-            last = {row[0]: (row[4], row[6], *labels_of(tuple(row[7]))) for row in rows}
+            last = {row[0]: (row[4], row[6], *labels_of(row[7])) for row in rows}
             assert last == {
                 key: (each.baseline, each.inputs, each.labels, each.played) for key, each in read.items.items()
             }
