@@ -70,15 +70,15 @@ GAMES = st.lists(st.tuples(st.sampled_from((0.0, 0.5, 1.0)), st.booleans()), min
 def test_games_written_as_repeated_rows_come_back_with_the_same_points(
     games: list[tuple[float, bool]], weight: int
 ) -> None:
-    told = [(points, strong and points != 0.5) for points, strong in games]
-    rows = [points for points, strong in told for _ in range(weight if strong else 1)]
+    known = [(points, strong and points != 0.5) for points, strong in games]
+    rows = [points for points, strong in known for _ in range(weight if strong else 1)]
     back = games_of_rows(rows, weight)
     assert back is not None
     assert sum((1 + (weight - 1) * game.strong) * game.points for game in back) == pytest.approx(sum(rows))
     assert sum(1 + (weight - 1) * game.strong for game in back) == len(rows)
-    one_strong_of_two = sum(strong for _, strong in told) == 1 and len(told) == 2
+    one_strong_of_two = sum(strong for _, strong in known) == 1 and len(known) == 2
     if weight > 2 and not (one_strong_of_two and rows[0] == rows[-1]):
-        assert [(game.points, bool(game.strong)) for game in back] == told
+        assert [(game.points, bool(game.strong)) for game in back] == known
 
 
 def test_four_equal_rows_do_not_tell_which_game_was_strong() -> None:
@@ -104,7 +104,7 @@ def test_rows_that_cannot_be_two_games_are_not_forced_into_them() -> None:
         ([[1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.5]], None),
     ],
 )
-def test_the_weight_of_a_file_is_told_from_the_rows_of_its_comparisons(
+def test_the_weight_of_a_file_is_found_from_the_rows_of_its_comparisons(
     comparisons: list[list[float]], weight: int | None
 ) -> None:
     assert strong_weight(comparisons) == weight

@@ -64,7 +64,7 @@ def test_pairing_finds_a_small_difference_that_separate_intervals_do_not() -> No
     assert result.separable.paired > result.separable.intervals
 
 
-def test_only_questions_of_both_count_and_that_is_told() -> None:
+def test_only_questions_of_both_count_with_a_warning() -> None:
     half: list[float | None] = [1.0 if index % 4 else 0.0 for index in range(40)] + [None] * 60
     result = compared({"a": half, "b": pattern(2, 0.5)}, "a", "b")
     (pair,) = result.pairs
@@ -101,7 +101,7 @@ def test_none_named_means_all_and_the_baseline_is_one_of_them() -> None:
     assert result.separable.pairs == result.separable.paired == result.separable.holm == 3
 
 
-def test_a_name_that_is_not_there_is_told_with_the_nearest() -> None:
+def test_an_unknown_name_is_reported_with_the_nearest() -> None:
     with pytest.raises(RatingError, match="modle-a has no judgments") as problem:
         compared({"model-a": pattern(1, 0.5)}, "modle-a", "base")
     assert "did you mean model-a?" in problem.value.hint

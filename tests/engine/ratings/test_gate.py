@@ -129,7 +129,7 @@ def test_too_few_questions_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (
             lambda r: msgspec.structs.replace(r, judges=["other"]),
@@ -148,15 +148,15 @@ def test_too_few_questions_are_refused() -> None:
         (lambda r: changed(r, models={"m": model(0.6, settings={"judge": ["s1", "s2"]})}), "with different settings"),
     ],
 )
-def test_a_stored_result_of_another_contest_is_refused(change: Callable[[Result], Result], told: str) -> None:
+def test_a_stored_result_of_another_contest_is_refused(change: Callable[[Result], Result], reason: str) -> None:
     now = result(m=model(0.6))
     stored = change(now)
     with pytest.raises(GateRefused) as refused:
         gate(now, ["m"], "m", GateOptions(margin=20.0), stored)
-    assert told in str(refused.value)
+    assert reason in str(refused.value)
 
 
-def test_all_reasons_are_told_at_once_and_settings_in_words() -> None:
+def test_all_reasons_are_reported_at_once_and_settings_in_words() -> None:
     now = result(m=model(0.6))
     other = result(m=without(model(0.6, settings={"judge": ["s0"]}), 1))
     stored = msgspec.structs.replace(other, weight=1)
@@ -175,19 +175,19 @@ def test_other_answer_settings_can_be_allowed_and_unknown_ones_are_warned_of() -
 
 
 @pytest.mark.parametrize(
-    ("models", "reference", "told"),
+    ("models", "reference", "reason"),
     [
         (["nobody"], "old", "nobody has no judgments to check"),
         (["old"], "old", "cannot be checked against itself"),
         (["old"], "nobody", "no judgments of the reference nobody"),
     ],
 )
-def test_models_that_are_not_there_are_told(models: list[str], reference: str, told: str) -> None:
-    with pytest.raises(UsageProblem, match=told):
+def test_unknown_models_are_reported(models: list[str], reference: str, reason: str) -> None:
+    with pytest.raises(UsageProblem, match=reason):
         gate(result(old=model(0.6), new=model(0.6)), models, reference, GateOptions())
 
 
-def test_damaged_evidence_is_told() -> None:
+def test_damaged_evidence_is_reported() -> None:
     good = result(m=model(0.6)).evidence
     assert good.problem() == ""
     for broken in (

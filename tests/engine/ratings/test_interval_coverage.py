@@ -59,7 +59,7 @@ def test_style_control_holds_the_win_rates_at_equal_style(coverage: ModuleType) 
     assert min(shares["weight of length"], shares["weight of bold"]) > 84.0
 
 
-def test_a_promise_that_is_off_is_told(coverage: ModuleType) -> None:
+def test_a_promise_that_is_off_is_reported(coverage: ModuleType) -> None:
     tally = coverage.Tally()
     for kind, held in (("narrow", 90), ("right", 95), ("wide", 99), ("ranks", 99), ("- rows", 60)):
         for number in range(100):

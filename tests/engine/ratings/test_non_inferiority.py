@@ -44,7 +44,7 @@ def test_evidence_adds_up_to_the_table_that_is_rated(seed: int, weight: int, fir
     assert found.problem() == ""
 
 
-def test_evidence_tells_a_question_that_was_not_judged_from_one_without_a_verdict() -> None:
+def test_evidence_separates_missing_questions_from_unparsed_ones() -> None:
     builder = BattleBuilder()
     builder.add("q1", "base", "a", 1.0, game=1)
     builder.add("q1", "base", "b", float("nan"), game=1)

@@ -101,7 +101,7 @@ def test_one_model_plans_against_the_baseline_only() -> None:
     assert any("only one model" in warning for warning in plan.warnings)
 
 
-def test_a_pilot_without_disagreement_tells_nothing() -> None:
+def test_a_pilot_without_disagreement_is_refused() -> None:
     builder = BattleBuilder()
     for question in range(40):
         builder.add(str(question), "base", "m", 1.0, game=1)
@@ -110,7 +110,7 @@ def test_a_pilot_without_disagreement_tells_nothing() -> None:
 
 
 @pytest.mark.parametrize(("differences", "power"), [([0.0], 0.8), ([51.0], 0.8), ([5.0], 1.0), ([5.0], 0.2)])
-def test_what_cannot_be_planned_is_told(differences: list[float], power: float) -> None:
+def test_an_impossible_plan_is_refused(differences: list[float], power: float) -> None:
     with pytest.raises(RatingError, match="no plan for a"):
         plan_study(pilot(), OPTIONS, FACTS, differences, power)
 

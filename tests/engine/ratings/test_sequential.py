@@ -23,55 +23,56 @@ LOSS: tuple[Label, Label] = ("A>B", "B>A")
 TIE: tuple[Label, Label] = ("A=B", "A=B")
 
 
-def decider(until: str, *models: str, **options: object) -> Decider:
+def make_decider(until: str, *models: str, **options: object) -> Decider:
     return Decider(parse_stop_rule(until), models or ("m",), baseline="base", order=ORDER, **options)
 
 
-def feed(told: Decider, model: str, labels: Iterable[tuple[Label | None, ...]]) -> list[str]:
-    """Judge the model on the questions in their order; the models that were settled."""
-    return [name for question, pair in zip(ORDER, labels, strict=False) for name in told.observe(model, question, pair)]
+def feed(decider: Decider, model: str, labels: Iterable[tuple[Label | None, ...]]) -> list[str]:
+    """Judge the model on the questions in their order; return the models that were settled."""
+    pairs = zip(ORDER, labels, strict=False)
+    return [name for question, pair in pairs for name in decider.observe(model, question, pair)]
 
 
 def test_nothing_is_decided_before_thirty_questions() -> None:
-    told = decider("decided")
-    assert feed(told, "m", [WIN] * 29) == []
-    assert told.observe("m", ORDER[29], WIN) == ("m",)
-    assert told.decision("m") == "better"
-    assert told.is_settled("m")
-    assert told.all_settled
+    decider = make_decider("decided")
+    assert feed(decider, "m", [WIN] * 29) == []
+    assert decider.observe("m", ORDER[29], WIN) == ("m",)
+    assert decider.decision("m") == "better"
+    assert decider.is_settled("m")
+    assert decider.all_settled
 
 
 def test_a_losing_model_is_worse_and_an_even_one_stays_undecided() -> None:
-    told = decider("decided", "loser", "even")
-    feed(told, "loser", [LOSS] * 40)
-    feed(told, "even", [WIN, LOSS] * 100)
-    assert (told.decision("loser"), told.decision("even")) == ("worse", "undecided")
-    assert not told.all_settled
+    decider = make_decider("decided", "loser", "even")
+    feed(decider, "loser", [LOSS] * 40)
+    feed(decider, "even", [WIN, LOSS] * 100)
+    assert (decider.decision("loser"), decider.decision("even")) == ("worse", "undecided")
+    assert not decider.all_settled
 
 
 def test_a_verdict_stays_though_later_judgments_say_the_opposite() -> None:
-    told = decider("decided")
-    feed(told, "m", [WIN] * 30 + [LOSS] * 170)
-    assert told.decision("m") == "better"
-    assert told.standing("m").score == pytest.approx(15.0)
-    assert (told.standing("m").decided_after, told.standing("m").questions) == (30, 200)
+    decider = make_decider("decided")
+    feed(decider, "m", [WIN] * 30 + [LOSS] * 170)
+    assert decider.decision("m") == "better"
+    assert decider.standing("m").score == pytest.approx(15.0)
+    assert (decider.standing("m").decided_after, decider.standing("m").questions) == (30, 200)
 
 
 def test_judgments_wait_for_their_turn() -> None:
-    told = decider("decided")
+    decider = make_decider("decided")
     for question in ORDER[1:60]:
-        assert told.observe("m", question, WIN) == ()
-    assert told.standing("m").questions == 0
-    assert told.observe("m", ORDER[0], LOSS) == ("m",)
-    assert told.standing("m").questions == 60
+        assert decider.observe("m", question, WIN) == ()
+    assert decider.standing("m").questions == 0
+    assert decider.observe("m", ORDER[0], LOSS) == ("m",)
+    assert decider.standing("m").questions == 60
 
 
-def test_a_question_that_failed_for_good_holds_nobody_up() -> None:
-    told = decider("decided")
+def test_a_failed_question_does_not_delay_those_behind_it() -> None:
+    decider = make_decider("decided")
     for question in ORDER[1:60]:
-        told.observe("m", question, WIN)
-    assert told.skip("m", ORDER[0]) == ("m",)
-    assert told.standing("m").questions == 59
+        decider.observe("m", question, WIN)
+    assert decider.skip("m", ORDER[0]) == ("m",)
+    assert decider.standing("m").questions == 59
 
 
 @settings(max_examples=25, deadline=None)
@@ -79,7 +80,7 @@ def test_a_question_that_failed_for_good_holds_nobody_up() -> None:
 def test_the_order_of_arrival_changes_no_verdict(random, seed: int) -> None:
     verdicts = np.random.default_rng(seed).choice(4, size=120, p=[0.5, 0.2, 0.2, 0.1])
     labels = [(WIN, LOSS, TIE, (None, None))[kind] for kind in verdicts]
-    calm, hasty = decider("decided,ci:9", "m"), decider("decided,ci:9", "m")
+    calm, hasty = make_decider("decided,ci:9", "m"), make_decider("decided,ci:9", "m")
     feed(calm, "m", labels)
     arrival = list(range(120))
     random.shuffle(arrival)
@@ -88,35 +89,35 @@ def test_the_order_of_arrival_changes_no_verdict(random, seed: int) -> None:
     assert hasty.standing("m") == calm.standing("m")
 
 
-def test_the_width_alone_can_settle_and_is_the_width_that_is_told() -> None:
-    told = decider("ci:12")
+def test_the_width_alone_can_settle_and_is_the_reported_one() -> None:
+    decider = make_decider("ci:12")
     settled_at = next(
-        count for count, question in enumerate(ORDER, 1) if told.observe("m", question, (WIN, LOSS)[count % 2])
+        count for count, question in enumerate(ORDER, 1) if decider.observe("m", question, (WIN, LOSS)[count % 2])
     )
-    standing = told.standing("m")
-    assert told.decision("m") == "precise"
+    standing = decider.standing("m")
+    assert decider.decision("m") == "precise"
     assert 30 < settled_at < 200
     assert (standing.upper - standing.lower) / 2 <= 12.0
 
 
 def test_a_budget_that_is_used_up_settles_every_model_that_is_still_open() -> None:
-    told = decider("decided,calls:100", "won", "open")
-    feed(told, "won", [WIN] * 30)
-    assert told.exhaust() == ("open",)
-    assert (told.decision("won"), told.decision("open")) == ("better", "budget")
-    assert told.all_settled
-    assert told.exhaust() == ()
+    decider = make_decider("decided,calls:100", "won", "open")
+    feed(decider, "won", [WIN] * 30)
+    assert decider.exhaust() == ("open",)
+    assert (decider.decision("won"), decider.decision("open")) == ("better", "budget")
+    assert decider.all_settled
+    assert decider.exhaust() == ()
 
 
 def test_a_named_opponent_is_needed_until_the_last_is_decided_against_it() -> None:
-    told = decider("decided:rival", "rival", "m", "n")
+    decider = make_decider("decided:rival", "rival", "m", "n")
     rivals = [WIN, LOSS] * 30
-    feed(told, "rival", rivals)
-    feed(told, "m", [WIN] * 60)
-    assert (told.decision("m"), told.is_settled("rival")) == ("better", False)
-    feed(told, "n", [LOSS] * 60)
-    assert (told.decision("n"), told.is_settled("rival"), told.all_settled) == ("worse", True, True)
-    standing = told.standing("m")
+    feed(decider, "rival", rivals)
+    feed(decider, "m", [WIN] * 60)
+    assert (decider.decision("m"), decider.is_settled("rival")) == ("better", False)
+    feed(decider, "n", [LOSS] * 60)
+    assert (decider.decision("n"), decider.is_settled("rival"), decider.all_settled) == ("worse", True, True)
+    standing = decider.standing("m")
     assert standing.difference == pytest.approx(50.0)
     assert 0.0 < standing.difference_lower < 50.0 < standing.difference_upper
 
@@ -129,7 +130,7 @@ def test_verdicts_against_a_named_opponent_do_not_depend_on_the_order_of_arrival
     judged = [
         (model, index, kinds[index + 120 * at]) for at, model in enumerate(("m", "rival")) for index in range(120)
     ]
-    calm, hasty = decider("decided:rival,ci:12", "m", "rival"), decider("decided:rival,ci:12", "m", "rival")
+    calm, hasty = make_decider("decided:rival,ci:12", "m", "rival"), make_decider("decided:rival,ci:12", "m", "rival")
     for model, index, labels in sorted(judged, key=lambda each: each[1]):
         calm.observe(model, ORDER[index], labels)
     random.shuffle(judged)
@@ -138,48 +139,48 @@ def test_verdicts_against_a_named_opponent_do_not_depend_on_the_order_of_arrival
     assert [hasty.standing(model) for model in ("m", "rival")] == [calm.standing(model) for model in ("m", "rival")]
 
 
-def test_it_tells_how_far_in_the_order_a_model_has_come() -> None:
-    told = decider("decided")
-    told.observe("m", ORDER[1], WIN)
-    assert (told.counted("m"), told.position(ORDER[1]), told.position("elsewhere")) == (0, 1, None)
-    told.skip("m", ORDER[0])
-    assert told.counted("m") == 2
+def test_it_reports_how_far_in_the_order_a_model_is() -> None:
+    decider = make_decider("decided")
+    decider.observe("m", ORDER[1], WIN)
+    assert (decider.counted("m"), decider.position(ORDER[1]), decider.position("elsewhere")) == (0, 1, None)
+    decider.skip("m", ORDER[0])
+    assert decider.counted("m") == 2
 
 
-def test_models_that_win_the_same_questions_are_not_told_apart() -> None:
-    told = decider("decided:rival", "rival", "m")
+def test_models_that_win_the_same_questions_stay_undecided() -> None:
+    decider = make_decider("decided:rival", "rival", "m")
     pattern = [WIN, WIN, LOSS, WIN] * 50
-    feed(told, "rival", pattern)
-    feed(told, "m", pattern)
-    assert told.decision("m") == "undecided"
-    assert decider("decided:base", "m").decision("m") == "undecided"  # naming the baseline is no opponent
+    feed(decider, "rival", pattern)
+    feed(decider, "m", pattern)
+    assert decider.decision("m") == "undecided"
+    assert make_decider("decided:base", "m").decision("m") == "undecided"  # naming the baseline is no opponent
 
 
-def test_an_opponent_that_nobody_judges_is_told() -> None:
+def test_an_opponent_that_is_not_judged_is_reported() -> None:
     with pytest.raises(UsageProblem, match="no such model is judged"):
-        decider("decided:nobody", "m")
+        make_decider("decided:nobody", "m")
     with pytest.raises(UsageProblem, match="no other model is judged"):
-        decider("decided:m", "m")
+        make_decider("decided:m", "m")
 
 
 def test_a_question_counts_when_all_judges_have_reported_and_only_once() -> None:
-    told = decider("decided", "m", judges=2)
+    decider = make_decider("decided", "m", judges=2)
     for question in ORDER[:40]:
-        told.observe("m", question, WIN, judge="one")
-        told.observe("m", question, LOSS, judge="one")  # a second word of the same judge
-    assert told.standing("m").questions == 0
+        decider.observe("m", question, WIN, judge="one")
+        decider.observe("m", question, LOSS, judge="one")  # a second word of the same judge
+    assert decider.standing("m").questions == 0
     for question in ORDER[:40]:
-        told.observe("m", question, WIN, judge="two")
-    assert told.standing("m").questions == 40
-    assert told.standing("m").score == 100.0
+        decider.observe("m", question, WIN, judge="two")
+    assert decider.standing("m").questions == 40
+    assert decider.standing("m").score == 100.0
 
 
 def test_records_of_other_models_and_questions_are_ignored() -> None:
-    told = decider("decided")
-    assert told.observe("m", "elsewhere", WIN) == ()
-    assert told.observe("stranger", ORDER[0], WIN) == ()
-    assert told.skip("stranger", ORDER[0]) == ()
-    assert told.standing("m").questions == 0
+    decider = make_decider("decided")
+    assert decider.observe("m", "elsewhere", WIN) == ()
+    assert decider.observe("stranger", ORDER[0], WIN) == ()
+    assert decider.skip("stranger", ORDER[0]) == ()
+    assert decider.standing("m").questions == 0
 
 
 @pytest.mark.realdata
@@ -195,8 +196,8 @@ def test_published_models_are_decided_within_a_tenth_of_the_questions(shared_dat
         taken = []
         for _ in range(1000):
             order = rng.permutation(len(outcomes)).tolist()
-            told = Decider(StopRule(decided=True), ["m"], baseline="base", order=map(str, order))
-            taken.append(next(n for n, at in enumerate(order, 1) if told.observe_points("m", str(at), outcomes[at])))
-            assert told.decision("m") == ("better" if score[column] > 0.5 else "worse")
+            decider = Decider(StopRule(decided=True), ["m"], baseline="base", order=map(str, order))
+            taken.append(next(n for n, at in enumerate(order, 1) if decider.observe_points("m", str(at), outcomes[at])))
+            assert decider.decision("m") == ("better" if score[column] > 0.5 else "worse")
         assert np.median(taken) <= 45
         assert np.percentile(taken, 90) <= 100

@@ -50,17 +50,17 @@ def soft_bench(questions: int = 200, seed: int = 3) -> Battles:
     return builder.build()
 
 
-@given(told=distributions, game=st.sampled_from((1, 2)), weight=st.integers(1, 5))
+@given(odds=distributions, game=st.sampled_from((1, 2)), weight=st.integers(1, 5))
 @settings(deadline=None)
-def test_an_expected_outcome_is_the_mean_over_the_labels(told: dict[Label, float], game: int, weight: int) -> None:
-    label = max(told, key=told.__getitem__)
-    labels, chances = ((label,), (told,)) if game == 1 else ((None, label), (None, told))
+def test_an_expected_outcome_is_the_mean_over_the_labels(odds: dict[Label, float], game: int, weight: int) -> None:
+    label = max(odds, key=odds.__getitem__)
+    labels, chances = ((label,), (odds,)) if game == 1 else ((None, label), (None, odds))
     played = (True,) if game == 1 else (False, True)
     battles = battles_from_judgments({("judge", "model"): [Judged("q", labels, played, chances)]}, "base")
     won, total = game_points(battles, weight, soft=True)
     weights = {each: weight if ">>" in each else 1 for each in LABELS}
-    assert total[0] == pytest.approx(sum(told[each] * weights[each] for each in LABELS))
-    assert won[0] == pytest.approx(sum(told[each] * weights[each] * points_of_model(each, game) for each in LABELS))
+    assert total[0] == pytest.approx(sum(odds[each] * weights[each] for each in LABELS))
+    assert won[0] == pytest.approx(sum(odds[each] * weights[each] * points_of_model(each, game) for each in LABELS))
 
 
 @given(labels=st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=2, max_size=20))
@@ -79,8 +79,8 @@ def test_a_judge_that_is_certain_is_rated_as_by_its_labels(labels: list[tuple[La
 
 
 def test_a_game_without_probabilities_counts_by_its_label() -> None:
-    told = dict(zip(LABELS, (0.1, 0.2, 0.2, 0.4, 0.1), strict=True))
-    judged = [Judged("q", ("B>A", "A>>B"), (True, True), (told, None)), Judged("r", (None, "A=B"), (True, True))]
+    odds = dict(zip(LABELS, (0.1, 0.2, 0.2, 0.4, 0.1), strict=True))
+    judged = [Judged("q", ("B>A", "A>>B"), (True, True), (odds, None)), Judged("r", (None, "A=B"), (True, True))]
     table = outcome_table(battles_from_judgments({("judge", "model"): judged}, "base"), "base", 3, soft=True)
     np.testing.assert_allclose(table.won, [[0.1 + 0.4 + 0.3 + 3.0], [0.5]])
     np.testing.assert_allclose(table.total, [[0.8 + 0.6 + 3.0], [1.0]])
@@ -91,7 +91,7 @@ def soft_board(battles: Battles, **how: bool) -> Leaderboard:
     return leaderboard(rate_battles(battles, options), options, FACTS)
 
 
-def test_a_leaderboard_tells_both_scores_and_how_much_narrower_the_intervals_are() -> None:
+def test_a_leaderboard_has_both_scores_and_how_much_narrower_the_intervals_are() -> None:
     battles = soft_bench()
     board = soft_board(battles)
     by_label = rate_battles(battles, RatingOptions(baseline="base", rounds=400))
@@ -110,7 +110,7 @@ def test_a_leaderboard_tells_both_scores_and_how_much_narrower_the_intervals_are
     assert not any("probabilities" in warning for warning in board.warnings)
 
 
-def test_games_without_probabilities_are_told() -> None:
+def test_games_without_probabilities_are_reported() -> None:
     battles = soft_bench()
     assert battles.odds is not None
     battles.odds[::2] = np.nan
@@ -140,9 +140,9 @@ def test_differences_and_plans_take_expected_outcomes_too() -> None:
 
 
 def test_what_cannot_be_is_said() -> None:
-    told = battles_from_judgments({("judge", "model"): [Judged("q", ("A>B", "B>A"), (True, True))]}, "base")
+    battles = battles_from_judgments({("judge", "model"): [Judged("q", ("A>B", "B>A"), (True, True))]}, "base")
     with pytest.raises(RatingError, match="judge's probabilities") as problem:
-        rate_battles(told, RatingOptions(baseline="base", soft=True))
+        rate_battles(battles, RatingOptions(baseline="base", soft=True))
     assert 'verdict = "soft"' in problem.value.hint
     with pytest.raises(RatingError, match="no rows"):
         rate_battles(soft_bench(5), RatingOptions(baseline="base", soft=True, ci="battle"))

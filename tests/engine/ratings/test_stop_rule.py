@@ -1,4 +1,4 @@
-"""`run --until` reads what it is told, and says what is wrong with what it cannot read."""
+"""Stop rules are parsed, and problems in them reported."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def test_conditions_are_read(text: str, rule: StopRule) -> None:
     assert parse_stop_rule(str(rule)) == rule
 
 
-def test_a_rule_is_told_in_words() -> None:
-    told = parse_stop_rule("decided,ci:2.5,calls:400,minutes:20").describe("base")
-    assert told == (
+def test_a_rule_is_described_in_words() -> None:
+    message = parse_stop_rule("decided,ci:2.5,calls:400,minutes:20").describe("base")
+    assert message == (
         "it is decided to be better or worse than base, or its score is known to ±2.5 points, "
         "or 400 judge calls were made for all models, or the run has lasted 20 minutes"
     )
@@ -36,7 +36,7 @@ def test_a_rule_is_told_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "a condition is empty"),
         ("decided,", "a condition is empty"),
@@ -53,10 +53,10 @@ def test_a_rule_is_told_in_words() -> None:
         ("decided,decided:a", "decided is given twice"),
     ],
 )
-def test_what_cannot_be_is_told(text: str, told: str) -> None:
+def test_a_wrong_rule_is_reported(text: str, message: str) -> None:
     with pytest.raises(UsageProblem) as problem:
         parse_stop_rule(text)
-    assert told in problem.value.title
+    assert message in problem.value.title
     assert "decided:MODEL" in problem.value.hint
 
 

@@ -181,7 +181,7 @@ def test_games_whose_answers_are_not_here_are_left_out_and_counted() -> None:
 
 
 def test_style_that_goes_with_the_model_is_not_taken_for_a_taste_of_the_judge() -> None:
-    """Every answer of a model has the same length, so the games cannot tell length from strength."""
+    """Every answer of a model has the same length, so the games cannot separate length from strength."""
     battles, counts = simulate(100, length_taste=0.0, bold_taste=0.0, seed=12)
     constant = np.broadcast_to(counts.counts.mean(axis=0), counts.counts.shape)
     controlled = rate_with_style(battles, options(50), ["length"], StyleCounts(counts.questions, MODELS, constant))
@@ -193,7 +193,7 @@ def test_style_that_goes_with_the_model_is_not_taken_for_a_taste_of_the_judge() 
     assert not varied.style.weak
 
 
-def test_style_that_cannot_be_controlled_is_told() -> None:
+def test_style_that_cannot_be_controlled_is_reported() -> None:
     battles, counts = simulate(50, 1.0, 0.0, seed=11)
     with pytest.raises(RatingError, match="unknown"):
         rate_with_style(battles, options(), ["length"], StyleCounts((), (), np.empty((0, 0, 4))))
