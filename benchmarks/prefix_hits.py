@@ -188,22 +188,22 @@ class Prompts:
         pool = EndpointPool(list(caches), parallel=parallel // replicas)
         dice = random.Random(42)
 
-        async def call(unit: Any) -> None:
-            tokens, keys = self.blocks_of(unit.job, unit.number)
-            lane = await pool.acquire(unit.job.question.id if affinity else "")
-            caches[lane.place].begin(tokens, keys)
+        async def call(part: Any) -> None:
+            tokens, keys = self.blocks_of(part.job, part.number)
+            pooled = await pool.acquire(part.job.question.id if affinity else "")
+            caches[pooled.target].begin(tokens, keys)
             await asyncio.sleep(dice.uniform(0.0005, 0.0025))
-            caches[lane.place].end(keys)
-            pool.succeeded(lane)
-            pool.release(lane)
+            caches[pooled.target].end(keys)
+            pool.succeeded(pooled)
+            pool.release(pooled)
 
         if order == "model by model":
-            units: Any = listed(unit for job in self._jobs(self.models) for unit in job.open_parts())
+            parts: Any = listed(part for job in self._jobs(self.models) for part in job.open_parts())
         else:
-            units = WorkQueue(order=question_major(self._questions, self.models))
-            units.put(unit for job in self._jobs(self.models) for unit in job.open_parts())
-            units.finish()
-        await Worker(units, pool, call, lambda unit, error: None, Gate()).run()
+            parts = WorkQueue(order=question_major(self._questions, self.models))
+            parts.put(part for job in self._jobs(self.models) for part in job.open_parts())
+            parts.finish()
+        await Worker(parts, pool, call, lambda part, error: None, Gate()).run()
         pool.close()
         return found
 
