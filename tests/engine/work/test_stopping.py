@@ -192,6 +192,14 @@ def test_a_question_waits_for_all_judges_and_a_judge_that_is_lost_ends_the_work(
     assert desk.standings()["m"].verdict == "undecided", "no budget was used up"
 
 
+def test_answers_that_no_judgment_waits_for_have_no_limit_once_the_judge_is_lost() -> None:
+    desk = Desk("decided", found("m"))
+    assert desk.stop.limit("answers") == 30
+    desk.stop.judge_lost("judge")
+    assert desk.stop.limit("answers") is None, "no more judgments come that could raise a limit"
+    assert desk.wants(answers("bystander"), 150)
+
+
 def test_every_change_of_what_is_wanted_has_a_revision_of_its_own() -> None:
     desk = Desk("decided", found("m"))
     revisions = [desk.stop.revision]
