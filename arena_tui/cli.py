@@ -35,6 +35,7 @@ from arena_tui.options import (
 )
 from engine import __version__
 from engine.errors import ArenaError, StorageError, UsageProblem
+from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 
 
 @click.group(
@@ -214,10 +215,15 @@ def audit(invocation: Invocation, /, **options: Any) -> int:
 @click.option(
     "--alpha",
     type=click.FloatRange(0.0001, 0.5),
-    default=0.025,
+    default=ALPHA / 2,
     help="One-sided error: 0.025 is the lower end of a 95% interval, 0.05 that of a 90% interval.",
 )
-@click.option("--min-questions", type=click.IntRange(min=2), default=30, help="Refuse if there are fewer questions.")
+@click.option(
+    "--min-questions",
+    type=click.IntRange(min=2),
+    default=MINIMUM_QUESTIONS,
+    help="Refuse if there are fewer questions.",
+)
 @click.option(
     "--allow-missing",
     type=click.IntRange(min=0),
