@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from arena_tui import console
-from arena_tui.invocation import Invocation
+from arena_tui.invocation import Invocation, load_numpy
 from arena_tui.options import (
     FILE,
     FOLDER,
@@ -68,18 +67,6 @@ def _open_ui(context: click.Context) -> int:
     return ui_command(context.obj)
 
 
-def _load_numpy() -> None:
-    """Import numpy with one BLAS thread: a pool of threads takes a sixth of a leaderboard's CPU and saves no time.
-
-    The environment is restored, so that servers do not inherit the setting.
-    """
-    name = "OPENBLAS_NUM_THREADS"
-    if name not in os.environ:
-        os.environ[name] = "1"
-        import_module("numpy")
-        del os.environ[name]
-
-
 @cli.command()
 @models_option("Only these models (the baseline is always included).")
 @click.option(
@@ -106,7 +93,7 @@ def _load_numpy() -> None:
 @click.pass_obj
 def run(invocation: Invocation, /, **options: Any) -> int:
     """Make the missing calls and rate the models. Answers and judgments of the config; resumes an earlier run."""
-    _load_numpy()
+    load_numpy()
     from arena_tui.commands.run import run_command
 
     return run_command(invocation, **options)
@@ -137,7 +124,7 @@ def run(invocation: Invocation, /, **options: Any) -> int:
 @click.pass_obj
 def leaderboard(invocation: Invocation, /, **options: Any) -> int:
     """Rate the models, with 95% intervals. The score is the Bradley-Terry win rate against the baseline."""
-    _load_numpy()
+    load_numpy()
     from arena_tui.commands.leaderboard import leaderboard_command
 
     return leaderboard_command(invocation, **options)
@@ -152,7 +139,7 @@ def leaderboard(invocation: Invocation, /, **options: Any) -> int:
 @click.pass_obj
 def compare(invocation: Invocation, /, **options: Any) -> int:
     """Compare models, paired by question. Is A better than B? None named: all, with the ranks each can have."""
-    _load_numpy()
+    load_numpy()
     from arena_tui.commands.compare import compare_command
 
     return compare_command(invocation, **options)
@@ -173,7 +160,7 @@ def compare(invocation: Invocation, /, **options: Any) -> int:
 @click.pass_obj
 def plan(invocation: Invocation, /, **options: Any) -> int:
     """Estimate how many questions are needed. For each difference: questions, calls, time; from judgments so far."""
-    _load_numpy()
+    load_numpy()
     from arena_tui.commands.plan import plan_command
 
     return plan_command(invocation, **options)
@@ -196,7 +183,7 @@ def plan(invocation: Invocation, /, **options: Any) -> int:
 @click.pass_obj
 def audit(invocation: Invocation, /, **options: Any) -> int:
     """Check whether the judge can be trusted. Bias by position, length, language, own family; people's labels."""
-    _load_numpy()
+    load_numpy()
     from arena_tui.commands.audit import audit_command
 
     return audit_command(invocation, **options)
@@ -245,7 +232,7 @@ def gate(invocation: Invocation, /, **options: Any) -> int:
     Exit code 0: shown not to be worse. 1: worse, or not shown. 2: not comparable (missing judgments, other questions,
     prompt, judge or settings, too few questions).
     """
-    _load_numpy()
+    load_numpy()
     from arena_tui.commands.gate import gate_command
 
     return gate_command(invocation, **options)
