@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from engine.bench import Bench
 from engine.bench.snapshot import Snapshot
-from engine.bench.stored import StoredAnswer
 from engine.errors import Advice
 from engine.judged import NO_ANSWER, NO_LENGTH, JudgedFacts, JudgedReader
 from engine.ratings.battles import Battles, battles_from_labels
@@ -34,6 +33,9 @@ from engine.ratings.style import COVARIATES, StyleCounts
 from engine.records import Question
 
 _BYTES_PER_TOKEN = 4.3  # of UTF-8, in cl100k_base, for English and for Russian alike
+
+if TYPE_CHECKING:
+    from engine.bench.stored import StoredAnswer
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class JudgmentsAgainst:
 class CurrentJudgments:
     """Finds the current judgments of a bench by the digests in its index; what only texts can show is kept there too.
 
-    Reads files; all methods raise BenchError for one that cannot be read. Use it from one thread at a time.
+    Reads files; all methods raise BenchError for one that cannot be read. May be used by several threads.
     """
 
     def __init__(self, index: BenchIndex) -> None:

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.bench.current import CurrentJudgments
 from engine.bench.index import BenchIndex, labels_of
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineSpan, Loaded, read_object
 from engine.bench.run_files import Part, compact, load_failures, load_journal
 from engine.bench.settings import Settings, describe_settings, load_settings, register_settings
-from engine.bench.stored import (
-    ListedAnswer,
-    StoredAnswer,
-    StoredJudgment,
-    WholeAnswer,
-    load_answers,
-    load_judgments,
-    load_questions,
-    whole_answer,
-)
 from engine.errors import Advice, AdviceKind, BenchError
 from engine.records import AnswerPart, Failure, Question
+
+if TYPE_CHECKING:  # what reads texts is loaded when it is used: a leaderboard from the index does without
+    from engine.bench.current import CurrentJudgments
+    from engine.bench.stored import ListedAnswer, StoredAnswer, StoredJudgment, WholeAnswer
 
 
 class Bench:
@@ -38,7 +33,12 @@ class Bench:
         self.paths = BenchPaths(root)
         self.name = self.paths.name
         self.index = BenchIndex(self.paths)
-        self.current = CurrentJudgments(self.index)
+
+    @cached_property
+    def current(self) -> CurrentJudgments:
+        from engine.bench.current import CurrentJudgments
+
+        return CurrentJudgments(self.index)
 
     @classmethod
     def open(cls, data: Path, name: str) -> Bench:
@@ -57,14 +57,20 @@ class Bench:
         raise BenchError(f"no bench {name!r} in {data} (a folder with a question.jsonl)", hint)
 
     def questions(self) -> Loaded[list[Question]]:
+        from engine.bench.stored import load_questions
+
         return load_questions(self.paths.questions)
 
     def answers(self, model: str) -> Loaded[dict[str, StoredAnswer]]:
         """By question id."""
+        from engine.bench.stored import load_answers
+
         return load_answers(self.paths.answers(model))
 
     def listed_answers(self, model: str) -> Loaded[dict[str, ListedAnswer]]:
         """By question id; their texts are read only when they are used."""
+        from engine.bench.stored import ListedAnswer
+
         table = self.index.answers(model)
         rows = table.frame.select("key", "start", "length", "settings", "inputs").iter_rows()
         return Loaded(
@@ -77,6 +83,8 @@ class Bench:
 
     def answer(self, model: str, question_id: str) -> WholeAnswer | None:
         """Return one usable answer, the last to its question."""
+        from engine.bench.stored import whole_answer
+
         table = self.index.answers(model)
         span = table.spans.get(question_id)
         return None if span is None else whole_answer(read_object(table.path, span), question_id)
@@ -88,6 +96,8 @@ class Bench:
 
     def judgments(self, judge: str, model: str, *, baseline: str | None = None) -> Loaded[dict[str, StoredJudgment]]:
         """By question id; see `load_judgments` for `baseline`."""
+        from engine.bench.stored import load_judgments
+
         return load_judgments(self.paths.judgments(judge, model), baseline=baseline)
 
     def failures(self) -> Loaded[list[Failure]]:
