@@ -72,8 +72,16 @@ def leaderboard(
 ) -> Leaderboard:
     """Rate every judged model against the baseline, with 95 % intervals.
 
-    Of several baselines the first is at 50; games against any of them count. `style` lists what to control for. The
-    other arguments are those of the `leaderboard` command. Raises ArenaError if there is nothing to rate.
+    Of several baselines the first is at 50; games against any of them count. Raises ArenaError if there is nothing to
+    rate. Options:
+
+        style                        what to control for: "length", "markdown"
+        ci                           what the bootstrap resamples, or "sandwich" for clustered standard errors
+        rounds, seed                 of the bootstrap
+        weight                       how many battles a strong label counts (3, or what the file of battles says)
+        first_game_only              leave out the games with swapped places
+        soft                         rate expected outcomes, by the judge's probabilities of its verdicts
+        elo, full_stats, by          add Elo ratings, further statistics, a leaderboard for each category or cluster
     """
     opened = open_source(source, judges, baseline)
     options = LeaderboardOptions(

@@ -28,13 +28,13 @@ from engine.ratings import MINIMUM_QUESTIONS
 
 _UNKNOWN: dict[Topic, str] = {
     "position": "No answer was judged in both places.",
-    "identical answers": "No two equal answers were judged: --probe has one judged against itself.",
-    "style": "What style is worth cannot be told: The answers are not here.",
-    "language": "The languages of questions and answers cannot be told.",
-    "own family": "The family of the judge is not known.",
-    "people": "Nobody has labelled these games yet: arena-tui review.",
-    "constant answers": "Not tried: --probe has the judge compare answers that must lose.",
-    "consistency": "Not tried: --repeat N asks for the same verdicts again.",
+    "identical answers": "No two equal answers were judged; --probe has one judged against itself.",
+    "style": "The effect of style is unknown: no answers on disk.",
+    "language": "The languages of questions and answers are unknown.",
+    "own family": "The family of the judge is unknown.",
+    "people": "No labels by people yet; add some with `arena-tui review`.",
+    "constant answers": "Not tested; --probe has the judge compare answers that must lose.",
+    "consistency": "Not tested; --repeat N repeats the same games.",
 }
 
 
@@ -162,7 +162,7 @@ def _identical(same: IdenticalAnswers) -> str:
 
 def _style(topic: Topic, report: PreferenceReport) -> str:
     if topic == "style":
-        return f"What style is worth cannot be told: {report.note}" if report.note else _UNKNOWN["style"]
+        return f"The effect of style is unknown: {report.note}" if report.note else _UNKNOWN["style"]
     if topic == "length":
         (gain,) = (gain for gain in report.gains if gain.name == "length")
         text = f"Twice the length is worth {_points(gain.points)} points in an even match."
@@ -190,7 +190,7 @@ def _family(report: FamilyReport) -> str:
         return f"No model of the judge's own family ({report.family}) takes part."
     text = f"It judges its own family ({report.family}): {_joined(kin)}."
     if report.advantage is None or not report.advantage.known:
-        return f"{text} Whether it favours them only another judge of the same answers can tell."
+        return f"{text} Only another judge of the same answers can show whether it favours them."
     return f"{text} They get {_points(report.advantage)} points more from it than from the other judges."
 
 

@@ -47,7 +47,7 @@ def test_the_audit_is_a_page_on_stdout_and_asks_nobody(arena: Arena, judged: Pat
     done = arena("-c", judged, "audit", "--rounds", "100")
     assert done.returncode == 0, done.stderr
     assert "sim-judge  --  trust: " in done.stdout
-    assert "Not tried: --probe" in done.stdout
+    assert "Not tested; --probe" in done.stdout
     assert done.stderr == ""
 
 
