@@ -59,7 +59,7 @@ def test_unknown_style_is_reported_as_unknown() -> None:
     nothing = StyleCounts((), (), np.empty((0, 0, 4)))
     report = preference_report(battles, OPTIONS, nothing, resampler_of(battles))
     assert report.gains == []
-    assert "not known" in report.note
+    assert "unknown" in report.note
     assert not report.longer_wins.known
 
 
