@@ -1,4 +1,4 @@
-"""What one task still lacks: what the config asks of it, less what the bench holds. Pure: records in, jobs out.
+"""What one task still lacks: what the config asks of it, less what the bench holds. Texts are read only for jobs.
 
 A cached record is never made again unless a user asks for it (`refresh`): one made with other settings is counted as
 stale and reported, a judgment with a game without a label is counted as unparsed. A judgment of other texts (another
