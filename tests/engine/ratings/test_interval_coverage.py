@@ -48,7 +48,7 @@ def test_intervals_by_rows_do_not_and_those_of_soft_verdicts_are_narrower(covera
     tally = coverage.Tally()
     coverage.scores(tally, 40, 100)
     assert tally.coverage()["- score, rows as arena tools do"] < 80.0
-    assert "intervals of soft verdicts are 0.8" in " ".join(tally.notes)
+    assert "intervals by expected points are 0.8" in " ".join(tally.notes)
 
 
 def test_style_control_holds_the_win_rates_at_equal_style(coverage: ModuleType) -> None:
