@@ -14,8 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -189,6 +188,7 @@ class Run:
         if plan.has_work:
             from engine.work.execution import open_execution
 
+            minutes = self.scope.until.minutes if self.scope.until else None
             pipeline = Pipeline(plan, emit, stopping)
             self._events.add(pipeline.handle)
             async with open_execution(
@@ -202,13 +202,13 @@ class Run:
                 found=self._keep_record,
                 logs=self.bench.paths.logs,
                 server_grace=self._server_grace,
+                deadline=None if minutes is None else started + 60.0 * minutes,
             ) as execution:
                 self._execution = execution
                 if self.gate.closed:
                     pipeline.stop()
-                with self._deadline(started, execution):
-                    await execution.run()
-                    await writer.flush()
+                await execution.run()
+                await writer.flush()
         if not self.gate.closed:
             stopping.end()
 
@@ -220,19 +220,6 @@ class Run:
         for warning in plan.warnings:
             self._warn(warning)
         return plan
-
-    @contextmanager
-    def _deadline(self, started: float, execution: Execution) -> Iterator[None]:
-        """While this lasts, end the run when the minutes of its stop rule are over."""
-        minutes = self.scope.until.minutes if self.scope.until else None
-        if minutes is None:
-            yield
-            return
-        timer = asyncio.get_running_loop().call_at(started + 60.0 * minutes, execution.expire)
-        try:
-            yield
-        finally:
-            timer.cancel()
 
     def _close_journal(self, *, is_used_up: bool) -> None:
         """Delete the journal if every part in it has its record, as after a run without trouble; else compact it."""

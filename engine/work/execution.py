@@ -98,8 +98,12 @@ async def open_execution(
     found: Callable[[], None],
     logs: Path,
     server_grace: float,
+    deadline: float | None,
 ) -> AsyncIterator[Execution]:
-    """Make the parts, and end them with the block. See `Resources` for `flush` and `Workers` for `found`."""
+    """Make the parts, and end them with the block. See `Resources` for `flush` and `Workers` for `found`.
+
+    At the `deadline`, by the clock of the loop, the execution expires.
+    """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session())
         loading = asyncio.create_task(load_counter()) if pipeline.answers else None
@@ -126,4 +130,7 @@ async def open_execution(
             await fleet.prepare()
         resources = Resources(session, recorder, await loading if loading else None, gate, emit, flush)
         workers = Workers(config, plan, pipeline, fleet or configured, resources, found=found)
-        yield Execution(config, plan, pipeline, workers, fleet)
+        execution = Execution(config, plan, pipeline, workers, fleet)
+        if deadline is not None:
+            stack.callback(asyncio.get_running_loop().call_at(deadline, execution.expire).cancel)
+        yield execution
