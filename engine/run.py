@@ -230,7 +230,7 @@ class Run:
 
     def _keep_record(self) -> None:
         """Write down what is known of this run so far, once a model was found that can be called."""
-        if self._execution and (record := self._execution.record(self.scope, self.state)) is not None:
+        if self._execution and (record := self._execution.record(self.config, self.scope, self.state)) is not None:
             write_run(self.bench.paths.runs / f"{self.id}.json", record)
 
     def _outcome(self) -> Literal["done", "failed", "interrupted"]:

@@ -29,8 +29,7 @@ from engine.work.worker import Resources, Workers
 class Execution:
     """The parts of a run that make calls: workers on the queues of a pipeline, and the servers that the run starts."""
 
-    def __init__(self, config: Config, plan: Plan, pipeline: Pipeline, workers: Workers, fleet: Fleet | None) -> None:
-        self._config = config
+    def __init__(self, plan: Plan, pipeline: Pipeline, workers: Workers, fleet: Fleet | None) -> None:
         self._plan = plan
         self._pipeline = pipeline
         self._workers = workers
@@ -74,10 +73,13 @@ class Execution:
         self._pipeline.expire()
         self._wind_down()
 
-    def record(self, scope: Scope, state: RunState) -> dict[str, Any] | None:
-        """Return what `runs/<id>.json` holds; None while no model was found that can be called."""
+    def record(self, config: Config, scope: Scope, state: RunState) -> dict[str, Any] | None:
+        """Return what `runs/<id>.json` holds; None while no model was found that can be called.
+
+        `config` is that of now: limits of models may change during a run.
+        """
         reports = self._workers.reports
-        return run_record(self._config, scope, self._plan, reports, self.servers, state) if reports else None
+        return run_record(config, scope, self._plan, reports, self.servers, state) if reports else None
 
     def _wind_down(self) -> None:
         self._workers.stop()
@@ -130,7 +132,7 @@ async def open_execution(
             await fleet.prepare()
         resources = Resources(session, recorder, await loading if loading else None, gate, emit, flush)
         workers = Workers(config, plan, pipeline, fleet or configured, resources, found=found)
-        execution = Execution(config, plan, pipeline, workers, fleet)
+        execution = Execution(plan, pipeline, workers, fleet)
         if deadline is not None:
             stack.callback(asyncio.get_running_loop().call_at(deadline, execution.expire).cancel)
         yield execution
