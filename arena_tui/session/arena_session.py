@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
@@ -139,7 +138,7 @@ class ArenaSession:
         from engine.work.stopping import stop_forecast
 
         wanted = self.scope if scope is None else scope
-        await asyncio.to_thread(import_module, "engine.work.execution")  # slow: not in the event loop as a run starts
+        await asyncio.to_thread(_import_execution)
         follower = await asyncio.to_thread(_follower, self.bench) if self.writer else None
         plan = await asyncio.to_thread(make_plan, self.config, self.bench, wanted)
         forecast = await asyncio.to_thread(stop_forecast, wanted.until, plan) if wanted.until else None
@@ -323,6 +322,12 @@ def _open_bench(config: Config) -> Bench:
     from engine.bench import Bench
 
     return Bench.open(config.data, config.bench)
+
+
+def _import_execution() -> None:
+    """Import what a run needs, which is slow, so that its start does not block the event loop."""
+    import engine.run
+    import engine.work.execution  # noqa: F401
 
 
 def _writer_of(bench: Bench) -> BenchLocked | None:

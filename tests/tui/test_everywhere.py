@@ -73,7 +73,7 @@ async def test_a_command_of_another_screen_goes_there_even_past_what_is_open_on_
         assert app.current_mode == "judgments"
 
 
-async def test_a_command_that_makes_no_sense_now_says_so(tmp_path: Path):
+async def test_a_command_that_is_not_possible_shows_a_notice(tmp_path: Path):
     make_bench(tmp_path)
     async with opened(tmp_path, "judgments") as (app, pilot):
         await choose(app, pilot, "Run: Pause")
@@ -82,7 +82,7 @@ async def test_a_command_that_makes_no_sense_now_says_so(tmp_path: Path):
 
 
 @pytest.mark.parametrize("mode", [mode.name for mode in MODES])
-async def test_help_tells_what_a_screen_is_for_and_its_own_keys_first(tmp_path: Path, mode: str):
+async def test_help_shows_the_purpose_of_a_screen_and_its_own_keys_first(tmp_path: Path, mode: str):
     make_bench(tmp_path)
     async with opened(tmp_path, "judgments") as (app, pilot):
         await app.switch_mode(mode)
@@ -109,7 +109,7 @@ async def test_every_theme_can_be_reached_by_one_key(tmp_path: Path):
         assert sorted(seen) == sorted(theme.name for theme in THEMES)
 
 
-async def test_while_one_types_the_bottom_line_tells_only_the_keys_that_are_not_typed(tmp_path: Path):
+async def test_while_typing_the_key_bar_shows_only_keys_that_are_not_typed(tmp_path: Path):
     make_bench(tmp_path)
     async with opened(tmp_path, "judgments", (80, 24)) as (app, pilot):
         await pilot.press("slash")

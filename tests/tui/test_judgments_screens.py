@@ -219,7 +219,7 @@ async def test_sections_are_jumped_to_and_their_heading_stays_on_top(bench: Path
         assert pane.scroll_offset.y == 0
 
 
-async def test_a_record_that_went_away_is_told_in_its_place(bench: Path, tmp_path: Path):
+async def test_a_record_that_no_longer_exists_is_reported_in_its_place(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "judgments") as (app, pilot):
         for file in (bench / "model_judgment/the-judge").iterdir():
             file.write_bytes(b"")

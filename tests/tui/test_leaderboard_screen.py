@@ -257,7 +257,7 @@ async def test_the_losses_of_one_category_are_listed_alone(tmp_path: Path):
         assert len(app.screen.query_one("#losses").rows) == 3  # type: ignore[attr-defined]
 
 
-async def test_the_judges_page_tells_in_words_whether_to_trust_it(tmp_path: Path):
+async def test_the_audit_page_says_whether_to_trust_the_judge(tmp_path: Path):
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
         await rated(pilot)
@@ -285,12 +285,12 @@ async def test_the_plan_of_a_study_and_all_pairs_are_a_key_away(tmp_path: Path):
         assert isinstance(app.screen, LeaderboardScreen)
 
 
-async def test_an_audit_that_nobody_waits_for_is_given_up(tmp_path: Path):
+async def test_an_audit_is_cancelled_when_the_user_leaves(tmp_path: Path):
     make_bench(tmp_path)
     left, ended = threading.Event(), []
 
     class WaitingAudit(AuditScreen):
-        """Holds on until it is left."""
+        """Waits until the user leaves."""
 
         def find(self, report: Report) -> AuditReport:
             report("waiting")
@@ -298,9 +298,9 @@ async def test_an_audit_that_nobody_waits_for_is_given_up(tmp_path: Path):
             try:
                 report("still waiting")
             except GivenUp:
-                ended.append("given up")
+                ended.append("cancelled")
                 raise
-            raise AssertionError("it went on")
+            raise AssertionError("not cancelled")
 
     async with at_board(tmp_path) as (app, pilot):
         screen = await rated(pilot)
@@ -310,7 +310,7 @@ async def test_an_audit_that_nobody_waits_for_is_given_up(tmp_path: Path):
         await until(pilot, lambda: isinstance(app.screen, LeaderboardScreen))
         left.set()
         await settle(pilot)
-        assert ended == ["given up"]
+        assert ended == ["cancelled"]
 
 
 async def test_a_hostile_name_stays_in_its_column(tmp_path: Path):

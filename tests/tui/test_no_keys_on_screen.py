@@ -74,7 +74,7 @@ async def test_a_crash_of_the_ui_prints_where_and_neither_keys_nor_escapes(home,
     assert not {"\x1b", "\x07"} & set(printed)
 
 
-def test_a_fault_of_the_program_is_told_in_full_and_without_escapes(capfd):
+def test_a_bug_is_reported_in_full_and_without_escapes(capfd):
     try:
         raise RuntimeError("a reply: \x1b]0;owned\x07")
     except RuntimeError:

@@ -83,7 +83,7 @@ async def test_the_label_on_disk_means_what_was_on_the_screen(bench: Path, tmp_p
         assert {line["game"] for line in lines(bench)} == {1, 2}
 
 
-async def test_votes_are_there_when_it_is_opened_again_and_the_review_goes_on(bench: Path, tmp_path: Path):
+async def test_labels_are_kept_when_the_review_is_opened_again(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "review") as (app, pilot):
         await press(pilot, "a", "enter", "t", "enter", "B")
         pair = shown_pair(app)
@@ -102,7 +102,7 @@ async def test_a_key_pressed_twice_is_one_vote(bench: Path, tmp_path: Path):
         assert "1 of 6 sampled" in painted(app)
 
 
-async def test_a_skip_goes_on_without_showing_anything_and_without_a_label(bench: Path, tmp_path: Path):
+async def test_a_skip_goes_to_the_next_pair_without_revealing_or_a_label(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "review") as (app, pilot):
         pair = shown_pair(app)
         await press(pilot, "s")
@@ -221,7 +221,7 @@ async def test_another_process_that_writes_to_the_bench_does_not_keep_one_from_r
             assert len(lines(bench)) == 1
 
 
-async def test_a_disk_that_takes_nothing_is_told_and_the_vote_does_not_count(bench: Path, tmp_path: Path):
+async def test_a_full_disk_is_reported_and_the_label_does_not_count(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "review") as (app, pilot):
         (bench / "review").write_text("in the way of the folder")
         await press(pilot, "a")

@@ -84,7 +84,7 @@ async def ended(app: ArenaApp, pilot: Pilot[None]) -> None:
     await until(pilot, lambda: app.session.status == "idle")
 
 
-async def test_the_plan_is_shown_before_anything_is_asked_and_starts_the_run(tmp_path: Path):
+async def test_the_plan_is_shown_before_any_call_and_starts_the_run(tmp_path: Path):
     async with opened(tmp_path) as (app, pilot):
         await until(pilot, lambda: "12 calls" in painted(app))
         await press(pilot, "s")
@@ -110,7 +110,7 @@ async def test_the_plan_is_made_anew_for_fewer_questions_or_one_stage(tmp_path: 
         assert not app.session.is_running
 
 
-async def test_a_stop_rule_is_chosen_or_typed_and_a_wrong_one_is_refused_in_words(tmp_path: Path):
+async def test_a_stop_rule_is_chosen_or_typed_and_an_invalid_one_is_explained(tmp_path: Path):
     async with opened(tmp_path, questions=40) as (app, pilot):
         await press(pilot, "s", "down", "down", "down", "right")
         await until(pilot, lambda: "a model stops early when" in painted(app))
@@ -124,14 +124,14 @@ async def test_a_stop_rule_is_chosen_or_typed_and_a_wrong_one_is_refused_in_word
         await until(pilot, lambda: str(app.session.scope.until) == "decided,ci:4")
 
 
-async def test_a_rule_that_the_bench_cannot_have_leaves_the_plan_as_it_was(tmp_path: Path):
+async def test_a_rule_that_does_not_fit_the_bench_leaves_the_plan_unchanged(tmp_path: Path):
     async with opened(tmp_path, questions=40) as (app, pilot):
         await press(pilot, "s", "down", "down", "down", "enter", *"decided:nobody", "enter")
         await until(pilot, lambda: "! " in painted(app) and "nobody" in painted(app))
         assert app.session.scope.until is None
 
 
-async def test_decided_models_are_told_in_the_log_the_table_and_the_leaderboard(tmp_path: Path):
+async def test_decided_models_are_shown_in_log_table_and_leaderboard(tmp_path: Path):
     async with opened(tmp_path, questions=60, size=(120, 40)) as (app, pilot):
         await press(pilot, "s", "down", "down", "down", "right")
         await until(pilot, lambda: app.session.scope.until is not None)
@@ -145,7 +145,7 @@ async def test_decided_models_are_told_in_the_log_the_table_and_the_leaderboard(
         await until(pilot, lambda: "better" in painted(app))
 
 
-async def test_a_run_is_paused_resumed_and_stopped_and_goes_on_where_it_was(tmp_path: Path):
+async def test_a_run_is_paused_resumed_stopped_and_planned_again_from_there(tmp_path: Path):
     async with opened(tmp_path, questions=40, latency=SLOW, answered=True) as (app, pilot):
         session = app.session
         await press(pilot, "s", "s")
@@ -189,7 +189,7 @@ async def test_the_leaderboard_fills_by_itself_while_the_run_judges(tmp_path: Pa
         await app.session.finished()
 
 
-async def test_what_failed_is_tried_again_by_one_key_and_its_log_line_tells_why(tmp_path: Path):
+async def test_failed_records_are_retried_by_one_key_and_their_log_lines_explain_them(tmp_path: Path):
     refused = FaultRule(Status(400), first=2, model="sim-judge")
     async with opened(tmp_path, faults=(refused,), answered=True, size=(120, 40)) as (app, pilot):
         await press(pilot, "s", "s")
@@ -207,7 +207,7 @@ async def test_what_failed_is_tried_again_by_one_key_and_its_log_line_tells_why(
         assert app.session.state.failed == 0
 
 
-async def test_limits_change_while_the_run_goes_on(tmp_path: Path):
+async def test_limits_change_during_a_run(tmp_path: Path):
     async with opened(tmp_path, questions=40, latency=SLOW, answered=True) as (app, pilot):
         session = app.session
         await press(pilot, "s", "s")

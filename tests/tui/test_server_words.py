@@ -1,4 +1,4 @@
-"""What is told of the servers that a run starts: lines without noise, and their state in the endpoint table."""
+"""Servers that a run starts: their log lines, and their state in the endpoint table."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_where_stages_are_shown_otherwise_only_a_new_status_is_a_line():
     ]
 
 
-def test_plain_progress_and_the_log_of_the_ui_tell_the_same():
+def test_plain_progress_and_the_log_of_the_ui_show_the_same():
     stream, watch = io.StringIO(), RunWatch()
     display = PlainDisplay(stream)
     for event in A_START:
@@ -56,7 +56,7 @@ def test_what_a_server_says_is_never_obeyed_by_a_terminal():
     assert "\x1b" not in hostile
 
 
-def test_the_state_tells_how_a_start_stands_how_often_and_how_long_it_took():
+def test_the_state_counts_starts_and_shows_progress_and_duration():
     states = [RunState()]
     for event in A_START:
         states.append(reduce(states[-1], event))

@@ -53,7 +53,7 @@ def test_a_stalled_terminal_costs_the_writer_nothing_and_is_painted_anew_afterwa
     assert len(terminal.getvalue()) < 20_000  # the frames between were dropped
 
 
-def test_a_terminal_that_is_gone_is_told_and_takes_everything():
+def test_a_terminal_that_is_gone_is_marked_lost_and_accepts_writes():
     reader, writer = os.openpty()
     terminal = os.fdopen(writer, "w")
     stream = PatientStream(terminal, repaint=lambda: None)
