@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.bench import Bench
-from engine.bench.index import GAME_CODE
 from engine.bench.settings import Settings, describe_difference
 from engine.bench.snapshot import Columns
 from engine.config.sampling import settings_digest
 from engine.errors import Advice, AdviceKind, BenchError, listed
-from engine.labels import LABELS, NOT_PLAYED
+from engine.labels import FIRST_DIGIT, LABELS, NOT_PLAYED
 
 if TYPE_CHECKING:
     import polars as pl
@@ -191,7 +190,7 @@ def _columns(compared: Sequence[_Compared], judges: Sequence[str]) -> tuple[Colu
         judge=repeated([judges.index(each.judge) for each in compared]),
     )
     lengths = games["games"].str.len_bytes().to_numpy()
-    label = np.frombuffer("".join(games["games"]).encode(), np.int8) - np.int8(GAME_CODE)
+    label = np.frombuffer("".join(games["games"]).encode(), np.int8) - np.int8(FIRST_DIGIT)
     number = np.arange(len(label)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
     played = label != NOT_PLAYED
     columns: Columns = {

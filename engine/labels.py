@@ -10,6 +10,7 @@ label code, the position of a label in `LABELS`. This module imports no numpy, b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -27,6 +28,8 @@ UNPARSED: Final = -1
 """Label code of a game that was played but has no label."""
 NOT_PLAYED: Final = -2
 """Label code of a game that was not played."""
+FIRST_DIGIT: Final = ord("0") - NOT_PLAYED
+"""Where games are kept as a text, a label code is the character of this number plus the code."""
 CODES: Final[Mapping[Label, int]] = MappingProxyType({label: code for code, label in enumerate(LABELS)})
 
 
@@ -71,3 +74,15 @@ def points_of_games(
             won += counts * points_of_model(label, game)
             total += counts
     return Points(won, total)
+
+
+def digit(code: int) -> str:
+    """Return a label code (or `UNPARSED`, `NOT_PLAYED`) as the character that stands for it in a text of games."""
+    return chr(FIRST_DIGIT + code)
+
+
+@lru_cache(maxsize=1024)
+def labels_of(games: str) -> tuple[tuple[Label | None, ...], tuple[bool, ...]]:
+    """Return the labels of a text of games, one character each, and which games were played."""
+    codes = [ord(character) - FIRST_DIGIT for character in games]
+    return tuple(LABELS[code] if code >= 0 else None for code in codes), tuple(code != NOT_PLAYED for code in codes)

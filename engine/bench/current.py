@@ -17,10 +17,11 @@ import msgspec
 
 from engine.bench.decoding import ANSWER_END, ANSWER_START, answer_lines, judgment_lines, question_lines
 from engine.bench.digest import inputs_digest
-from engine.bench.index import BenchIndex, Table, frame_bytes, labels_of, read_cache, write_cache
+from engine.bench.index import BenchIndex, Table, frame_bytes, read_cache, write_cache
 from engine.bench.lines import LineSpan
 from engine.bench.stored import StoredJudgment, StoredPrompts
 from engine.errors import BenchError
+from engine.labels import labels_of
 
 if TYPE_CHECKING:
     import polars as pl

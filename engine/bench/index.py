@@ -18,7 +18,7 @@ import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -27,7 +27,6 @@ import msgspec
 
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineReader, LineSpan, ProblemLog, unreadable
-from engine.labels import LABELS, NOT_PLAYED, Label
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from engine.bench.tables import TableKind
 
 VERSION = 3
-GAME_CODE = ord("0") - NOT_PLAYED  # label codes are kept as one digit a game
 _MAGIC = b"arena-tui index\n"
 _LENGTHS = struct.Struct("<IIQ")  # version, bytes of the header, CRC-32 of header and body
 _CHUNK = 4 << 20
@@ -242,13 +240,6 @@ def spans(frame: pl.DataFrame) -> dict[str, LineSpan]:
     """Return where the records of a table are, by question."""
     rows = frame.select("key", "start", "length").iter_rows()
     return {key: LineSpan(start, length) for key, start, length in rows}
-
-
-@lru_cache(maxsize=1024)
-def labels_of(games: str) -> tuple[tuple[Label | None, ...], tuple[bool, ...]]:
-    """Return the labels of the games of a table's row, and which were played."""
-    codes = [ord(digit) - GAME_CODE for digit in games]
-    return tuple(LABELS[code] if code >= 0 else None for code in codes), tuple(code != NOT_PLAYED for code in codes)
 
 
 def frame_bytes(frame: pl.DataFrame) -> bytes:

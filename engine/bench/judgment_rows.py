@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from engine.bench.index import BenchIndex, Table, labels_of
+from engine.bench.index import BenchIndex, Table
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import LineSpan
-from engine.labels import Label
+from engine.labels import Label, labels_of
 
 
 class JudgmentRow(msgspec.Struct, frozen=True, gc=False):

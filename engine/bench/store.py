@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.bench.index import BenchIndex, labels_of
+from engine.bench.index import BenchIndex
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineSpan, Loaded, read_object
 from engine.bench.run_files import Part, compact, load_failures, load_journal
 from engine.bench.settings import Settings, describe_settings, load_settings, register_settings
 from engine.errors import Advice, AdviceKind, BenchError
+from engine.labels import labels_of
 from engine.records import AnswerPart, Failure, Question
 
 if TYPE_CHECKING:  # what reads texts is loaded when it is used: a leaderboard from the index does without

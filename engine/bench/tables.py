@@ -10,9 +10,8 @@ import polars as pl
 
 from engine.bench.decoding import ANSWER_END, ANSWER_START, GameLine, answer_lines, judgment_lines, question_lines
 from engine.bench.digest import text_key
-from engine.bench.index import GAME_CODE
 from engine.bench.lines import ProblemLog, mark_of
-from engine.labels import CODES, LABELS, NOT_PLAYED, UNPARSED
+from engine.labels import CODES, LABELS, NOT_PLAYED, UNPARSED, digit
 
 Row: TypeAlias = tuple[Any, ...]
 Lines: TypeAlias = Iterable[tuple[int, int, bytes]]
@@ -130,7 +129,7 @@ def _read_judgments(lines: Lines, log: ProblemLog) -> list[Row]:
 def _digit(game: GameLine | None) -> str:
     label = game.label() if game is not None else None
     code = NOT_PLAYED if game is None else UNPARSED if label is None else CODES[label]
-    return chr(GAME_CODE + code)
+    return digit(code)
 
 
 def _shown(games: Sequence[GameLine | None]) -> tuple[str, str, str] | None:

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bench import Bench
-from engine.bench.index import BenchIndex, Table, labels_of
+from engine.bench.index import BenchIndex, Table
 from engine.bench.layout import BenchPaths
 from engine.bench.stored import load_answers, load_judgments, load_questions
-from engine.labels import LABELS
+from engine.labels import LABELS, labels_of
 
 OLD = time.time_ns() - 60_000_000_000  # a file of that time is not looked at byte by byte
 

@@ -140,7 +140,7 @@ def test_answers_without_a_question_set_are_brought_in_and_it_is_reported(data, 
         ([{"question_id": "q", "model_a": "a", "model_b": "b", "winner": "tie"}], "arena-tui leaderboard --battles"),
         ([{"something": "else"}], "first line"),
         ([], "one JSON object per line"),
-        ([answer("q1")], "name the bench: --name"),
+        ([answer("q1")], "name the bench (--name)"),
     ],
     ids=["battles", "unknown", "empty", "no bench named"],
 )
