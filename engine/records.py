@@ -76,15 +76,18 @@ class Completion(msgspec.Struct, frozen=True):
     """What one successful call brought: `content` is never empty and holds no reasoning. `seconds` is wall time.
 
     `first_token` has the likeliest tokens in place of the first one, with their log-probabilities, where asked for.
+    `warnings` are what is odd about the reply though it is kept.
     """
 
     content: str
-    finish_reason: str  # "stop" or "length"
+    finish_reason: str  # "stop", "length", or a server's own name that is not known
     reasoning: str | None = None
     usage: Usage = Usage()
     seconds: float = 0.0
     first_token: tuple[tuple[str, float], ...] = ()
     fingerprint: str = ""  # by which the server names its own version and settings
+    warnings: tuple[str, ...] = ()
+    counts_limit: bool = False  # finish_reason is "length" by that very name, as servers say it that count exactly
 
 
 class Turn(msgspec.Struct, frozen=True):

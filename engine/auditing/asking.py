@@ -226,7 +226,7 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_messa
             session=session,
             emit=lambda _: None,
         )
-        caller = JudgeCaller(client, config, judge)
+        caller = JudgeCaller(client, config, judge, client.warn)
 
         async def play(game: TrialGame) -> None:
             opening = game_messages(prompt, game.question, game.baseline_turns, game.turns, game.number)

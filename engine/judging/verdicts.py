@@ -20,6 +20,8 @@ from engine.records import VerdictMode
 NUMBERS: tuple[str, ...] = ("1", "2", "3", "4", "5")
 """The replies of a soft judge, in the order of `LABELS`."""
 
+LEAST_LABEL_MASS = 0.5  # of the probability of a first token: a judge that follows its prompt gives nearly all of it
+
 _ASKED = {
     "constrained": f"Give your verdict now. Write one of these five labels and nothing else:\n\n{option_lines(FORMS)}",
     "soft": f"Give your verdict now. Write one of these five numbers, in place of a label and of all else:\n\n"
@@ -77,7 +79,8 @@ def read_form(reply: str, parse: Callable[[str], Verdict]) -> Verdict:
 def read_first_token(tokens: Iterable[tuple[str, float]]) -> tuple[Verdict, Probabilities | None, float]:
     """Return verdict, probabilities and the labels' total mass, from the likeliest first tokens with log-probabilities.
 
-    A vocabulary may hold a number with and without a space before it: both count.
+    A vocabulary may hold a number with and without a space before it: both count. Where the labels have less than
+    `LEAST_LABEL_MASS` of all probability, the judge would have written something else: there is no verdict.
     """
     mass: dict[Label, float] = {}
     seen: set[str] = set()
@@ -89,4 +92,7 @@ def read_first_token(tokens: Iterable[tuple[str, float]]) -> tuple[Verdict, Prob
     probabilities = normalised(mass)
     if probabilities is None:
         return NONE, None, 0.0
-    return Verdict(most_probable(probabilities)), probabilities, min(1.0, math.fsum(mass.values()))
+    total = min(1.0, math.fsum(mass.values()))
+    if total < LEAST_LABEL_MASS:
+        return NONE, None, total
+    return Verdict(most_probable(probabilities)), probabilities, total

@@ -24,6 +24,7 @@ from engine.models.silence import LONGEST_PROBE, Activity, SilenceWatch, probe_a
 from engine.records import Completion
 
 LONGEST_MESSAGE = 500  # characters kept of an error
+MAX_WARNINGS = 20  # about the replies of one model
 LOST = DOWN | {FailureKind.ABORTED}  # failures of calls whose server dies
 CANCELLED = "cancelled"  # `CallEnded.error` of a call that was cancelled here
 
@@ -132,6 +133,7 @@ class ModelClient:
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
         self._idle_timeout = idle_timeout
         self._now = asyncio.get_running_loop().time
+        self._warned: set[str] = set()
 
     @property
     def capacity(self) -> int:
@@ -293,13 +295,13 @@ class ModelClient:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                status = response.status
+                status, location = response.status, response.headers.get("Location", "")
                 if status != 200:
                     retry_after = response.headers.get("Retry-After")
                 reply = await read_body(response, longest_pause=self._idle_timeout)
             seconds = self._now() - started
-            completion = _read(target.endpoint, status, reply, seconds)
-            self._context.verify(completion, len(payload), max_tokens)
+            completion = _read(target.endpoint, status, reply, seconds, location)
+            doubts = self._context.verify(completion, len(payload), max_tokens)
         except CallFailed as fault:
             failure = fault
         except FAULTS as error:
@@ -320,6 +322,8 @@ class ModelClient:
             self._emit(CallEnded(self.name, target.address, seconds, completion.usage, "", task, fingerprint))
             if target.down_since is not None:
                 self._report_state(pooled, "")
+            for text in (*completion.warnings, *doubts):
+                self.warn(f"{target.address}: {target.endpoint.redact(text)}")
             return completion
         finally:
             target.silence.ended(call)
@@ -334,6 +338,12 @@ class ModelClient:
         self._pool.release(pooled)
         self._emit(CallEnded(self.name, target.address, self._now() - started, None, failure.kind.value, task))
         return failure, stale
+
+    def warn(self, text: str) -> None:
+        """Emit a warning about replies of the model once, and no more of them than a reader can take."""
+        if text not in self._warned and len(self._warned) < MAX_WARNINGS:
+            self._warned.add(text)
+            self._emit(notice("warning", f"{self.name}: {text}"))
 
     def _report_state(self, pooled: PooledEndpoint[_Target], cause: str) -> None:
         """Emit one notice each time that an endpoint goes down, recovers or is disabled."""
@@ -367,13 +377,13 @@ class ModelClient:
         self._emit(notice("warning", text))
 
 
-def _read(endpoint: Endpoint, status: int, reply: bytes, seconds: float) -> Completion:
+def _read(endpoint: Endpoint, status: int, reply: bytes, seconds: float, location: str) -> Completion:
     """Return the completion as the model wrote it. Raises CallFailed, whose text is made from the redacted reply."""
     try:
-        return read_reply(status, reply, seconds)
+        return read_reply(status, reply, seconds, location)
     except CallFailed:
         pass
-    return read_reply(status, endpoint.redact.body(reply), seconds)
+    return read_reply(status, endpoint.redact.body(reply), seconds, location)
 
 
 def _encode(body: dict[str, Any]) -> bytes:

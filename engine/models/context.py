@@ -67,8 +67,11 @@ class ContextGuard:
         elif prompt + max_tokens > self.tokens:
             raise self._overflow(prompt, max_tokens)
 
-    def verify(self, completion: Completion, size: int, max_tokens: int | None) -> None:
-        """Learn the density from a reply to `size` bytes. Raises CallFailed if it was cut before its `max_tokens`."""
+    def verify(self, completion: Completion, size: int, max_tokens: int | None) -> list[str]:
+        """Learn the density from a reply to `size` bytes, and return what is doubtful about it.
+
+        Raises CallFailed if it was cut before its `max_tokens`.
+        """
         usage = completion.usage
         if usage.prompt_tokens:
             self._seen += 1
@@ -76,9 +79,13 @@ class ContextGuard:
             if self._seen >= SAMPLES:
                 self._density = min(1.0, self._densest * MARGIN)
         if completion.finish_reason != "length" or max_tokens is None or not self._counts_exactly:
-            return
+            return []
         if self.tokens is not None and usage.prompt_tokens + max_tokens > self.tokens:
             raise self._overflow(usage.prompt_tokens, max_tokens)
+        if 0 < usage.completion_tokens < max_tokens <= usage.completion_tokens + usage.reasoning_tokens:
+            return []  # a usage that counts reasoning apart
+        if 0 < usage.completion_tokens < max_tokens and (completion.reasoning or not completion.counts_limit):
+            return ["usage counts fewer tokens than max_tokens for a reply that was cut: does it leave out reasoning?"]
         if 0 < usage.completion_tokens < max_tokens:
             raise CallFailed(
                 FailureKind.REJECTED,
@@ -87,6 +94,7 @@ class ContextGuard:
                 hint="max_new_tokens in the model's generation_config.json may be the cause: serve it with "
                 "--generation-config vllm, or lower max_tokens",
             )
+        return []
 
     def _overflow(self, prompt: int, max_tokens: int) -> CallFailed:
         message = f"prompt {prompt} + max_tokens {max_tokens} > {self.tokens} tokens, the context of the server"

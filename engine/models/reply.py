@@ -1,13 +1,15 @@
 """From the bytes of a server's reply to a `Completion`, or to the `CallFailed` that says why there is none. Pure.
 
-Replies are hostile: not JSON, fields of wrong types, an error object with status 200, invalid Unicode, text that must
-not reach a terminal. Only the answer itself must be well formed; `usage` and the rest may be malformed or absent.
+Replies are hostile: not JSON, fields of wrong types, numbers of 400 digits, an error object with status 200 or beside
+half a text, invalid Unicode, text that must not reach a terminal. Only the answer itself must be well formed; `usage`
+and everything else may be odd or absent. Whatever a reply holds, the worst it can do is to fail its own call.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -24,11 +26,15 @@ _OWN_FIELDS = (
 )  # fmt: skip
 _NOT_KNOWN = ("unrecognized", "unknown", "unsupported", "not supported", "unexpected", "extra", "not permitted")
 _TAG = re.compile(r"<[^<>]{0,500}>")
+_MESSAGE_KEYS = ("message", "detail", "error", "msg", "status_msg")
+_DEEPEST_MESSAGE = 8  # objects within each other that are searched for a message
 
 
-def failure_of_status(status: int, body: bytes) -> CallFailed:
-    """Return the failure that a reply with `status` (not 200) and `body` stands for."""
+def failure_of_status(status: int, body: bytes, location: str = "") -> CallFailed:
+    """Return the failure that a reply with `status` (not 200), `body` and Location header stands for."""
     text = _error_text_of(body)
+    if 300 <= status < 400 and location:
+        text = f"redirect to {readable(location)}"
     message = f"HTTP {status}: {text}" if text else f"HTTP {status}"
     return CallFailed(kind_of_status(status), message, status=status, hint=_hint(status, text))
 
@@ -48,13 +54,21 @@ def kind_of_status(status: int) -> FailureKind:
 
 def error_text(error: Any) -> str:
     """Return the printable message of an error object of any of the usual shapes."""
-    if isinstance(error, dict):
-        for key in ("message", "detail", "error", "msg"):
-            if error.get(key):
-                return error_text(error[key])
-    if isinstance(error, list) and error:
-        return error_text(error[0])
-    return readable(error if isinstance(error, str) else msgspec.json.encode(error).decode())
+    for _ in range(_DEEPEST_MESSAGE):
+        inner = None
+        if isinstance(error, dict):
+            inner = next((error[key] for key in _MESSAGE_KEYS if error.get(key)), None)
+        elif isinstance(error, list) and error:
+            inner = error[0]
+        if inner is None:
+            break
+        error = inner
+    if isinstance(error, str):
+        return readable(error)
+    try:
+        return readable(msgspec.json.encode(error).decode())
+    except (OverflowError, RecursionError, ValueError):
+        return "an error without a readable message"
 
 
 def readable(text: str) -> str:
@@ -83,6 +97,8 @@ def _hint(status: int, text: str) -> str:
     low = text.lower()
     if status in (401, 403):
         return "check the api_key of this endpoint"
+    if "max_completion_tokens" in low or ("temperature" in low and "default (1)" in low):
+        return 'set provider = "openai-reasoning" of this model in the config'
     if "context length" in low or "context window" in low or "max_model_len" in low:
         return "lower max_tokens, or serve the model with a larger --max-model-len"
     if any(field in low for field in _OWN_FIELDS) and any(word in low for word in _NOT_KNOWN):
@@ -94,16 +110,28 @@ def _hint(status: int, text: str) -> str:
     if status in (404, 405):
         return BASE_URL_HINT
     if 300 <= status < 400:
-        return "the server redirects: set base_url to the new address"
+        return "set base_url to the new address"
     if status == 413:
         return "the request is too long for the server"
     return ""
 
 
-FINISHED = ("stop", "length")
-CUT_BY_SERVER = ("abort", "error", "repetition")
+_FINISH_REASONS: dict[str, str] = {
+    **dict.fromkeys(("stop", "eos", "eos_token", "end", "end_turn", "stop_sequence", "stop_string"), "stop"),
+    **dict.fromkeys(("complete", "completed", "finished", "tool_calls", "tool_use", "function_call"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "max_length", "max_new_tokens", "model_length", "token_limit"), "length"),
+    **dict.fromkeys(("abort", "aborted", "error", "repetition", "cancelled", "timeout"), "cut"),
+    **dict.fromkeys(("insufficient_system_resource", "network_error"), "cut"),
+    **dict.fromkeys(("content_filter", "content_filtered", "safety", "recitation", "blocklist"), "withheld"),
+    **dict.fromkeys(("prohibited_content", "spii", "guardrail_intervened", "sensitive", "refusal"), "withheld"),
+}
+"""What OpenAI, vLLM, TGI, Ollama, Anthropic, Gemini, Cohere, Mistral, DeepSeek and others write as finish_reason."""
+
 NO_USAGE = Usage()
-LONGEST_FINGERPRINT = 80
+MAX_COUNT = 2**53  # tokens; a larger number is not a count
+LONGEST_NAME = 80  # characters kept of a name that a server gives
+_TEXT_PARTS = ("text", "output_text")
+_REASONING_PARTS = ("thinking", "reasoning", "reasoning_text")
 
 
 class _Message(msgspec.Struct):
@@ -111,41 +139,55 @@ class _Message(msgspec.Struct):
     reasoning: Any = None  # vLLM
     reasoning_content: Any = None  # vLLM of old, SGLang, DeepSeek
     refusal: Any = None  # OpenAI: in place of content
+    tool_calls: Any = None
+    error: Any = None
 
 
 class _Choice(msgspec.Struct):
     message: _Message | None = None
     finish_reason: Any = None
     logprobs: Any = None
+    error: Any = None  # OpenRouter and others: the model failed midway
 
 
 class _Reply(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
+    base_resp: Any = None  # MiniMax: {"status_code": 0, "status_msg": ""} unless the call failed
     system_fingerprint: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Reply)
 
 
-def read_reply(status: int, body: bytes, seconds: float = 0.0) -> Completion:
+def read_reply(status: int, body: bytes, seconds: float = 0.0, location: str = "") -> Completion:
     """Return the first choice of a chat completion; `seconds` is stored as the time that the call took.
 
     Raises CallFailed: by status for anything but 200; MALFORMED without usable JSON; EMPTY without text; TRUNCATED when
-    the tokens ended before the text began; ABORTED when the server cut it; REJECTED when a filter withheld it.
+    the tokens ended before the text began; ABORTED when the server cut it; REJECTED when a filter withheld it; for an
+    error object, also one beside a text, what it says.
     """
     if status != 200:
-        raise failure_of_status(status, body)
-    reply = _decode(body)
+        raise failure_of_status(status, body, location)
+    try:
+        return _read_completion(_decode(body), seconds)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        message = f"the reply cannot be read ({type(error).__name__})"
+        raise CallFailed(FailureKind.MALFORMED, message, status=status) from None
+
+
+def _read_completion(reply: _Reply, seconds: float) -> Completion:
     if reply.error:
         raise _error_in_reply(reply.error)
+    if isinstance(reply.base_resp, dict) and reply.base_resp.get("status_code"):
+        raise _error_in_reply(reply.base_resp)
     choice = reply.choices[0] if reply.choices else None
     if choice is None or choice.message is None:
-        raise CallFailed(FailureKind.MALFORMED, "the reply has no choices", status=status)
-    finish_reason = choice.finish_reason or "stop"
-    if finish_reason not in FINISHED:
-        raise _odd_finish(finish_reason)
+        raise CallFailed(FailureKind.MALFORMED, "the reply has no choices", status=200)
+    if error := choice.error or choice.message.error:  # the model failed midway, the server did not
+        raise CallFailed(FailureKind.ABORTED, f"the reply broke off: {error_text(error)}", status=200)
+    finish_reason, warnings = _finish_reason(choice.finish_reason)
     message = choice.message
     written, reasoning = _texts(message)
     visible, inline, unclosed = split_reasoning(written)
@@ -154,12 +196,45 @@ def read_reply(status: int, body: bytes, seconds: float = 0.0) -> Completion:
     if not visible or visible.isspace():
         raise _no_text(message, reasoning, cut=unclosed or finish_reason == "length")
     first_token = _first_token(choice.logprobs) if choice.logprobs is not None else ()
-    return Completion(visible, finish_reason, reasoning, _usage(reply.usage), seconds, first_token, _fingerprint(reply))
+    return Completion(
+        visible,
+        finish_reason,
+        reasoning,
+        _usage(reply.usage),
+        seconds,
+        first_token,
+        _fingerprint(reply),
+        warnings,
+        counts_limit=choice.finish_reason == "length",
+    )
+
+
+def _finish_reason(given: Any) -> tuple[str, tuple[str, ...]]:
+    """Return "stop", "length" or a name that is not known, and a warning about that. Raises CallFailed."""
+    if not given:
+        return "stop", ()
+    if not isinstance(given, str):
+        raise CallFailed(FailureKind.MALFORMED, f"finish_reason is of type {type(given).__name__}", status=200)
+    reason = readable(given)[:LONGEST_NAME]
+    match _FINISH_REASONS.get(reason.lower().replace("-", "_")):
+        case "cut":
+            raise CallFailed(FailureKind.ABORTED, f"the server cut the reply off (finish_reason {reason})", status=200)
+        case "withheld":
+            raise CallFailed(
+                FailureKind.REJECTED,
+                f"a content filter withheld the reply (finish_reason {reason})",
+                status=200,
+                hint="the question or its answer touches the provider's filter; another model may answer it",
+            )
+        case None:
+            return reason, (f"finish_reason {reason!r} is not known; the reply is kept as a whole one",)
+        case known:
+            return known, ()
 
 
 def _fingerprint(reply: _Reply) -> str:
     text = reply.system_fingerprint
-    return readable(text)[:LONGEST_FINGERPRINT] if isinstance(text, str) else ""
+    return readable(text)[:LONGEST_NAME] if isinstance(text, str) else ""
 
 
 def _decode(body: bytes) -> _Reply:
@@ -207,15 +282,25 @@ def _texts(message: _Message) -> tuple[str, str | None]:
     if isinstance(content, str):
         return content, reasoning
     if isinstance(content, list):  # parts, as OpenAI allows and Mistral sends
-        return _joined_parts(content), reasoning
+        thought = "".join(_parts(content, _REASONING_PARTS))
+        return "".join(_parts(content, _TEXT_PARTS)), reasoning or thought or None
     if content is not None:
         raise CallFailed(FailureKind.MALFORMED, f"the content is of type {type(content).__name__}, not text")
     return "", reasoning
 
 
-def _joined_parts(parts: list[Any]) -> str:
-    texts = (part.get("text") for part in parts if isinstance(part, dict) and part.get("type", "text") == "text")
-    return "".join(text for text in texts if isinstance(text, str))
+def _parts(parts: list[Any], types: tuple[str, ...], depth: int = 3) -> Iterator[str]:
+    """Yield the texts of the parts of some types; the text of a part is a string or a list of parts of text."""
+    for part in parts:
+        if isinstance(part, str) and "text" in types:
+            yield part
+        if not isinstance(part, dict) or part.get("type", "text") not in types:
+            continue
+        inner = next((part[key] for key in ("text", *_REASONING_PARTS) if part.get(key)), None)
+        if isinstance(inner, str):
+            yield inner
+        elif isinstance(inner, list) and depth:
+            yield from _parts(inner, _TEXT_PARTS, depth - 1)
 
 
 def _first_token(logprobs: Any) -> tuple[tuple[str, float], ...]:
@@ -225,9 +310,9 @@ def _first_token(logprobs: Any) -> tuple[tuple[str, float], ...]:
     ranked = first.get("top_logprobs") if isinstance(first, dict) else None
     found = []
     for each in ranked if isinstance(ranked, list) else ():
-        token, logprob = (each.get("token"), each.get("logprob")) if isinstance(each, dict) else (None, None)
-        if isinstance(token, str) and isinstance(logprob, int | float) and not isinstance(logprob, bool):
-            found.append((token, float(logprob)))
+        token, logprob = (each.get("token"), _number(each.get("logprob"))) if isinstance(each, dict) else (None, None)
+        if isinstance(token, str) and logprob is not None:
+            found.append((token, logprob))
     return tuple(found)
 
 
@@ -242,17 +327,25 @@ def _usage(usage: Any) -> Usage:
     )
 
 
+def _number(value: Any) -> float | None:
+    """Return a number of a sane size; None for anything else, such as one of 400 digits."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_COUNT
+    return float(value) if is_number else None
+
+
 def _detail(details: Any, name: str) -> int:
     return _count(details.get(name)) if isinstance(details, dict) else 0
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 and value is not True else 0
+    return max(0, int(_number(value) or 0))
 
 
 def _no_text(message: _Message, reasoning: str | None, *, cut: bool) -> CallFailed:
     if isinstance(message.refusal, str) and message.refusal.strip():
         return CallFailed(FailureKind.REJECTED, f"the model refused: {readable(message.refusal)}", status=200)
+    if message.tool_calls:
+        return CallFailed(FailureKind.EMPTY, "the reply calls a tool and holds no text", status=200)
     if cut:
         spent = "reasoning used up all tokens" if reasoning else "the tokens ran out"
         return CallFailed(
@@ -261,17 +354,15 @@ def _no_text(message: _Message, reasoning: str | None, *, cut: bool) -> CallFail
             status=200,
             hint="raise max_tokens, or turn reasoning off (chat_template_kwargs = { enable_thinking = false })",
         )
-    what = "the reply holds only reasoning" if reasoning else "the reply is empty"
-    return CallFailed(FailureKind.EMPTY, what, status=200)
-
-
-def _odd_finish(finish_reason: object) -> CallFailed:
-    reason = readable(str(finish_reason))
-    if finish_reason in CUT_BY_SERVER:
-        return CallFailed(FailureKind.ABORTED, f"the server cut the reply off (finish_reason {reason})", status=200)
-    if finish_reason == "content_filter":
-        return CallFailed(FailureKind.REJECTED, "the server's content filter withheld the reply", status=200)
-    return CallFailed(FailureKind.MALFORMED, f"the reply ended with finish_reason {reason}, without text", status=200)
+    if not reasoning:
+        return CallFailed(FailureKind.EMPTY, "the reply is empty", status=200)
+    return CallFailed(
+        FailureKind.EMPTY,
+        "the reply holds only reasoning",
+        status=200,
+        hint="the server's reasoning parser takes the whole text: raise max_tokens, check --reasoning-parser, or turn "
+        "reasoning off (chat_template_kwargs = { enable_thinking = false })",
+    )
 
 
 def _error_in_reply(error: Any) -> CallFailed:
@@ -279,6 +370,7 @@ def _error_in_reply(error: Any) -> CallFailed:
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, str) and code.isdecimal() and len(code) == 3:
         code = int(code)
+    text = error_text(error)
     if isinstance(code, int) and 400 <= code <= 599:
-        return failure_of_status(code, msgspec.json.encode({"error": error}))
-    return CallFailed(FailureKind.MALFORMED, f"an error came with status 200: {error_text(error)}", status=200)
+        return CallFailed(kind_of_status(code), f"HTTP {code}: {text}", status=code, hint=_hint(code, text))
+    return CallFailed(FailureKind.MALFORMED, f"an error came with status 200: {text}", status=200)

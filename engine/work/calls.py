@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from engine.bench.digest import text_digest
@@ -13,7 +14,7 @@ from engine.events import TaskKey
 from engine.judging.prompts import FORMS, JudgeMessages, JudgePrompt, game_messages, reask_messages
 from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
-from engine.judging.verdicts import asked_for_verdict, choices, read_first_token, read_form
+from engine.judging.verdicts import LEAST_LABEL_MASS, asked_for_verdict, choices, read_first_token, read_form
 from engine.labels import LABELS
 from engine.models.tokens import TokenCounter
 from engine.records import AnswerPart, Choice, Completion, Game, GamePart, Turn, Usage
@@ -114,12 +115,14 @@ class AnswerMaker:
 class JudgeCaller:
     """Calls a judge as the config says: for free text, for a label and nothing else, or for probabilities."""
 
-    def __init__(self, client: Completer, config: Config, judge: str) -> None:
+    def __init__(
+        self, client: Completer, config: Config, judge: str, warn: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._client = client
+        self._warn = warn
         self._mode = config.judge.mode
         self._rule = config.judge.labels
         self._parse = parser(self._rule)
-        self._read_masked = config.provider(judge).masked
         requests = judge_requests(config, judge)
         self._free, self._bound = requests["text"], requests["verdict"]
 
@@ -163,8 +166,12 @@ class JudgeCaller:
                     "the reply has no log-probabilities, which a soft verdict needs",
                     hint='this server does not send them: use verdict = "constrained" or "text"',
                 )
-            verdict, probabilities, mass_of_labels = read_first_token(completion.first_token)
-            mass = None if self._read_masked else mass_of_labels
+            verdict, probabilities, mass = read_first_token(completion.first_token)
+            if mass < LEAST_LABEL_MASS:
+                self._warn(
+                    "soft verdicts without a label: the five numbers have too little of the probability, so the server "
+                    "does not bind the reply to them; such games are unparsed"
+                )
             if verdict.label is not None:
                 said = FORMS[LABELS.index(verdict.label)]  # what the number stands for
                 finish_reason = "stop"  # one token was asked for: it is the last one and yet nothing was cut

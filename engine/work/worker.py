@@ -203,7 +203,7 @@ class Workers:
             maker = AnswerMaker(client, self._config, name, self._resources.counter, recorder)
             running.append(self._run_queue("answers", answers, client, maker.make))
         if (games := self._pipeline.games.get(name)) is not None:
-            judge = JudgeCaller(client, self._config, name)
+            judge = JudgeCaller(client, self._config, name, client.warn)
             game_maker = GameMaker(judge, self._plan.judging[name].prompt, recorder)
             running.append(self._run_queue("judgments", games, client, game_maker.make))
         watching = None

@@ -165,7 +165,7 @@ def test_what_keeps_a_server_from_starting_is_told_in_one_line_each(yard: Yard, 
     assert "Traceback" not in told
     for name, line in {
         "busy": f"port {port} is in use by another program",
-        "long": "--max-model-len 20000 exceeds the model's context of 8192 tokens that the model was made for",
+        "long": "--max-model-len 20000 exceeds the model's context of 8192 tokens",
         "torn": "cannot read the weights",
     }.items():
         (line_told,) = [text for text in told.splitlines() if text.startswith(f"error: {name}: ")]

@@ -88,7 +88,7 @@ def test_reasoning_of_both_kinds_is_joined():
         (encoded("cut off in the", "abort"), FailureKind.ABORTED),
         (encoded("cut off in the", "error"), FailureKind.ABORTED),
         (encoded("a a a a a a", "repetition"), FailureKind.ABORTED),
-        (encoded(None, "tool_calls"), FailureKind.MALFORMED),
+        (encoded(None, "tool_calls", tool_calls=[{"id": "1"}]), FailureKind.EMPTY),
         (encoded("text", 7), FailureKind.MALFORMED),
         (encoded("", "content_filter"), FailureKind.REJECTED),
         (encoded(None, refusal="I cannot"), FailureKind.REJECTED),
@@ -215,6 +215,76 @@ def test_odd_usage_costs_no_answer(usage: Any):
     assert read_reply(200, json.dumps({**reply(), "usage": usage}).encode()).usage == Usage()
 
 
+@pytest.mark.parametrize(
+    "name", ["eos", "eos_token", "end", "END_TURN", "STOP", "stop_sequence", "COMPLETE", "tool_calls"]
+)
+def test_a_whole_reply_may_end_by_any_name_for_a_stop(name: str):
+    assert read_reply(200, encoded("whole", name)).finish_reason == "stop"
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "MAX_TOKENS", "model_length"])
+def test_a_reply_cut_by_the_token_limit_says_so_by_any_name(name: str):
+    assert read_reply(200, encoded("half a", name)).finish_reason == "length"
+
+
+def test_an_unknown_finish_reason_keeps_the_text_with_a_warning():
+    completion = read_reply(200, encoded("whole", "because\x1b[2J"))
+    assert (completion.content, completion.finish_reason) == ("whole", "because [2J")
+    assert "'because [2J' is not known" in completion.warnings[0]
+
+
+@pytest.mark.parametrize("place", ["top", "choice", "message"])
+@pytest.mark.parametrize("finish_reason", ["stop", None, "error"])
+def test_an_error_beside_a_text_refuses_the_text_and_is_shown(place: str, finish_reason: str | None):
+    body = reply("half an answ", finish_reason)
+    holder = {"top": body, "choice": body["choices"][0], "message": body["choices"][0]["message"]}[place]
+    holder["error"] = {"code": 502, "message": "upstream went away"}
+    result = failure(200, json.dumps(body).encode())
+    assert result.kind is (FailureKind.SERVER if place == "top" else FailureKind.ABORTED)
+    assert "upstream went away" in result.title
+
+
+def test_a_status_message_in_the_reply_is_an_error():
+    body = {"base_resp": {"status_code": 1004, "status_msg": "not enough balance"}, "choices": None}
+    assert "not enough balance" in failure(200, json.dumps(body).encode()).title
+
+
+def test_reasoning_in_parts_is_kept_apart():
+    content = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm, "}, {"type": "text", "text": "so"}]},
+        {"type": "text", "text": "Hi"},
+    ]
+    completion = read_reply(200, encoded(content))
+    assert (completion.content, completion.reasoning) == ("Hi", "hm, so")
+
+
+def test_a_redirect_names_the_new_address():
+    with pytest.raises(CallFailed, match=r"redirect to https://new\.example/v1"):
+        read_reply(308, b"", location="https://new.example/v1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**reply(), "usage": {"prompt_tokens": 10**400, "completion_tokens": 1e300}},
+        {**reply(), "error": {"code": 10**400, "message": {"message": [[[[10**400]]]]}}},
+        {**reply(), "error": json.loads("[" * 900 + "1" + "]" * 900)},
+        {**reply(), "system_fingerprint": [10**400]},
+    ],
+)
+def test_no_number_and_no_depth_does_more_than_fail_its_call(body: dict[str, Any]):
+    result = outcome(200, json.dumps(body).encode())
+    assert isinstance(result, Completion | CallFailed)
+
+
+@pytest.mark.parametrize("logprob", [-(10**401), "-0.5", None, True])
+def test_a_log_probability_that_is_no_number_is_skipped(logprob: Any):
+    body = reply("1")
+    tokens = [{"token": "1", "logprob": -0.1}, {"token": "2", "logprob": logprob}]
+    body["choices"][0]["logprobs"] = {"content": [{"top_logprobs": tokens}]}
+    assert read_reply(200, json.dumps(body).encode()).first_token == (("1", -0.1),)
+
+
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode), st.integers(100, 599))
 def test_any_bytes_are_an_answer_or_a_failure(body: bytes, status: int):
     result = outcome(status, body)
@@ -243,7 +313,8 @@ def test_any_json_in_any_place_is_an_answer_with_text_or_a_failure(
         assert result.title
     else:
         assert result.content.strip()
-        assert result.finish_reason in ("stop", "length")
+        known = result.finish_reason in ("stop", "length")
+        assert known or result.warnings
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() and "<" not in text))

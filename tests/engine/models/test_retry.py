@@ -81,3 +81,11 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds
 def test_any_retry_after_is_a_bounded_time_or_nothing(header: str):
     seconds = parse_retry_after(header)
     assert seconds is None or (0 <= seconds <= LONGEST_RETRY_AFTER and not math.isnan(seconds))
+
+
+@pytest.mark.parametrize(
+    "value", ["Mon, 01 Jan 99999 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "9" * 400, "1e400"]
+)
+def test_a_retry_after_out_of_range_fails_nothing(value: str):
+    seconds = parse_retry_after(value)
+    assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
