@@ -36,7 +36,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 async def examine(config: Config) -> AsyncIterator[Check]:
-    """Every check of a config that could be loaded, in the order in which a run would need it."""
+    """Yield every check of a loaded config, in the order in which a run needs its parts."""
     yield Check("ok", "config", f"{config.file or 'the config'} is valid")
     for check in _bench_checks(config):
         yield check
@@ -54,8 +54,8 @@ async def examine(config: Config) -> AsyncIterator[Check]:
         yield Check(
             "note",
             "tokens",
-            "the cl100k_base table is not here and cannot be fetched: the server's own token counts are used",
-            "to count as the original does, set TIKTOKEN_CACHE_DIR to a folder that holds the table",
+            "the cl100k_base table is missing and cannot be downloaded; token counts of the servers are used",
+            "to count as the original does, set TIKTOKEN_CACHE_DIR to a folder with the table",
         )
     yield _disk_check(config)
 
@@ -75,7 +75,7 @@ def _bench_checks(config: Config) -> Iterator[Check]:
         missing = task.total - task.cached
         who = f"{task.key.stage} of {task.key.model}" + (f" by {task.key.judge}" if task.key.judge else "")
         stale = f", {task.stale} made with other settings" if task.stale else ""
-        yield Check("ok", "bench", f"{who}: {task.cached} of {task.total} there{stale}, {missing} to make")
+        yield Check("ok", "bench", f"{who}: {task.cached} of {task.total} cached{stale}, {missing} missing")
 
 
 def _damage_checks(bench: Bench) -> Iterator[Check]:
@@ -88,13 +88,13 @@ def _damage_checks(bench: Bench) -> Iterator[Check]:
 
 
 def _verdict_checks(config: Config) -> Iterator[Check]:
-    """A kind of verdict that a provider cannot give is an error of the config; here it is told how it is had."""
+    """Yield how the verdicts of each judge are obtained; an impossible kind is an error of the config."""
     kind = config.judge.verdict
     for judge in config.judge.model:
         provider, name = config.provider(judge), config.provider_name(judge)
         how = {
-            "text": f"a label is looked for by the rule {config.judge.labels!r}",
-            "constrained": f"a label and nothing else, bound by {name}'s {provider.constraint}",
+            "text": f"a label is read by the rule {config.judge.labels!r}",
+            "constrained": f"a label and nothing else, constrained by {name}'s {provider.constraint}",
             "soft": f"probabilities of all labels, by {name}'s log-probabilities",
         }[kind]
         before = ", after a free text" if config.judge.mode.thinks_first else ""
@@ -102,7 +102,7 @@ def _verdict_checks(config: Config) -> Iterator[Check]:
 
 
 async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> list[Check]:
-    """All endpoints at once: a dead host takes seconds to tell."""
+    """Probe all endpoints at once: a host that is down takes seconds to time out."""
     probes = [
         (name, probe(session, endpoint, config.served_name(name)))
         for name in config.models
@@ -127,8 +127,8 @@ def _unsaid_provider(subject: str) -> Check:
     return Check(
         "note",
         subject,
-        "it does not say that it is vLLM, whose request fields it is sent",
-        'if it is another server, say which: provider = "sglang", "llama.cpp", "generic", ...; see the README',
+        "it does not identify itself as vLLM, but gets requests with vLLM's fields",
+        'if it is another server, name it: provider = "sglang", "llama.cpp", "generic", ...; see docs/servers.md',
     )
 
 
@@ -141,15 +141,15 @@ def _vllm_checks(config: Config) -> Iterator[Check]:
         yield Check(
             "problem",
             "vLLM",
-            f"{config.vllm.command[0]!r} is not on the PATH, but {', '.join(served)} would be served with it",
+            f"{config.vllm.command[0]!r} not on the PATH, but needed to serve {', '.join(served)}",
             "pip install 'arena-tui[vllm]', or name the program of another environment in [vllm] command",
         )
     else:
-        yield Check("note", "vLLM", "not on the PATH; not needed while every model has an endpoint")
+        yield Check("note", "vLLM", "not on the PATH; not needed if every model has an endpoint")
 
 
 def _server_checks(config: Config) -> Iterator[Check]:
-    """What is served by arena-tui itself, and what could never be on this machine."""
+    """Yield the servers that arena-tui would start, and the problems that prevent it on this machine."""
     served = [name for name, entry in config.models.items() if entry.serve is not None]
     try:
         plan = server_plan(config, served, config.judge.model)
@@ -164,7 +164,7 @@ def _server_checks(config: Config) -> Iterator[Check]:
 
 def _gpu_checks() -> Iterator[Check]:
     if not has_driver():
-        yield Check("note", "GPU", "no nvidia-smi on this machine; not needed while the servers run elsewhere")
+        yield Check("note", "GPU", "no nvidia-smi on this machine; not needed if the servers run elsewhere")
         return
     try:
         gpus = query_gpus()
@@ -184,6 +184,6 @@ def _disk_check(config: Config) -> Check:
     text = f"{free / 2**30:.1f} GiB free for {config.data}"
     if free < LITTLE_DISK:
         return Check(
-            "problem", "disk", text, "make room: a run stops when the disk is full (what it saved stays intact)"
+            "problem", "disk", text, "free some space: a run stops when the disk is full (saved results stay intact)"
         )
     return Check("ok", "disk", text)

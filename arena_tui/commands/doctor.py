@@ -41,7 +41,7 @@ async def _examine(config: Config) -> int:
 
 
 def _show_check(check: Check) -> None:
-    _print(f"{_MARKS[check.status]}  {check.subject}: {check.text}")
+    _print(f"{_MARKS[check.status]}  {check.subject}: {phrase(check.text)}")
     if check.hint:
         _print(f"         {phrase(check.hint)}")
 

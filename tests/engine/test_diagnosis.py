@@ -59,7 +59,7 @@ async def test_a_config_whose_servers_are_there_has_no_problem(data: Path):
     well = told(found, "ok")
     assert {"config", "bench", "verdicts of judge", "disk"} <= well.keys()
     assert "context 32768 tokens" in well["endpoint of judge"].text
-    assert any(f"answers of good: 0 of {QUESTIONS} there, {QUESTIONS} to make" in check.text for check in found)
+    assert any(f"answers of good: 0 of {QUESTIONS} cached, {QUESTIONS} missing" in check.text for check in found)
 
 
 async def test_a_server_that_is_not_there_is_a_problem_with_what_to_do(data: Path, unused_tcp_port: int):
@@ -104,7 +104,7 @@ async def test_a_model_that_is_to_be_served_without_vllm_here_is_a_problem(data:
         entry = {"endpoints": [{"base_url": f"{url}/v1"}]}
         models = dict.fromkeys(("base", "judge"), entry) | {"good": {"serve": {"args": []}}}
         found = await checks(config(data, url, models=models, vllm={"command": ["no-such-vllm"]}))
-    assert "good would be served with it" in told(found, "problem")["vLLM"].text
+    assert "needed to serve good" in told(found, "problem")["vLLM"].text
 
 
 async def test_a_stop_rule_is_forecast_between_the_fewest_and_the_most_calls(data: Path):
