@@ -71,8 +71,8 @@ class Desk:
         """Requests that the server has answered well so far."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}/metrics") as reply:
             text = await reply.text()
-        told = [line for line in text.split("\n") if line.startswith('simulator:requests_total{status="200"}')]
-        return int(float(told[0].split()[-1])) if told else 0
+        reported = [line for line in text.split("\n") if line.startswith('simulator:requests_total{status="200"}')]
+        return int(float(reported[0].split()[-1])) if reported else 0
 
     def answers(self, model: str) -> list[dict[str, Any]]:
         return lines(self.bench / "model_answer" / f"{model}.jsonl")

@@ -98,8 +98,8 @@ async def test_names_that_look_alike_are_reported_and_accepted(at_desk):
     async with at_desk() as desk:
         desk.write("model_answer/pооr.jsonl", [])  # with Cyrillic letters
         found = make_plan(desk.config(), desk.bench_files(), Scope())
-        (told,) = [text for text in found.warnings if "look alike" in text]
-        assert told.startswith(r"'poor' and 'p\u043e\u043er' look alike")
+        (warning,) = [text for text in found.warnings if "look alike" in text]
+        assert warning.startswith(r"'poor' and 'p\u043e\u043er' look alike")
 
 
 async def test_names_that_would_share_a_file_are_refused_where_the_disk_ignores_case(at_desk):

@@ -46,8 +46,8 @@ async def test_judging_starts_when_both_answers_of_a_question_are_saved_and_not_
                 asked_while_answering += len(made) < 3 * QUESTIONS
         assert asked_while_answering
         stages = [event for event in heard if isinstance(event, StageStarted | StageEnded)]
-        told = [(type(event), event.stage) for event in stages]
-        assert told == [
+        reported = [(type(event), event.stage) for event in stages]
+        assert reported == [
             (StageStarted, "answers"),
             (StageStarted, "judgments"),
             (StageEnded, "answers"),
@@ -82,8 +82,8 @@ async def test_an_answer_that_comes_out_as_before_has_its_judgment_already(at_de
         run = Run(desk.config())
         heard = await finished(run)
         assert run.state.calls == QUESTIONS, "the simulated model says the same again, so no game is played anew"
-        told = [event for event in heard if isinstance(event, TaskPlanned) and event.task.judge]
-        assert max(event.cached for event in told if event.task.model == "poor") == QUESTIONS
+        reported = [event for event in heard if isinstance(event, TaskPlanned) and event.task.judge]
+        assert max(event.cached for event in reported if event.task.model == "poor") == QUESTIONS
         assert {task.left for task in run.state.tasks.values()} == {0}
 
 
@@ -99,9 +99,9 @@ async def test_a_judge_that_comes_up_only_when_the_answers_are_made_is_found_the
         run = Run(desk.parsed(document))
         async with asyncio.timeout(60):
             await run.execute()
-        told = "\n".join(notice.text for notice in run.state.notices)
-        assert f"judge: {address}" in told
-        assert "probed again when all answers are made" in told
+        reported = "\n".join(notice.text for notice in run.state.notices)
+        assert f"judge: {address}" in reported
+        assert "probed again when all answers are made" in reported
         assert len(desk.answers("good")) == QUESTIONS, "the answers did not wait for it"
         assert run.state.phase == "failed"
 

@@ -139,8 +139,8 @@ async def test_failures_are_reported_kept_apart_and_retried_by_the_next_run(at_d
         run = await desk.run()
         assert run.state.phase == "failed"
         (failure,) = lines(desk.bench / "errors.jsonl")
-        told = (failure["model"], failure["question_id"], failure["kind"], failure["attempts"])
-        assert told == ("poor", "q3", "rejected", 1)
+        facts = (failure["model"], failure["question_id"], failure["kind"], failure["attempts"])
+        assert facts == ("poor", "q3", "rejected", 1)
         assert len(desk.answers("poor")) == QUESTIONS - 1
         assert len(desk.judgments("poor")) == QUESTIONS - 1
         before = await desk.calls()

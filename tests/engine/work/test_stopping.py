@@ -61,8 +61,8 @@ class Desk:
     """An early stop, and the events that it sent."""
 
     def __init__(self, until: str, plan: Plan) -> None:
-        self.told: list[Event] = []
-        self.stop = EarlyStop(parse_stop_rule(until), plan, self.told.append)
+        self.events: list[Event] = []
+        self.stop = EarlyStop(parse_stop_rule(until), plan, self.events.append)
 
     def judge(self, model: str, numbers: range, labels: Sequence[Label | None] = WIN, judge: str = "judge") -> None:
         for number in numbers:
@@ -72,10 +72,10 @@ class Desk:
         return self.stop.wants(SimpleNamespace(job=SimpleNamespace(task=task, question=QUESTIONS[number])))  # type: ignore[arg-type]
 
     def stopped(self) -> list[TaskKey]:
-        return [event.task for event in self.told if isinstance(event, TaskStopped)]
+        return [event.task for event in self.events if isinstance(event, TaskStopped)]
 
     def standings(self) -> dict[str, Any]:
-        return {event.model: event.standing for event in self.told if isinstance(event, StandingChanged)}
+        return {event.model: event.standing for event in self.events if isinstance(event, StandingChanged)}
 
 
 def test_a_decided_model_gets_no_more_answers_or_games_and_the_others_continue() -> None:
@@ -100,7 +100,7 @@ def test_what_is_on_disk_decides_before_anything_is_asked() -> None:
     desk = Desk("decided", found("m", there=[WIN] * 40))
     assert desk.standings()["m"].verdict == "better"
     assert not desk.wants(answers("base"))
-    assert desk.told[0] == StopRuleSet("decided", "base")
+    assert desk.events[0] == StopRuleSet("decided", "base")
 
 
 def test_work_runs_ahead_of_what_has_counted_by_a_bounded_number_of_questions() -> None:
@@ -214,7 +214,7 @@ def test_every_change_of_what_is_wanted_has_a_revision_of_its_own() -> None:
 
 def test_a_named_opponent_is_kept_until_the_last_model_is_decided() -> None:
     desk = Desk("decided:rival", found("m", "rival"))
-    assert desk.told[0] == StopRuleSet("decided:rival", "rival")
+    assert desk.events[0] == StopRuleSet("decided:rival", "rival")
     desk.judge("rival", range(40), LOSS)
     assert desk.wants(answers("rival"))
     desk.judge("m", range(40), WIN)

@@ -49,7 +49,7 @@ def write_bench(folder: Path, questions: int) -> Bench:
 
 
 def config_for(url: str, folder: Path, judge: dict[str, Any], **entry: Any) -> Any:
-    """A config in which `judge` judges and nobody answers."""
+    """A config in which `judge` judges and no model answers."""
     document = {
         "bench": "small",
         "data": str(folder),
@@ -111,18 +111,18 @@ async def test_soft_verdicts_sum_to_1_and_the_likeliest_is_the_label(at_judge, t
         run = await carry_out(config_for(url, tmp_path, {"verdict": "soft", "temperature": 1.5, "max_tokens": 3}))
     assert sum(task.truncated for task in run.state.tasks.values()) == 0, "one token was asked for"
     for game in games_of(bench):
-        told = game["probabilities"]
-        assert list(told) == list(LABELS)
-        assert math.fsum(told.values()) == pytest.approx(1, abs=1e-9)
-        assert game["score"] == max(told, key=told.get)
+        odds = game["probabilities"]
+        assert list(odds) == list(LABELS)
+        assert math.fsum(odds.values()) == pytest.approx(1, abs=1e-9)
+        assert game["score"] == max(odds, key=odds.get)
         assert game["judgment"] == f"[[{game['score']}]]"
         assert game.get("asks", 1) == 1
         assert game["label_mass"] == pytest.approx(1, abs=1e-3)
         assert game["usage"]["completion_tokens"] == 1
     assert [game["probabilities"] for game in games_of(bench)] == spread, "how tokens are drawn does not matter"
-    assert min(max(told.values()) for told in spread) < 0.9, "a judge that is less sharp is less sure"
+    assert min(max(odds.values()) for odds in spread) < 0.9, "a judge that is less sharp is less sure"
     loaded = bench.judgments("judge", "good").items.values()
-    assert [told for judgment in loaded for told in judgment.probabilities] == spread
+    assert [odds for judgment in loaded for odds in judgment.probabilities] == spread
 
 
 @pytest.mark.parametrize("verdict", ["constrained", "soft"])
@@ -202,8 +202,8 @@ class Hosted:
             content = json.dumps({CHOICE_FIELD: schema["properties"][CHOICE_FIELD]["enum"][3]})
         elif body.get("logprobs") and self._first_token is not None:
             content = self._first_token[0][0]
-            told = [{"token": token, "logprob": math.log(share)} for token, share in self._first_token]
-            logprobs = {"content": [{**told[0], "top_logprobs": told}]}
+            candidates = [{"token": token, "logprob": math.log(share)} for token, share in self._first_token]
+            logprobs = {"content": [{**candidates[0], "top_logprobs": candidates}]}
         choice = {"message": {"content": content}, "finish_reason": "stop", "logprobs": logprobs}
         return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 3}})
 
@@ -278,10 +278,10 @@ async def test_what_was_sent_beside_the_messages_is_written_down_with_the_run(at
     async with at_judge() as url:
         await carry_out(config_for(url, tmp_path, {"verdict": "soft", "thinking": "first", "prompt": "full"}))
     (file,) = (bench.paths.root / "runs").glob("*.json")
-    told = json.loads(file.read_text("utf-8"))["sent"]["judge"]
-    assert told["provider"] == "vllm"
-    assert (told["judgments"]["text"]["top_k"], told["judgments"]["text"]["repetition_penalty"]) == (-1, 1.0)
-    assert (told["judgments"]["verdict"]["max_tokens"], told["judgments"]["verdict"]["top_logprobs"]) == (1, 5)
+    sent = json.loads(file.read_text("utf-8"))["sent"]["judge"]
+    assert sent["provider"] == "vllm"
+    assert (sent["judgments"]["text"]["top_k"], sent["judgments"]["text"]["repetition_penalty"]) == (-1, 1.0)
+    assert (sent["judgments"]["verdict"]["max_tokens"], sent["judgments"]["verdict"]["top_logprobs"]) == (1, 5)
 
 
 async def test_the_bodies_that_are_sent_hold_all_that_is_written_down(tmp_path):
@@ -289,8 +289,8 @@ async def test_the_bodies_that_are_sent_hold_all_that_is_written_down(tmp_path):
     async with server.served() as url:
         await carry_out(config_for(url, tmp_path, {"seed": 5}, provider="openai"))
     (file,) = (bench.paths.root / "runs").glob("*.json")
-    told = json.loads(file.read_text("utf-8"))["sent"]["judge"]["judgments"]
+    sent = json.loads(file.read_text("utf-8"))["sent"]["judge"]["judgments"]
     calls = [body for body in server.bodies if "messages" in body]
-    assert list(told) == ["text"]
-    assert told["text"]["seed"] == 5
-    assert all({key: value for key, value in body.items() if key != "messages"} == told["text"] for body in calls)
+    assert list(sent) == ["text"]
+    assert sent["text"]["seed"] == 5
+    assert all({key: value for key, value in body.items() if key != "messages"} == sent["text"] for body in calls)
