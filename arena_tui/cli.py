@@ -33,7 +33,7 @@ from arena_tui.options import (
     weight_option,
 )
 from engine import __version__
-from engine.errors import ArenaError, StorageError, UsageProblem
+from engine.errors import ArenaError, StorageError
 from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 
 
@@ -356,11 +356,8 @@ def simulate(**options: Any) -> int:
 @click.option("--port", type=click.IntRange(0, 65535), default=8090, help="0 picks a free port.")
 @click.pass_obj
 def web(invocation: Invocation, host: str, port: int) -> int:
-    """Serve the UI to a browser. The link holds a token (set your own in ARENA_TUI_WEB_TOKEN)."""
-    try:
-        from arena_tui.commands.web import web_command
-    except ImportError:
-        raise UsageProblem("textual-serve is not installed", "pip install 'arena-tui[web]'") from None
+    """Serve the UI to a browser. A link works once (with your own token in ARENA_TUI_WEB_TOKEN, always)."""
+    from arena_tui.commands.web import web_command
 
     return web_command(invocation, host, port)
 

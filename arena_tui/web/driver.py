@@ -1,0 +1,39 @@
+"""Textual's driver of a page: it ends the program when the server is gone, and writes whole packets or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+from textual import messages
+from textual.drivers.web_driver import WebDriver
+
+LEAVING_SECONDS = 20  # for the program to stop its run once the server is gone; then the kernel ends it
+
+
+class PageDriver(WebDriver):
+    """Speaks to `arena_tui.web.page` on stdin and stdout."""
+
+    def run_input_thread(self) -> None:
+        super().run_input_thread()
+        if not self.exit_event.is_set():  # the end of stdin, which the server holds open
+            signal.setitimer(signal.ITIMER_REAL, LEAVING_SECONDS)  # nothing handles SIGALRM: a busy program ends too
+            self._app.post_message(messages.ExitApp())
+
+    def write(self, data: str) -> None:
+        """Write text for the browser's terminal."""
+        self._send(b"D", data.encode("utf-8", "replace"))
+
+    def write_meta(self, data: dict[str, object]) -> None:
+        """Write a message for the server."""
+        self._send(b"M", json.dumps(data).encode())
+
+    def _send(self, kind: bytes, payload: bytes) -> None:
+        """Write one packet; drop it when the server is gone."""
+        rest = memoryview(b"%s%s%s" % (kind, len(payload).to_bytes(4, "big"), payload))
+        try:
+            while rest:  # a signal may cut a write short
+                rest = rest[os.write(self.fileno, rest) :]
+        except OSError:
+            return
