@@ -6,6 +6,7 @@ usage, config or data, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -362,6 +363,10 @@ def web(invocation: Invocation, host: str, port: int) -> int:
     return web_command(invocation, host, port)
 
 
+_OF_THE_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}
+"""Errors of the system that a path on the command line or in the config causes."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
@@ -380,6 +385,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of stdout closed it (`| head`): not an error
         sys.stderr.close()
         return console.DONE
+    except OSError as error:
+        if error.errno in _OF_THE_PATH and error.filename is not None:
+            return console.report_error(UsageProblem(f"{error.filename}: {error.strerror}", "check the path"))
+        return console.report_bug()
     except Exception:
         return console.report_bug()
 

@@ -14,10 +14,13 @@ from engine.bench import Bench
 from engine.bench.settings import describe_difference
 from engine.errors import UsageProblem
 from engine.judged import sampling_digests
+from engine.opening import read_whole
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.evidence import Describe, Result
 from engine.ratings.gate import GateOptions, gate
 from engine.results import gate_result
+
+_LARGEST = 1 << 30  # bytes of a stored result
 
 
 def gate_command(
@@ -60,7 +63,7 @@ def _stored(path: Path) -> Result:
     """Read a stored result. Raises UsageProblem if there is none with intact evidence."""
     hint = "store one with `arena-tui leaderboard --format json`, `run --json` or `gate --format json`"
     try:
-        result = msgspec.json.decode(path.read_bytes(), type=Result)
+        result = msgspec.json.decode(read_whole(path, _LARGEST), type=Result)
     except OSError as error:
         raise UsageProblem(f"{path}: cannot be read ({error.strerror})", hint) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -20,6 +20,8 @@ def import_command(invocation: Invocation, source: Path, name: str | None, outpu
     """Import a bench, a config, or both. Return the exit code."""
     if not source.exists():
         raise UsageProblem(f"{source}: no such file or folder")
+    if not (source.is_file() or source.is_dir()):
+        raise UsageProblem(f"{source}: neither a file nor a folder")
     is_data = source.suffix in (".jsonl", ".json", ".csv") if source.is_file() else bool(bench_folders(source))
     has_yaml = _holds_yaml(source)
     if not has_yaml and not is_data:

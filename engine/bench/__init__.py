@@ -7,6 +7,7 @@ Paths
     names       names of models as file names, and names that are easily confused
 Reading
     lines       JSONL files: lines, byte ranges, problems
+    packed      names compressed files and tables, which are not read
     decoding    one decoder for each kind of record, of both generations
     shapes      records in the shapes of other tools, as the fields that decoding reads
     stored      questions, answers, judgments and replies, whole or as much as a computation needs

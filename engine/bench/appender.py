@@ -23,6 +23,7 @@ import msgspec
 
 from engine.bench.atomic import make_folder, storage_error, sync
 from engine.errors import StorageError
+from engine.opening import open_to_write
 
 MOST_OPEN = 32  # descriptors kept; the sockets of a run need the others
 
@@ -136,7 +137,7 @@ class _OpenFile:
         self._disk = disk
         make_folder(path.parent)
         is_new = not path.exists()
-        self.descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.descriptor = open_to_write(path, os.O_RDWR | os.O_APPEND)
         self._size = -1  # as of our last write; another size means that another program wrote to the file
         if is_new:
             sync(path.parent)

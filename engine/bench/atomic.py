@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import StorageError
-
-_NEW_FILE_MODE = 0o644
+from engine.opening import open_to_write, require_regular
 
 
 @contextmanager
@@ -29,7 +28,9 @@ def atomic_file(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
     try:
         if make_folders:
             make_folder(path.parent)
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _NEW_FILE_MODE)
+        with suppress(FileNotFoundError):
+            require_regular(path.stat(), path)
+        descriptor = open_to_write(partial, os.O_RDWR | os.O_TRUNC)
         with os.fdopen(descriptor, "w+b") as stream:
             with suppress(OSError):  # there is no such file, or the file system knows no permissions
                 os.fchmod(descriptor, path.stat().st_mode & 0o7777)
@@ -117,6 +118,8 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         errno.EROFS: "the file system is mounted read-only",
         errno.EACCES: "the folder must be writable",
         errno.EPERM: "the folder must be writable",
+        errno.ELOOP: "put the file itself there, or remove the link",
+        errno.EINVAL: "give the path of a file",
     }
     hint = hints.get(error.errno or 0, "check the disk and the folder")
     why = error.strerror or str(error)

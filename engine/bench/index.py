@@ -27,6 +27,7 @@ import msgspec
 
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineReader, LineSpan, ProblemLog, unreadable
+from engine.opening import open_regular, read_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,6 +38,7 @@ VERSION = 3
 _MAGIC = b"arena-tui index\n"
 _LENGTHS = struct.Struct("<IIQ")  # version, bytes of the header, CRC-32 of header and body
 _CHUNK = 4 << 20
+_LARGEST_CACHE = 4 << 30  # bytes
 _EDGE = 4096  # bytes at both ends of a file that its state has a digest of
 SETTLED_NS = 2_000_000_000  # a file this old when it was read cannot change any more without a new time
 
@@ -210,7 +212,7 @@ def _indexed(path: Path, kind: TableKind, held: Table | None, state: FileState, 
 def file_state(path: Path) -> FileState | None:
     """Return what identifies the content of a file; None if it is absent. Raises BenchError."""
     try:
-        with path.open("rb", buffering=0) as stream:
+        with open_regular(path, buffering=0) as stream:
             status = os.fstat(stream.fileno())
             head = os.pread(stream.fileno(), _EDGE, 0)
             tail = os.pread(stream.fileno(), _EDGE, max(0, status.st_size - _EDGE))
@@ -226,7 +228,7 @@ def _has_checksum(path: Path, end: int, checksum: int) -> bool:
     """Return whether the bytes of a file before `end` have that CRC-32."""
     found = left = 0
     try:
-        with path.open("rb", buffering=0) as stream:
+        with open_regular(path, buffering=0) as stream:
             left = end
             while left and (chunk := stream.read(min(left, _CHUNK))):
                 found = zlib.crc32(chunk, found)
@@ -252,7 +254,7 @@ def frame_bytes(frame: pl.DataFrame) -> bytes:
 def read_cache(path: Path, kind: type[H]) -> tuple[H, memoryview] | None:
     """Return header and body of a cache file; None if it is absent, torn, foreign, or of another version."""
     try:
-        data = memoryview(path.read_bytes())
+        data = memoryview(read_whole(path, _LARGEST_CACHE, pipes=False))
         start = len(_MAGIC) + _LENGTHS.size
         version, size, checksum = _LENGTHS.unpack(data[len(_MAGIC) : start])
         if data[: len(_MAGIC)] != _MAGIC or version != VERSION or zlib.crc32(data[start:]) != checksum:

@@ -19,8 +19,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.bench.names import file_stem, is_shortened, model_name
+from engine.opening import open_regular
 
 SUFFIX = ".jsonl"
+_LONGEST_FIRST = 64 << 20  # bytes read of a first record for the name in it
 
 
 class BenchPaths:
@@ -95,8 +97,8 @@ def _name_of(stem: str, file: Path, keys: tuple[str, ...]) -> str | None:
     """Return the name behind a file or folder; a shortened one is read from the first record of `file`."""
     if not is_shortened(stem):
         return model_name(stem)
-    with file.open("rb") as stream:
-        line = stream.readline()
+    with open_regular(file) as stream:
+        line = stream.readline(_LONGEST_FIRST)
     try:
         record = json.loads(line)
     except ValueError:

@@ -10,18 +10,23 @@ import json
 import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain
 from math import isfinite
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import BinaryIO, Generic, Literal, TypeVar
 
 import msgspec
 
+from engine.bench.packed import MAGIC_BYTES, UNPACK, packed_kind
 from engine.errors import BenchError
+from engine.opening import open_regular
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 BLOCK_BYTES = 1 << 20
+LONGEST_LINE = 256 << 20  # bytes; no record is longer, and memory has an end
 MOST_PER_FILE = 20  # problems reported one by one; a file that is bad throughout must not flood a screen
 CHANGED = "the file has changed since it was read; try again"
 BLANK = b" \t\r\n"
@@ -81,12 +86,15 @@ class LineReader:
     """Iterates over (number, first byte, line without "\\n") of a file from byte `at`, which begins line `number`.
 
     Blank lines and a byte order mark are skipped. A last line without "\\n" counts if it is a whole JSON object (a file
-    written by hand); else it is torn: skipped and reported. An absent file has no lines. Afterwards `at` and `number`
-    are those of the first line without its "\\n" (or of the next one), `checksum` is the CRC-32 of all bytes before it,
-    and `rest` is what follows: "torn", "whole" or "" (nothing). Raises BenchError if the file cannot be read.
+    written by hand); else it is torn: skipped and reported, as are lines of more than `longest` bytes. An absent file
+    has no lines. Afterwards `at` and `number` are those of the first line without its "\\n" (or of the next one),
+    `checksum` is the CRC-32 of all bytes before it, and `rest` is what follows: "torn", "whole" or "" (nothing). Raises
+    BenchError if the file cannot be read.
     """
 
-    def __init__(self, path: Path, log: ProblemLog, *, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(
+        self, path: Path, log: ProblemLog, *, block_bytes: int = BLOCK_BYTES, longest: int = LONGEST_LINE
+    ) -> None:
         self.at = 0
         self.number = 1
         self.checksum = 0
@@ -94,6 +102,7 @@ class LineReader:
         self._path = path
         self._log = log
         self._block_bytes = block_bytes
+        self._longest = longest
 
     def resume(self, at: int, number: int, checksum: int) -> None:
         """Start where an earlier reader ended."""
@@ -102,13 +111,15 @@ class LineReader:
     def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
         last = b""
         try:
-            with self._path.open("rb", buffering=self._block_bytes) as stream:
-                if self.at == 0 and not self._skip_mark(stream.read(len(BOM_UTF8))):
+            with open_regular(self._path, buffering=self._block_bytes) as stream:
+                if self.at == 0 and not self._skip_mark(stream.read(MAGIC_BYTES)):
                     return
                 stream.seek(self.at)
-                for line in stream:
+                for line in iter(partial(stream.readline, self._longest), b""):
                     if not line.endswith(b"\n"):
-                        last = line
+                        if len(line) == self._longest and self._skip_line(stream, line):
+                            continue
+                        last = line if len(line) < self._longest else b""
                         break
                     number, start = self.number, self.at
                     self.number += 1
@@ -127,12 +138,27 @@ class LineReader:
             self.rest = "torn"
             self._log.add(self.number, f"the last line is cut off after {len(last)} bytes and left out")
 
+    def _skip_line(self, stream: BinaryIO, start: bytes) -> bool:
+        """Read to the end of a line that is too long, of which `start` was read; return whether it has an end."""
+        self._log.add(self.number, f"the line has more than {self._longest >> 20} MiB; it is left out")
+        size, checksum = 0, self.checksum
+        for part in chain((start,), iter(partial(stream.readline, self._block_bytes), b"")):
+            size, checksum = size + len(part), zlib.crc32(part, checksum)
+            if part.endswith(b"\n"):
+                self.number, self.at, self.checksum = self.number + 1, self.at + size, checksum
+                return True
+        self.rest = "torn"
+        return False
+
     def _skip_mark(self, first: bytes) -> bool:
         """Return whether the file can be read as UTF-8."""
         if first.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
             self._log.add(None, "the file is UTF-16; save it as UTF-8")
             return False
-        if first == BOM_UTF8:
+        if (packed := packed_kind(first)) is not None:
+            self._log.add(None, f"the file is {packed}; {UNPACK}")
+            return False
+        if first.startswith(BOM_UTF8):
             self.at = len(BOM_UTF8)
             self.checksum = zlib.crc32(BOM_UTF8)
         return True
@@ -169,7 +195,7 @@ def read_object(path: Path, span: LineSpan, mark: int | None = None) -> bytes:
     Raises BenchError if it is no longer there, or if `mark` is not the mark of its line.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             stream.seek(span.start)
             line = stream.read(span.length)
     except OSError as error:
@@ -197,7 +223,7 @@ def changed_meanwhile(path: Path, span: LineSpan, why: str) -> BenchError:
 
 def unreadable(path: Path, error: OSError) -> BenchError:
     """Return the error for a file that cannot be read."""
-    return BenchError(f"{path}: cannot be read: {error.strerror}", "check that it is a file you may read")
+    return BenchError(f"{path}: cannot be read: {error.strerror or error}", "check that it is a file you may read")
 
 
 def is_object(line: bytes) -> bool:

@@ -12,14 +12,16 @@ from filelock import FileLock, Timeout
 
 from engine.bench.atomic import storage_error
 from engine.bench.layout import BenchPaths
-from engine.errors import ArenaError, BenchLocked
+from engine.errors import ArenaError, BenchError, BenchLocked
+from engine.opening import check_tree, open_to_write, read_whole
 
 
 class BenchLock:
     """Holds a bench for writing, as a context manager.
 
     The system releases the lock when its process ends, however it ends. Entering raises BenchLocked if another process
-    (or another lock in this one) holds it, with its pid and host, and StorageError if the folder cannot be written.
+    (or another lock in this one) holds it, with its pid and host, BenchError for a folder with links that lead out of
+    it, and StorageError if the folder cannot be written.
     """
 
     def __init__(self, paths: BenchPaths) -> None:
@@ -28,6 +30,9 @@ class BenchLock:
         self._lock = FileLock(paths.lock, thread_local=False)
 
     def __enter__(self) -> BenchLock:
+        check_tree(self._paths.root, self._paths.root.parent)
+        if self._paths.lock.is_symlink():
+            raise BenchError(f"{self._paths.lock}: is a link", "remove it")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -36,7 +41,8 @@ class BenchLock:
             raise storage_error(self._paths.lock, error) from error
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         try:
-            self._owner_file.write_text(json.dumps(owner), encoding="utf-8")
+            with os.fdopen(open_to_write(self._owner_file, os.O_WRONLY | os.O_TRUNC), "wb") as stream:
+                stream.write(json.dumps(owner).encode())
         except OSError as error:
             self._lock.release()
             raise storage_error(self._owner_file, error) from error
@@ -51,7 +57,7 @@ class BenchLock:
     def _locked(self) -> BenchLocked:
         title = f"another process is writing to the bench {self._paths.name}"
         try:
-            owner = json.loads(self._owner_file.read_text(encoding="utf-8"))
+            owner = json.loads(read_whole(self._owner_file, 1 << 16, pipes=False))
             title += f": pid {int(owner['pid'])} on {str(owner['host'])[:80]!r} since {str(owner['since'])[:20]}"
         except (OSError, ValueError, KeyError, TypeError):
             pass  # the owner has only just taken the lock, or its file cannot be read

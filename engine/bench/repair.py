@@ -17,6 +17,7 @@ import re
 import shutil
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -24,9 +25,10 @@ import msgspec
 
 from engine.bench.atomic import atomic_file, storage_error, sync
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import FileProblem, ProblemLog, clean_line, is_object
+from engine.bench.lines import LONGEST_LINE, FileProblem, ProblemLog, clean_line, is_object, unreadable
 from engine.bench.lock import BenchLock
 from engine.errors import BenchError
+from engine.opening import open_regular, open_to_write
 
 _STEP = 64 << 10  # bytes read at a time when searching for the last line's start
 _BETWEEN = b"\0 \t\r"
@@ -65,22 +67,33 @@ def recover(paths: BenchPaths) -> list[Cut]:
 
 
 def _mend(path: Path) -> Cut | None:
-    with path.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        start = _start_of_last_line(stream.fileno(), size)
-        if start == size:
-            return None
-        stream.seek(start)
-        tail = stream.read()
+    start, tail = _last_line(path)
+    if not tail:
+        return None
     if is_object(tail):
         _append(path, b"\n")
         return None
     kept_in = path.with_name(path.name + ".torn")
     _append(kept_in, tail + b"\n")
-    with path.open("r+b") as stream:
+    with os.fdopen(open_to_write(path, os.O_RDWR), "r+b") as stream:
         stream.truncate(start)
         os.fsync(stream.fileno())
     return Cut(path, len(tail), kept_in)
+
+
+def _last_line(path: Path) -> tuple[int, bytes]:
+    """Return where a last line without its "\\n" begins, and the line. Raises BenchError if it cannot be read."""
+    try:
+        with open_regular(path) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            start = _start_of_last_line(stream.fileno(), size)
+            stream.seek(start)
+            tail = stream.read(LONGEST_LINE + 1)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if len(tail) > LONGEST_LINE:
+        raise BenchError(f"{path}: its last line has more than {LONGEST_LINE >> 20} MiB", "cut it off by hand")
+    return start, tail
 
 
 def _start_of_last_line(descriptor: int, size: int) -> int:
@@ -96,7 +109,7 @@ def _start_of_last_line(descriptor: int, size: int) -> int:
 
 
 def _append(path: Path, data: bytes) -> None:
-    with path.open("ab") as stream:
+    with os.fdopen(open_to_write(path, os.O_WRONLY | os.O_APPEND), "ab") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
@@ -170,7 +183,7 @@ def _examine(path: Path) -> FileRepair:
         for _ in _whole_lines(path, log):
             pass
     except OSError as error:
-        raise BenchError(f"{path}: cannot be read: {error.strerror}", "check that it is a file you may read") from error
+        raise unreadable(path, error) from error
     return log.result()
 
 
@@ -225,20 +238,24 @@ def _saved(line: bytes, number: int, damage: _Damage) -> tuple[bytes, ...]:
 
 def _lines(path: Path, damage: _Damage) -> Iterator[bytes]:
     """Yield the lines of a file as UTF-8, each with its "\\n" if it has one, without a byte order mark."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         start = stream.read(len(BOM_UTF8))
         if not start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
             if start == BOM_UTF8:
                 damage.add(None, "begins with a byte order mark; it is left out")
             else:
                 stream.seek(0)
-            yield from stream
+            for line in iter(partial(stream.readline, LONGEST_LINE), b""):
+                if len(line) == LONGEST_LINE:
+                    damage.refuse(f"has a line of more than {LONGEST_LINE >> 20} MiB; it stays as it is")
+                    return
+                yield line
             return
     damage.add(None, "is UTF-16; it becomes UTF-8")
     try:
         with path.open(encoding="utf-16", newline="\n") as text:
-            for line in text:
-                yield line.encode("utf-8", "replace")
+            for row in text:
+                yield row.encode("utf-8", "replace")
     except UnicodeError:
         damage.refuse("looks like UTF-16, but is not; it stays as it is")
 

@@ -22,8 +22,10 @@ import msgspec
 
 from engine.bench.atomic import storage_error, write_file
 from engine.bench.lines import Loaded, encode_line, load_structs
+from engine.opening import read_whole
 from engine.records import AnswerPart, Failure, GamePart
 
+_LARGEST_RUN = 64 << 20  # bytes
 Part: TypeAlias = AnswerPart | GamePart
 
 _parts: msgspec.json.Decoder[Part] = msgspec.json.Decoder(Part)
@@ -71,7 +73,7 @@ def load_runs(folder: Path) -> list[dict[str, Any]]:
     runs = []
     for file in sorted(folder.glob("*.json")):
         try:
-            record = msgspec.json.decode(file.read_bytes())
+            record = msgspec.json.decode(read_whole(file, _LARGEST_RUN, pipes=False))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue  # it only explains, nothing depends on it
         if isinstance(record, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +12,19 @@ from typing import TYPE_CHECKING
 from engine.bench.index import BenchIndex
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem, LineSpan, Loaded, read_object
+from engine.bench.packed import UNPACK, packed_file
 from engine.bench.run_files import Part, compact, load_failures, load_journal
 from engine.bench.settings import Settings, describe_settings, load_settings, register_settings
 from engine.errors import Advice, AdviceKind, BenchError
 from engine.labels import labels_of
+from engine.opening import check_tree
 from engine.records import AnswerPart, Failure, Question
 
 if TYPE_CHECKING:  # what reads texts is loaded when it is used: a leaderboard from the index does without
     from engine.bench.current import CurrentJudgments
     from engine.bench.stored import ListedAnswer, StoredAnswer, StoredJudgment, WholeAnswer
+
+_LONGEST_NAME = 255  # bytes
 
 
 class Bench:
@@ -45,8 +50,12 @@ class Bench:
     def open(cls, data: Path, name: str) -> Bench:
         """Return the bench `data/name`. Raises BenchError, with the available ones, if it has no question set."""
         bench = cls(data / name)
-        if name not in (".", "..") and Path(name).name == name and bench.paths.questions.is_file():
+        is_name = name not in (".", "..") and Path(name).name == name and len(os.fsencode(name)) <= _LONGEST_NAME
+        if is_name and bench.paths.questions.is_file():
+            check_tree(bench.paths.root, data)
             return bench
+        if is_name and (packed := packed_file(bench.paths.questions)) is not None:
+            raise BenchError(f"{bench.paths.questions}: absent, there is only {packed.name}", UNPACK)
         available = benches(data)
         near = difflib.get_close_matches(name, available, n=1, cutoff=0.5)
         if near:

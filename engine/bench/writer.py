@@ -12,7 +12,7 @@ from types import TracebackType
 
 import msgspec
 
-from engine.bench.appender import Appender, OtherChange, Written
+from engine.bench.appender import Appender, Disk, OtherChange, Written
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import encode_line
 
@@ -40,12 +40,18 @@ class BenchWriter:
     What was buffered before is still written, as far as possible.
     """
 
-    def __init__(self, paths: BenchPaths, on_saved: OnSaved | None = None, on_change: OnChange | None = None) -> None:
+    def __init__(
+        self,
+        paths: BenchPaths,
+        on_saved: OnSaved | None = None,
+        on_change: OnChange | None = None,
+        disk: Disk | None = None,
+    ) -> None:
         self.paths = paths
         self.failure: Exception | None = None
         self._on_saved = on_saved
         self._on_change = on_change
-        self._appender = Appender()
+        self._appender = Appender(disk)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bench-writer")
         self._filling = _Batch()
         self._writing: _Batch | None = None

@@ -103,7 +103,7 @@ def _label_parser(labels: str) -> str:
     try:
         with warnings.catch_warnings(action="ignore"):  # of what a later Python may read otherwise
             re.compile(labels)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"is not a regular expression: {error}") from None
     return labels
 

@@ -23,8 +23,10 @@ from engine.config.model import Config
 from engine.config.problems import LocatedProblem, from_validation, problem
 from engine.config.wording import KeyPath
 from engine.errors import Advice, AdviceKind, ConfigError, ConfigProblem
+from engine.opening import read_whole
 from engine.redaction import can_be_secret
 
+_LARGEST = 64 << 20  # bytes of a config
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LEFT_AS_THEY_ARE = {"system_prompt", "prompt", "labels", "extra_body", "chat_template_kwargs"}
 
@@ -108,7 +110,7 @@ def require_keys(config: Config, models: Iterable[str]) -> None:
 def read_toml(path: Path) -> dict[str, Any]:
     """The document in a TOML file. Raises ConfigError: no such file, not text, not TOML (with the line)."""
     try:
-        document = tomli.loads(path.read_bytes().decode("utf-8-sig"))
+        document = tomli.loads(read_whole(path, _LARGEST).decode("utf-8-sig"))
         if _depth(document) <= _DEEPEST:
             return document
         wrong = _TOO_DEEP

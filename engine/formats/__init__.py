@@ -1,6 +1,7 @@
 """A bench in the files of other programs: what comes in, and what is current going out.
 
 importing        arena-hard folders and files of either generation into `data/<bench>/`
+bounded_yaml     YAML files, bounded in size, depth and aliases
 original_config  arena-hard-auto's three YAML files as `config.toml`
 original_models  ... and its `api_config.yaml` as the tables of the models
 foreign_answers  AlpacaEval, AutoArena and MT-bench files turned into files that an import takes

@@ -18,9 +18,11 @@ from engine.bench.atomic import atomic_file
 from engine.bench.lines import FileProblem, ProblemLog
 from engine.errors import Advice, AdviceKind, BenchError
 from engine.labels import DEFAULT_WEIGHT
+from engine.opening import read_whole
 from engine.ratings.battles import Battles, FloatArray, battles_from_columns
 from engine.ratings.bradley_terry import elo
 
+_LARGEST = 8 << 30  # bytes
 _WEIGHTS = (DEFAULT_WEIGHT, *range(1, 21))  # the original's default first: short files fit several
 _POINTS_OF_B = {"model_a": 0.0, "model_b": 1.0, "tie": 0.5, "tie (bothbad)": 0.5, "both_bad": 0.5}
 _WINNERS = {0.0: "model_a", 1.0: "model_b", 0.5: "tie"}
@@ -56,10 +58,10 @@ def load_battles(path: Path) -> LoadedBattles:
     holds no battle.
     """
     try:
-        data = path.read_bytes()
+        data = read_whole(path, _LARGEST)
     except OSError as error:
         hint = Advice("check the path", AdviceKind.BATTLES)
-        raise BenchError(f"{path}: cannot be read: {error.strerror}", hint) from None
+        raise BenchError(f"{path}: cannot be read: {error.strerror or error}", hint) from None
     log = ProblemLog(path)
     rows = _decode(data.removeprefix(b"\xef\xbb\xbf"), log)
     if not rows:

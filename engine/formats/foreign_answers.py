@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from engine.bench.lines import ProblemLog, encode_json, json_lines
 from engine.bench.shapes import kind_of, record_id, unquoted
 from engine.bench.stored import load_questions
 from engine.errors import Advice, AdviceKind, BenchError
+from engine.opening import open_regular, read_whole
 from engine.records import Question
 
+_LARGEST = 4 << 30  # bytes of a file that is read as a whole
 _EXPECTED = (
     'AlpacaEval\'s is an array of {"instruction", "output", "generator"}, AutoArena\'s a CSV with prompt,response'
 )
@@ -107,7 +110,7 @@ def _has_id(row: Any) -> bool:
 
 def _alpaca_eval(src: Path) -> list[Any]:
     try:
-        rows = msgspec.json.decode(src.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        rows = msgspec.json.decode(read_whole(src, _LARGEST).removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise BenchError(f"{src}: is not JSON ({error})", _EXPECTED) from None
     return rows if isinstance(rows, list) else [rows]
@@ -137,7 +140,7 @@ def _pair_of(src: Path, number: int, row: Any) -> _Pair:
 
 def _auto_arena(src: Path) -> list[dict[str, str]]:
     try:
-        with src.open(encoding="utf-8-sig", newline="") as stream:
+        with TextIOWrapper(open_regular(src), encoding="utf-8-sig", newline="") as stream:
             rows = [(row.get("prompt"), row.get("response")) for row in csv.DictReader(stream)]
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise BenchError(f"{src}: is not CSV ({error})", _EXPECTED) from None

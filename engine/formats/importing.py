@@ -18,12 +18,13 @@ from engine.bench.atomic import atomic_file, make_folder, storage_error
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import FileProblem
 from engine.bench.lock import BenchLock
-from engine.bench.names import file_stem, is_shortened, model_name
+from engine.bench.names import LONGEST, file_stem, is_shortened, model_name
 from engine.bench.settings import load_settings, register_settings
 from engine.bench.shapes import Kind, kind_of
 from engine.bench.stored import load_answers, load_judgments, load_questions
 from engine.errors import Advice, AdviceKind, BenchError
 from engine.formats.foreign_answers import convert, is_foreign, records_of
+from engine.opening import check_tree, open_regular
 
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("questions", "question.jsonl"),
@@ -64,6 +65,8 @@ def find_sources(src: Path, name: str | None = None) -> list[BenchSource]:
         check_bench_name(name)
     if src.is_file():
         return [_single(src, name)]
+    if not src.is_dir():
+        raise BenchError(f"{src}: is neither a file nor a folder", "give the path of a file or a folder")
     folders = bench_folders(src)
     if not folders:
         raise BenchError(f"{src}: no bench in it", "a bench has a question.jsonl, model_answer/ or model_judgment/")
@@ -72,6 +75,10 @@ def find_sources(src: Path, name: str | None = None) -> list[BenchSource]:
             f"{src}: {len(folders)} benches cannot all be named {name!r}",
             f"leave the name out, or import one of {', '.join(sorted(folder.name for folder in folders))}",
         )
+    for folder in folders:
+        check_tree(folder, src)
+        if name is None:
+            check_bench_name(folder.resolve().name)
     return [_folder(folder, name or folder.resolve().name) for folder in folders]
 
 
@@ -86,7 +93,8 @@ def bench_folders(src: Path) -> list[Path]:
 def check_bench_name(name: str) -> None:
     """Raise BenchError if `name` cannot name a folder."""
     if not name or file_stem(name) != name or "%" in name:
-        raise BenchError(f"{name!r} cannot name a bench", "use letters, digits, '-', '_' and '.'")
+        hint = Advice(f"name the bench with at most {LONGEST} letters, digits, '-', '_' and '.'", AdviceKind.BENCH_NAME)
+        raise BenchError(f"{name!r} cannot name a bench", hint)
 
 
 def _is_bench(folder: Path) -> bool:
@@ -269,7 +277,7 @@ def _copy(source: SourceFile, root: Path) -> bool:
     target = root / source.target
     if target.exists():
         return False
-    with atomic_file(target) as copy, source.file.open("rb") as original:
+    with atomic_file(target) as copy, open_regular(source.file) as original:
         shutil.copyfileobj(original, copy, 1 << 20)
     return True
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import tomli_w
-import yaml
 
 from engine.config.load import examine
 from engine.config.problems import LocatedProblem
 from engine.errors import ConfigError, ConfigProblem
+from engine.formats.bounded_yaml import read_yaml
 from engine.formats.original_models import KeyNames, Notes, is_single, models_table, text_of
 
 Kind: TypeAlias = Literal["models", "answers", "judge"]
@@ -84,20 +84,8 @@ def _yaml_files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> tuple[Kind | None, dict[Any, Any]]:
-    try:
-        document = yaml.safe_load(path.read_bytes().decode("utf-8-sig"))
-        return _kind_of(document), document if isinstance(document, dict) else {}
-    except OSError as error:
-        wrong = ConfigProblem("file", f"cannot be read: {error.strerror}")
-    except UnicodeDecodeError as error:
-        wrong = ConfigProblem("file", f"is not UTF-8 text (byte {error.start})", "save it as UTF-8")
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        wrong = ConfigProblem("YAML", f"{line}{error.problem or 'cannot be read'}")
-    except (yaml.YAMLError, ValueError, RecursionError):
-        wrong = ConfigProblem("YAML", "cannot be read as YAML")
-    # Raised outside the handlers: the parser's own error quotes the file, keys included.
-    raise ConfigError(str(path), [wrong])
+    document = read_yaml(path)
+    return _kind_of(document), document if isinstance(document, dict) else {}
 
 
 def _kind_of(document: object) -> Kind | None:

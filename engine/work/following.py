@@ -12,6 +12,7 @@ from engine.bench import Bench
 from engine.bench.decoding import answer_lines, judgment_lines
 from engine.bench.lock import writer_of
 from engine.events import Event, RecordFailed, RecordSaved, Stage, StageEnded, StageStarted, TaskKey, steady_now
+from engine.opening import open_regular
 from engine.records import Failure
 from engine.work.plan import Plan
 
@@ -71,7 +72,7 @@ class Follower:
         """Yield the complete lines appended since the last poll; a file that shrank is read from its new end."""
         read_to = self._read_to.get(path, 0)
         try:
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 size = stream.seek(0, 2)
                 if size < read_to:
                     read_to = size

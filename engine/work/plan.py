@@ -160,7 +160,8 @@ class _Reader:
             self.warnings.extend(str(problem) for problem in loaded.problems)
             if not loaded.items:
                 path = self.bench.paths.questions
-                raise BenchError(f"{path}: no questions", "a question set needs at least one line")
+                why = "\n".join(str(problem) for problem in loaded.problems[:3])
+                raise BenchError(f"{path}: no questions", why or "a question set needs at least one line")
             self._questions = {question.id: question for question in loaded.items}
         return self._questions
 

@@ -12,7 +12,7 @@ from engine.bench import Bench
 from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
 from engine.bench.repair import examine_bench, recover, repair_bench, salvage
-from engine.errors import BenchLocked
+from engine.errors import BenchError, BenchLocked
 
 A, B, C = (
     json.dumps({"question_id": key, "choices": [{"turns": [{"content": f'{{"question_id": "{key}"'}]}]}).encode()
@@ -123,7 +123,7 @@ def test_a_bench_that_a_run_writes_to_is_refused(bench, damaged):
 
 
 def test_a_link_stays_a_link_and_the_file_behind_it_is_mended(bench, damaged, tmp_path):
-    behind = tmp_path / "shared.jsonl"
+    behind = tmp_path / "data" / "shared.jsonl"
     behind.write_bytes(A + b"\n{torn\n")
     path = damaged(b"")
     path.unlink()
@@ -131,7 +131,18 @@ def test_a_link_stays_a_link_and_the_file_behind_it_is_mended(bench, damaged, tm
     repair_bench(bench)
     assert path.is_symlink()
     assert behind.read_bytes() == A + b"\n"
-    assert (tmp_path / "shared.jsonl.bak").exists()
+    assert (tmp_path / "data" / "shared.jsonl.bak").exists()
+
+
+def test_a_link_that_leads_out_of_the_data_folder_is_refused(bench, damaged, tmp_path):
+    behind = tmp_path / "mine.jsonl"
+    behind.write_bytes(A + b"\n{torn\n")
+    path = damaged(b"")
+    path.unlink()
+    path.symlink_to(behind)
+    with pytest.raises(BenchError, match="is a link to"):
+        repair_bench(bench)
+    assert behind.read_bytes() == A + b"\n{torn\n"
 
 
 def test_what_looks_like_utf_16_and_is_not_stays_as_it_is(bench, damaged):

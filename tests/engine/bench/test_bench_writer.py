@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bench.appender import Appender
+from engine.bench.appender import Appender, Disk
 from engine.bench.layout import BenchPaths
 from engine.bench.stored import load_answers
 from engine.bench.writer import BenchWriter
@@ -153,13 +153,24 @@ async def test_nothing_can_be_appended_after_the_end(bench):
         writer.append(bench.answers("m"), answer(1))
 
 
+class FullDisk(Disk):
+    """A disk that is full after the first file."""
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+
+    def write(self, descriptor: int, data: bytes) -> int:  # type: ignore[override]
+        self.first = descriptor if self.first is None else self.first
+        if descriptor != self.first:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.write(descriptor, data)
+
+
 async def test_a_full_disk_ends_the_run_with_a_hint_and_announces_nothing(bench):
-    bench.answers_dir.mkdir()
-    bench.answers("full").symlink_to("/dev/full")
     announced: list[object] = []
 
     async def work():
-        async with BenchWriter(bench, announced.extend) as writer:
+        async with BenchWriter(bench, announced.extend, disk=FullDisk()) as writer:
             writer.append(bench.answers("good"), answer(1), "good")
             writer.append(bench.answers("full"), answer(2), "lost")
             with pytest.raises(StorageError):
@@ -202,7 +213,7 @@ def test_a_write_that_falls_short_leaves_whole_lines_only(bench, tmp_path):
     program = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from engine.bench.appender import Appender
+        from engine.bench.appender import Appender, Disk
 
         path = Path(sys.argv[1])
         appender = Appender()
