@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -198,3 +200,31 @@ def test_every_good_line_is_read_and_every_bad_one_told_in_blocks_of_any_size(
     bad = [number for number, line in enumerate(lines, 1) if isinstance(line, bytes) and line.strip()]
     assert [row[:3] for row in rows] == good
     assert [line for line, _ in problems] == bad
+
+
+@pytest.mark.parametrize("block_bytes", [7, 1 << 16])
+def test_a_line_beyond_all_measure_is_left_out_and_the_next_ones_are_used(tmp_path, block_bytes):
+    path = tmp_path / "file.jsonl"
+    long = b'{"id":"long","text":"' + b"x" * 5000 + b'"}'
+    path.write_bytes(b'{"id":"a"}\n' + long + b'\n{"id":"b"}\n' + long)
+    log = ProblemLog(path)
+    reader = LineReader(path, log, block_bytes=block_bytes, longest=1000)
+    assert [(number, line) for number, _, line in reader] == [(1, b'{"id":"a"}'), (3, b'{"id":"b"}')]
+    assert [line for line, message in log.found if "it is left out" in message] == [2, 4]
+    whole = b'{"id":"a"}\n' + long + b'\n{"id":"b"}\n'
+    assert (reader.at, reader.number, reader.rest) == (len(whole), 4, "torn")
+    assert reader.checksum == zlib.crc32(whole)
+
+
+def test_an_endless_line_is_read_in_linear_time_and_not_kept(tmp_path):
+    path = tmp_path / "file.jsonl"
+    with path.open("wb") as stream:
+        for _ in range(64):
+            stream.write(b"x" * (8 << 20))
+    tracemalloc.start()
+    try:
+        assert list(LineReader(path, ProblemLog(path), longest=16 << 20)) == []
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 << 20
