@@ -34,7 +34,7 @@ from arena_tui.options import (
     weight_option,
 )
 from engine import __version__
-from engine.errors import ArenaError, StorageError
+from engine.errors import ArenaError, StorageError, UsageProblem
 from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 
 
