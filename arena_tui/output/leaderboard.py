@@ -50,10 +50,9 @@ def format_leaderboard(
 
 
 def _csv(board: Leaderboard) -> str:
-    """One line a row under the JSON's names; with groups a first column says which, empty for the whole bench.
+    """Return one line a row under the JSON's names; with groups, a first column names the group (empty: all questions).
 
-    Details become columns of their own, one for each judge among them. Texts are made such that no spreadsheet takes
-    them for a formula, see `engine.formats.tables`.
+    Details become further columns, one for each judge. No spreadsheet can take a text for a formula.
     """
     grouped = board.groups is not UNSET
     records = [_record(row, "") for row in board.rows]
@@ -70,7 +69,7 @@ def _csv(board: Leaderboard) -> str:
 
 
 def _arena_hard(board: Leaderboard) -> str:
-    """The lines that the original prints, in its layout; groups are headed as in its second version."""
+    """Return the lines that the original prints, in its layout; groups have the headings of its second version."""
     lines = [_arena_hard_line(row) for row in board.rows]
     for group in board.groups if board.groups is not UNSET else []:
         lines += [f"##### Category: {one_line(group.group)} #####", *map(_arena_hard_line, group.rows)]
@@ -114,7 +113,7 @@ def _cell(value: object) -> str:
 
 
 def _markdown(board: Leaderboard) -> str:
-    """A line that says what was compared, the table, and a section a group."""
+    """Return a line on what was compared, the table, and a section a group."""
     parts = [escaped(" · ".join(headline(board))), *_markdown_tables(board.rows, board.baseline)]
     for group in board.groups if board.groups is not UNSET else []:
         parts.append(f"### {board.by}: {escaped(one_line(group.group))} ({group.questions} questions)")
@@ -129,7 +128,7 @@ def _markdown_tables(rows: Sequence[Row], baseline: str) -> list[str]:
 
 
 def _table(board: Leaderboard, *, width: int, ascii_only: bool) -> str:
-    """A headline, the table, one table a group, and the details where they were asked for."""
+    """Return a headline, the table, a table a group, and the details if they were requested."""
     strokes = ASCII if ascii_only else UNICODE
     phrases = headline(board)
     if each := same_games(board.rows):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from arena_tui.console import printable
 from arena_tui.output.progress import clock
 from arena_tui.output.stop_rule import verdict_words
+from arena_tui.output.tables import TableColumn, text_table
 from engine.ratings import MINIMUM_QUESTIONS
 from engine.serving.forecast import ServerTurn
 from engine.work.plan import Plan
@@ -15,19 +16,14 @@ from engine.work.tasks import Task
 
 
 def format_plan(found: Plan, forecast: StopForecast | None = None, servers: Sequence[ServerTurn] = ()) -> str:
-    """One line per task with its records (in all, cached, stale, to make) and calls, then the sums, what a stop rule
-    can spare of them, and which servers will be started when.
+    """Return one line a task with its records and calls, the sums, what a stop rule may save, and the servers' starts.
 
-    Tokens are estimated: the prompts' from their length in characters, the replies' as the most they can be.
+    Tokens are estimated: those of prompts by their length in characters, those of replies by their limit.
     """
-    rows = [_row(task) for task in (*found.answers, *found.judgments)]
-    head = ("stage", "model", "judge", "records", "cached", "stale", "calls", "prompt tokens", "output tokens")
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    lines = [_line(head, widths), *(_line(row, widths) for row in rows)]
     tasks = (*found.answers, *found.judgments)
     prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
     pending = sum(len(task.awaited) for task in tasks)
-    lines.append("")
+    lines = [text_table(_columns(tasks)), ""]
     lines.append(f"{found.calls} calls; about {prompt} prompt tokens and at most {output} output tokens")
     if pending:
         lines.append(f"{pending} of the judgments wait for answers; their tokens are not counted yet")
@@ -35,11 +31,11 @@ def format_plan(found: Plan, forecast: StopForecast | None = None, servers: Sequ
         lines += ["", *map(printable, forecast_lines(forecast))]
     if servers:
         lines += ["", *map(printable, turn_lines(servers))]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def turn_lines(servers: Sequence[ServerTurn]) -> list[str]:
-    """The servers in the order in which they are started, with when, where and for how long."""
+    """List the servers in the order of their starts: when, where and for how long."""
     lines = []
     for turn in sorted(servers, key=lambda turn: turn.begins):
         spec, gpus = turn.server.spec, ",".join(map(str, turn.server.gpus))
@@ -74,22 +70,19 @@ def forecast_lines(forecast: StopForecast) -> list[str]:
     return lines
 
 
-def _row(task: Task) -> tuple[str, ...]:
-    return (
-        task.key.stage,
-        printable(task.key.model) + (f" vs {printable(task.key.baseline)}" if task.key.baseline else ""),
-        printable(task.key.judge) or "-",
-        str(task.total),
-        str(task.cached),
-        str(task.stale),
-        str(task.calls),
-        f"~{task.prompt_tokens}",
-        f"<={task.max_completion_tokens}",
-    )
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    texts, numbers = cells[:3], cells[3:]
-    left = [cell.ljust(width) for cell, width in zip(texts, widths, strict=False)]
-    right = [cell.rjust(width) for cell, width in zip(numbers, widths[3:], strict=False)]
-    return "  ".join((*left, *right))
+def _columns(tasks: Sequence[Task]) -> list[TableColumn]:
+    models = [
+        printable(task.key.model) + (f" vs {printable(task.key.baseline)}" if task.key.baseline else "")
+        for task in tasks
+    ]
+    return [
+        TableColumn("stage", [task.key.stage for task in tasks], right=False),
+        TableColumn("model", models, right=False),
+        TableColumn("judge", [printable(task.key.judge) or "-" for task in tasks], right=False),
+        TableColumn("records", [str(task.total) for task in tasks]),
+        TableColumn("cached", [str(task.cached) for task in tasks]),
+        TableColumn("stale", [str(task.stale) for task in tasks]),
+        TableColumn("calls", [str(task.calls) for task in tasks]),
+        TableColumn("prompt tokens", [f"~{task.prompt_tokens}" for task in tasks]),
+        TableColumn("output tokens", [f"<={task.max_completion_tokens}" for task in tasks]),
+    ]
