@@ -11,8 +11,14 @@ import math
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
+from engine.bench.digest import text_digest
+from engine.bench.index import read_cache, write_cache
 from engine.records import Question
 
 _NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{0,300}`|\$\$.{0,2000}?\$\$|https?://\S{0,500}", re.DOTALL)
@@ -20,6 +26,7 @@ _LETTERS = re.compile(r"[^\W\d_]")
 _LEAST_LETTERS = 20
 _MOST_CHARACTERS = 1_000  # of prose: half a page is enough
 _LEAST_CERTAINTY = 0.9
+_RULES = 1  # counts the changes of all above and of _NEAR, which languages that are kept do not show
 
 _NEAR = (
     {"ru", "uk", "be", "bg", "mk", "sr", "rue"},
@@ -46,26 +53,51 @@ class CheckedLanguage(NamedTuple):
     is_other: bool
 
 
-class LanguageCheck:
-    """Compares answers with their questions; 1 to 2 ms for each text, and each question is read once."""
+class Languages(msgspec.Struct, frozen=True):
+    """The languages that a version of the detector found, by the digests of the texts."""
 
-    def __init__(self) -> None:
+    detector: str
+    found: dict[str, str | None]
+
+
+class LanguageCheck:
+    """Compares answers with their questions; 1 to 2 ms for each new text.
+
+    With `cache`, a file in the index of the bench, the languages of texts that were checked before are read from it.
+    Call `save` at the end to keep those that are new.
+    """
+
+    def __init__(self, cache: Path | None = None) -> None:
         self._detector = LanguageDetector()
-        self._asked: dict[str, str | None] = {}
+        self._cache = cache
+        held = read_cache(cache, Languages) if cache is not None else None
+        is_valid = held is not None and held[0].detector == _detector_version()
+        self._found = held[0].found if held is not None and is_valid else {}
+        self._count = len(self._found)
+
+    def save(self) -> None:
+        """Keep the languages that were found in the cache."""
+        if self._cache is not None and len(self._found) > self._count:
+            write_cache(self._cache, Languages(_detector_version(), self._found), b"")
+            self._count = len(self._found)
 
     def of_question(self, question: Question) -> str | None:
         """Return the language of a question; None if it is undecided."""
-        if question.id not in self._asked:
-            self._asked[question.id] = self._detector.language(question.turns)
-        return self._asked[question.id]
+        return self._language(question.turns)
 
     def check(self, question: Question, answer: Sequence[str]) -> CheckedLanguage | None:
         """Check the turns of an answer; None if its language or the question's is undecided."""
         asked = self.of_question(question)
-        replied = None if asked is None else self._detector.language(answer)
+        replied = None if asked is None else self._language(answer)
         if asked is None or replied is None:
             return None
         return CheckedLanguage(replied, not near(asked, replied))
+
+    def _language(self, turns: Sequence[str]) -> str | None:
+        key = text_digest(turns)
+        if key not in self._found:
+            self._found[key] = self._detector.language(turns)
+        return self._found[key]
 
 
 class LanguageDetector:
@@ -87,6 +119,10 @@ class LanguageDetector:
         from py3langid import rank  # type: ignore[import-untyped]
 
         return rank
+
+
+def _detector_version() -> str:
+    return f"{_RULES} {version('py3langid')}"
 
 
 def near(one: str, other: str) -> bool:

@@ -25,7 +25,7 @@ from engine.results import count_style
 
 
 class Auditor:
-    """Audits the judges of one bench. Reads no file; the language check takes a while.
+    """Audits the judges of one bench. Reads no file of it; the language check takes a while for new texts.
 
     `on_progress(done, of)` is called before each question whose answers are checked; an exception from it ends the
     audit.
@@ -103,7 +103,7 @@ def _check_languages(
     material: Material, on_progress: Callable[[int, int], None] | None
 ) -> tuple[FloatArray, dict[str, str]]:
     """[Q, M]: 1 for an answer in another language, 0 for the same, NaN undecided; and each model's usual other one."""
-    check = LanguageCheck()
+    check = LanguageCheck(material.languages)
     question_ids, models = material.battles.questions, material.battles.models
     mismatch = np.full((len(question_ids), len(models)), np.nan)
     other: dict[str, Counter[str]] = {model: Counter() for model in models}
@@ -120,4 +120,5 @@ def _check_languages(
                 mismatch[row, column] = float(checked.is_other)
                 if checked.is_other:
                     other[model][checked.language] += 1
+    check.save()
     return mismatch, {model: counts.most_common(1)[0][0] for model, counts in other.items() if counts}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from engine.auditing.people import Reviews
 from engine.auditing.verdicts import ReplyCounts
@@ -38,6 +39,8 @@ class Material:
     reviews: Reviews = field(default_factory=dict)
     flagged: frozenset[tuple[str, str]] = frozenset()
     warnings: Sequence[str] = ()
+    languages: Path | None = None
+    """Where the index of the bench keeps the languages of its texts."""
 
     def same_text(self, question_id: str, one: str, other: str) -> bool:
         """Whether two models gave the same answer to a question."""
@@ -99,6 +102,7 @@ def _with_bench(found: Material, bench: Bench, config: Config, *, warn: bool) ->
             if any(holds_verdict(turn) for turn in answer.turns)
         ),
         warnings=warnings,
+        languages=bench.paths.languages,
     )
 
 

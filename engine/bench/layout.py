@@ -42,6 +42,7 @@ class BenchPaths:
         self.settings = root / "settings.jsonl"
         self.lock = root / ".lock"
         self.index = root / ".index"
+        self.languages = self.index / "languages"
 
     def ignores_case(self) -> bool:
         """Whether the file system of the bench treats `A` and `a` as one name."""

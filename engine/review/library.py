@@ -120,17 +120,18 @@ class Library:
             return set(self.bench.index.answers(model).spans)
 
     def find_other_languages(self, on_progress: Callable[[int, int], bool]) -> None:
-        """Check the language of every listed answer, 2 ms each, and mark those in another one than their question's.
+        """Check the language of every listed answer (2 ms for a new text) and mark those unlike their question's.
 
         `on_progress(done, of)` is called now and then; if it returns False the check ends. Reads files.
         """
-        check = LanguageCheck()
+        check = LanguageCheck(self.bench.index.paths.languages)
         pairs = sorted({entry.pair for entry in self.entries})
         found: set[Pair] = set()
         for done, (question_id, model) in enumerate(pairs):
             if done % 50 == 0:
                 self.marks = Marks(self.marks.human, frozenset(found))
                 if not on_progress(done, len(pairs)):
+                    check.save()
                     return
             question = self._question(question_id)
             if question is None or check.of_question(question) is None:
@@ -140,6 +141,7 @@ class Library:
             checked = check.check(question, answer.turns) if answer else None
             if checked is not None and checked.is_other:
                 found.add((question_id, model))
+        check.save()
         self.marks = Marks(self.marks.human, frozenset(found))
         on_progress(len(pairs), len(pairs))
 

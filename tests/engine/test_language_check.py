@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.language_check import LanguageDetector, near
+from engine.bench.index import read_cache, write_cache
+from engine.language_check import LanguageCheck, LanguageDetector, Languages, near
+from engine.records import Question
 
 DETECTOR = LanguageDetector()
 
@@ -53,3 +57,32 @@ def test_languages_that_are_easily_confused_are_near() -> None:
 def test_any_text_can_be_asked_about(text: str) -> None:
     language = DETECTOR.language([text])
     assert language is None or language.isalpha()
+
+
+QUESTION = Question("q", ("Please explain how photosynthesis works in simple words.",))
+RUSSIAN = ("Растения превращают свет в энергию, а воду и углекислый газ в сахар и кислород.",)
+
+
+def test_languages_that_were_found_are_kept_and_deleting_them_changes_nothing(tmp_path: Path) -> None:
+    cache = tmp_path / ".index" / "languages"
+    for _ in range(2):
+        check = LanguageCheck(cache)
+        assert check.check(QUESTION, RUSSIAN) == LanguageCheck().check(QUESTION, RUSSIAN) == ("ru", True)
+        check.save()
+    held = read_cache(cache, Languages)
+    assert held is not None
+    assert sorted(map(str, held[0].found.values())) == ["en", "ru"]
+    cache.unlink()
+    assert LanguageCheck(cache).check(QUESTION, RUSSIAN) == ("ru", True)
+
+
+@pytest.mark.parametrize("detector", ["0 1.0", ""])
+def test_languages_of_another_version_are_found_anew(tmp_path: Path, detector: str) -> None:
+    cache = tmp_path / "languages"
+    first = LanguageCheck(cache)
+    first.check(QUESTION, RUSSIAN)
+    first.save()
+    held = read_cache(cache, Languages)
+    assert held is not None
+    write_cache(cache, Languages(detector, dict.fromkeys(held[0].found, "de")), b"")
+    assert LanguageCheck(cache).check(QUESTION, RUSSIAN) == ("ru", True)
