@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -31,8 +30,8 @@ from arena_tui.output.stop_rule import early_stop_cautions
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
-from arena_tui.widgets.lines import TextLines
-from arena_tui.widgets.screens import ArenaScreen
+from arena_tui.widgets.lines import LineInput, TextLines
+from arena_tui.widgets.screens import ArenaScreen, Pacer
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.errors import ArenaError
 from engine.work.progress import RunState
@@ -42,9 +41,7 @@ if TYPE_CHECKING:
     from arena_tui.board.rating import Board, BoardRater
 
 
-_LEAST_SECONDS, _MOST_SECONDS = 2.0, 10.0  # between ratings during a run
 _OTHER_LINES = 6  # title, two of state, axis, row, keys
-_SHARE_OF_TIME = 0.05  # for rating, at most
 
 
 class LeaderboardScreen(ArenaScreen):
@@ -88,13 +85,7 @@ class LeaderboardScreen(ArenaScreen):
         Binding("x", "reset", "Reset", show=False, tooltip="Remove filter and marks, and reset all options"),
         Binding("escape", "leave_search", "List", show=False),
     ]
-    DEFAULT_CSS = """
-    LeaderboardScreen {
-        #search { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
-        #search.wanted { display: block; }
-        #axis { padding: 0; }
-    }
-    """
+    DEFAULT_CSS = "LeaderboardScreen #axis { padding: 0; }"
 
     def __init__(self, session: ArenaSession) -> None:
         super().__init__(session)
@@ -105,8 +96,7 @@ class LeaderboardScreen(ArenaScreen):
         self.sort: SortKey = "rank"
         self.reverse = False
         self._wanted_name = ""
-        self._seconds = 0.0  # of the last rating
-        self._rated_at = float("-inf")
+        self._pacer = Pacer()
         self._due: Timer | None = None  # for the next rating
         self._rated_moment: tuple[object, ...] = ()
         self._is_provisional = False  # judgments are missing
@@ -117,7 +107,7 @@ class LeaderboardScreen(ArenaScreen):
 
     def compose_body(self) -> ComposeResult:
         yield TextLines(id="state")
-        yield Input(placeholder="part of a model's name; Enter goes to the list, Escape closes", id="search")
+        yield LineInput(placeholder="part of a model's name; Enter goes to the list, Escape closes", id="search")
         yield BoardTable()
         yield TextLines(id="axis")
         yield TextLines(id="about-row")
@@ -146,8 +136,7 @@ class LeaderboardScreen(ArenaScreen):
         self.query_one("#state", TextLines).show(first, self._described())
         moment = (judged, state.phase)
         if self.session.is_open and moment != self._rated_moment:
-            due = self._rated_at + max(_LEAST_SECONDS, min(self._seconds / _SHARE_OF_TIME, _MOST_SECONDS))
-            if (wait := due - time.monotonic()) <= 0:
+            if (wait := self._pacer.wait()) <= 0:
                 self._rated_moment = moment
                 self.action_rate()
             elif self._due is None:
@@ -160,7 +149,7 @@ class LeaderboardScreen(ArenaScreen):
 
     def action_rate(self) -> None:
         """Read and rate; while a rating is in progress, once more afterwards."""
-        self._rated_at = time.monotonic()
+        self._pacer.start()
         self._is_wanted = self.session.is_open
         if self._is_wanted and not self._is_rating:
             self._is_rating = True
@@ -170,20 +159,18 @@ class LeaderboardScreen(ArenaScreen):
         try:
             while self._is_wanted:
                 self._is_wanted = False
-                began = time.monotonic()
-                await self._rate(self.choices)
-                self._seconds = time.monotonic() - began
+                await self._pacer.measure(self._rate)
         finally:
             self._is_rating = False
             self._first_rating.set()
             self._show()
 
-    async def _rate(self, choices: BoardChoices) -> None:
+    async def _rate(self) -> None:
         from arena_tui.board.rating import BoardRater
 
         if self._rater is None:
             self._rater = BoardRater()
-        session = self.session
+        session, choices = self.session, self.choices
         try:
             judged = await session.judged((choices.judge,) if choices.judge else None)
             self.board = await asyncio.to_thread(
@@ -227,9 +214,9 @@ class LeaderboardScreen(ArenaScreen):
 
     def action_reset(self) -> None:
         self.marked, self._wanted_name, self.sort, self.reverse = [], "", "rank", False
-        box = self.query_one("#search", Input)
+        box = self.query_one(LineInput)
         box.value = ""
-        box.set_class(False, "wanted")
+        box.close()
         self.query_one(BoardTable).focus()
         self.choose(BoardChoices())
         self._show()
@@ -243,15 +230,11 @@ class LeaderboardScreen(ArenaScreen):
         self._show()
 
     def action_search(self) -> None:
-        box = self.query_one("#search", Input)
-        box.set_class(True, "wanted")
-        box.focus()
+        self.query_one(LineInput).open()
 
     def action_leave_search(self) -> None:
         """Go back to the list; the filter stays unless it is empty."""
-        box = self.query_one("#search", Input)
-        if not box.value.strip():
-            box.set_class(False, "wanted")
+        self.query_one(LineInput).close(only_if_empty=True)
         self.query_one(BoardTable).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -391,7 +374,7 @@ class LeaderboardScreen(ArenaScreen):
         room = max(1, height - _OTHER_LINES - min(len(table.rows), height // 2) - 1)
         lines = caution_lines(self._warnings(), max(20, self.size.width - 2), room)
         self.query_one("#cautions", TextLines).show(*(Text(line, inks(self.app).warning) for line in lines))
-        fixed = _OTHER_LINES + len(lines) + self.query_one("#search", Input).has_class("wanted")
+        fixed = _OTHER_LINES + len(lines) + self.query_one(LineInput).is_open
         table.styles.height = max(3, min(len(table.rows) + 1, height - fixed))
 
     def _warnings(self) -> list[str]:

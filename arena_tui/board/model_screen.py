@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,7 +20,7 @@ from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.lines import TextLines
-from arena_tui.widgets.screens import LOOK_SECONDS, LibraryScreen
+from arena_tui.widgets.screens import LibraryScreen, Pacer
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.errors import ArenaError
 from engine.review.listing import Listed, Marks
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from arena_tui.board.rating import ModelPage, Which
 
 
-_SHARE_OF_TIME = 0.05  # for the page, at most, during a run
-_MOST_SECONDS = 10.0  # between updates
 _LISTED = {"losses": "Hardest losses", "flips": "Flips: the winner changes with the position"}
 
 
@@ -62,8 +59,7 @@ class ModelScreen(LibraryScreen):
         self.listed: Which = "losses"
         self.group: str | None = None  # list only its judgments
         self._choices = choices
-        self._seconds = 0.0  # of the last update
-        self._updated_at = float("-inf")
+        self._pacer = Pacer()
         self._due: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -84,12 +80,9 @@ class ModelScreen(LibraryScreen):
 
     def show_library(self) -> None:
         """Update the page for changed judgments, but not so often that it slows down a run."""
-        wait = (
-            self._updated_at + max(LOOK_SECONDS, min(self._seconds / _SHARE_OF_TIME, _MOST_SECONDS)) - time.monotonic()
-        )
-        if wait <= 0:
-            self._updated_at = time.monotonic()
-            self.attempt(self._update(), group="page")
+        if (wait := self._pacer.wait()) <= 0:
+            self._pacer.start()
+            self.attempt(self._pacer.measure(self._update), group="page")
         elif self._due is None:
             self._due = self.set_timer(wait, self._update_when_due)
 
@@ -123,7 +116,7 @@ class ModelScreen(LibraryScreen):
     async def _update(self) -> None:
         from arena_tui.board.rating import model_page
 
-        session, choices, began = self.session, self._choices, time.monotonic()
+        session, choices = self.session, self._choices
         try:
             judged = await session.judged((choices.judge,) if choices.judge else None)
             self.page = await asyncio.to_thread(model_page, judged, self.model, choices, session.config.judge.baselines)
@@ -131,7 +124,6 @@ class ModelScreen(LibraryScreen):
             self.page = None
             self.query_one("#about", TextLines).show(Text(" ".join(printable(str(error)).split())))
             return
-        self._seconds = time.monotonic() - began
         self._show()
 
     def _show(self) -> None:

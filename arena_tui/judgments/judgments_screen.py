@@ -16,7 +16,7 @@ from arena_tui.judgments.judgment_list import FLAG_WORDS, JudgmentList, counted
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
-from arena_tui.widgets.lines import TextLines
+from arena_tui.widgets.lines import LineInput, TextLines
 from arena_tui.widgets.screens import LibraryScreen
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.review.listing import JudgmentFilter, ListOrder, select
@@ -42,13 +42,6 @@ class JudgmentsScreen(LibraryScreen):
         Binding("escape", "leave_search", "List", show=False),
     ]
 
-    DEFAULT_CSS = """
-    JudgmentsScreen {
-        #search { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
-        #search.wanted { display: block; }
-    }
-    """
-
     class LanguagesChecked(Message):
         """Progress of the language check."""
 
@@ -67,7 +60,7 @@ class JudgmentsScreen(LibraryScreen):
 
     def compose_body(self) -> ComposeResult:
         yield TextLines(Text("reading the judgments ..."), id="listed")
-        yield Input(placeholder="words to find; Enter goes to the list, Escape closes", id="search")
+        yield LineInput(placeholder="words to find; Enter goes to the list, Escape closes", id="search")
         yield JudgmentList()
 
     def on_mount(self) -> None:
@@ -103,9 +96,9 @@ class JudgmentsScreen(LibraryScreen):
 
     def action_clear(self) -> None:
         self.wanted, self._text = JudgmentFilter(), ""
-        box = self.query_one("#search", Input)
+        box = self.query_one(LineInput)
         box.value = ""
-        box.set_class(False, "wanted")
+        box.close()
         self._end_check()
         self.query_one(JudgmentList).focus()
         self.show_library()
@@ -116,16 +109,12 @@ class JudgmentsScreen(LibraryScreen):
         self.app.push_screen(FilterScreen(self.library.entries, self.library.marks, self.wanted), self._filter_chosen)
 
     def action_search(self) -> None:
-        box = self.query_one("#search", Input)
-        box.set_class(True, "wanted")
-        box.focus()
+        self.query_one(LineInput).open()
         self.attempt(self._read_texts(), group="texts")
 
     def action_leave_search(self) -> None:
         """Go back to the list; the search stays unless it is empty."""
-        box = self.query_one("#search", Input)
-        if not box.value.strip():
-            box.set_class(False, "wanted")
+        self.query_one(LineInput).close(only_if_empty=True)
         self.query_one(JudgmentList).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -25,7 +25,7 @@ from arena_tui.review.reviewing import (
 )
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
-from arena_tui.widgets.lines import TextLines
+from arena_tui.widgets.lines import LineInput, TextLines
 from arena_tui.widgets.screens import Attempt, LibraryScreen
 from engine.errors import ArenaError
 from engine.labels import LABELS, Label
@@ -66,13 +66,6 @@ class ReviewScreen(LibraryScreen):
         Binding("escape", "leave_note", "Close the note", show=False),
     ]
 
-    DEFAULT_CSS = """
-    ReviewScreen {
-        #note { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
-        #note.wanted { display: block; }
-    }
-    """
-
     def __init__(self, session: ArenaSession) -> None:
         super().__init__(session)
         self.reviewing: Reviewing | None = None
@@ -89,7 +82,7 @@ class ReviewScreen(LibraryScreen):
     def compose_body(self) -> ComposeResult:
         yield TextLines(Text("reading the judgments ..."), id="about")
         yield ReadingPane()
-        yield Input(placeholder="a note on this pair; Enter saves it", max_length=2000, id="note")
+        yield LineInput(placeholder="a note on this pair; Enter saves it", max_length=2000, id="note")
         yield TextLines(id="verdict")
 
     def on_mount(self) -> None:
@@ -162,14 +155,11 @@ class ReviewScreen(LibraryScreen):
             self.app.push_screen(CopyScreen(parts_of(self._leaf.comparison, self.reviewing.game)))
 
     def action_note(self) -> None:
-        box = self.query_one("#note", Input)
         label = self.reviewing.label if self.reviewing is not None else None
-        box.value = label.note if label is not None else self._note
-        box.set_class(True, "wanted")
-        box.focus()
+        self.query_one(LineInput).open(label.note if label is not None else self._note)
 
     def action_leave_note(self) -> None:
-        self.query_one("#note", Input).set_class(False, "wanted")
+        self.query_one(LineInput).close()
         self.query_one(ReadingPane).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

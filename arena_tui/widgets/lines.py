@@ -18,6 +18,26 @@ from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.widgets.virtual_list import segments
 
 
+class LineInput(Input):
+    """A line to type into, shown on demand. Its styles are in arena.tcss, where they override those of Input."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.has_class("open")
+
+    def open(self, text: str | None = None) -> None:
+        """Show the line with `text`, or with what it contains, and focus it."""
+        if text is not None:
+            self.value = text
+        self.add_class("open")
+        self.focus()
+
+    def close(self, *, only_if_empty: bool = False) -> None:
+        """Hide the line; with `only_if_empty`, keep it if it contains text."""
+        if not (only_if_empty and self.value.strip()):
+            self.remove_class("open")
+
+
 class TextLines(Widget):
     """Lines of text, cut with an ellipsis; the height follows their number."""
 

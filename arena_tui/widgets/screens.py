@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from textual.app import App, ComposeResult
@@ -143,7 +144,31 @@ class Attempt:
             self._report(ArenaError(f"bug in arena-tui: {error!r}", "the run is not affected"))
 
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 2.0  # between looks at the files
+_SHARE_OF_TIME, _LONGEST_PAUSE = 0.05, 10.0  # for work repeated during a run, and seconds
+
+
+class Pacer:
+    """Spaces work that is repeated during a run: 2 to 10 s apart, so that slow work takes a twentieth of the time."""
+
+    def __init__(self) -> None:
+        self._started = float("-inf")
+        self._seconds = 0.0
+
+    def wait(self) -> float:
+        """Return the seconds until the work may be repeated; 0 or less is now."""
+        pause = max(LOOK_SECONDS, min(self._seconds / _SHARE_OF_TIME, _LONGEST_PAUSE))
+        return self._started + pause - time.monotonic()
+
+    def start(self) -> None:
+        """Note that the work starts now."""
+        self._started = time.monotonic()
+
+    async def measure(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do `work` and note how long it takes."""
+        began = time.monotonic()
+        await work()
+        self._seconds = time.monotonic() - began
 
 
 class LibraryScreen(ArenaScreen):
