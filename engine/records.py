@@ -87,14 +87,19 @@ class Completion(msgspec.Struct, frozen=True):
     first_token: tuple[tuple[str, float], ...] = ()
     fingerprint: str = ""  # by which the server names its own version and settings
     warnings: tuple[str, ...] = ()
+    raw: str | None = None  # all that the model wrote, where reasoning was split off it
     counts_limit: bool = False  # finish_reason is "length" by that very name, as servers say it that count exactly
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One assistant message and its length in tokens (of the record's `token_counter`)."""
+    """One assistant message, its length in tokens (of the record's `token_counter`), and all that the model wrote.
+
+    `raw` is unset unless reasoning was split off the message.
+    """
 
     content: str
     token_len: int | None = None
+    raw: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -144,6 +149,7 @@ class Game(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: Usage | None = None
     probabilities: dict[Label, float] | None = None
     label_mass: float | None = None
+    raw: str | None = None  # all that the judge wrote, where reasoning was split off it
 
 
 class JudgmentRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -299,7 +299,8 @@ def _require_question(found: str, wanted: str | None) -> None:
 def _whole_game(game: GameLine | None) -> WholeGame | None:
     if game is None:
         return None
-    visible, thought, _ = split_reasoning(game.written() or "")
+    written = game.written() or ""
+    visible, thought, _ = split_reasoning(written) if game.reasoning is None else (written, None, False)
     if game.user_prompt is not None:
         messages: tuple[ChatMessage, ...] = (ChatMessage("user", game.user_prompt),)
     else:
@@ -325,4 +326,5 @@ def _reply(game: GameLine | None) -> StoredReply | None:
     text = game.written() if game is not None else None
     if game is None or text is None:
         return None
-    return StoredReply(split_reasoning(text)[0], game.label(), game.asks)
+    visible = split_reasoning(text).visible if game.reasoning is None else text
+    return StoredReply(visible, game.label(), game.asks)

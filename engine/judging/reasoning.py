@@ -1,63 +1,136 @@
-"""Splits a reply into reasoning and visible text.
+"""Splits a reply into reasoning and visible text, for servers that send both in one text.
 
-Reasoning models write their reasoning between `<think>` and `</think>` (some write `<thinking>`). Chat templates often
-put the opening tag into the prompt, so that a reply starts inside the reasoning; the token limit may cut it off before
-the closing tag.
+Reasoning is a block at the very beginning of a reply, in one of the published formats (`_BLOCKS`, `_HARMONY`). Chat
+templates often put the opening mark into the prompt, so that a reply starts inside the reasoning and only the closing
+mark shows, at an end of a line; the token limit may cut a reply off before the closing mark. Marks anywhere else, in
+code or in a sentence, are text about marks and stay.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import islice
+from typing import NamedTuple
 
-_TAG = re.compile(r"<(/?)\s{0,2}think(?:ing)?\s{0,2}>", re.IGNORECASE)
-_QUOTES = "`\"'"
-_LOOK_BACK = 120  # characters before a closing tag that may hold the opening quote
+_BLOCKS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
+    (re.compile(opening, re.IGNORECASE), re.compile(closing, re.IGNORECASE))
+    for opening, closing in (
+        (r"<think(?:ing)?\s{0,2}>", r"</think(?:ing)?\s{0,2}>"),  # DeepSeek-R1, Qwen3, GLM, Nemotron, MiniMax, Phi-4
+        (r"<thought>", r"</thought>"),  # EXAONE Deep, Gemini's OpenAI-compatible API
+        (r"<reasoning>", r"</reasoning>"),  # models tuned with GRPO recipes (Unsloth, TRL)
+        (r"<seed:think>", r"</seed:think>"),  # ByteDance Seed-OSS
+        (r"\[THINK\]", r"\[/THINK\]"),  # Mistral Magistral
+        (r"◁think▷", r"◁/think▷"),  # Kimi-VL, Kimi k1.5
+        (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),  # Sky-T1, OpenThinker
+        (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),  # Cohere Command A Reasoning
+        (r"<\|channel>\s*thought\b", r"<channel\|>"),  # Gemma 4
+    )
+)
+# OpenAI's harmony format (gpt-oss): channels "analysis", "commentary" and "final", also with the marks left out.
+_HARMONY = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>")
+_MESSAGE = re.compile(
+    r"<\|channel\|>\s*(\w{1,40})[^<]{0,200}<\|message\|>(.*?)(?:<\|end\|>|<\|return\|>|<\|call\|>|(?=<\|channel\|>)|\Z)",
+    re.DOTALL,
+)
+_BARE_HARMONY = re.compile(r"analysis(?=[A-Z\s])(.*?)assistantfinal", re.DOTALL)
+_WRAPPING = re.compile(r"<\|(?:START|END)_RESPONSE\|>|<\|(?:begin|end)_of_solution\|>", re.IGNORECASE)
+_SPECIAL_TOKEN = re.compile(
+    r"<\|?[a-z][a-z_]{2,30}\|>|<\|[a-z][a-z_]{2,30}>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<unused\d{1,3}>|◁/?\w{1,20}▷",
+    re.IGNORECASE,
+)
+
+MOST_MARKS = 20  # that are looked at in one text
 
 
-def split_reasoning(text: str) -> tuple[str, str | None, bool]:
-    """Return (visible text, reasoning or None, whether the reasoning was cut off).
+class SplitReply(NamedTuple):
+    """A reply in parts: `is_cut` if the reasoning never ended."""
 
-    Reasoning is the text of closed blocks, before an unopened closing tag, and after an unclosed opening tag. A tag in
-    quotation marks or backticks is text about tags and stays. Visible text is unchanged, except that white space after
-    reasoning is dropped. Linear in the length of the text.
+    visible: str
+    reasoning: str | None
+    is_cut: bool
+
+
+def split_reasoning(text: str) -> SplitReply:
+    """Split the reasoning at the beginning off a reply. Linear in the length of the text.
+
+    Visible text is unchanged, except that white space after reasoning is dropped. For a server that sends reasoning in
+    a field of its own there is nothing to split.
     """
-    visible: list[str] = []
+    start = len(text) - len(text.lstrip())
+    if _HARMONY.match(text, start):
+        return _split_channels(text[start:])
+    if bare := _BARE_HARMONY.match(text, start):
+        return SplitReply(text[bare.end() :].lstrip(), bare[1].strip() or None, False)
     reasoning: list[str] = []
-    inside = False
-    place = 0
-    for tag in _TAG.finditer(text):
-        closes = bool(tag[1])
-        if (inside and not closes) or (not inside and _is_quoted(tag, closes=closes)):
-            continue  # text about tags
-        passage = text[place : tag.start()]
-        if inside:
-            reasoning.append(passage)
-        elif closes:  # unopened: everything before it is reasoning
-            reasoning += [*visible, passage]
-            visible = []
-        else:
-            visible.append(passage)
-        inside = not closes
-        place = _after_space(text, tag.end()) if closes else tag.end()
-    (reasoning if inside else visible).append(text[place:])
-    return "".join(visible), "\n\n".join(filter(None, map(str.strip, reasoning))) or None, inside
+    place = start
+    while (block := _block_at(text, place)) is not None:
+        opening, closing = block
+        end = closing.search(text, opening.end())
+        if end is None:
+            reasoning.append(text[opening.end() :])
+            return SplitReply("", _joined(reasoning), True)
+        reasoning.append(text[opening.end() : end.start()])
+        place = _after_space(text, end.end())
+    if place > start:
+        return SplitReply(_WRAPPING.sub("", text[place:]), _joined(reasoning), False)
+    if (closing_mark := _unopened(text)) is not None:
+        return SplitReply(
+            text[_after_space(text, closing_mark.end()) :], _joined([text[: closing_mark.start()]]), False
+        )
+    return SplitReply(text, None, False)
+
+
+def special_tokens(text: str) -> set[str]:
+    """Return the special tokens of chat templates that stand in a visible text, outside code."""
+    if "<" not in text and "[" not in text and "◁" not in text:
+        return set()
+    found = islice(_SPECIAL_TOKEN.finditer(text), MOST_MARKS)
+    return {token[0] for token in found if not _is_in_code(text, token)}
+
+
+def _block_at(text: str, place: int) -> tuple[re.Match[str], re.Pattern[str]] | None:
+    for opening, closing in _BLOCKS:
+        if found := opening.match(text, place):
+            return found, closing
+    return None
+
+
+def _unopened(text: str) -> re.Match[str] | None:
+    """Return the first closing mark that ends a line or stands at its start, if no opening mark is before it."""
+    for opening, closing in _BLOCKS:
+        opened = opening.search(text)
+        for found in islice(closing.finditer(text), MOST_MARKS):
+            if opened is not None and opened.start() < found.start():
+                break
+            line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+            ends_line = text[found.end() : found.end() + 1] in ("", "\n", "\r")
+            if (not line.strip() or (ends_line and not line[-1].isspace())) and not _is_in_code(text, found):
+                return found
+    return None
+
+
+def _is_in_code(text: str, found: re.Match[str]) -> bool:
+    """Return whether a match is inside a fence, or between backticks or quotation marks on its line."""
+    if text.count("```", 0, found.start()) % 2:
+        return True
+    before = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+    after = text[found.end() : found.end() + 1]
+    return before.count("`") % 2 == 1 or (before[-1:] in ("'", '"') and after in ("'", '"'))
+
+
+def _split_channels(text: str) -> SplitReply:
+    final: list[str] = []
+    reasoning: list[str] = []
+    for message in _MESSAGE.finditer(text):
+        (final if message[1] == "final" else reasoning).append(message[2])
+    return SplitReply("".join(final).lstrip(), _joined(reasoning), not final)
+
+
+def _joined(passages: list[str]) -> str | None:
+    return "\n\n".join(filter(None, map(str.strip, passages))) or None
 
 
 def _after_space(text: str, place: int) -> int:
     while place < len(text) and text[place].isspace():
         place += 1
     return place
-
-
-def _is_quoted(tag: re.Match[str], *, closes: bool) -> bool:
-    """Return whether a tag outside reasoning is quoted: `` `<think>` `` or `re.sub(r"<think>.*</think>", ...)`.
-
-    An opening tag is quoted if a quote precedes it. A closing tag needs a quote right after it and its partner before
-    it on the same line, because an answer may begin with a quote.
-    """
-    text = tag.string
-    if not closes:
-        return tag.start() > 0 and text[tag.start() - 1] in _QUOTES
-    quote = text[tag.end() : tag.end() + 1]
-    before = text[max(0, tag.start() - _LOOK_BACK) : tag.start()]
-    return quote != "" and quote in _QUOTES and quote in before[before.rfind("\n") + 1 :]

@@ -190,9 +190,8 @@ def _read_completion(reply: _Reply, seconds: float) -> Completion:
     finish_reason, warnings = _finish_reason(choice.finish_reason)
     message = choice.message
     written, reasoning = _texts(message)
-    visible, inline, unclosed = split_reasoning(written)
-    if inline:
-        reasoning = f"{reasoning}\n\n{inline}" if reasoning else inline
+    visible, inline, unclosed = split_reasoning(written) if reasoning is None else (written, None, False)
+    reasoning = reasoning or inline
     if not visible or visible.isspace():
         raise _no_text(message, reasoning, cut=unclosed or finish_reason == "length")
     first_token = _first_token(choice.logprobs) if choice.logprobs is not None else ()
@@ -206,6 +205,7 @@ def _read_completion(reply: _Reply, seconds: float) -> Completion:
         _fingerprint(reply),
         warnings,
         counts_limit=choice.finish_reason == "length",
+        raw=written if visible != written else None,
     )
 
 

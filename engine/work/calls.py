@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
+
+from msgspec import UNSET
 
 from engine.bench.digest import text_digest
 from engine.config.model import Config
@@ -12,6 +15,7 @@ from engine.config.sampling import Sampling, judge_sampling
 from engine.errors import CallFailed, FailureKind
 from engine.events import TaskKey
 from engine.judging.prompts import FORMS, JudgeMessages, JudgePrompt, game_messages, reask_messages
+from engine.judging.reasoning import special_tokens
 from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
 from engine.judging.verdicts import LEAST_LABEL_MASS, asked_for_verdict, choices, read_first_token, read_form
@@ -20,6 +24,8 @@ from engine.models.tokens import TokenCounter
 from engine.records import AnswerPart, Choice, Completion, Game, GamePart, Turn, Usage
 from engine.work.jobs import OpenChoice, OpenGame, gives_up
 from engine.work.recorder import Recorder
+
+SHARED_BY = 3  # answers with the same special token are no coincidence
 
 
 class Completer(Protocol):
@@ -51,9 +57,17 @@ class AnswerMaker:
     """Makes choices of answers: a conversation with the model, turn by turn, each choice on its own."""
 
     def __init__(
-        self, client: Completer, config: Config, model: str, counter: TokenCounter | None, recorder: Recorder
+        self,
+        client: Completer,
+        config: Config,
+        model: str,
+        counter: TokenCounter | None,
+        recorder: Recorder,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._client = client
+        self._warn = warn
+        self._special_tokens = Counter[str]()
         self._config = config
         self._model = model
         self._counter = counter
@@ -70,7 +84,8 @@ class AnswerMaker:
             messages = self._messages(open_choice, turns, number)
             body = self._requests_of(job.sampling).body(messages, None if seed is None else seed + index)
             completion = await self._client.complete(body, job.task, job.question.id)
-            turns = (*turns, Turn(completion.content, self._length(completion)))
+            turns = (*turns, Turn(completion.content, self._length(completion), completion.raw or UNSET))
+            self._look_for_special_tokens(completion.content)
             was_cut = "length" in (completion.finish_reason, part.finish_reason if part else "stop")
             part = AnswerPart(
                 question_id=job.question.id,
@@ -104,6 +119,16 @@ class AnswerMaker:
             messages.append({"role": "assistant", "content": answered.content})
         messages.append({"role": "user", "content": job.question.turns[number]})
         return messages
+
+    def _look_for_special_tokens(self, text: str) -> None:
+        """Warn of special tokens that several answers hold: the judge reads them as part of the answer."""
+        for token in special_tokens(text):
+            self._special_tokens[token] += 1
+            if self._special_tokens[token] == SHARED_BY:
+                self._warn(
+                    f"answers hold {token!r}, which looks like a special token: check the chat template and the "
+                    "reasoning parser of the server"
+                )
 
     def _length(self, completion: Completion) -> int | None:
         if self._counter is not None:
@@ -177,6 +202,9 @@ class JudgeCaller:
                 finish_reason = "stop"  # one token was asked for: it is the last one and yet nothing was cut
         else:
             verdict = read_form(read_choice(said), self._parse)
+        raw = None
+        if completion.raw or (before and before.raw):
+            raw = joined(before.raw or before.judgment if before else None, completion.raw or completion.content)
         return Game(
             user_prompt=opening[-1]["content"],
             judgment=said if before is None else f"{before.judgment}\n{said}",
@@ -188,6 +216,7 @@ class JudgeCaller:
             usage=completion.usage if before is None else (before.usage or Usage()) + completion.usage,
             probabilities=probabilities,
             label_mass=mass,
+            raw=raw,
         )
 
 

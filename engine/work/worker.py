@@ -200,7 +200,7 @@ class Workers:
         running = []
         recorder = self._resources.recorder
         if (answers := self._pipeline.answers.get(name)) is not None:
-            maker = AnswerMaker(client, self._config, name, self._resources.counter, recorder)
+            maker = AnswerMaker(client, self._config, name, self._resources.counter, recorder, client.warn)
             running.append(self._run_queue("answers", answers, client, maker.make))
         if (games := self._pipeline.games.get(name)) is not None:
             judge = JudgeCaller(client, self._config, name, client.warn)

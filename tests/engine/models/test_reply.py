@@ -68,11 +68,14 @@ def test_thinking_written_into_the_content_is_taken_out_of_it():
     assert completion.reasoning.strip() == "2 + 2"
 
 
-def test_reasoning_of_both_kinds_is_joined():
+def test_where_the_server_sends_reasoning_apart_the_text_stays_whole():
     completion = read_reply(200, encoded("<think>second</think>Four.", reasoning="first"))
-    assert completion.reasoning is not None
-    assert completion.reasoning.startswith("first")
-    assert "second" in completion.reasoning
+    assert (completion.content, completion.reasoning) == ("<think>second</think>Four.", "first")
+
+
+def test_all_that_the_model_wrote_is_kept_where_reasoning_was_split_off():
+    assert read_reply(200, encoded("<think>Hm</think>Hi")).raw == "<think>Hm</think>Hi"
+    assert read_reply(200, encoded("Hi")).raw is None
 
 
 @pytest.mark.parametrize(
