@@ -29,20 +29,27 @@ _WIDTH_SHIFTING = re.compile(
 _COMBINING = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f"
 _STACKS = re.compile(f"([{_COMBINING}]{{3}})[{_COMBINING}]+")  # four marks on one letter leave the line
 _TAB_STOP = 4
+# Logs of CI services run lines as commands: `::name::` (GitHub), `##[name]`, `##vso[name]` (Azure), `##teamcity[`.
+_CI_COMMANDS = re.compile(r"(?<!\S):(?=:[A-Za-z](?:[^\n]*?)::)|(?<=#)#(?=(?:vso|teamcity)?\[)")
 
 
 def one_line(text: str) -> str:
     """Replace every control, format (bidirectional, zero-width) and line-breaking character."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_REPLACEMENT if unicodedata.category(char) in _UNSAFE_CATEGORIES else char for char in text)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_REPLACEMENT if unicodedata.category(char) in _UNSAFE_CATEGORIES else char for char in text)
+    return without_commands(text)
 
 
 def printable(text: str) -> str:
     """Make every character that could control a terminal visible; lines and tabs are kept."""
-    if text.isascii() and text.isprintable():
-        return text
-    return _HARMFUL.sub(_REPLACEMENT, text)
+    if not (text.isascii() and text.isprintable()):
+        text = _HARMFUL.sub(_REPLACEMENT, text)
+    return without_commands(text)
+
+
+def without_commands(text: str) -> str:
+    """The text with what the log of a CI service would run as a command broken by U+FFFD."""
+    return _CI_COMMANDS.sub(_REPLACEMENT, text) if "::" in text or "##" in text else text
 
 
 def is_harmless(text: str) -> bool:

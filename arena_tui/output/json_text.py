@@ -12,17 +12,17 @@ from arena_tui.advice import phrase
 from engine.errors import Advice
 
 _DECIMALS = 6  # far below any sampling error, and the same bytes on every machine
-_TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+_ESCAPED = re.compile("(?<=#)#|[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 _STEP = "  "
 
 
 def json_text(result: msgspec.Struct | dict[str, Any]) -> str:
     """Return a result as indented JSON, numbers rounded to 6 decimals.
 
-    A list of numbers or single words takes one line. Characters that a terminal interprets are escaped.
+    A list of numbers or single words takes one line. Escaped is what a terminal or the log of a CI service interprets.
     """
     text = _indented(rounded(msgspec.to_builtins(result, enc_hook=_phrased_advice)), "\n")
-    return _TERMINAL_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def _phrased_advice(value: object) -> str:

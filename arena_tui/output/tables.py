@@ -10,7 +10,12 @@ import msgspec
 from arena_tui.safe_text import shorten, text_width
 
 GAP = 2  # blanks between columns
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|~])")
+# Emphasis, code, links, HTML, entities, strikethrough, cells, mathematics; at the start rulers, lists and headings; and
+# addresses that become links by themselves.
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|~$&]|^[-+=#](?=[\s\-=#])|:(?=//)|(?<=\bwww)\.", re.IGNORECASE)
+_LIST_NUMBER = re.compile(r"^(\d+)([.)])(?=\s)")
+_REFERENCE = re.compile(r"@(?=\w)|#(?=\d)|\bGH-(?=\d)", re.IGNORECASE)  # of people, teams and issues, escaped or not
+_BREAK = "\u200b"  # as wide as nothing
 
 
 class TableColumn(msgspec.Struct, frozen=True):
@@ -85,5 +90,6 @@ def markdown_table(columns: Sequence[TableColumn]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return the text with every character that Markdown would interpret escaped."""
-    return _SPECIAL.sub(r"\\\1", text)
+    """Return the text with everything escaped that Markdown would interpret, or a forge would link or notify."""
+    text = _LIST_NUMBER.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", text))
+    return _REFERENCE.sub(rf"\g<0>{_BREAK}", text)

@@ -3,14 +3,16 @@
 The columns are those of `GameRow`. A game without a label has null in `label`, `winner` and `points`.
 
 In CSV, no text is a formula. A spreadsheet runs a cell that begins with `=`, `+`, `-` or `@` (full-width ones too, and
-behind blanks). Such a text gets an apostrophe in front, and so does one that begins with an apostrophe: removing one
-leading apostrophe, if there is one, restores every text exactly.
+behind blanks). Such a text gets an apostrophe in front, and so does one that begins with an apostrophe. Where `;`
+separates cells, as in many countries, the rest of a text behind a `;` is a cell too, and a formula there gets one as
+well. Removing one apostrophe at the start, and one before each formula behind a `;`, restores every text exactly.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +30,7 @@ from engine.labels import Label, is_strong, points_of_model
 _FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the full-width forms, on purpose
 _BEFORE_A_FORMULA = " \t\r\n\v\f\0\u00a0\u3000\ufeff"
 _MARK = "'"
+_CELL_BEHIND_SEMICOLON = re.compile(rf"""(;[\s"]*)({_MARK}*[{re.escape("".join(_FORMULA_STARTS))}])""")
 
 
 class GameRow(msgspec.Struct, frozen=True):
@@ -131,6 +134,7 @@ def export_parquet(selection: Selection, path: Path) -> int:
 
 def neutral(text: str) -> str:
     """Return the text as a cell that is shown and never run."""
+    text = _CELL_BEHIND_SEMICOLON.sub(rf"\1{_MARK}\2", text)
     starts = text[:1] in ("\t", "\r", "\n", _MARK)
     return _MARK + text if starts or text.lstrip(_BEFORE_A_FORMULA).startswith(_FORMULA_STARTS) else text
 

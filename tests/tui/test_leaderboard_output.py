@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import get_args
 
 import msgspec
@@ -193,6 +194,51 @@ def test_markdown_is_a_table_that_names_cannot_break() -> None:
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in table}) == 1
     assert r"a\|b\*c\*\`d\`\<script\>" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("[free](https://evil.example)", r"\[free\](https\://evil.example)"),
+        ("![](https://evil.example/p.png)", r"!\[\](https\://evil.example/p.png)"),
+        ("https://evil.example", r"https\://evil.example"),
+        ("WWW.evil.example", r"WWW\.evil.example"),
+        ("<https://evil.example>", r"\<https\://evil.example\>"),
+        ("me@evil.example", "me@\u200bevil.example"),
+        ("@everyone", "@\u200beveryone"),
+        ("org/repo#12 GH-12", "org/repo#\u200b12 GH-\u200b12"),
+        ("$x^2$ and $$y$$", r"\$x^2\$ and \$\$y\$\$"),
+        ("$`x`$", r"\$\`x\`\$"),
+        ("&lt;b&gt;", r"\&lt;b\&gt;"),
+        ("~~gone~~ __b__", r"\~\~gone\~\~ \_\_b\_\_"),
+        ("# heading", r"\# heading"),
+        ("- item", r"\- item"),
+        ("1. item", r"1\. item"),
+        ("plain-1.5B (v2)", "plain-1.5B (v2)"),
+    ],
+)
+def test_markdown_links_embeds_and_notifies_nothing(name: str, shown: str) -> None:
+    text = format_leaderboard(board(row(1, name, 60.0, 55.0, 65.0, 5), PUBLISHED.rows[2]), "markdown")
+    assert f"| {shown} |" in text
+
+
+COMMANDS = (
+    "::stop-commands::x",
+    "x ::error file=a,line=1::gone",
+    "##[error]x",
+    "##vso[task.setvariable]x",
+    "##teamcity[a]",
+)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("form", LEADERBOARD_FORMATS)
+def test_no_name_is_a_command_to_the_log_of_a_ci_service(form: LeaderboardFormat, name: str) -> None:
+    text = format_leaderboard(board(row(1, name, 60.0, 55.0, 65.0, 5), PUBLISHED.rows[2]), form)
+    assert not re.search(r"^\s*::[a-z-]+.*::", text, re.MULTILINE)
+    assert not re.search(r"##(vso|teamcity)?\[", text)
+    if form == "json":
+        assert json.loads(text)["rows"][0]["model"] == name
 
 
 @pytest.mark.parametrize("name", ['=HYPERLINK("x")', "+1", "-1", "@x", "\t=1", "  =1"])

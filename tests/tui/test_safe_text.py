@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -39,6 +40,23 @@ def test_known_attacks_are_made_visible_and_can_be_encoded(attack: str):
         assert not steers(safe)
         assert safe
         safe.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["::stop-commands::token", "  ::error file=a,line=1,title=b::text", "a ::set-output name=x::y", "x\n::group::y",
+     "##[group]x", "a ##[error]b", "##vso[task.complete result=Failed]", "##teamcity[buildProblem description='x']"],
+)  # fmt: skip
+def test_no_line_is_a_command_to_the_log_of_a_ci_service(command: str):
+    for safe in (one_line(command), printable(command)):
+        assert not re.search(r"(?:^|\s)::[a-z-]+[^\n]*::", safe)
+        assert not re.search(r"##(?:vso|teamcity)?\[", safe)
+        assert len(safe) == len(command)
+
+
+@pytest.mark.parametrize("text", ["std::vector::push", "http://[::1]:80", "::1", "a :: b", "## heading", "x::y", "###"])
+def test_other_double_colons_and_hashes_stay(text: str):
+    assert one_line(text) == printable(text) == text
 
 
 @given(any_text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def write(path: Path, *records: dict[str, Any]) -> Path:
 
 def text_of_cell(cell: str) -> str:
     """Return the text that an export to CSV made a cell of."""
-    return cell.removeprefix("'")
+    return re.sub(r"""(;[\s"]*)'('*[=+\-@＝＋－＠])""", r"\1\2", cell.removeprefix("'"))
 
 
 def answer_turns(model: str, question_id: str) -> list[str]:

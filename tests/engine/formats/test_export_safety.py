@@ -21,15 +21,21 @@ ALL = ExportChoice(baseline=BASE)
 FORMS = ["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet"]
 
 
-@given(st.text())
+@given(st.text() | st.text("'=+;\" \n-a"))
 @example("'=1")
 @example("=1")
 @example("\t=1")
 @example(" ＝1")
+@example("a;=1")
+@example("a;;'=1")
+@example('a; "=cmd"')
 def test_a_text_in_a_cell_is_never_a_formula_and_can_be_had_back(text):
     cell = neutral(text)
     assert text_of_cell(cell) == text
-    assert not cell.lstrip(" \t\r\n\v\f\0\u00a0\u3000\ufeff").startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
+    blanks, formulas = " \t\r\n\v\f\0\u00a0\u3000\ufeff", ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+    assert not cell.lstrip(blanks).startswith(formulas)
+    for part in cell.split(";")[1:]:  # where a semicolon separates cells
+        assert not part.lstrip(f'{blanks}"').startswith(formulas)
 
 
 @pytest.mark.parametrize("form", FORMS)
