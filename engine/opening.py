@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -83,14 +83,9 @@ def require_regular(found: os.stat_result, path: Path) -> None:
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
 
 
-def check_tree(folder: Path, around: Path | None = None) -> None:
-    """Raise BenchError if a link in `folder` leads out of it (and of `around`), or if a pipe or device is in it.
-
-    The cache of a model hub keeps contents beside its folders of links: it counts as one tree.
-    """
-    trees = {each.resolve() for each in (folder, around) if each is not None}
-    trees |= {hub for tree in trees if (hub := _hub(tree)) is not None}
-    problems = list(_problems(folder, trees))
+def check_tree(folder: Path, *trees: Path) -> None:
+    """Raise BenchError if `folder` or a link in it leads out of the `trees`, or if a pipe or a device is in it."""
+    problems = list(_problems(folder, _resolved(trees)))
     if problems:
         more = f"\n  and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
         raise BenchError(
@@ -99,8 +94,26 @@ def check_tree(folder: Path, around: Path | None = None) -> None:
         )
 
 
+def leads_out(path: Path, *trees: Path) -> bool:
+    """Return whether a path, links followed, is outside of all `trees`."""
+    return _is_outside(Path(os.path.realpath(path)), _resolved(trees))
+
+
+def _resolved(trees: Collection[Path]) -> set[Path]:
+    """Return the trees without links. The cache of a hub keeps contents beside its folders of links: it is one tree."""
+    resolved = {tree.resolve() for tree in trees}
+    return resolved | {hub for tree in resolved if (hub := _hub(tree)) is not None}
+
+
+def _is_outside(target: Path, trees: set[Path]) -> bool:
+    return not any(target.is_relative_to(tree) for tree in trees)
+
+
 def _problems(folder: Path, trees: set[Path]) -> Iterator[str]:
     waiting = [str(folder)]
+    if _is_outside(target := folder.resolve(), trees):
+        yield f"{folder}: is a link to {target}, which is outside of what is imported"
+        return
     while waiting:
         try:
             with os.scandir(waiting.pop()) as found:
@@ -112,7 +125,7 @@ def _problems(folder: Path, trees: set[Path]) -> Iterator[str]:
                 waiting.append(entry.path)
             elif entry.is_symlink():
                 target = Path(os.path.realpath(entry.path))
-                if not any(target.is_relative_to(tree) for tree in trees):
+                if _is_outside(target, trees):
                     yield f"{entry.path}: is a link to {target}, which is outside of the bench"
             elif not entry.is_file(follow_symlinks=False):
                 kind = _special(entry.stat(follow_symlinks=False).st_mode)

@@ -9,6 +9,7 @@ import click
 from arena_tui import console
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
 from engine.bench.atomic import write_file
+from engine.bench.packed import UNPACK, is_packed, packed_file
 from engine.errors import UsageProblem
 from engine.formats.importing import ImportReport, bench_folders, import_bench
 from engine.formats.original_config import import_yaml
@@ -22,9 +23,13 @@ def import_command(invocation: Invocation, source: Path, name: str | None, outpu
         raise UsageProblem(f"{source}: no such file or folder")
     if not (source.is_file() or source.is_dir()):
         raise UsageProblem(f"{source}: neither a file nor a folder")
-    is_data = source.suffix in (".jsonl", ".json", ".csv") if source.is_file() else bool(bench_folders(source))
+    is_file = source.is_file()
+    is_data = source.suffix in (".jsonl", ".json", ".csv") if is_file else bool(bench_folders(source))
     has_yaml = _holds_yaml(source)
     if not has_yaml and not is_data:
+        packed = source if is_file and is_packed(source) else packed_file(source / "question.jsonl")
+        if packed is not None:
+            raise UsageProblem(f"{packed}: compressed, or a table", UNPACK)
         raise UsageProblem(
             f"{source}: neither an arena-hard bench nor a config of arena-hard-auto",
             "a bench holds question.jsonl, model_answer/ or model_judgment/; a config is "

@@ -30,7 +30,7 @@ class BenchLock:
         self._lock = FileLock(paths.lock, thread_local=False)
 
     def __enter__(self) -> BenchLock:
-        check_tree(self._paths.root, self._paths.root.parent)
+        check_tree(self._paths.root, self._paths.root, self._paths.root.parent)
         if self._paths.lock.is_symlink():
             raise BenchError(f"{self._paths.lock}: is a link", "remove it")
         try:

@@ -34,6 +34,7 @@ _ROLES = {
 _TEXT_PARTS = {"text", "input_text", "output_text", "refusal", "message"}
 _UNSAID_PARTS = {"thinking", "redacted_thinking", "reasoning", "tool_use", "tool_call", "function_call", "reference"}
 
+_GRADED = {"judgment", "score"}
 _REPLIES = {"chat.completion", "text_completion", "response"}
 
 
@@ -69,6 +70,8 @@ def judgment_fields(record: Record) -> dict[str, Any]:
     if "g1_winner" in record or "g1_judgment" in record:
         raise UnknownShape("a pair judgment of MT-bench, which names a winner and has no label")
     games = record.get("games")
+    if games is None and record.keys() >= _GRADED:
+        raise UnknownShape("a grade as MT-bench gives them, which compares nothing")
     if isinstance(games, list):
         games = [_game(game) if isinstance(game, dict) else None for game in games]
     elif games is not None:
@@ -84,7 +87,7 @@ def record_id(record: Record) -> str | int | float | None:
 
 def kind_of(record: Record) -> Kind | None:
     """Return what a record is, None if it is neither a question, an answer nor a judgment."""
-    if record.keys() & {"games", "g1_winner", "g1_judgment"}:
+    if record.keys() & {"games", "g1_winner", "g1_judgment"} or record.keys() >= _GRADED:
         return "judgments"
     is_of_model = any(record.get(key) for key in ("model_id", "model", "generator"))
     if record.keys() & {"choices", *_SAID[:2], *_SAID[3:6]} or (is_of_model and record.keys() & {*_SAID}):

@@ -52,7 +52,7 @@ class Bench:
         bench = cls(data / name)
         is_name = name not in (".", "..") and Path(name).name == name and len(os.fsencode(name)) <= _LONGEST_NAME
         if is_name and bench.paths.questions.is_file():
-            check_tree(bench.paths.root, data)
+            check_tree(bench.paths.root, bench.paths.root, data)
             return bench
         if is_name and (packed := packed_file(bench.paths.questions)) is not None:
             raise BenchError(f"{bench.paths.questions}: absent, there is only {packed.name}", UNPACK)

@@ -284,13 +284,6 @@ def read_judgment(path: Path, span: LineSpan) -> WholeJudgment:
     return whole_judgment(read_object(path, span))
 
 
-def read_answer(path: Path, span: LineSpan) -> WholeAnswer | None:
-    """Read one answer, None if the record holds no usable one. Raises BenchError if it is no longer there."""
-    data = read_object(path, span)
-    line, _ = answer_lines.decode(data)
-    return whole_answer(data) if line is not None and line.usable() is not None else None
-
-
 def _require_question(found: str, wanted: str | None) -> None:
     if wanted is not None and found != wanted:
         raise BenchError(f"a record of question {found} in place of one of question {wanted}", CHANGED)

@@ -89,9 +89,9 @@ def convert(src: Path, bench: BenchPaths, folder: Path) -> list[Path]:
     return written
 
 
-def records_of(src: Path) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a JSONL file; lines that are none are skipped. Raises BenchError if unreadable."""
-    log = ProblemLog(src)
+def records_of(src: Path, log: ProblemLog | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a JSONL file; `log` gets the lines that are none. Raises BenchError if unreadable."""
+    log = log or ProblemLog(src)
     decoder = msgspec.json.Decoder(dict[str, Any])
     return (decoder.decode(line) for _, line in json_lines(src, log))
 

@@ -16,9 +16,10 @@ import msgspec
 
 from engine.bench.atomic import atomic_file, make_folder, storage_error
 from engine.bench.layout import BenchPaths
-from engine.bench.lines import FileProblem
+from engine.bench.lines import FileProblem, ProblemLog
 from engine.bench.lock import BenchLock
 from engine.bench.names import LONGEST, file_stem, is_shortened, model_name
+from engine.bench.packed import UNPACK, is_packed
 from engine.bench.settings import load_settings, register_settings
 from engine.bench.shapes import Kind, kind_of
 from engine.bench.stored import load_answers, load_judgments, load_questions
@@ -110,7 +111,8 @@ def _folder(folder: Path, name: str) -> BenchSource:
     ]
     settings = BenchPaths(folder).settings
     taken = {settings, *(source.file for source in sources)}
-    left_out = (file for file in sorted(folder.rglob("*.jsonl")) if file not in taken)
+    others = (file for file in sorted(folder.rglob("*")) if file.suffix == ".jsonl" or is_packed(file))
+    left_out = (file for file in others if file not in taken)
     return BenchSource(name, tuple(sources), tuple(left_out), settings if settings.is_file() else None)
 
 
@@ -121,9 +123,11 @@ def _is_found_again(part: str) -> bool:
 
 
 def _single(file: Path, name: str | None) -> BenchSource:
-    record = next(records_of(file), None)
+    log = ProblemLog(file)
+    record = next(records_of(file, log), None)
     if record is None:
-        raise BenchError(f"{file}: no record in it", "it must hold one JSON object per line")
+        first = "".join(f"{problem.message}; " for problem in log.result()[:1])
+        raise BenchError(f"{file}: no record in it", f"{first}it must hold one JSON object per line")
     if "winner" in record and "model_a" in record:
         raise BenchError(
             f"{file}: it holds battles, which have no place in a bench",
@@ -197,7 +201,15 @@ class ImportReport(msgspec.Struct, frozen=True):
                 kept = "" if file.copied else ", there already"
                 yield f"  {file.source.target}: {len(file.question_ids)} {file.source.kind}{kept}"
             for path in bench.left_out:
-                yield f"  left out, as it has no place in a bench: {path}"
+                yield f"  left out, {_why_left_out(path)}: {path}"
+
+
+def _why_left_out(path: Path) -> str:
+    if is_packed(path):
+        return f"as it is packed ({UNPACK})"
+    if path.parent.name == "model_judgment":
+        return "as judgments of MT-bench are winners or grades, not labels (judge the answers here)"
+    return "as it has no place in a bench"
 
 
 def import_bench(src: Path, data_dir: Path, name: str | None = None) -> ImportReport:

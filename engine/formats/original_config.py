@@ -22,6 +22,7 @@ from engine.config.problems import LocatedProblem
 from engine.errors import ConfigError, ConfigProblem
 from engine.formats.bounded_yaml import read_yaml
 from engine.formats.original_models import KeyNames, Notes, is_single, models_table, text_of
+from engine.opening import leads_out
 
 Kind: TypeAlias = Literal["models", "answers", "judge"]
 
@@ -80,7 +81,10 @@ def find_original_files(source: Path) -> OriginalFiles:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+    found = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+    if astray := next((path for path in found if leads_out(path, folder.parent)), None):
+        raise ConfigError(str(astray), [ConfigProblem("file", "is a link that leads out of what is imported")])
+    return found
 
 
 def _read(path: Path) -> tuple[Kind | None, dict[Any, Any]]:

@@ -246,3 +246,56 @@ def test_an_import_without_a_usable_record_is_refused_with_the_reasons(tmp_path,
     assert "no usable" in refused.value.title
     assert ":1: " in refused.value.title
     assert not data.exists()
+
+
+def test_a_folder_of_mt_bench_comes_in_without_its_judgments_and_it_is_said_why(tmp_path, data, write_lines):
+    folder = tmp_path / "mt_bench"
+    write_lines(folder / "question.jsonl", {"question_id": 81, "category": "writing", "turns": ["First?", "Second?"]})
+    choices = [{"index": 0, "turns": ["one", "two"]}]
+    write_lines(folder / "model_answer" / "m.jsonl", {"question_id": 81, "model_id": "m", "choices": choices})
+    pair = {"question_id": 81, "model_1": "m", "model_2": "n", "g1_winner": "model_1", "g2_winner": "tie"}
+    grade = {
+        "question_id": 81,
+        "model": "m",
+        "judge": ["gpt-4", "single-v1"],
+        "judgment": "Rating: [[9]]",
+        "score": 9.0,
+    }
+    pairs = write_lines(folder / "model_judgment" / "gpt-4_pair.jsonl", pair)
+    grades = write_lines(folder / "model_judgment" / "gpt-4_single.jsonl", grade)
+    lines = list(import_bench(folder, data).lines())
+    assert sum("winners or grades, not labels" in line for line in lines) == 2
+    assert Bench.open(data, "mt_bench").questions().items[0].turns == ("First?", "Second?")
+    for file, kind in ((pairs, "a pair judgment of MT-bench"), (grades, "a grade as MT-bench gives them")):
+        with pytest.raises(BenchError, match=kind):
+            import_bench(file, data, "other")
+
+
+def test_packed_files_are_named_with_what_to_do(source, data):
+    (source / "model_answer" / "other.jsonl.zst").write_bytes(b"(\xb5/\xfd")
+    assert any("other.jsonl.zst" in line and "unpack it" in line for line in import_bench(source, data).lines())
+    questions = source / "question.jsonl"
+    questions.write_bytes(b"PAR1" + bytes(100))
+    with pytest.raises(BenchError) as refused:
+        import_bench(questions, data, "other")
+    assert "Parquet" in refused.value.hint
+
+
+def test_a_bench_that_is_a_link_out_of_the_imported_folder_is_refused(source, data, tmp_path):
+    (tmp_path / "private").mkdir()
+    source.rename(tmp_path / "private" / "bench")
+    source.symlink_to(tmp_path / "private" / "bench")
+    with pytest.raises(BenchError, match="is a link to"):
+        import_bench(source.parent, data)
+    assert not data.exists()
+    assert import_bench(source, data, "mine").benches
+
+
+def test_the_cache_of_a_hub_is_one_tree(tmp_path, data, source):
+    blobs = tmp_path / "datasets--org--set" / "blobs"
+    snapshot = tmp_path / "datasets--org--set" / "snapshots" / "0123" / "bench"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    (source / "question.jsonl").rename(blobs / "abc")
+    (snapshot / "question.jsonl").symlink_to("../../../blobs/abc")
+    assert import_bench(snapshot, data).benches[0].files
