@@ -1,11 +1,7 @@
-"""Finding arena-hard-auto's YAML files: which one says where models are, who answers, and how they are judged.
+"""Converts arena-hard-auto's three YAML files (models, answers, judge) into one `config.toml`.
 
-The files are told apart by what they hold, since generation 2 names its judge settings after the bench
-(`arena-hard-v2.0.yaml`); of several of one kind, the one with the usual name is taken.
-
-From arena-hard-auto's `gen_answer_config.yaml` and judge settings to `[answers]` and `[judge]`.
-
-arena-hard-auto's three YAML files as one `config.toml`.
+The kind of a file follows from its keys, because generation 2 names its judge settings after the bench
+(`arena-hard-v2.0.yaml`). Of several files of one kind, the one with the usual name is used.
 """
 
 from __future__ import annotations
@@ -32,21 +28,21 @@ _SUFFIXES = {".yaml", ".yml"}
 
 @dataclass
 class OriginalFiles:
-    """The documents that were found, one of each kind at most, and the files that they came from."""
+    """The documents found, at most one of each kind, and their files."""
 
     documents: dict[Kind, dict[Any, Any]] = field(default_factory=dict)
     files: dict[Kind, Path] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def of(self, kind: Kind) -> dict[Any, Any]:
-        """The document of that kind; empty when there is none."""
+        """Return the document of that kind, empty if there is none."""
         return self.documents.get(kind, {})
 
 
 def find_original_files(source: Path) -> OriginalFiles:
-    """The YAML files of a folder (or of its `config/`), or one file together with the other kinds beside it.
+    """Return the YAML files of a folder (or of its `config/`), or one file with those of the other kinds beside it.
 
-    Raises ConfigError: nothing there, not YAML (with the line).
+    Raises ConfigError if there are none, or if one is not YAML (with the line).
     """
     folder = source if source.is_dir() else source.parent
     if source.is_dir() and not _yaml_files(folder) and (folder / "config").is_dir():
@@ -55,7 +51,7 @@ def find_original_files(source: Path) -> OriginalFiles:
     if not source.is_dir():
         kind, document = _read(source)
         if kind is None:
-            raise ConfigError(str(source), [ConfigProblem("YAML", "is none of arena-hard-auto's config files")])
+            raise ConfigError(str(source), [ConfigProblem("YAML", "not a config file of arena-hard-auto")])
         found.documents[kind], found.files[kind] = document, source
 
     candidates: dict[Kind, dict[Path, dict[Any, Any]]] = {}
@@ -76,7 +72,7 @@ def find_original_files(source: Path) -> OriginalFiles:
         ]
     if not found.files:
         hint = "give a folder with api_config.yaml, gen_answer_config.yaml and judge_config.yaml"
-        raise ConfigError(str(source), [ConfigProblem("YAML", "there is no config file of arena-hard-auto", hint)])
+        raise ConfigError(str(source), [ConfigProblem("YAML", "no config file of arena-hard-auto", hint)])
     return found
 
 
@@ -103,7 +99,7 @@ def _kind_of(document: object) -> Kind | None:
     return "models" if any(isinstance(entry, Mapping) and marks & entry.keys() for entry in document.values()) else None
 
 
-# The patterns that the published configs hold, and the parser that has all the rules of the program they belong to.
+# The patterns in the published configs, and the label rule that equals each program's own.
 _LABEL_PATTERNS = {
     r"\[\[([AB<>=]+)\]\]": "v0.1",
     r"\[(\[?[AB<>=ab]+\]?)\]": "arena-hard-local",
@@ -119,24 +115,24 @@ _JUDGE_READ = {
 
 
 def answers_table(original: Mapping[Any, Any], notes: Notes) -> dict[str, Any]:
-    """The `[answers]` table; without such a file nobody answers, and what is on disk is judged."""
+    """Return the `[answers]` table; without such a file, only answers on disk are judged."""
     kept = ("temperature", "max_tokens", "num_choices")
     table = {key: value for key in kept if is_single(value := original.get(key))}
     _note_unknown(original, _ANSWERS_READ, "answers", notes)
     if not original:
-        notes.add("no gen_answer_config.yaml: [answers] models is empty, so nobody answers; list who should")
+        notes.add("no gen_answer_config.yaml: [answers] models is empty; list the models that should answer")
     return {"models": _names(original.get("model_list")), **table}
 
 
 def judge_table(original: Mapping[Any, Any], notes: Notes) -> dict[str, Any]:
-    """The `[judge]` table."""
+    """Return the `[judge]` table."""
     baseline = text_of(original.get("baseline_model")) or _usual_baseline(original, notes)
     table: dict[str, Any] = {"model": text_of(original["judge_model"])}
     if baseline:
         table["baseline"] = baseline
     judged = [name for name in _names(original.get("model_list")) if name != baseline]
     if len(judged) < len(_names(original.get("model_list"))):
-        notes.add("the baseline was in the judge's model_list and was left out: it is not compared with itself")
+        notes.add("the baseline was removed from the judge's model_list: it is not compared with itself")
     if judged:
         table["models"] = judged
     labels = _labels(original, notes)
@@ -148,7 +144,7 @@ def judge_table(original: Mapping[Any, Any], notes: Notes) -> dict[str, Any]:
     table["prompt"] = _prompt(original, notes)
 
     if original.get("pairwise") is False:
-        notes.add("`pairwise: False` was not carried over: every question is played twice, with the places swapped")
+        notes.add("`pairwise: False` was not carried over: every question has two games, with the answers swapped")
     if original.get("baseline") is False:
         notes.add("`baseline: False` was not carried over: answers are compared, never graded alone")
     if original.get("reference"):
@@ -208,15 +204,15 @@ def _note_unknown(original: Mapping[Any, Any], known: set[str], where: str, note
 
 
 def import_yaml(source: Path) -> tuple[str, list[str]]:
-    """The text of a `config.toml`, and notes on what the user should know or do.
+    """Return the text of a `config.toml`, and notes on what the user should know or do.
 
-    `source` is a folder with the YAML files, or one of them. The text loads as it is once the variables that the notes
-    name are set; no key stands in it. Raises ConfigError: nothing to read, or no judge and baseline to be found.
+    `source` is a folder with the YAML files, or one of them. The text loads once the variables named in the notes are
+    set; it contains no keys. Raises ConfigError if there is nothing to read, or no judge or baseline.
     """
     files, notes, keys = find_original_files(source), Notes(), KeyNames()
     if "judge" not in files.files:
         hint = "import a folder that holds judge_config.yaml too"
-        raise ConfigError(str(source), [ConfigProblem("judge", "no file says who judges (`judge_model`)", hint)])
+        raise ConfigError(str(source), [ConfigProblem("judge", "no file names the judge (`judge_model`)", hint)])
     document = _document(files, notes, keys)
     _drop_what_is_refused(document, source, notes, keys)
     _own_sampling_of_judges(document, notes)
@@ -227,7 +223,7 @@ def import_yaml(source: Path) -> tuple[str, list[str]]:
 def toml_text(document: Mapping[str, Any]) -> str:
     """Return the document as TOML, prompts over several lines.
 
-    Readers of TOML turn CR LF in such a string into LF; a document that holds one gets escapes instead.
+    TOML readers turn CR LF in a multi-line string into LF: a document with CR LF is written with escapes instead.
     """
     return tomli_w.dumps(document, multiline_strings="\r\n" not in "".join(_texts(document)))
 
@@ -254,22 +250,22 @@ def _document(files: OriginalFiles, notes: Notes, keys: KeyNames) -> dict[str, A
     answered = text_of(files.of("answers").get("bench_name"))
     bench = text_of(original.get("bench_name")) or answered
     if answered not in ("", bench):
-        notes.add(f"the files name different benches; {bench} of the judge settings was taken")
+        notes.add(f"the files name different benches; {bench} (judge settings) was taken")
     return {"bench": bench, "answers": answers, "judge": judge, "models": models}
 
 
 def _drop_what_is_refused(document: dict[str, Any], source: Path, notes: Notes, keys: KeyNames) -> None:
-    """Take out, with a note, every value that a config does not allow; ConfigError if nothing can do without it."""
+    """Remove every value that a config refuses, with a note. Raises ConfigError for a value that is required."""
     environ = dict.fromkeys(keys.variables(), "set")
     while problems := examine(document, None, environ)[1]:
         for wrong in problems:
             _drop(document, wrong, source)
             notes.add(f"{wrong.problem.key}: {wrong.problem.message}; left out")
-            break  # the places of the others may have moved
+            break  # the paths of the other problems may have changed
 
 
 def _drop(document: dict[str, Any], wrong: LocatedProblem, source: Path) -> None:
-    """Delete the innermost thing at the problem's place that is there."""
+    """Delete the innermost existing value on the problem's path."""
     container: Any = document
     path = [container]
     for step in wrong.path:
@@ -278,7 +274,7 @@ def _drop(document: dict[str, Any], wrong: LocatedProblem, source: Path) -> None
         container = container[step]
         path.append(container)
     depth = len(path) - 1
-    if wrong.path[-1] == "base_url":  # an endpoint is nothing without it
+    if wrong.path[-1] == "base_url":  # which an endpoint requires
         depth -= 1
     if depth < 2 or wrong.path in {("judge", "model"), ("judge", "baseline")}:
         raise ConfigError(str(source), [wrong.problem])
@@ -292,14 +288,14 @@ def _holds(container: object, step: str | int) -> bool:
 
 
 def _own_sampling_of_judges(document: dict[str, Any], notes: Notes) -> None:
-    """In the original a judge is asked with the judge settings; here what stands in its own entry would win."""
+    """Drop sampling from the judge's own entry: there it would override the judge settings, unlike in the original."""
     judge = document["judge"]["model"]
     entry = document["models"][judge]
     own = [key for key in ("temperature", "max_tokens") if key in entry and key in document["judge"]]
     if judge in document["answers"]["models"]:
         if own:
             notes.add(
-                "answers and judges, with the sampling of its entry in both; make a second entry to part them", judge
+                "answers and judges with the sampling of its entry; use a second entry for different sampling", judge
             )
         return
     for key in own:

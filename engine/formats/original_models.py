@@ -1,12 +1,13 @@
-"""From arena-hard-auto's `api_config.yaml` to `[models.*]`: where each model is served, without its keys.
+"""Converts arena-hard-auto's `api_config.yaml` into `[models.*]`: where each model is served, without its keys.
 
-A key that stands in the YAML is replaced by `${NAME}`; entries that share a key share the name.
+A key in the YAML is replaced by `${NAME}`; entries with the same key get the same name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -32,7 +33,7 @@ _KEPT = ("parallel", "temperature", "max_tokens", "system_prompt")
 _READ = {*_KEPT, "model", "model_name", "endpoints", "api_type", "local_engine", "reasoning_effort", "end_think_token"}
 _DROPPED = {
     "tokenizer": "`max_tokens` is no longer cut by the length of the prompt",
-    "budget_tokens": "say how much to think in `extra_body`, as the server wants it",
+    "budget_tokens": "set the reasoning budget in `extra_body`, in the server's own field",
     "api_version": "the endpoint must speak OpenAI's API without a version",
     "project_id": "the endpoint must speak OpenAI's API",
     "regions": "the endpoint must speak OpenAI's API",
@@ -41,7 +42,7 @@ _DROPPED = {
 
 
 class Notes:
-    """What could not be carried over; one note for all the models that it is about."""
+    """Collects what could not be carried over, as one note for all models concerned."""
 
     def __init__(self) -> None:
         self._about: dict[str, list[str]] = {}
@@ -57,17 +58,24 @@ class Notes:
 
 
 class KeyNames:
-    """Names of environment variables for the keys that were found. The keys themselves go nowhere."""
+    """Names of environment variables for the keys that were found. The keys themselves are dropped.
+
+    A name follows from the host that gets the key. A variable that the YAML names is not taken over: a file from
+    elsewhere could name any secret of the environment and any host.
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._models: dict[str, list[str]] = {}
+        self._renamed: dict[str, str] = {}
 
     def reference(self, key: str, wanted: str, model: str) -> str:
-        """`${NAME}` for a key, or for the variable that the YAML itself already named."""
+        """Return `${NAME}` for a key, a placeholder of one, or a variable that the YAML names."""
         named = re.fullmatch(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", key)
-        is_placeholder = re.fullmatch(r"<.*>", key) is not None
-        name = named[1] if named else wanted if is_placeholder else self._name_for(key, wanted)
+        is_placeholder = named is not None or re.fullmatch(r"<.*>", key) is not None
+        name = wanted if is_placeholder else self._name_for(key, wanted)
+        if named is not None and named[1] != wanted:
+            self._renamed[wanted] = named[1]
         models = self._models.setdefault(name, [])
         if model not in models:
             models.append(model)
@@ -85,14 +93,19 @@ class KeyNames:
         return list(self._models)
 
     def lines(self) -> list[str]:
-        """One note per variable: who needs it."""
-        return [
+        """Return one note per variable: which models need it."""
+        notes = [
             f"set the environment variable {name} to the key of {', '.join(of)}" for name, of in self._models.items()
         ]
+        renamed = [
+            f"the file names the variable {old} for this key: set {new} to it only if you trust that server with it"
+            for new, old in self._renamed.items()
+        ]
+        return notes + renamed
 
 
 def models_table(original: Mapping[Any, Any], notes: Notes, keys: KeyNames) -> dict[str, dict[str, Any]]:
-    """The `[models.*]` tables of an `api_config.yaml`, which may still hold values that a config refuses."""
+    """Return the `[models.*]` tables of an `api_config.yaml`; they may hold values that a config refuses."""
     tables = {}
     for entry, settings in original.items():
         name = text_of(entry)
@@ -145,9 +158,9 @@ def _endpoints(
         if url != address:
             notes.add("a password or query in an address was left out", name)
         if url in endpoints:
-            notes.add("an address that was listed twice stands once: raise `parallel` instead", name)
+            notes.add("an address listed twice was kept once: raise `parallel` instead", name)
             continue
-        # Nothing in the YAML at all: the provider's own library reads the variable.
+        # Without endpoints in the YAML, the provider's own library reads the variable.
         key = text_of(endpoint.get("api_key")).strip() if given else "<key>"
         table = {"base_url": url}
         if key.casefold() not in _NO_KEY:
@@ -157,7 +170,7 @@ def _endpoints(
 
 
 def _named_provider(api_type: str, endpoints: list[dict[str, Any]]) -> dict[str, Any]:
-    """`provider`, where the address does not tell it: every server that speaks OpenAI's API has api_type `openai`."""
+    """Return `provider` where the address does not imply it: every OpenAI-compatible server has api_type `openai`."""
     kind, known = _PROVIDERS.get(api_type), provider_at(endpoints[0]["base_url"])
     if kind is None or kind in ("openai", known) or (kind == "openai-reasoning" and known != "openai"):
         return {}
@@ -181,28 +194,39 @@ def _without_secrets(url: str) -> str:
 
 
 def _variable(url: str, provider: Provider | None) -> str:
-    """The name for the key of an address: the provider's own, or one made from the host."""
+    """Return the variable for the key of an address: the provider's own, or one named after the host."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
         host = ""
     if provider and urlsplit(provider.base_url).hostname == host:
         return provider.key_variable
+    if _is_local(host):
+        return _LOCAL_VARIABLE
     words = re.sub(r"[^A-Z0-9]+", "_", host.upper()).strip("_")
-    is_local = re.fullmatch(r"localhost|[\d.]*|[\da-f:]*", host) is not None
-    return _LOCAL_VARIABLE if is_local or not words or words[0].isdigit() else f"{words}_API_KEY"
+    name = f"{words or 'HOST'}_API_KEY"
+    is_taken = name in {_LOCAL_VARIABLE, *(known.key_variable for known in PROVIDERS.values())}
+    return f"HOST_{name}" if is_taken or not name[0].isalpha() else name
+
+
+def _is_local(host: str) -> bool:
+    """Return whether a host is this machine or in its network."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host in ("", "localhost")
 
 
 def is_single(value: object) -> bool:
-    """Whether the value is one text, number or truth value: lists and tables of YAML may hold themselves."""
+    """Return whether a value is one text, number or boolean. Lists and tables of YAML may hold themselves."""
     return isinstance(value, str | int | float)
 
 
 def text_of(value: object) -> str:
-    """A single value as text; empty for anything else."""
+    """Return a single value as text, "" for anything else."""
     return str(value) if is_single(value) else ""
 
 
 def _literal(text: str) -> str:
-    """The text, safe from being read as a variable: `${` means nothing in the YAML."""
+    """Escape `${`, which means nothing in the YAML."""
     return text.replace("${", "$${")

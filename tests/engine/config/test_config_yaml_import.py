@@ -156,7 +156,7 @@ def test_two_keys_at_one_place_have_two_names(folder):
 
 
 def test_the_baseline_in_the_list_of_judged_models_is_noted(folder):
-    assert "the baseline was in the judge's model_list" in imported(folder)[1]
+    assert "the baseline was removed from the judge's model_list" in imported(folder)[1]
 
 
 def test_what_has_no_place_here_is_noted_with_the_models_it_is_about(folder):
@@ -193,7 +193,7 @@ def test_without_who_answers_nobody_does(folder):
     config, notes = imported(folder)
 
     assert config.answers.models == []
-    assert "nobody answers" in notes
+    assert "[answers] models is empty" in notes
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_key_that_is_a_placeholder_or_a_variable_already_keeps_its_meaning(fol
     models = tomli.loads(import_yaml(folder)[0])["models"]
 
     assert models["a"]["endpoints"][0]["api_key"] == "${DEEPSEEK_API_KEY}"
-    assert models["b"]["endpoints"][0]["api_key"] == "${MY_KEY}"
+    assert models["b"]["endpoints"][0]["api_key"] == "${H_API_KEY}"
 
 
 def test_an_azure_address_gets_the_path_of_its_openai_api(folder):
@@ -336,7 +336,7 @@ class TestWhatCannotBeRead:
     def test_a_yaml_file_of_something_else(self, tmp_path):
         write(tmp_path, compose="services: {web: {image: x}}")
 
-        with pytest.raises(ConfigError, match="none of arena-hard-auto's config files"):
+        with pytest.raises(ConfigError, match="not a config file of arena-hard-auto"):
             import_yaml(tmp_path / "compose.yaml")
 
     def test_a_missing_file(self, tmp_path):
@@ -346,7 +346,7 @@ class TestWhatCannotBeRead:
     def test_models_without_a_judge(self, folder):
         (folder / "judge_config.yaml").unlink()
 
-        with pytest.raises(ConfigError, match="no file says who judges"):
+        with pytest.raises(ConfigError, match="no file names the judge"):
             import_yaml(folder)
 
     def test_a_judge_without_a_baseline(self, folder):
@@ -420,3 +420,26 @@ def test_whatever_the_yaml_holds_the_text_loads_or_one_error_says_why(tmp_path_f
         assert parse_config(tomli.loads(text), environ={}, keys=False).judge.model == ["a"]
     else:
         assert "bench: " in told, "all else can be done without"
+
+
+@pytest.mark.parametrize(
+    ("address", "variable"),
+    [
+        ("https://evil.example/v1", "EVIL_EXAMPLE_API_KEY"),
+        ("http://openai/v1", "HOST_OPENAI_API_KEY"),
+        ("http://203.0.113.5x/v1", "HOST_203_0_113_5X_API_KEY"),
+        ("http://8.8.8.8/v1", "HOST_8_8_8_8_API_KEY"),
+        ("http://пример/v1", "HOST_API_KEY"),
+        ("http://10.0.0.7:8000/v1", "VLLM_API_KEY"),
+        ("http://localhost:8000/v1", "VLLM_API_KEY"),
+        ("http://[::1]:8000/v1", "VLLM_API_KEY"),
+    ],
+)
+def test_a_file_cannot_send_a_secret_of_the_environment_to_a_host_of_its_choice(tmp_path, address, variable):
+    endpoint = {"api_base": address, "api_key": "${AWS_SECRET_ACCESS_KEY}"}
+    (tmp_path / "api_config.yaml").write_text(yaml.safe_dump({"m": {"api_type": "openai", "endpoints": [endpoint]}}))
+    (tmp_path / "judge_config.yaml").write_text("bench_name: x\njudge_model: m\nbaseline_model: b\n")
+    text, notes = import_yaml(tmp_path)
+    assert tomli.loads(text)["models"]["m"]["endpoints"][0]["api_key"] == f"${{{variable}}}"
+    assert "AWS_SECRET_ACCESS_KEY" not in text
+    assert any("names the variable AWS_SECRET_ACCESS_KEY" in note for note in notes)
