@@ -17,7 +17,6 @@ from engine.bench.decoding import (
     question_lines,
     string,
 )
-from engine.bench.digest import text_digest
 from engine.bench.lines import CHANGED, LineSpan, Loaded, ProblemLog, read_object
 from engine.errors import BenchError
 from engine.judging.probabilities import Probabilities, read_probabilities
@@ -39,11 +38,6 @@ class StoredAnswer(msgspec.Struct, frozen=True):
     settings: str | None = None
     finish_reason: str | None = None
     inputs: str | None = None
-
-    @property
-    def digest(self) -> str:
-        """Fingerprint of the text, see `text_digest`."""
-        return text_digest(self.turns)
 
 
 class ListedAnswer:
@@ -253,7 +247,7 @@ class StoredPrompts(Sequence[str | None]):
         return tuple(game.shown() if game is not None else None for game in record.games or ())
 
 
-def whole_judgment(data: bytes, question_id: str | None = None) -> WholeJudgment:
+def whole_judgment(data: bytes, question_id: str) -> WholeJudgment:
     """Decode one judgment with all its text. Raises BenchError if it is not of that question."""
     line, _ = judgment_lines.decode(data)
     line = line or JudgmentLine()
@@ -268,7 +262,7 @@ def whole_judgment(data: bytes, question_id: str | None = None) -> WholeJudgment
     )
 
 
-def whole_answer(data: bytes, question_id: str | None = None) -> WholeAnswer:
+def whole_answer(data: bytes, question_id: str) -> WholeAnswer:
     """Decode one answer. Raises BenchError if it is not a usable answer to that question."""
     line, _ = answer_lines.decode(data)
     line = line or AnswerLine()
@@ -279,13 +273,13 @@ def whole_answer(data: bytes, question_id: str | None = None) -> WholeAnswer:
     return WholeAnswer(turns, line.tokens(), line.finish_reason, line.reasoning)
 
 
-def read_judgment(path: Path, span: LineSpan) -> WholeJudgment:
-    """Read one judgment with all its text. Raises BenchError if the record is no longer there."""
-    return whole_judgment(read_object(path, span))
+def read_judgment(path: Path, span: LineSpan, question_id: str) -> WholeJudgment:
+    """Read one judgment with all its text. Raises BenchError if that of the question is no longer there."""
+    return whole_judgment(read_object(path, span), question_id)
 
 
-def _require_question(found: str, wanted: str | None) -> None:
-    if wanted is not None and found != wanted:
+def _require_question(found: str, wanted: str) -> None:
+    if found != wanted:
         raise BenchError(f"a record of question {found} in place of one of question {wanted}", CHANGED)
 
 

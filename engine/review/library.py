@@ -105,7 +105,7 @@ class Library:
     def open(self, entry: Listed) -> OpenedPair:
         """Read everything about one judgment. Raises BenchError if the record no longer exists."""
         with self._lock:
-            judgment = read_judgment(entry.row.file, entry.row.place)
+            judgment = read_judgment(entry.row.file, entry.row.place, entry.row.question_id)
             pair = self._read_answers(entry.pair, entry.baseline)
             return _with_judgment(pair, judgment, self._settings.get(judgment.settings or ""))
 

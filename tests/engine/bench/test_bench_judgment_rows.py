@@ -84,7 +84,7 @@ def test_a_whole_judgment_of_generation_1_tells_everything(bench: BenchPaths, wr
     record = {"question_id": "q", "games": [first, second], "baseline": "b", "settings": "s", "inputs": "i"}
     write_lines(bench.judgments("j", "m"), record)
     (row,) = index(bench)
-    whole = read_judgment(row.file, row.place)
+    whole = read_judgment(row.file, row.place, row.question_id)
     one, two = whole.games
     assert one is not None
     assert two is not None
@@ -107,7 +107,7 @@ def test_a_whole_judgment_of_generation_2_tells_its_system_prompt_and_the_game_t
     game = {"score": "A<<B", "judgment": {"answer": "B it is"}, "prompt": messages}
     write_lines(bench.judgments("j", "m"), {"uid": "u", "baseline": "b", "games": [game, None]})
     (row,) = index(bench)
-    one, two = read_judgment(row.file, row.place).games
+    one, two = read_judgment(row.file, row.place, row.question_id).games
     assert one is not None
     assert [(message.role, message.content) for message in one.messages] == [("system", "Judge!"), ("user", "Here")]
     assert (one.judgment, one.label, one.score) == ("B it is", "B>>A", "A<<B")
@@ -123,7 +123,7 @@ def test_what_is_of_an_unexpected_type_reads_as_absent(bench: BenchPaths, write_
     rows.refresh()
     place = next(iter(rows.rows)).place if list(rows.rows) else None
     if place is not None:
-        whole = read_judgment(path, place)
+        whole = read_judgment(path, place, "q")
         assert len(whole.games) == 2
         assert whole.games[1] is None or whole.games[1].label is None
 

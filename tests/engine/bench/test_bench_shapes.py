@@ -178,7 +178,7 @@ def test_judgments(bench, write_lines, game):
     loaded = load_judgments(path)
     assert loaded.problems == ()
     assert loaded.items["q"].labels == ("A>B", None)
-    whole = whole_judgment(json.dumps(record).encode()).games[0]
+    whole = whole_judgment(json.dumps(record).encode(), "q").games[0]
     assert whole is not None
     assert (whole.judgment, [message.content for message in whole.messages]) == ("A wins", ["shown"])
 
