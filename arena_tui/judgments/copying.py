@@ -75,18 +75,18 @@ class CopyScreen(ModalScreen[None]):
         show_notice(self, sent)
 
 
-def parts_of(comparison: OpenedPair, first: int = 1) -> list[CopyPart]:
+def parts_of(opened: OpenedPair, first: int = 1) -> list[CopyPart]:
     """Return the parts of a judgment that can be copied; answer A is that of game `first`."""
-    question = "\n\n".join(comparison.question.shown) if comparison.question else ""
+    question = "\n\n".join(opened.question.shown) if opened.question else ""
     parts = [CopyPart("q", "the question", question)]
     for key, letter in (("a", "A"), ("b", "B")):
-        name, answer = comparison.side("A" if letter == "A" else "B", first)
+        name, answer = opened.side("A" if letter == "A" else "B", first)
         parts.append(
             CopyPart(
                 key, f"the answer of {shorten(one_line(name), _MOST_NAME)}", "\n\n".join(answer.turns) if answer else ""
             )
         )
-    for number, game in enumerate(comparison.judgment.games if comparison.judgment else (), start=1):
+    for number, game in enumerate(opened.judgment.games if opened.judgment else (), start=1):
         if game is not None:
             prompt = "\n\n".join(message.content for message in game.messages)
             parts.append(CopyPart(str(number), f"the judge's text of game {number}", game.judgment))

@@ -58,46 +58,46 @@ class Layout(msgspec.Struct, frozen=True):
         return renderer(self.rendered)(text, width)
 
 
-def judgment_page(comparison: OpenedPair, layout: Layout) -> Page:
+def judgment_page(opened: OpenedPair, layout: Layout) -> Page:
     """Return the page of one judgment; the baseline, which is A in game 1, comes first."""
-    bands = [*_notice(comparison, layout), *_question(comparison, layout)]
-    names = [one_line(comparison.baseline) or "the baseline", one_line(comparison.model)]
-    answers = [comparison.baseline_answer, comparison.answer]
+    bands = [*_notice(opened, layout), *_question(opened, layout)]
+    names = [one_line(opened.baseline) or "the baseline", one_line(opened.model)]
+    answers = [opened.baseline_answer, opened.answer]
     places = ["game 1 A, 2 B", "game 1 B, 2 A"]
     titles = [f"{name}{_size(answer)} · {place}" for name, answer, place in zip(names, answers, places, strict=True)]
     bands += _answers(titles, answers, layout)
-    bands += _games(comparison, layout)
+    bands += _games(opened, layout)
     return Page(bands, layout.width)
 
 
-def blind_page(comparison: OpenedPair, game: int, layout: Layout) -> Page:
+def blind_page(opened: OpenedPair, game: int, layout: Layout) -> Page:
     """Return question and answers in the order of a game, without names, numbers or the judgment."""
-    answers = [comparison.side("A", game)[1], comparison.side("B", game)[1]]
+    answers = [opened.side("A", game)[1], opened.side("B", game)[1]]
     bare = [answer and msgspec.structs.replace(answer, reasoning=None, finish_reason=None) for answer in answers]
     answered = _answers(["Answer A", "Answer B"], bare, layout)
-    return Page([*_notice(comparison, layout), *_question(comparison, layout), *answered], layout.width)
+    return Page([*_notice(opened, layout), *_question(opened, layout), *answered], layout.width)
 
 
-def revealed_page(comparison: OpenedPair, game: int, layout: Layout) -> Page:
+def revealed_page(opened: OpenedPair, game: int, layout: Layout) -> Page:
     """Return the same answers in the same order, with names, and the judgment below."""
-    sides = [comparison.side("A", game), comparison.side("B", game)]
+    sides = [opened.side("A", game), opened.side("B", game)]
     titles = [
         f"Answer {letter}: {one_line(name)}{_size(answer)}" for letter, (name, answer) in zip("AB", sides, strict=True)
     ]
     answered = _answers(titles, [side[1] for side in sides], layout)
-    bands = [*_notice(comparison, layout), *_question(comparison, layout), *answered, *_games(comparison, layout)]
+    bands = [*_notice(opened, layout), *_question(opened, layout), *answered, *_games(opened, layout)]
     return Page(bands, layout.width)
 
 
-def prompt_page(comparison: OpenedPair, layout: Layout) -> Page:
+def prompt_page(opened: OpenedPair, layout: Layout) -> Page:
     """Return the messages sent to the judge: the system prompt if known, and those of each game."""
     width = layout.room
-    games = comparison.judgment.games if comparison.judgment else ()
+    games = opened.judgment.games if opened.judgment else ()
     bands: list[Band] = [Heading(("System prompt of the judge",))]
-    if comparison.system is None:
+    if opened.system is None:
         bands.append(Words("unknown: neither in the record nor in its settings", width))
     else:
-        bands.append(RawText(comparison.system, width) if comparison.system else Words("none", width))
+        bands.append(RawText(opened.system, width) if opened.system else Words("none", width))
     for number, game in enumerate(games, start=1):
         for message in game.messages if game else ():
             if message.role != "system":
@@ -122,14 +122,14 @@ def label_words(label: Label | None, game: int) -> str:
     return f"{label}, {'model' if value > 0 else 'baseline'} {'much' if abs(value) == 2 else 'a little'} better"
 
 
-def _notice(comparison: OpenedPair, layout: Layout) -> list[Band]:
+def _notice(opened: OpenedPair, layout: Layout) -> list[Band]:
     """Return a notice on the origin of the answers, if the reader should know."""
-    notice = _ORIGINS[comparison.origin] if comparison.judgment is not None else ""
+    notice = _ORIGINS[opened.origin] if opened.judgment is not None else ""
     return [Words(notice, layout.room)] if notice else []
 
 
-def _question(comparison: OpenedPair, layout: Layout) -> list[Band]:
-    question = comparison.question
+def _question(opened: OpenedPair, layout: Layout) -> list[Band]:
+    question = opened.question
     if question is None:
         return [Heading(("Question",)), Words("not in the question set", layout.room)]
     bands: list[Band] = []
@@ -163,8 +163,8 @@ def _answer(answer: WholeAnswer | None, width: int, layout: Layout) -> Passage:
     return Stack([*_reasoning(answer.reasoning, width, layout), *passages])
 
 
-def _games(comparison: OpenedPair, layout: Layout) -> list[Band]:
-    games = comparison.judgment.games if comparison.judgment else ()
+def _games(opened: OpenedPair, layout: Layout) -> list[Band]:
+    games = opened.judgment.games if opened.judgment else ()
     width = layout.room
     titles = [_game_title(number, game) for number, game in enumerate(games, start=1)]
     if len(games) == 2 and layout.width >= NARROW and not _holds_right_to_left(*games):
@@ -235,14 +235,14 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 KEPT = 12
 
 
-class Leaf(msgspec.Struct, frozen=True):
+class PairPage(msgspec.Struct, frozen=True):
     """A pair that was opened, and its page."""
 
-    comparison: OpenedPair
+    opened: OpenedPair
     page: Page
 
 
-class Leaves(Generic[KeyT]):
+class PageCache(Generic[KeyT]):
     """A cache of opened pairs and their pages, made in a thread by functions that touch no widget."""
 
     def __init__(
@@ -250,29 +250,25 @@ class Leaves(Generic[KeyT]):
     ) -> None:
         self._open_one = open_one
         self._lay_out = lay_out
-        self._kept: OrderedDict[tuple[KeyT, Layout], Leaf] = OrderedDict()
+        self._kept: OrderedDict[tuple[KeyT, Layout], PairPage] = OrderedDict()
 
-    def ready(self, key: KeyT, layout: Layout) -> Leaf | None:
-        """Return the leaf if it is cached."""
-        leaf = self._kept.get((key, layout))
-        if leaf is not None:
+    def ready(self, key: KeyT, layout: Layout) -> PairPage | None:
+        """Return the page if it is cached."""
+        page = self._kept.get((key, layout))
+        if page is not None:
             self._kept.move_to_end((key, layout))
-        return leaf
+        return page
 
-    async def load(self, key: KeyT, layout: Layout) -> Leaf:
-        """Return the leaf, made if it is not cached. Raises BenchError if it cannot be read."""
-        leaf = self.ready(key, layout)
-        if leaf is None:
-            leaf = await asyncio.to_thread(self._make, key, layout)
-            self._kept[key, layout] = leaf
+    async def load(self, key: KeyT, layout: Layout) -> PairPage:
+        """Return the page, made if it is not cached. Raises BenchError if it cannot be read."""
+        page = self.ready(key, layout)
+        if page is None:
+            page = await asyncio.to_thread(self._make, key, layout)
+            self._kept[key, layout] = page
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        return leaf
+        return page
 
-    def forget(self) -> None:
-        """Drop everything, because the files have changed."""
-        self._kept.clear()
-
-    def _make(self, key: KeyT, layout: Layout) -> Leaf:
-        comparison = self._open_one(key)
-        return Leaf(comparison, self._lay_out(key, comparison, layout))
+    def _make(self, key: KeyT, layout: Layout) -> PairPage:
+        opened = self._open_one(key)
+        return PairPage(opened, self._lay_out(key, opened, layout))

@@ -10,7 +10,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from arena_tui.judgments.judgment_list import OUTCOME_MARKS
-from arena_tui.judgments.judgment_page import WINNERS, Layout, Leaf, Leaves, judgment_page, problem_page, prompt_page
+from arena_tui.judgments.judgment_page import (
+    WINNERS,
+    Layout,
+    PageCache,
+    PairPage,
+    judgment_page,
+    problem_page,
+    prompt_page,
+)
 from arena_tui.judgments.page import Page, ReadingPane
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
@@ -54,8 +62,8 @@ class ViewerScreen(ArenaScreen):
         self._moved = moved
         self._is_rendered = False
         self._thinking = False
-        self._leaf: Leaf | None = None
-        self._leaves: Leaves[_Key] = Leaves(lambda key: self.session.library.open(key[0]), _lay_out)
+        self._pair_page: PairPage | None = None
+        self._cache: PageCache[_Key] = PageCache(lambda key: self.session.library.open(key[0]), _lay_out)
 
     @property
     def row(self) -> Listed:
@@ -97,8 +105,8 @@ class ViewerScreen(ArenaScreen):
     def action_copy(self) -> None:
         from arena_tui.judgments.copying import CopyScreen, parts_of
 
-        if self._leaf is not None:
-            self.app.push_screen(CopyScreen(parts_of(self._leaf.comparison)))
+        if self._pair_page is not None:
+            self.app.push_screen(CopyScreen(parts_of(self._pair_page.opened)))
 
     def action_back(self) -> None:
         """Go back to the list, or from the prompt to the judgment."""
@@ -114,25 +122,25 @@ class ViewerScreen(ArenaScreen):
     def _show(self, *, keep_place: bool = False) -> None:
         """Show the page, at once if it is cached; then load its neighbours."""
         key, layout = (self.row, self.shows_prompt), self._layout()
-        leaf = self._leaves.ready(key, layout)
-        if leaf is not None:
-            self._turn_to(leaf, keep_place)
-        self.attempt(self._load(key, layout, keep_place, shown=leaf is not None), group="page")
+        page = self._cache.ready(key, layout)
+        if page is not None:
+            self._show_page(page, keep_place)
+        self.attempt(self._load(key, layout, keep_place, shown=page is not None), group="page")
 
     async def _load(self, key: _Key, layout: Layout, keep_place: bool, *, shown: bool) -> None:
         if not shown:
             try:
-                self._turn_to(await self._leaves.load(key, layout), keep_place)
+                self._show_page(await self._cache.load(key, layout), keep_place)
             except ArenaError as error:
-                self._leaf = None
+                self._pair_page = None
                 self.query_one(ReadingPane).set_page(problem_page(error, layout.width))
         for index in (self.index + 1, self.index - 1):
             if 0 <= index < len(self.rows):
-                await self._leaves.load((self.rows[index], key[1]), layout)
+                await self._cache.load((self.rows[index], key[1]), layout)
 
-    def _turn_to(self, leaf: Leaf, keep_place: bool) -> None:
-        self._leaf = leaf
-        self.query_one(ReadingPane).set_page(leaf.page, keep_place=keep_place)
+    def _show_page(self, page: PairPage, keep_place: bool) -> None:
+        self._pair_page = page
+        self.query_one(ReadingPane).set_page(page.page, keep_place=keep_place)
 
     def _show_about(self) -> None:
         row, ink = self.row, inks(self.app)
@@ -163,5 +171,5 @@ class ViewerScreen(ArenaScreen):
         return line
 
 
-def _lay_out(key: _Key, comparison: OpenedPair, layout: Layout) -> Page:
-    return prompt_page(comparison, layout) if key[1] else judgment_page(comparison, layout)
+def _lay_out(key: _Key, opened: OpenedPair, layout: Layout) -> Page:
+    return prompt_page(opened, layout) if key[1] else judgment_page(opened, layout)

@@ -11,11 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from arena_tui.judgments.judgment_page import Layout, Leaf, Leaves, blind_page, problem_page, revealed_page
+from arena_tui.judgments.judgment_page import Layout, PageCache, PairPage, blind_page, problem_page, revealed_page
 from arena_tui.judgments.page import Page, ReadingPane, text_columns
 from arena_tui.judgments.passages import Words
-from arena_tui.review.reviewing import (
-    Reviewing,
+from arena_tui.review.review_session import (
+    ReviewSession,
     agreement_line,
     ending_words,
     note_line,
@@ -52,7 +52,7 @@ class ReviewScreen(LibraryScreen):
         Binding("t,equals_sign", "vote('A=B')", "Tie", show=False),
         Binding("b", "vote('B>A')", "B better", show=False),
         Binding("B", "vote('B>>A')", "B much better", show=False),
-        Binding("enter", "go_on", "Next"),
+        Binding("enter", "next_pair", "Next"),
         Binding("s", "skip", "Skip", tooltip="Skip this pair without a label"),
         Binding("n", "note", "Note", tooltip="Write a note on this pair"),
         Binding("u", "undo", "Undo", tooltip="Remove the last label, also of an earlier session"),
@@ -68,15 +68,15 @@ class ReviewScreen(LibraryScreen):
 
     def __init__(self, session: ArenaSession) -> None:
         super().__init__(session)
-        self.reviewing: Reviewing | None = None
+        self.review: ReviewSession | None = None
         self._reveals = True
         self._is_rendered = False
         self._thinking = False
         self._note = ""  # of the current pair, before it is labelled
         self._taken_back = ""  # the label that the last key removed
-        self._leaf: Leaf | None = None
+        self._pair_page: PairPage | None = None
         self._shown_pair: Pair | None = None  # whose texts are shown
-        self._leaves: Leaves[_Key] = Leaves(self._open_one, _lay_out)
+        self._cache: PageCache[_Key] = PageCache(self._open_one, _lay_out)
         self._saving = asyncio.Lock()  # labels are saved in the order of the keys
 
     def compose_body(self) -> ComposeResult:
@@ -97,20 +97,20 @@ class ReviewScreen(LibraryScreen):
         self._show(keep_place=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        reviewing = self.reviewing
-        has_pair = reviewing is not None and reviewing.pair is not None
-        is_labelled = has_pair and reviewing is not None and reviewing.label is not None
+        review = self.review
+        has_pair = review is not None and review.pair is not None
+        is_labelled = has_pair and review is not None and review.label is not None
         allowed = {
             "vote": has_pair and not is_labelled,
             "skip": has_pair and not is_labelled,
-            "go_on": is_labelled,
-            "undo": reviewing is not None and bool(reviewing.labels),
+            "next_pair": is_labelled,
+            "undo": review is not None and bool(review.labels),
             "note": has_pair,
             "markdown": has_pair,
             "copy": has_pair and is_labelled,
             "thinking": is_labelled,
             "leave_note": isinstance(self.focused, Input),
-            "extend": reviewing is not None and reviewing.sample.candidates > len(reviewing.sample.pairs),
+            "extend": review is not None and review.sample.candidates > len(review.sample.pairs),
         }
         return allowed.get(action, True)
 
@@ -120,21 +120,21 @@ class ReviewScreen(LibraryScreen):
     def action_skip(self) -> None:
         self._save_label(None)
 
-    def action_go_on(self) -> None:
-        if self.reviewing is not None:
-            self.reviewing.go_on()
-            self._turn()
+    def action_next_pair(self) -> None:
+        if self.review is not None:
+            self.review.next_unlabelled()
+            self._show_other()
 
     def action_step(self, step: int) -> None:
-        if self.reviewing is not None and self.reviewing.step(step):
-            self._turn()
+        if self.review is not None and self.review.step(step):
+            self._show_other()
 
     def action_undo(self) -> None:
         self.attempt(self._undo(), group="undo")
 
     def action_extend(self) -> None:
-        if self.reviewing is not None:
-            self.attempt(self._change(self.reviewing.extend), group="begin")
+        if self.review is not None:
+            self.attempt(self._change(self.review.extend), group="begin")
 
     def action_markdown(self) -> None:
         self._is_rendered = not self._is_rendered
@@ -151,11 +151,11 @@ class ReviewScreen(LibraryScreen):
     def action_copy(self) -> None:
         from arena_tui.judgments.copying import CopyScreen, parts_of
 
-        if self._leaf is not None and self.reviewing is not None:
-            self.app.push_screen(CopyScreen(parts_of(self._leaf.comparison, self.reviewing.game)))
+        if self._pair_page is not None and self.review is not None:
+            self.app.push_screen(CopyScreen(parts_of(self._pair_page.opened, self.review.game)))
 
     def action_note(self) -> None:
-        label = self.reviewing.label if self.reviewing is not None else None
+        label = self.review.label if self.review is not None else None
         self.query_one(LineInput).open(label.note if label is not None else self._note)
 
     def action_leave_note(self) -> None:
@@ -163,42 +163,42 @@ class ReviewScreen(LibraryScreen):
         self.query_one(ReadingPane).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        note, reviewing = event.value.strip(), self.reviewing
+        note, review = event.value.strip(), self.review
         self.action_leave_note()
-        if reviewing is None:
+        if review is None:
             return
-        if reviewing.label is None:
+        if review.label is None:
             self._note = note
             self._show_lines()
         else:
-            self.attempt(self._change(lambda: reviewing.add_note(note)), group="note")
+            self.attempt(self._change(lambda: review.add_note(note)), group="note")
 
     def _save_label(self, label: Label | None) -> None:
         """Save the label of a key, if the current pair is on the screen."""
-        reviewing, leaf = self.reviewing, self._leaf
-        if reviewing is None or leaf is None or reviewing.pair is None or reviewing.pair != self._shown_pair:
+        review, page = self.review, self._pair_page
+        if review is None or page is None or review.pair is None or review.pair != self._shown_pair:
             return
-        saving = Attempt(self._save(reviewing.pair, label, leaf.comparison.baseline), self.report)
+        saving = Attempt(self._save(review.pair, label, page.opened.baseline), self.report)
         self.run_worker(saving, group="save")  # not exclusive: a second key must not cancel the save of the first
 
     async def _save(self, pair: Pair, label: Label | None, baseline: str) -> None:
-        reviewing = cast("Reviewing", self.reviewing)
+        review = cast("ReviewSession", self.review)
         async with self._saving:
-            if reviewing.pair != pair or reviewing.label is not None:
+            if review.pair != pair or review.label is not None:
                 return  # a key was pressed twice
-            await asyncio.to_thread(reviewing.add_label, label, baseline, self._note)
+            await asyncio.to_thread(review.add_label, label, baseline, self._note)
             self._note = ""
             if label is None or not self._reveals:
-                reviewing.go_on()
-                self._turn()
+                review.next_unlabelled()
+                self._show_other()
             else:
                 self._show(keep_place=True)
 
     async def _undo(self) -> None:
-        reviewing = cast("Reviewing", self.reviewing)
+        review = cast("ReviewSession", self.review)
         async with self._saving:
-            undone = await asyncio.to_thread(reviewing.undo)
-        self._turn()
+            undone = await asyncio.to_thread(review.undo)
+        self._show_other()
         if undone is not None:
             self._taken_back = undone.label or "skipped"
             self._show_lines()
@@ -211,19 +211,19 @@ class ReviewScreen(LibraryScreen):
     async def _begin(self) -> None:
         from engine.review.store import default_reviewer
 
-        if self.reviewing is None or self.reviewing.library is not self.library:
+        if self.review is None or self.review.library is not self.library:
             judges = self.session.config.judge.model
             reviewer = self.session.reviewer or default_reviewer()
-            self.reviewing = Reviewing(self.library, reviewer, judges[0] if judges else None)
-        before = self.reviewing.pair
+            self.review = ReviewSession(self.library, reviewer, judges[0] if judges else None)
+        before = self.review.pair
         async with self._saving:
-            await asyncio.to_thread(self.reviewing.begin)
-        self._show(keep_place=self.reviewing.pair == before)
+            await asyncio.to_thread(self.review.begin)
+        self._show(keep_place=self.review.pair == before)
 
     def _open_one(self, key: _Key) -> OpenedPair:
-        return cast("Reviewing", self.reviewing).open(key[0])
+        return cast("ReviewSession", self.review).open(key[0])
 
-    def _turn(self) -> None:
+    def _show_other(self) -> None:
         """Show another pair."""
         self._note = self._taken_back = ""
         self._show()
@@ -232,57 +232,57 @@ class ReviewScreen(LibraryScreen):
         """Show the pair, at once if it is cached; then load its neighbours."""
         self._show_lines()
         self.refresh_bindings()
-        reviewing = self.reviewing
-        if reviewing is None or reviewing.pair is None:
-            self._leaf, self._shown_pair = None, None
+        review = self.review
+        if review is None or review.pair is None:
+            self._pair_page, self._shown_pair = None, None
             width = self.query_one(ReadingPane).page_width
-            words = ending_words(reviewing) if reviewing is not None else ""
+            words = ending_words(review) if review is not None else ""
             self.query_one(ReadingPane).set_page(Page([Words(words, text_columns(width))], width))
             return
-        key = cast("_Key", reviewing.peek(reviewing.index))
+        key = cast("_Key", review.peek(review.index))
         rendered = inks(self.app) if self._is_rendered else None
         layout = Layout(self.query_one(ReadingPane).page_width, self._thinking, rendered, thinking_key="o")
-        leaf = self._leaves.ready(key, layout)
-        if leaf is not None:
-            self._turn_to(key, leaf, keep_place)
-        self.attempt(self._load(key, layout, keep_place, shown=leaf is not None), group="page")
+        page = self._cache.ready(key, layout)
+        if page is not None:
+            self._show_page(key, page, keep_place)
+        self.attempt(self._load(key, layout, keep_place, shown=page is not None), group="page")
 
     async def _load(self, key: _Key, layout: Layout, keep_place: bool, *, shown: bool) -> None:
         if not shown:
             try:
-                self._turn_to(key, await self._leaves.load(key, layout), keep_place)
+                self._show_page(key, await self._cache.load(key, layout), keep_place)
             except ArenaError as error:
-                self._leaf, self._shown_pair = None, None
+                self._pair_page, self._shown_pair = None, None
                 self.query_one(ReadingPane).set_page(problem_page(error, layout.width))
                 return
-        reviewing = cast("Reviewing", self.reviewing)
-        await self._leaves.load((key[0], key[1], True), layout)
-        for index in (reviewing.index + 1, reviewing.index - 1):
-            following = reviewing.peek(index)
+        review = cast("ReviewSession", self.review)
+        await self._cache.load((key[0], key[1], True), layout)
+        for index in (review.index + 1, review.index - 1):
+            following = review.peek(index)
             if following is not None:
-                await self._leaves.load(following, layout)
+                await self._cache.load(following, layout)
 
-    def _turn_to(self, key: _Key, leaf: Leaf, keep_place: bool) -> None:
-        self._leaf, self._shown_pair = leaf, key[0]
-        self.query_one(ReadingPane).set_page(leaf.page, keep_place=keep_place)
+    def _show_page(self, key: _Key, page: PairPage, keep_place: bool) -> None:
+        self._pair_page, self._shown_pair = page, key[0]
+        self.query_one(ReadingPane).set_page(page.page, keep_place=keep_place)
         self._show_lines()
 
     def _show_lines(self) -> None:
         """Paint the lines above and below the answers."""
-        reviewing, ink = self.reviewing, inks(self.app)
-        if reviewing is None:
+        review, ink = self.review, inks(self.app)
+        if review is None:
             return
         self.query_one("#about", TextLines).show(
-            progress_line(reviewing, self._taken_back, ink), agreement_line(reviewing, ink, self.size.width)
+            progress_line(review, self._taken_back, ink), agreement_line(review, ink, self.size.width)
         )
-        if reviewing.label is not None and self._leaf is not None:
-            line = revealed_line(reviewing, ink, self.size.width)
+        if review.label is not None and self._pair_page is not None:
+            line = revealed_line(review, ink, self.size.width)
         else:
-            line = waiting_line(reviewing, self._reveals, ink)
-        note = note_line(reviewing, self._note, ink)
+            line = waiting_line(review, self._reveals, ink)
+        note = note_line(review, self._note, ink)
         self.query_one("#verdict", TextLines).show(*([line, note] if note is not None else [line]))
 
 
-def _lay_out(key: _Key, comparison: OpenedPair, layout: Layout) -> Page:
+def _lay_out(key: _Key, opened: OpenedPair, layout: Layout) -> Page:
     _, game, is_revealed = key
-    return revealed_page(comparison, game, layout) if is_revealed else blind_page(comparison, game, layout)
+    return revealed_page(opened, game, layout) if is_revealed else blind_page(opened, game, layout)

@@ -42,10 +42,10 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 def shown_pair(app: ArenaApp) -> tuple[str, str]:
-    reviewing = app.screen.reviewing  # type: ignore[attr-defined]
-    assert reviewing is not None
-    assert reviewing.pair is not None
-    return reviewing.pair
+    review = app.screen.review  # type: ignore[attr-defined]
+    assert review is not None
+    assert review.pair is not None
+    return review.pair
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
@@ -158,7 +158,7 @@ async def test_agreement_with_the_judge_is_counted_live(bench: Path, tmp_path: P
         for _ in LABELS:
             question_id, model = shown_pair(app)
             wanted = meant.get((model, question_id), "tie")
-            game = app.screen.reviewing.game  # type: ignore[attr-defined]
+            game = app.screen.review.game  # type: ignore[attr-defined]
             model_is = "b" if game == 1 else "a"
             other = "a" if model_is == "b" else "b"
             await press(pilot, {"win": model_is, "loss": other, "tie": "t"}[wanted])

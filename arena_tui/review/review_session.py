@@ -36,7 +36,7 @@ class SampleProgress(msgspec.Struct, frozen=True):
     candidates: int
 
 
-class Reviewing:
+class ReviewSession:
     """Starts at the first unlabelled pair of the sample. `index` is the position in the sample."""
 
     def __init__(self, library: Library, reviewer: str, judge: str | None) -> None:
@@ -91,9 +91,9 @@ class Reviewing:
             self.index = self.sample.pairs.index(current)
         else:
             self.index = 0
-            self.go_on()
+            self.next_unlabelled()
 
-    def go_on(self) -> None:
+    def next_unlabelled(self) -> None:
         """Go to the next unlabelled pair, from here and then from the start; past the end if there is none."""
         count = len(self.sample.pairs)
         order = (*range(self.index, count), *range(min(self.index, count)))
@@ -111,7 +111,7 @@ class Reviewing:
         """Draw more pairs. Reads files; raises BenchError."""
         self._size = len(self.sample.pairs) + STEP
         self.begin()
-        self.go_on()
+        self.next_unlabelled()
 
     def open(self, pair: Pair) -> OpenedPair:
         """Read everything about a pair of the sample. Raises BenchError."""
@@ -182,9 +182,9 @@ _ROOM_FOR_WORDS = 76  # columns; on fewer, the label alone is shown
 _FEWEST_FOR_KAPPA = 5  # pairs
 
 
-def progress_line(reviewing: Reviewing, taken_back: str, ink: Inks) -> Text:
+def progress_line(review: ReviewSession, taken_back: str, ink: Inks) -> Text:
     """Return "37 of 100 sampled" and the reviewer; `taken_back` is the label just removed, if any."""
-    progress = reviewing.progress()
+    progress = review.progress()
     if not progress.size:
         return Text("nothing to review yet", ink.strong)
     line = Text.assemble((f"{progress.done:,} of {progress.size:,} sampled", ink.strong))
@@ -194,29 +194,29 @@ def progress_line(reviewing: Reviewing, taken_back: str, ink: Inks) -> Text:
         line.append(f"  removed: {taken_back}", ink.warning)
     if progress.size < progress.candidates:
         line.append(f"  from {progress.candidates:,} pairs", ink.muted)
-    line.append(f"  reviewer {one_line(reviewing.reviewer)}", ink.muted)
+    line.append(f"  reviewer {one_line(review.reviewer)}", ink.muted)
     return line
 
 
-def agreement_line(reviewing: Reviewing, ink: Inks, width: int) -> Text:
+def agreement_line(review: ReviewSession, ink: Inks, width: int) -> Text:
     """Return how often reviewer and judge agree on the winner, raw and beyond chance, with 95 % limits."""
-    judge = reviewing.sample.judge
+    judge = review.sample.judge
     if judge is None:
         return Text("no judgments to compare with; labels are kept for later", ink.muted)
-    found = reviewing.agreement()
+    found = review.agreement()
     if found is None:
         return Text(f"agreement with {one_line(judge)}: after the first vote", ink.muted)
     line = Text(f"agreement with {one_line(judge)} " if width >= 80 else "agreement ", ink.muted)
     line.append(_share(found), ink.accent).append(_kappa(found), ink.accent)
-    same_order = reviewing.agreement_on_labels()
+    same_order = review.agreement_on_labels()
     if width >= 120 and same_order is not None:
         line.append(f"  in the same order {_share(same_order)}", ink.muted)
     return line
 
 
-def waiting_line(reviewing: Reviewing, reveals: bool, ink: Inks) -> Text:
+def waiting_line(review: ReviewSession, reveals: bool, ink: Inks) -> Text:
     """Return the keys for a label."""
-    if reviewing.pair is None:
+    if review.pair is None:
         return Text()
     line = Text("Which answer is better?  a or A (much), t tie, b or B (much), s skips", ink.strong)
     if not reveals:
@@ -224,9 +224,9 @@ def waiting_line(reviewing: Reviewing, reveals: bool, ink: Inks) -> Text:
     return line
 
 
-def ending_words(reviewing: Reviewing) -> str:
+def ending_words(review: ReviewSession) -> str:
     """Return the text shown if there is no pair."""
-    sample = reviewing.sample
+    sample = review.sample
     if not sample.pairs:
         return (
             "A review needs answers of the baseline and of another model to the same questions.\n"
@@ -239,9 +239,9 @@ def ending_words(reviewing: Reviewing) -> str:
     )
 
 
-def revealed_line(reviewing: Reviewing, ink: Inks, width: int) -> Text:
+def revealed_line(review: ReviewSession, ink: Inks, width: int) -> Text:
     """Return the reviewer's label and the judge's."""
-    label, entry = reviewing.label, reviewing.entry
+    label, entry = review.label, review.entry
     if label is None:
         return Text()
     line = Text()
@@ -259,9 +259,9 @@ def revealed_line(reviewing: Reviewing, ink: Inks, width: int) -> Text:
     return line
 
 
-def note_line(reviewing: Reviewing, unsaved: str, ink: Inks) -> Text | None:
+def note_line(review: ReviewSession, unsaved: str, ink: Inks) -> Text | None:
     """Return the note of the current pair, if any; `unsaved` is that of a pair without a label."""
-    note = reviewing.label.note if reviewing.label is not None else unsaved
+    note = review.label.note if review.label is not None else unsaved
     return Text(f"note: {brief(note, 200)}", ink.muted) if note else None
 
 
