@@ -104,7 +104,7 @@ def _verdict_checks(config: Config) -> Iterator[Check]:
 async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> list[Check]:
     """Probe all endpoints at once: a host that is down takes seconds to time out."""
     probes = [
-        (name, probe(session, endpoint, config.served_name(name)))
+        (name, probe(session, endpoint, config.served_name(name), limit_field=config.provider(name).max_tokens))
         for name in config.models
         for endpoint in endpoints_of(config, name)
     ]
@@ -116,6 +116,8 @@ async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> li
             version = f"vLLM {report.version}, " if report.version else ""
             context = f", context {report.max_model_len} tokens" if report.max_model_len else ""
             checks.append(Check("ok", subject, f"{report.url}: {version}{report.seconds * 1000:.0f} ms{context}"))
+            if report.warning:
+                checks.append(Check("note", subject, report.warning))
             if not report.version and config.provider_name(name) == "vllm" and not config.models[name].provider:
                 checks.append(_unsaid_provider(subject))
         else:

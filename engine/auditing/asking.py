@@ -213,8 +213,9 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_messa
         unfit = [report for report in reports if not report.ok]
         if not endpoints:
             raise UsageProblem(f"{judge}: {unfit[0].url}: {unfit[0].error}", unfit[0].hint)
-        for report in unfit:
-            on_message(f"warning: {judge}: {report.url}: {report.error}. {report.hint}")
+        for report in reports:
+            if doubt := report.warning or f"{report.error}; {report.hint}" * (not report.ok):
+                on_message(f"warning: {judge}: {report.url}: {doubt}")
         client = ModelClient(
             judge,
             endpoints,

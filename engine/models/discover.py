@@ -1,10 +1,15 @@
-"""Checks an endpoint before it is called: reachable, key accepted, model served."""
+"""Checks an endpoint before it is called: reachable, key accepted, model served.
+
+The list of models is a hint and no gate: proxies list patterns, gateways hide the list or write it in a shape of their
+own, and adapters and deployments are often not listed. Where the list leaves a doubt, one tiny chat call decides.
+"""
 
 from __future__ import annotations
 
 import difflib
-import math
+import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -17,11 +22,18 @@ from engine.models.endpoint import Endpoint
 from engine.models.reply import BASE_URL_HINT, failure_of_status, readable
 
 TIME_LIMIT = 10.0  # seconds for each request
+TRIAL_TIME_LIMIT = 60.0  # seconds for the trial call: a first token may take long
 LARGEST_LIST = 4 * 2**20  # bytes
 VERSION_TIME_LIMIT = 3.0
 SHOWN_NAMES = 5
 NO_SUCH_PATH = (404, 405, 501)
 _SET_MODEL = "set `model` of this model in the config to"
+_NO_SUCH_MODEL = re.compile(
+    r"model.{0,200}(not (?:found|exist|available|supported|served|valid)|does(?: not|n't) exist)"
+    r"|model.{0,200}(unknown|no such|invalid)"
+    r"|(unknown|no such|invalid|unsupported) model",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class ServedModel(msgspec.Struct, frozen=True):
@@ -30,13 +42,14 @@ class ServedModel(msgspec.Struct, frozen=True):
     id: str
     root: str | None = None
     max_model_len: int | None = None
+    parent: str | None = None  # of an adapter
 
 
 class EndpointReport(msgspec.Struct, frozen=True):
     """The findings at `url`. When not `ok`, `error` says what is wrong and `hint` what to do.
 
-    `max_model_len` (tokens) and `version` (of vLLM) are None where the server does not report them; `seconds` is the
-    time until its answer.
+    `warning` says why an endpoint is used in spite of a doubt. `max_model_len` (tokens) and `version` (of vLLM) are
+    None where the server does not report them; `seconds` is the time until its answer.
     """
 
     url: str
@@ -47,37 +60,54 @@ class EndpointReport(msgspec.Struct, frozen=True):
     version: str | None = None
     seconds: float = 0.0
     max_model_len: int | None = None
+    warning: str = ""
 
 
 async def probe(
-    session: aiohttp.ClientSession, endpoint: Endpoint, served_name: str | None = None, time_limit: float = TIME_LIMIT
+    session: aiohttp.ClientSession,
+    endpoint: Endpoint,
+    served_name: str | None = None,
+    time_limit: float = TIME_LIMIT,
+    limit_field: str = "max_tokens",
 ) -> EndpointReport:
     """Check that an endpoint answers, accepts the key, and serves `served_name` (None: any model).
 
-    Never raises for a fault of the endpoint. A gateway without a list of models passes if it has `chat/completions`;
-    its models then stay unknown.
+    Never raises for a fault of the endpoint. If the list of models is missing, refused, unreadable or without the name,
+    a chat call for one token (`limit_field` is how the server calls that bound) decides; its success is a warning.
     """
     prober = _Prober(session, endpoint, time_limit)
     started = time.monotonic()
+    models: tuple[ServedModel, ...] = ()
+    unlisted: CallFailed | None = None
+    warning = ""
     try:
         try:
             models = _models(await prober.ask(endpoint.url("models")))
         except CallFailed as failure:
-            if failure.status not in NO_SUCH_PATH:
+            if failure.status is None:  # nothing answered
                 raise
-            await prober.find_chat(failure)
-            models = ()
+            unlisted = failure
         seconds = time.monotonic() - started
+        serving = _serving(models, served_name)
+        if served_name is None and unlisted is not None:
+            await prober.find_chat(unlisted)
+        elif served_name is not None and serving is None:
+            warning = await prober.try_call(served_name, limit_field, models, unlisted)
     except CallFailed as failure:
         error, hint = endpoint.redact(failure.title), endpoint.redact(failure.hint)
-        return EndpointReport(endpoint.address, False, error, hint, seconds=time.monotonic() - started)
-    version = await prober.version()
-    serving = _serving(models, served_name)
-    if models and serving is None:
-        error, hint = map(endpoint.redact, _not_served([model.id for model in models], str(served_name)))
-        return EndpointReport(endpoint.address, False, error, hint, _shown(models, endpoint), version, seconds)
-    context = serving.max_model_len if serving else None
-    return EndpointReport(endpoint.address, True, "", "", _shown(models, endpoint), version, seconds, context)
+        version = await prober.version() if models else None
+        shown = _shown(models, endpoint)
+        return EndpointReport(endpoint.address, False, error, hint, shown, version, time.monotonic() - started)
+    context = _context(serving, models) if serving else None
+    return EndpointReport(
+        endpoint.address,
+        True,
+        models=_shown(models, endpoint),
+        version=await prober.version(),
+        seconds=seconds,
+        max_model_len=context,
+        warning=endpoint.redact(warning),
+    )
 
 
 class _Prober:
@@ -98,18 +128,49 @@ class _Prober:
             if failure.status in (401, 403):
                 raise
 
+    async def try_call(
+        self, name: str, limit_field: str, models: Sequence[ServedModel], unlisted: CallFailed | None
+    ) -> str:
+        """Request one token of the model `name` that no list vouches for, and return what stays in doubt.
+
+        Raises CallFailed if the server does not serve it: `unlisted` where that says more than the refusal.
+        """
+        listed = [model.id for model in models]
+        doubt = f"model {readable(name)!r} is not in the list of models"
+        if unlisted is not None:
+            doubt = f"the list of models cannot be read ({unlisted.title})"
+        body = {"model": name, "messages": [{"role": "user", "content": "Hi"}], limit_field: 1}
+        try:
+            await self.ask(self._endpoint.url("chat/completions"), msgspec.json.encode(body), TRIAL_TIME_LIMIT)
+        except CallFailed as refusal:
+            if refusal.status is None or refusal.status == 429 or (refusal.status >= 500 and refusal.status != 501):
+                return f"{doubt}, and a trial call did not tell ({refusal.title}); it is used all the same"
+            if refusal.status in (401, 403):
+                raise
+            has_no_list = unlisted is not None and unlisted.status in NO_SUCH_PATH
+            is_refused = refusal.status in NO_SUCH_PATH or _NO_SUCH_MODEL.search(refusal.title)
+            if (has_no_list and not is_refused) or (not listed and unlisted is None and not is_refused):
+                return f"{doubt}, and a trial call was rejected ({refusal.title}); it is used all the same"
+            if listed:
+                error, hint = _not_served(listed, name, refusal)
+                raise CallFailed(refusal.kind, error, status=refusal.status, hint=hint) from None
+            raise unlisted or refusal from None
+        return f"{doubt}, but takes calls; it is used"
+
     async def version(self) -> str | None:
         """Return the version of vLLM; None for other servers."""
         try:
             body = msgspec.json.decode(
-                await self.ask(self._endpoint.server_url("version"), time_limit=VERSION_TIME_LIMIT)
+                await self.ask(
+                    self._endpoint.server_url("version"), time_limit=min(VERSION_TIME_LIMIT, self._time_limit)
+                )
             )
         except (CallFailed, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         version = body.get("version") if isinstance(body, dict) else None
         return readable(self._endpoint.redact(version))[:40] if isinstance(version, str) else None
 
-    async def ask(self, url: URL, body: bytes | None = None, time_limit: float = math.inf) -> bytes:
+    async def ask(self, url: URL, body: bytes | None = None, time_limit: float | None = None) -> bytes:
         """Send one request and return its reply. Raises CallFailed for any status but 200."""
         started = time.monotonic()
         try:
@@ -117,7 +178,7 @@ class _Prober:
                 self._session,
                 self._endpoint,
                 url,
-                time_limit=min(time_limit, self._time_limit),
+                time_limit=self._time_limit if time_limit is None else time_limit,
                 largest=LARGEST_LIST,
                 body=body,
             )
@@ -129,49 +190,69 @@ class _Prober:
 
 
 def _models(reply: bytes) -> tuple[ServedModel, ...]:
-    """Decode a list of models in OpenAI's shape; skip entries of other shapes. Raises CallFailed for no such list."""
+    """Decode a list of models; skip entries of other shapes. Raises CallFailed for no such list.
+
+    OpenAI's shape is {"data": [{"id": ...}]}; others write a bare array, "models" for "data", or "name" for "id".
+    """
     try:
         body = msgspec.json.decode(reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = None
-    entries = body.get("data") if isinstance(body, dict) else None
-    if not isinstance(entries, list):
+    entries = body
+    if isinstance(body, dict):
+        entries = next((body[key] for key in ("data", "models") if isinstance(body.get(key), list)), None)
+    if not isinstance(entries, list) or (isinstance(body, list) and not body):
         raise CallFailed(
             FailureKind.MALFORMED,
             "not an OpenAI-compatible server: its /models is not a list of models",
+            status=200,
             hint=BASE_URL_HINT,
         )
-    return tuple(
-        ServedModel(entry["id"], _text(entry.get("root")), _length(entry.get("max_model_len")))
-        for entry in entries
-        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
-    )
+    return tuple(filter(None, map(_model, entries)))
+
+
+def _model(entry: Any) -> ServedModel | None:
+    if isinstance(entry, str):
+        return ServedModel(entry)
+    if not isinstance(entry, dict):
+        return None
+    name = next((entry[key] for key in ("id", "name", "model") if isinstance(entry.get(key), str)), None)
+    if name is None:
+        return None
+    return ServedModel(name, _text(entry.get("root")), _length(entry.get("max_model_len")), _text(entry.get("parent")))
+
+
+def _context(serving: ServedModel, models: Sequence[ServedModel]) -> int | None:
+    """Return the context of a model; that of its base model for an adapter that reports none."""
+    if serving.max_model_len is not None or serving.parent is None:
+        return serving.max_model_len
+    return next((model.max_model_len for model in models if model.id == serving.parent), None)
 
 
 def _shown(models: tuple[ServedModel, ...], endpoint: Endpoint) -> tuple[ServedModel, ...]:
     """Return the models without secrets of the endpoint in their names."""
     redact = endpoint.redact
     return tuple(
-        ServedModel(redact(model.id), redact(model.root) if model.root else model.root, model.max_model_len)
+        msgspec.structs.replace(model, id=redact(model.id), root=redact(model.root) if model.root else model.root)
         for model in models
     )
 
 
-def _serving(models: tuple[ServedModel, ...], served_name: str | None) -> ServedModel | None:
+def _serving(models: Sequence[ServedModel], served_name: str | None) -> ServedModel | None:
     if served_name is None:
         return models[0] if models else None
-    names = (served_name, f"{served_name}:latest")  # Ollama lists the tag and takes the name without it
+    names = (served_name, f"{served_name}:latest", f"models/{served_name}")  # Ollama and Gemini take the shorter name
     return next((model for model in models if model.id in names), None)
 
 
-def _not_served(served: list[str], wanted: str) -> tuple[str, str]:
-    """Return what is wrong and what to do."""
+def _not_served(served: Sequence[str], wanted: str, refusal: CallFailed) -> tuple[str, str]:
+    """Return what is wrong and what to do. No other model is proposed but one of nearly the same name."""
     shown = ", ".join(readable(name) for name in served[:SHOWN_NAMES])
     more = f" and {len(served) - SHOWN_NAMES} more" if len(served) > SHOWN_NAMES else ""
     error = f"model {readable(wanted)!r} not served here (available: {shown}{more})"
-    if len(served) > 1 and (close := difflib.get_close_matches(wanted, served, n=1)):
+    if close := difflib.get_close_matches(wanted, [name for name in served if "*" not in name], n=1, cutoff=0.8):
         return error, f"did you mean {readable(close[0])!r}? {_SET_MODEL} that name"
-    return error, f"{_SET_MODEL} {repr(readable(served[0])) if len(served) == 1 else 'one of these names'}"
+    return error, f"if one of these is the same model under another name, {_SET_MODEL} that name ({refusal.title})"
 
 
 def _text(value: Any) -> str | None:

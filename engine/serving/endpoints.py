@@ -81,7 +81,10 @@ async def probe_endpoints(
     good: list[Endpoint] = []
     reports: list[EndpointReport] = []
     for attempt in range(PROBES):
-        reports = await asyncio.gather(*(probe(session, endpoint, served_name) for endpoint in endpoints))
+        limit_field = config.provider(name).max_tokens
+        reports = await asyncio.gather(
+            *(probe(session, endpoint, served_name, limit_field=limit_field) for endpoint in endpoints)
+        )
         good = [
             replace(endpoint, context=report.max_model_len)
             for endpoint, report in zip(endpoints, reports, strict=True)
@@ -113,6 +116,8 @@ class ConfiguredEndpoints:
             return
         endpoints, reports = await probe_endpoints(self._session, self._config, name)
         for report in reports:
+            if report.warning:
+                self._emit(notice("warning", f"{name}: {report.url}: {report.warning}"))
             if report.ok:
                 continue
             level: NoticeLevel = "error" if is_last_try and not endpoints else "warning"

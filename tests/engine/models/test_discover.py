@@ -63,9 +63,9 @@ async def test_the_untagged_name_of_a_model_of_ollama_is_right(serve: Serve, ses
 @pytest.mark.parametrize(
     ("served", "available", "hint"),
     [
-        (["tiny"], "tiny", "to 'tiny'"),
+        (["tiny"], "tiny", "the same model under another name"),
         (["something else", "llama-3-8b"], "something else, llama-3-8b", "did you mean 'llama-3-8b'"),
-        (["a1", "b2", "c3", "d4", "e5", "f6", "g7"], "a1, b2, c3, d4, e5 and 2 more", "to one of these names"),
+        (["a1", "b2", "c3", "d4", "e5", "f6", "g7"], "a1, b2, c3, d4, e5 and 2 more", "one of these"),
     ],
 )
 async def test_a_model_that_is_not_served_is_reported_with_those_that_are(
@@ -159,3 +159,68 @@ async def test_a_report_never_holds_the_key(serve: Serve, session: aiohttp.Clien
     assert report.error == "HTTP 401: Bearer [key] is wrong"
     assert report.url == base_url
     assert KEY not in repr((report, Endpoint(base_url, KEY)))
+
+
+def chatting(models: Any, list_status: int = 200, chat: Any = None, chat_status: int = 200) -> Handler:
+    """A handler with any list of models, and one reply to every chat call."""
+
+    async def handler(request: web.Request) -> web.Response:
+        if request.path.endswith("/models"):
+            return web.json_response(models, status=list_status)
+        if request.path.endswith("/chat/completions"):
+            body = await request.json()
+            assert body["max_tokens"] == 1
+            return web.json_response(chat or {"choices": []}, status=chat_status)
+        return web.json_response({}, status=404)
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("models", "status"),
+    [
+        ({"data": [{"id": "*"}]}, 200),
+        ({"data": [{"id": "openai/*"}]}, 200),
+        ({"data": [{"id": "org/base", "max_model_len": 4096}]}, 200),
+        ({"object": "list", "data": None}, 200),
+        ({"error": {"message": "Missing scopes: api.model.read"}}, 403),
+        ({"error": {"message": "not allowed to list models"}}, 401),
+        ({"error": {"message": "anthropic-version: header is required"}}, 400),
+        ({"detail": "list models: upstream error"}, 500),
+    ],
+)
+async def test_a_trial_call_decides_where_the_list_leaves_a_doubt(
+    serve: Serve, session: aiohttp.ClientSession, models: Any, status: int
+):
+    report = await probe(session, Endpoint(await serve(chatting(models, status))), "my-lora")
+    assert (report.ok, report.max_model_len) == (True, None)
+    assert "takes calls" in report.warning
+
+
+@pytest.mark.parametrize("models", [[{"id": "m"}], ["m"], {"models": [{"name": "m"}]}, {"data": [{"id": "models/m"}]}])
+async def test_lists_of_other_shapes_are_read(serve: Serve, session: aiohttp.ClientSession, models: Any):
+    refusing = chatting(models, chat={"error": "no calls"}, chat_status=400)
+    report = await probe(session, Endpoint(await serve(refusing)), "m")
+    assert (report.ok, report.warning) == (True, "")
+
+
+async def test_an_adapter_has_the_context_of_its_base_model(serve: Serve, session: aiohttp.ClientSession):
+    models = [{"id": "base", "max_model_len": 4096}, {"id": "lora", "parent": "base", "max_model_len": None}]
+    assert (await probe(session, Endpoint(await serve(chatting({"data": models}))), "lora")).max_model_len == 4096
+
+
+async def test_a_busy_server_is_used_in_spite_of_the_doubt(serve: Serve, session: aiohttp.ClientSession):
+    busy = chatting({"data": [{"id": "*"}]}, chat={"error": "slow down"}, chat_status=429)
+    report = await probe(session, Endpoint(await serve(busy)), "m")
+    assert report.ok
+    assert "did not tell" in report.warning
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_model_that_the_trial_call_rejects_is_not_served(
+    serve: Serve, session: aiohttp.ClientSession, status: int
+):
+    error = {"error": {"message": "The model `m` does not exist."}}
+    report = await probe(session, Endpoint(await serve(chatting({"data": []}, chat=error, chat_status=status))), "m")
+    assert not report.ok
+    assert "does not exist" in report.error
