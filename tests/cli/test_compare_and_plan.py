@@ -134,4 +134,4 @@ def test_published_battles_are_compared_and_planned_on(shared_data: Path, capsys
     code, out, _ = arena(capsys, "plan", "--battles", file)
     assert code == 0
     assert "two models, same questions" in out
-    assert "is not known" in out
+    assert "time is unknown" in out

@@ -171,12 +171,16 @@ RU_BASELINE = "Phi-3-medium-128k-instruct"
 
 
 @pytest.mark.realdata
-def test_the_published_battles_come_out_as_published(shared_data: Path) -> None:
-    bench = Bench.open(shared_data, "arena-hard-ru")
+def test_the_published_battles_come_out_as_published(shared_data: Path, tmp_path: Path) -> None:
+    root = tmp_path / "arena-hard-ru"  # of links, so that no index is left beside the published files
+    root.mkdir()
+    for entry in (shared_data / "arena-hard-ru").iterdir():
+        (root / entry.name).symlink_to(entry)
+    bench = Bench.open(tmp_path, "arena-hard-ru")
     battles = load_battles(bench.paths.root / "arena_hard_battles.jsonl").battles
     document = {
         "bench": "arena-hard-ru",
-        "data": str(shared_data),
+        "data": str(tmp_path),
         "judge": {"model": "Llama-3-70B", "baseline": RU_BASELINE},
         "models": {"Llama-3-70B": {}},
     }
