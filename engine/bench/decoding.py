@@ -104,8 +104,8 @@ class QuestionLine(_Line, gc=False, kw_only=True):
             return None, NO_ID
         if question is None:
             messages = self._messages()
-            if messages and messages[-1].role == "assistant":
-                return None, f"question {self.key} ends with a turn of the assistant; its last turn must be the user's"
+            if messages and (role := messages[-1].role) != "user":
+                return None, f"question {self.key} ends with a turn of the {role}; its last turn must be the user's"
             return None, f"question {self.key} has no text"
         if (first := first_seen.setdefault(self.key, number)) != number:
             return None, f"question {self.key} stands in line {first} already; this one is left out"

@@ -158,6 +158,8 @@ class LineReader:
         if (packed := packed_kind(first)) is not None:
             self._log.add(None, f"the file is {packed}; {UNPACK}")
             return False
+        if first.removeprefix(BOM_UTF8).split(b"{", 1)[0].strip() == b"[":
+            self._log.add(None, "the file is a JSON array; write one object per line, without commas between them")
         if first.startswith(BOM_UTF8):
             self.at = len(BOM_UTF8)
             self.checksum = zlib.crc32(BOM_UTF8)

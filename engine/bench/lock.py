@@ -31,8 +31,10 @@ class BenchLock:
 
     def __enter__(self) -> BenchLock:
         check_tree(self._paths.root, self._paths.root, self._paths.root.parent)
-        if self._paths.lock.is_symlink():
-            raise BenchError(f"{self._paths.lock}: is a link", "remove it")
+        paths = self._paths
+        for file in (paths.lock, self._owner_file, paths.errors, paths.journal, paths.settings):
+            if file.is_symlink():
+                raise BenchError(f"{file}: is a link, which is never written through", "remove it")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:

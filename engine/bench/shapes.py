@@ -48,6 +48,8 @@ def question_fields(record: Record) -> dict[str, Any]:
     given = (key for key in _ASKED if record.get(key) not in (None, "", []))
     name = next((key for key in given if key != "turns" or isinstance(record[key], list)), None)
     if name is None:
+        if not record.keys() & {*_ASKED}:
+            raise UnknownShape(f"no question in it, only {_names(record)}")
         return {**found, "turns": None, "prompt": None}
     asked = messages_of(record[name], name)
     if name == "instruction" and isinstance(record.get("input"), str) and record["input"].strip():
@@ -108,10 +110,14 @@ def messages_of(value: Any, name: str) -> list[Message]:
         value = value[0]
     if not isinstance(value, list) or _are_parts(value):
         return [("user", content_text(value, f"`{name}`", "\n") or "")]
-    return [
+    found = [
         (_role(each, f"`{name}` {number}"), content_text(_content(each), f"`{name}` {number}", "\n") or "")
         for number, each in enumerate(value, start=1)
     ]
+    empty = next((number for number, (_, text) in enumerate(found, start=1) if not text.strip()), None)
+    if empty is not None and len(found) > 1:
+        raise UnknownShape(f"`{name}` {empty} has no text")
+    return found
 
 
 def unquoted(text: str) -> Any:
@@ -193,6 +199,8 @@ def _said(record: Record) -> list[str | None]:
     choices = record.get("choices")
     if isinstance(choices, list) and choices:
         return _of_choice(choices[0])
+    if isinstance(choices, dict):
+        return _of_choice(choices)
     for key in _CHATS:
         if isinstance(record.get(key), list) and _ends_with_assistant(record[key]):
             return list(_assistant(record[key], f"`{key}`"))
@@ -207,6 +215,8 @@ def _said(record: Record) -> list[str | None]:
         if isinstance(value, list) and any(isinstance(each, dict) and "role" in each for each in value):
             return list(_assistant(value, f"`{key}`"))
         return [content_text(value, f"`{key}`")]
+    if not record.keys() & {"choices", *_CHATS, *_SAID}:
+        raise UnknownShape(f"no answer in it, only {_names(record)}")
     return []
 
 
@@ -290,4 +300,4 @@ def _kind(value: Any) -> str:
 
 
 def _names(record: Record) -> str:
-    return ", ".join(f"`{str(key)[:30]}`" for key in list(record)[:4])
+    return ", ".join(f"`{str(key)[:30]}`" for key in list(record)[:6])

@@ -10,9 +10,11 @@ import yaml
 from engine.errors import ConfigError, ConfigProblem
 from engine.opening import read_whole
 
-_MOST_BYTES = 4 << 20
+_MOST_BYTES = 1 << 20
 _MOST_VALUES = 100_000  # with every alias written out
 _DEEPEST = 100
+_MOST_DIGITS = 1000
+_NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
 
 def read_yaml(path: Path) -> Any:
@@ -49,6 +51,8 @@ def _values(node: yaml.Node, known: dict[int, int], depth: int = 0) -> int:
     held = known.get(id(node))
     if held is not None:
         return held
+    if node.tag in _NUMBERS and len(node.value) > _MOST_DIGITS:
+        raise yaml.MarkedYAMLError(problem=f"a number of more than {_MOST_DIGITS} digits", problem_mark=node.start_mark)
     known[id(node)] = values = 1  # which is what an alias of a node in itself counts
     if isinstance(node, yaml.CollectionNode):
         children = node.value if isinstance(node, yaml.SequenceNode) else [each for pair in node.value for each in pair]

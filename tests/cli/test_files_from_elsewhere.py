@@ -142,11 +142,14 @@ def test_a_file_of_holes(home, refused):
 
 
 MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12))
+SIXTIES = "a: 1" + ":59" * 300_000
 LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
 
 
 @pytest.mark.parametrize(
-    "bomb", [MERGES, LAUGHS, "[" * 100_000, "a: " + "x" * (5 << 20)], ids=["merges", "laughs", "deep", "large"]
+    "bomb",
+    [MERGES, LAUGHS, SIXTIES, "[" * 100_000, "a: " + "x" * (5 << 20)],
+    ids=["merges", "laughs", "sixties", "deep", "large"],
 )
 def test_yaml_that_stands_for_more_than_it_is(home, refused, bomb):
     (home / "config").mkdir()

@@ -84,6 +84,9 @@ def test_questions(bench, write_lines, record, turns, context):
         ({"prompt": {"img": "x"}}, "`prompt` holds an object of `img`"),
         ({"conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": "!"}]}, "the last turn must be"),
         ({"messages": [{"role": "user", "content": ""}]}, "has no text"),
+        ({"messages": [{"role": "system", "content": "s"}]}, "ends with a turn of the system"),
+        ({"turns": ["?", {"role": "assistant", "tool_calls": []}, "!"]}, "`turns` 2 has no text"),
+        ({"task": "x", "level": 3}, "no question in it, only `question_id`, `task`, `level`"),
     ],
 )
 def test_questions_that_cannot_be_sent_are_refused_by_their_shape(bench, write_lines, record, why):
@@ -107,6 +110,7 @@ COMPLETION = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{"mes
         {"question_id": "q", "choices": [{"message": {"role": "assistant", "content": "Yes"}}]},
         {"question_id": "q", "choices": [{"text": "Yes"}]},
         {"question_id": "q", "choices": ["Yes"]},
+        {"question_id": "q", "choices": {"turns": [{"content": "Yes"}]}},
         {"uid": "q", "messages": CHAT},
         {"uid": "q", "messages": [CHAT[0], {"role": "assistant", "content": {"answer": "Yes"}}]},
         {"uid": "q", "messages": [*CHAT[:1], {"role": "assistant", "content": "no"}, *CHAT[:1],
@@ -138,6 +142,7 @@ def test_answers(bench, write_lines, record):
     [
         ({"choices": [{"turns": [{"content": [{"type": "image_url"}]}]}]}, "a part of type 'image_url'"),
         ({"output": ["one", "two"]}, "a list of 2 texts"),
+        ({"result": "Yes"}, "no answer in it, only `question_id`, `result`"),
         ({"choices": [{"turns": [{"content": None}]}]}, "no text in the answer to q; it counts as missing"),
         ({"question_id": None, **COMPLETION}, "without the id of its question"),
     ],
@@ -204,3 +209,8 @@ def test_the_index_reads_them_as_the_loaders_do(bench, write_lines):
     assert answer is not None
     assert answer.turns == ("Yes",)
     assert found.index.questions().frame["key"].to_list() == ["7"]
+
+
+def test_an_array_in_place_of_lines_is_named(bench):
+    bench.questions.write_text('[\n{"id": 1, "prompt": "?"},\n{"id": 2, "prompt": "?"}\n]\n', "utf-8")
+    assert "the file is a JSON array" in load_questions(bench.questions).problems[0].message
