@@ -110,8 +110,8 @@ def _headline(report: AuditReport) -> Iterator[str]:
 def _finding_columns(findings: Sequence[PhrasedFinding]) -> list[TableColumn]:
     return [
         TableColumn("", [MARKS[finding.level] for finding in findings], right=False),
-        TableColumn("looked at", [finding.topic for finding in findings], right=False),
-        TableColumn("found", [one_line(finding.text) for finding in findings], right=False),
+        TableColumn("topic", [finding.topic for finding in findings], right=False),
+        TableColumn("finding", [one_line(finding.text) for finding in findings], right=False),
     ]
 
 

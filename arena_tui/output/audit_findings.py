@@ -67,11 +67,11 @@ def _summary(found: Sequence[AuditFinding]) -> str:
     bad, care, unknown = (by_level(found, level) for level in ("bad", "care", "unknown"))
     untested = f" Not known: {_joined(unknown)}." if unknown else ""
     if bad:
-        also = f" Beside that, care is needed with {_joined(care)}." if care else ""
-        return f"Not to be trusted for this bench as it is, because of {_joined(bad)}.{also}{untested}"
+        also = f" Also take care with {_joined(care)}." if care else ""
+        return f"Do not trust it for this bench as it is, because of {_joined(bad)}.{also}{untested}"
     if care:
-        return f"To be trusted with care: see {_joined(care)}.{untested}"
-    return f"Nothing that was looked at speaks against trusting it here.{untested}"
+        return f"Trust it with care: see {_joined(care)}.{untested}"
+    return f"No problem found in what was examined.{untested}"
 
 
 def _text(finding: AuditFinding, judge: str) -> str:
@@ -91,11 +91,11 @@ def _text(finding: AuditFinding, judge: str) -> str:
             return _style(finding.topic, style)
         case LanguageReport(models=models):
             count = sum(row.mismatched for row in models)
-            return f"{count} answers are in another language than their question; no score hangs on them."
+            return f"{count} answers are in another language than their question; no score depends on them."
         case ModelLanguage() as row:
             return _language(row)
         case int() as more:
-            return f"{more} more models owe points to such answers."
+            return f"{more} more models gain points from such answers."
         case FamilyReport() as family:
             return _family(family)
         case JudgeAgreement() as pair:
@@ -124,17 +124,17 @@ def _verdicts(topic: Topic, report: VerdictReport) -> str:
     if topic == "ties":
         return f"{_percent(report.ties)} of the verdicts are ties, {_percent(report.strong)} are strong."
     if topic == "sample":
-        few = f"Only {report.questions} questions were judged: a judge's faults hardly show in fewer than"
+        few = f"{report.questions} questions were judged: faults of a judge are hard to detect in fewer than"
         return f"{few} {MINIMUM_QUESTIONS}."
-    text = f"{_percent(report.unparsed)} of {report.games:,} games have no verdict."
+    text = f"{_percent(report.unparsed)} of {report.games:,} games have no label (unparsed)."
     replies = report.replies
     if replies is not None and (replies.none or replies.conflict or replies.unknown):
         text += (
-            f" Of these replies {replies.conflict} contradict themselves, {replies.unknown} give a label that is none, "
-            f"{replies.none} give nothing like one; {replies.readable} of them the lenient rule could read."
+            f" Of these replies {replies.conflict} contradict themselves, {replies.unknown} give an unknown label, "
+            f"{replies.none} give none; the lenient rule could read {replies.readable} of them."
         )
     if replies is not None and replies.changed:
-        text += f" {replies.changed} verdicts were stored differently from what today's rule reads."
+        text += f" {replies.changed} labels differ from what today's rule reads."
     return text
 
 
@@ -142,13 +142,13 @@ def _position(topic: Topic, report: PositionReport) -> str:
     if topic == "position":
         return (
             f"The answer that stands first takes {_percent(report.first_place)} of the points (50 would be fair). "
-            "Both orders are played, so the scores do not lean, but see the flips."
+            "Both orders are played, so the scores are not biased by it, but see the flips."
         )
     by_model = [each.flips.value for each in report.models if each.flips.value is not None]
     span = f" ({min(by_model):.0f} to {max(by_model):.0f}% by model)" if len(by_model) > 1 else ""
     return (
         f"In {_percent(report.flips)} of {report.pairs:,} pairs of games the winner changes with the places{span}: "
-        "these say nothing about the answers."
+        "these games carry no information about the answers."
     )
 
 
@@ -156,7 +156,7 @@ def _identical(same: IdenticalAnswers) -> str:
     text = f"The same text twice is a double tie in {same.double_ties} of {same.pairs} pairs"
     if same.first_twice or same.second_twice:
         lean = "first" if same.first_twice >= same.second_twice else "second"
-        text += f"; in {max(same.first_twice, same.second_twice)} the {lean} place won both games"
+        text += f"; in {max(same.first_twice, same.second_twice)} pairs the {lean} place won both games"
     return f"{text}."
 
 
@@ -225,7 +225,7 @@ def _people(report: PeopleReport) -> str:
 
 def _probe(probe: ProbeResult) -> str:
     if not probe.points.known:
-        return f"{probe.name}: none of {probe.unparsed} games brought a verdict."
+        return f"{probe.name}: no label in any of {probe.unparsed} games."
     return f"{probe.name} takes {_percent(probe.points)} of the points in {probe.games} games; it should take none."
 
 

@@ -127,6 +127,8 @@ def test_markdown_holds_a_table_of_what_was_found() -> None:
     text = format_audit(report_of(audit_of()), "markdown")
     assert text.startswith("## Audit of the judge\n")
     assert "**trust: yes.**" in text
+    assert "|  | topic | finding |" in text
+    assert "No problem found in what was examined." in text
     assert "| ok | position |" in text
 
 
