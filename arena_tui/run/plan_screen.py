@@ -261,6 +261,6 @@ class StopRuleScreen(ModalScreen[TypedRule]):
         try:
             rule = parse_stop_rule(text) if text else None
         except ArenaError as error:
-            self.query_one("#wrong", Static).update(Text(f"! {printable(error.title.removeprefix('--until '))}"))
+            self.query_one("#wrong", Static).update(Text(f"! {printable(error.title)}"))
             return
         self.dismiss(TypedRule(rule))
