@@ -34,9 +34,9 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_FLAG = re.compile(r"--?\S*(?:token|key|secret|password|passwd|credentials?|authorization)$", re.IGNORECASE)
 _HEADERS = re.compile(r"(?:^|[-_])headers$", re.IGNORECASE)
-_SECRET_VALUE = re.compile(
-    r"(?:Bearer|Basic|Token) \S{6,}$|(?:sk-|hf_|gsk_|xai-|AIza|ghp_|github_pat_|nvapi-|r8_)\S{12,}$"
-)
+_KEY_START = r"(?:sk-|hf_|gsk_|xai-|AIza|ghp_|github_pat_|nvapi-|r8_)"  # of well-known services
+_SECRET_VALUE = re.compile(rf"(?:Bearer|Basic|Token) \S{{6,}}$|{_KEY_START}\S{{12,}}$")
+_PATH_SECRET = re.compile(rf"(?<=/){_KEY_START}[^/?#]{{12,}}")
 _URL_LOGIN = re.compile(r"(?<=://)[^/\s@\"'<>]+@")
 
 
@@ -54,6 +54,11 @@ def can_be_secret(value: str) -> bool:
 def names_secret(name: str) -> bool:
     """Return whether a field, header or environment variable of that name holds a secret."""
     return _SECRET_NAME.search(name) is not None
+
+
+def path_secrets(url: str) -> list[str]:
+    """Return the parts of an address that look like keys."""
+    return _PATH_SECRET.findall(url)
 
 
 def secret_values(fields: Any, name: str = "", *, is_header: bool = False) -> Iterator[str]:

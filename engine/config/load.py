@@ -24,7 +24,7 @@ from engine.config.problems import LocatedProblem, from_validation, problem
 from engine.config.wording import KeyPath
 from engine.errors import Advice, AdviceKind, ConfigError, ConfigProblem
 from engine.opening import read_whole
-from engine.redaction import can_be_secret
+from engine.redaction import KEY_SHOWN_AS, can_be_secret, path_secrets
 
 _LARGEST = 64 << 20  # bytes of a config
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -199,7 +199,7 @@ def _unset_keys(unset: Iterable[Unset]) -> dict[str, list[str]]:
 
 
 def _path_secrets(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what may be secret of the variables in the paths of addresses, with how it is shown: as it is written."""
+    """Return what may be secret in the paths of addresses, with how it is shown: variables as they are written."""
     models = document.get("models")
     entries = models.values() if isinstance(models, Mapping) else ()
     endpoints = [entry.get("endpoints") for entry in entries if isinstance(entry, Mapping)]
@@ -212,6 +212,7 @@ def _path_secrets(document: Mapping[str, Any], environ: Mapping[str, str]) -> di
     paths = [re.sub("^[^/]*//[^/]*", "", url) for url in urls if isinstance(url, str)]
     variables = [match for path in paths for match in _VARIABLE.finditer(path) if not match[1] and match[2] in environ]
     values = {environ[match[2]].strip(): match[0] for match in variables}
+    values |= {part: KEY_SHOWN_AS for path in paths for part in path_secrets(path)}
     return {value: shown for value, shown in values.items() if "://" not in value and can_be_secret(value)}
 
 

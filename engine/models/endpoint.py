@@ -80,7 +80,13 @@ class Endpoint:
 @lru_cache(maxsize=256)
 def _redactor(base_url: str, api_key: str | None, secrets: tuple[str, ...]) -> Redactor:
     url = URL(base_url)
-    known = [(api_key or "").strip(), url.password or "", url.raw_password or "", *url.query.values(), *secrets]
-    if url.user is not None:
-        known.append(base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode())
-    return Redactor(known)
+    return Redactor([(api_key or "").strip(), *url.query.values(), *login_secrets(base_url), *secrets])
+
+
+def login_secrets(address: str) -> list[str]:
+    """Return the password in an address, and the header that is made of the login."""
+    url = URL(address)
+    if url.user is None:
+        return []
+    header = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
+    return [url.password or "", url.raw_password or "", header]

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import aiohttp
+from yarl import URL
 
 from engine.config.model import Config
 from engine.events import Event, NoticeLevel, notice
 from engine.models.client import ModelClient
+from engine.models.connection import proxy_for
 from engine.models.discover import EndpointReport, probe
-from engine.models.endpoint import Endpoint
+from engine.models.endpoint import Endpoint, login_secrets
 
 PROBES = 3
 PROBE_PAUSE_SECONDS = 1.0  # a server that was started a moment ago may listen a moment later
@@ -60,16 +62,20 @@ def endpoints_of(config: Config, name: str) -> list[Endpoint]:
     """Return the endpoints of a model of the config."""
     version = config.models[name].api_version
     query = f"?api-version={version}" if version else ""
-    return [
-        Endpoint(
+    endpoints = []
+    for entry in config.models[name].endpoints:
+        key = entry.api_key.get_secret_value() if entry.api_key else None
+        shown = config.shown_url(entry.base_url)
+        proxy = proxy_for(URL(entry.base_url))
+        endpoint = Endpoint(
             entry.base_url + query,
-            entry.api_key.get_secret_value() if entry.api_key else None,
+            key,
             config.provider(name).key_header,
-            shown="" if (shown := config.shown_url(entry.base_url)) == entry.base_url else shown,
-            secrets=config.secrets(name),
+            shown=shown if shown != entry.base_url else "",
+            secrets=(*config.secrets(name), *(login_secrets(proxy) if proxy else ())),
         )
-        for entry in config.models[name].endpoints
-    ]
+        endpoints.append(endpoint)
+    return endpoints
 
 
 async def probe_endpoints(

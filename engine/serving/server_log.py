@@ -38,7 +38,7 @@ class ServerLog:
 
     def write(self, line: str) -> None:
         """Append a line."""
-        line = self._redact(line)
+        line = self._redact(line)[:MAX_LINE_CHARACTERS]
         self.lines.append(line)
         self._append(line)
 
@@ -103,7 +103,7 @@ class LineSplitter:
 
 def _readable(line: bytes) -> str:
     text = _ESCAPES.sub("", line.decode("utf-8", "replace"))
-    return _CONTROLS.sub(" ", text).strip()[:MAX_LINE_CHARACTERS]
+    return _CONTROLS.sub(" ", text).strip()
 
 
 class Startup(msgspec.Struct, frozen=True):

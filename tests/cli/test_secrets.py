@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -27,7 +28,8 @@ IN_ENVIRONMENT, LITERAL, REFUSED, FOR_SERVER, IN_FIELDS = (
     f"planted-{kind}-key/+=0123456789" for kind in ("environment", "literal", "refused", "server", "fields")
 )
 IN_PATH = "planted-path-key-0123456789"
-KEYS = (IN_ENVIRONMENT, LITERAL, REFUSED, FOR_SERVER, IN_FIELDS, IN_PATH)
+OF_PROXY, IN_ADDRESS = "planted-proxy-word-0123456789", "sk-planted-address-0123456789"
+KEYS = (IN_ENVIRONMENT, LITERAL, REFUSED, FOR_SERVER, IN_FIELDS, IN_PATH, OF_PROXY, IN_ADDRESS)
 WEB_TOKEN = {"ARENA_TUI_WEB_TOKEN": "planted-web-token-0123456789"}
 FAKE_FILES = ("fake.json", "starts")  # what the fake vLLM does, and how it was started
 SHORTEST_LEAK = 14  # characters of a key that must not be seen on their own: "planted-server" is one
@@ -155,6 +157,24 @@ def test_a_key_in_an_answer_is_a_warning_with_its_place_and_no_edit(home, arena,
         r"echo: the key of http://127.0.0.1:\d+/v1 is in a reply \(answers of echo, question q\d\)", warnings[0]
     )
     assert not leaks(done.stderr + done.stdout)
+
+
+def test_the_login_of_a_proxy_and_a_key_in_an_address_are_shown_nowhere(home, arena, server):
+    server[0].go_on.set()
+    text = config(f"http://gateway.invalid/{IN_ADDRESS}/v1").replace("${PLANTED_PATH}/", "")
+    (home / "config.toml").write_text(text)
+    proxy = server[1].replace("http://", f"http://somebody:{OF_PROXY}@").removesuffix("/v1")
+    environment = os.environ | {"http_proxy": proxy, "no_proxy": ""}
+    written = ""
+    for command in (["run"], ["doctor"], ["run", "--dry-run"]):
+        done = arena(*command, cwd=home, env=environment)
+        written += done.stdout + done.stderr
+    assert "http://gateway.invalid/[key]/v1" in written
+    assert (home / "data" / "b" / "model_answer" / "m.jsonl").exists()
+    login = base64.b64encode(f"somebody:{OF_PROXY}".encode()).decode()
+    files = [path for path in home.rglob("*") if path.is_file() and path.name != "config.toml"]
+    texts = [written, *(path.read_bytes().decode("utf-8", "replace") for path in files)]
+    assert not [text for text in texts if leaks(text) or login[:20] in text]
 
 
 @pytest.mark.parametrize("word", ["anything", "ollama", "lm-studio", "sk-no-key-required", "verdict"])
