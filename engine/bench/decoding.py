@@ -72,6 +72,11 @@ class _Line(msgspec.Struct, gc=False, kw_only=True):
         named = self.question_id if self.question_id is not None else self.uid
         return "" if named is None else str(named)
 
+    @property
+    def has_id(self) -> bool:
+        """Whether it has an id under one of the names of the generations."""
+        return self.question_id is not None or self.uid is not None
+
     def is_plain(self) -> bool:
         """Return whether it is in the shape of one of the generations."""
         raise NotImplementedError
@@ -148,14 +153,15 @@ class AnswerLine(_Line, gc=False, kw_only=True):
 
     def is_plain(self) -> bool:
         """Return whether it is in the shape of one of the generations, with text."""
-        if self.choices is None and not all(
-            message is not None and (message.role != "assistant" or isinstance(message.content, _Wrapped))
-            for message in self.messages or (None,)
-        ):
-            return False
         turns = self._turns()
-        has_roles = turns is not None and any(turn is not None and turn.role is not None for turn in turns)
-        return bool(self.key) and not has_roles and bool(texts := self.texts()) and None not in texts
+        if turns is None:
+            texts = self.texts()
+            contents = (each.content for each in self.messages or () if each is not None and each.role == "assistant")
+            return self.has_id and bool(texts) and all(isinstance(content, _Wrapped) for content in contents)
+        for turn in turns:
+            if turn is None or turn.content is None or turn.role is not None:
+                return False
+        return self.has_id and bool(turns)
 
     def texts(self) -> list[str | None]:
         """Return the turns of the answer, None for one without text."""
@@ -234,7 +240,7 @@ class JudgmentLine(_Line, gc=False, kw_only=True):
 
     def is_plain(self) -> bool:
         """Return whether it is in the shape of one of the generations."""
-        return bool(self.key) and self.games is not None
+        return self.has_id and self.games is not None
 
     def probabilities(self) -> tuple[Probabilities | None, ...]:
         """Return one entry a game, or none at all where no game has any."""
