@@ -59,7 +59,7 @@ def _data_folder(invocation: Invocation) -> Path:
 def _import_config(source: Path, output: Path) -> None:
     """Write the config. Raises UsageProblem rather than overwrite another one."""
     text, notes = import_yaml(source)
-    if output.exists() and output.read_text(encoding="utf-8") != text:
+    if output.is_file() and output.read_text(encoding="utf-8") != text:
         raise UsageProblem(
             f"{output}: exists with other content", "name another file with --output, or move this one away"
         )

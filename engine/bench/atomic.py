@@ -14,22 +14,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.errors import StorageError
-from engine.opening import open_to_write, require_regular
+from engine.errors import StorageError, UsageProblem
+from engine.opening import open_to_write
 
 
 @contextmanager
 def atomic_file(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
-    """Open a file to write that appears under `path` when the context ends without an error. Raises StorageError.
+    """Open a file to write that appears under `path` when the context ends without an error.
 
-    A file that is replaced passes its permissions on. Missing folders on the way are made if `make_folders`.
+    A file that is replaced passes its permissions on. Missing folders on the way are made if `make_folders`. Raises
+    StorageError, and UsageProblem for the path of a pipe or a device.
     """
     partial = partial_name(path)
     try:
         if make_folders:
             make_folder(path.parent)
-        with suppress(FileNotFoundError):
-            require_regular(path.stat(), path)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UsageProblem(f"{path}: a pipe or a device, which cannot be replaced", "give the path of a file")
         descriptor = open_to_write(partial, os.O_RDWR | os.O_TRUNC)
         with os.fdopen(descriptor, "w+b") as stream:
             with suppress(OSError):  # there is no such file, or the file system knows no permissions
@@ -119,7 +120,6 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         errno.EACCES: "the folder must be writable",
         errno.EPERM: "the folder must be writable",
         errno.ELOOP: "put the file itself there, or remove the link",
-        errno.EINVAL: "give the path of a file",
     }
     hint = hints.get(error.errno or 0, "check the disk and the folder")
     why = error.strerror or str(error)

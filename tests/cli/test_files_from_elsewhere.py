@@ -71,12 +71,16 @@ def refused(arena: Callable[..., Any], home: Path) -> Callable[..., str]:
         ["leaderboard", "--battles", "pipe"],
         ["leaderboard", "--battles", "/dev/zero"],
         ["gate", "m", "--against", "pipe"],
+        ["import", "config", "--output", "pipe"],
     ],
     ids=" ".join,
 )
 def test_a_pipe_or_a_device_in_place_of_a_file(home, refused, arguments):
     os.mkfifo(home / "pipe")
+    (home / "config").mkdir()
+    (home / "config" / "judge_config.yaml").write_text("bench_name: b\njudge_model: j\nbaseline_model: b\n", "utf-8")
     refused(*arguments)
+    assert (home / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize("name", ["question.jsonl", "model_answer/m.jsonl", "model_answer/new.jsonl", "settings.jsonl"])

@@ -11,6 +11,8 @@ import pytest
 from hostile_bench import BASE, JUDGE, LABELS, MODELS, QUESTIONS, answer_turns, text_of_cell
 
 from engine.bench import Bench
+from engine.bench.digest import inputs_digest
+from engine.bench.stored import load_questions
 from engine.formats.export import export_bench
 from engine.formats.importing import import_bench
 from engine.formats.selection import ExportChoice
@@ -92,3 +94,32 @@ def test_annotations_have_the_baseline_first_and_give_the_win_rate(bench, tmp_pa
     assert [each["preference"] for each in annotations] == [2, 2, 0, 0, 1, 1]
     assert {output["output"] for output in outputs} == {each["output_2"] for each in annotations}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [BASE, "plain-model"]
+
+
+CHAT = [
+    {"role": "system", "content": "Be a pirate."},
+    {"role": "user", "content": "2+2?"},
+    {"role": "assistant", "content": "5"},
+    {"role": "user", "content": "Sure?"},
+]
+
+
+@pytest.mark.parametrize("form", ["arena-hard-v0.1", "arena-hard-v2"])
+def test_system_prompts_and_given_turns_come_back_in_their_roles(empty_bench, tmp_path, write_lines, form):
+    write_lines(empty_bench.questions, {"question_id": "q", "turns": CHAT})
+    (question,) = load_questions(empty_bench.questions).items
+    for model in ("base", "m"):
+        parts = [{"type": "text", "text": f"of {model}"}]
+        write_lines(empty_bench.answers(model), {"question_id": "q", "choices": [{"message": {"content": parts}}]})
+    inputs = inputs_digest(question.shown, ("of base",), ("of m",))
+    games = [{"judgment": "", "score": "A>B"}, {"judgment": "", "score": "B>A"}]
+    record = {"question_id": "q", "judge": "j", "model": "m", "baseline": "base", "inputs": inputs, "games": games}
+    write_lines(empty_bench.judgments("j", "m"), record)
+    report = export_bench(Bench(empty_bench.root), ExportChoice(baseline="base"), form, tmp_path / "out")
+    assert any("begin with a system prompt or earlier turns" in note for note in report.notes)
+    import_bench(tmp_path / "out", tmp_path / "back", "b")
+    back = Bench.open(tmp_path / "back", "b")
+    assert back.questions().items[0].context == question.context
+    assert back.questions().items[0].turns == ("Sure?",)
+    assert back.answers("m").items["q"].turns == ("of m",)
+    assert back.current.listed("j", "m", "base").current == {"q"}
