@@ -94,7 +94,7 @@ def _verdict_checks(config: Config) -> Iterator[Check]:
         provider, name = config.provider(judge), config.provider_name(judge)
         how = {
             "text": f"a label is read by the rule {config.judge.labels!r}",
-            "constrained": f"a label and nothing else, constrained by {name}'s {provider.constraint}",
+            "constrained": f"a label and nothing else, enforced by {name}'s {provider.constraint}",
             "soft": f"probabilities of all labels, by {name}'s log-probabilities",
         }[kind]
         before = ", after a free text" if config.judge.mode.thinks_first else ""

@@ -64,7 +64,7 @@ def test_the_leaderboard_by_expected_outcomes_is_another_and_narrower(
     _, out, told_by_label = arena(capsys, config, "leaderboard", "--format", "json")
     hard = json.loads(out)
     code, out, told = arena(capsys, config, "leaderboard", "--format", "json", "--soft")
-    assert "320 games have the judge's probabilities; rate by expected points: --soft" in told_by_label
+    assert "320 games have the judge's probabilities; rate by expected points (--soft)" in told_by_label
     assert "--soft" not in told
     soft = json.loads(out)
     assert code == 0

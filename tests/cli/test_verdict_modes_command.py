@@ -55,7 +55,7 @@ def test_doctor_says_how_verdicts_are_had_and_what_a_provider_cannot_give(tmp_pa
     config = write_bench(tmp_path, url, 'verdict = "constrained"\nthinking = "first"')
     done = arena("-c", config, "doctor")
     assert done.returncode == 0, done.stdout
-    assert "constrained: a label and nothing else, bound by vllm's choice, after a free text" in done.stdout
+    assert "constrained: a label and nothing else, enforced by vllm's choice, after a free text" in done.stdout
     text = config.read_text("utf-8").replace('[models."sim-judge"]', '[models."sim-judge"]\nprovider = "anthropic"')
     config.write_text(text, "utf-8")
     refused = arena("-c", config, "doctor")
