@@ -77,11 +77,11 @@ def board_rows(
 
 
 class BoardTable(VirtualList[BoardRow]):
-    """The rows; the cursor stays with its model. `Laid` is posted when the axis must be drawn again."""
+    """The rows; the cursor stays with its model. `LayoutChanged` is posted when the axis must be drawn again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Model", tooltip="Everything about this model")]
 
-    class Laid(Message):
+    class LayoutChanged(Message):
         """Rows or width have changed."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class BoardTable(VirtualList[BoardRow]):
                 self._columns = self._make_columns(longest, stops)
                 self.repaint()
         self.set_rows(rows)
-        self.post_message(self.Laid())
+        self.post_message(self.LayoutChanged())
 
     def explain(self, empty: str) -> None:
         """Set the text shown if there are no rows."""
@@ -131,7 +131,7 @@ class BoardTable(VirtualList[BoardRow]):
 
     def on_resize(self) -> None:
         super().on_resize()
-        self.post_message(self.Laid())
+        self.post_message(self.LayoutChanged())
 
     def _scale(self, columns: int) -> Scale:
         low, high, middle = self._scale_of

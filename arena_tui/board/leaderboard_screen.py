@@ -321,7 +321,7 @@ class LeaderboardScreen(ArenaScreen):
 
     # -- painting
 
-    def on_board_table_laid(self) -> None:
+    def on_board_table_layout_changed(self) -> None:
         axis = self.query_one(BoardTable).axis()
         self.query_one("#axis", TextLines).show(*([axis] if axis.plain else []))
 

@@ -76,7 +76,7 @@ class RunScreen(ArenaScreen):
         table = self.query_one(EndpointTable)
         table.styles.height = min(max(len(endpoints), _LEAST_ROWS), _MOST_ROWS, max(2, self.size.height // 5)) + 1
         if session.plan is not None:
-            table.empty = "no model of the config has an endpoint: only what is on disk can be rated"
+            table.empty = "no endpoints in the config; only cached records can be rated"
         table.set_rows(endpoints)
         self.query_one(GpuLines).show(session.gpus.gpus)
         log = session.watch, session.watch.version
