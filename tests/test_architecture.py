@@ -17,6 +17,7 @@ from arena_tui.cli import cli
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "arena_tui")
 UI = {"arena_tui", "textual", "rich", "click"}
+HEAVY = {"polars", "sklearn", "scipy", "numpy", "aiohttp", "tiktoken", "pydantic"}
 
 MAX_LINES = 400  # of a file: about what one job takes, and a reader can hold
 
@@ -129,8 +130,21 @@ def test_a_question_about_the_command_itself_loads_nothing_heavy(arguments: list
     assert code == 0
     assert says in done.stdout
     assert "click" in loaded  # the list of modules is a real one
-    heavy = {"textual", "rich", "polars", "sklearn", "scipy", "numpy", "aiohttp", "tiktoken", "pydantic"}
-    assert heavy.isdisjoint(loaded)
+    assert (HEAVY | {"textual", "rich"}).isdisjoint(loaded)
+
+
+def test_the_first_frame_of_the_terminal_ui_loads_nothing_heavy():
+    script = (
+        "import json, sys\n"
+        "import arena_tui.app, arena_tui.session.arena_session\n"
+        "from arena_tui.navigation import screen_class\n"
+        "screen_class('run')\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    loaded = json.loads(done.stdout)
+    assert "textual" in loaded
+    assert HEAVY.isdisjoint(loaded)
 
 
 def quick_start() -> list[str]:

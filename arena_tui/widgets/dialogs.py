@@ -17,7 +17,6 @@ from arena_tui.safe_text import clip, one_line, readable
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.screens import ArenaScreen
 from arena_tui.widgets.virtual_list import VirtualList
-from engine.run import GRACE_SECONDS
 
 if TYPE_CHECKING:
     pass
@@ -131,11 +130,11 @@ def _group(active: ActiveBinding, below: Screen[object]) -> str:
     return _TITLES[0] if active.binding.show or (active.node is below and not is_moving) else _TITLES[1]
 
 
-_TEXT = f"""A run is in progress.
+_QUESTION = """A run is in progress.
 
   y  stop it and quit: finished records are saved,
      and the next run resumes from there
-     (calls in flight get {GRACE_SECONDS:.0f} s; q again aborts them)
+     (calls in flight get {:.0f} s; q again aborts them)
   n  continue the run"""
 
 
@@ -148,8 +147,10 @@ class QuitScreen(ModalScreen[bool]):
     ]
 
     def compose(self) -> ComposeResult:
+        from engine.run import GRACE_SECONDS  # imports much that the first frame does not need
+
         with Vertical(classes="dialog"):
-            yield Static(Text(_TEXT))
+            yield Static(Text(_QUESTION.format(GRACE_SECONDS)))
         yield KeyBar()
 
     def action_answer(self, agreed: bool) -> None:
