@@ -74,7 +74,7 @@ def _within(value: object, least: int, usual: int, most: int) -> int:
     return min(most, max(least, value)) if isinstance(value, int) and not isinstance(value, bool) else usual
 
 
-class Page:
+class WebPage:
     """Shows the process of `command` to one browser. `start`, then `receive` each message; `end` in any case.
 
     Args:

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from arena_tui import console
 from arena_tui.web.access import Access
-from arena_tui.web.page import Page, PageTimes
+from arena_tui.web.page import PageTimes, WebPage
 from engine.errors import UsageProblem
 
 MOST_PAGES = 8  # at a time; each is a process
@@ -117,7 +117,7 @@ class WebServer:
         return websocket
 
     async def _show(self, websocket: web.WebSocketResponse, request: web.Request) -> None:
-        page = Page(
+        page = WebPage(
             self._command,
             {**os.environ, "TEXTUAL_DRIVER": _DRIVER, "TEXTUAL_COLOR_SYSTEM": "truecolor", "TERM_PROGRAM": "textual"},
             send=websocket.send_bytes,
