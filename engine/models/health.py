@@ -1,19 +1,21 @@
 """How many calls an endpoint takes, learned from its replies. Pure: seconds of one monotonic clock are passed in.
 
-Own code, because the limit follows three signals at once, which no rate limiter combines:
+Own code, because the limit follows four signals at once, which no rate limiter combines:
 
-- *overload* (429, 503, time-outs): half as many calls at once, at most once per round trip, and one more after each
-  window of good replies while the limit was in use (additive increase, multiplicative decrease; Chiu and Jain, 1989).
-  When the endpoint refuses every call and names a time, nothing is sent before that time;
+- *overload* (429, 503, time-outs): a few refusals cost only the refused calls their wait. Beyond TOLERATED of the latest
+  calls the limit is halved, at most once per round trip, and returns by one for each good reply up to 7/8 of what it
+  was, then slowly (multiplicative decrease as in Chiu and Jain, 1989; the way back as in CUBIC, RFC 9438);
 - the server's own *queue*, where it is known (vLLM accepts every call and lets it wait): no more calls than keep the
   server busy. The limit starts low and doubles each time that nothing waits, or grows by one after the first sign of
   saturation; calls that wait beyond that are taken off the limit, and some more when the server preempts;
 - *outages* (no connection, 5xx, time-outs, without a good reply in between): the endpoint is down and is tried with one
   call after rests that grow. While the trial is in flight without failing, the number of calls doubles each second, so
   that a recovered server does not write one long text while all others wait. After `disable_after` it is disabled.
+  An endpoint that refuses every call (429: a limit per minute is used up) is down in the same way, with longer rests;
+- *comparison*: an endpoint is odd when calls that fail there are answered by another one. It is down, too.
 
 An endpoint that rejects the key (401, 403) is disabled at once if it never accepted a call, otherwise after some
-rejections in a row: gateways reject single requests so, because of their content.
+rejections in a row: gateways reject single requests so, because of their content. So is one whose quota is used up.
 """
 
 from __future__ import annotations
@@ -26,9 +28,14 @@ from engine.errors import CallFailed, FailureKind
 
 OVERLOADED = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT})
 DOWN = frozenset({FailureKind.CONNECTION, FailureKind.TIMEOUT, FailureKind.SERVER})
+TOLERATED = 0.1  # share of refusals among the latest calls that leaves the limit as it is
+LEAST_WINDOW = 32  # calls: the latest ones are as many as the limit, but not fewer
+STEADY_WINDOW = 32  # good replies that raise the limit by one near the last limit that was too high
 DOWN_AT_ONCE = 8  # failures in a row: random failures of one call in five do not reach that
 DOWN_AFTER = 3  # failures in a row, when they are also spread over DOWN_SECONDS
 DOWN_SECONDS = 2.0
+ODD_AFTER = 3  # calls answered elsewhere in a row, without a good reply in between
+LONGEST_ODD_REST = 60.0  # seconds between two trials of an odd endpoint
 FEW = 4  # calls: the least to start with, and that may wait at the server however few are running
 START_SHARE = 4  # an endpoint starts with this part of `parallel`
 DISABLED_AFTER = 3  # rejections in a row by an endpoint that accepted calls before
@@ -36,10 +43,14 @@ TRIAL_STEP = 1.0  # seconds: a refused or broken connection fails sooner
 
 
 class OutagePolicy(msgspec.Struct, frozen=True):
-    """How an endpoint that is down is tried: seconds of rest between trials (doubling), and until it is disabled."""
+    """How an endpoint that is down is tried: seconds of rest between trials (doubling), and until it is disabled.
+
+    `longest_refusal` is the longest rest while it refuses every call (429) and names no time itself.
+    """
 
     first_rest: float = 0.5
     longest_rest: float = 2.0  # an outage costs at most that much more than it lasts
+    longest_refusal: float = 60.0  # limits are counted per minute
     disable_after: float = 300.0  # a vLLM server takes 30 to 90 s to restart, with large weights some minutes
 
 
@@ -51,29 +62,35 @@ class Health:
         self.limit = ceiling
         self.ready_at = -math.inf  # nothing is sent before
         self.is_down = False
-        self._down_at = -math.inf
+        self.is_odd = False  # down because other endpoints answer the calls that fail here
+        self.answered_at = -math.inf  # time of the last good reply
         self.disabled_by: CallFailed | None = None  # the reason why nothing is sent there any more
         self.held = False  # down by announcement, until `resumed`
         self._outages = outages
+        self._threshold = 0.0  # below it each good reply raises the limit by one
         self._clean = 0  # good replies since the limit changed
         self._crowded = 0  # reports in a row of too many calls waiting at the server
-        self._doubling = False  # no sign of saturation so far
         self._starts_low = False
         self._queues = False  # by its last report, calls wait at the server
         self._cut_at = -math.inf
-        self._refused = 0  # replies in a row with a Retry-After
+        self._overload = 0.0  # share of refusals among the latest calls
         self._accepted_once = False
         self._rejections = 0
-        self._failures = 0
+        self._failures = 0  # in a row, of one cause
+        self._cause = FailureKind.CONNECTION
         self._failing_since = math.inf
+        self._limit_before = ceiling  # at the first of these failures
+        self._down_at = -math.inf
         self._rests = 0
         self._trial_at = math.inf
-        self._timed_out = False
+        self._outdone = 0  # failed calls that others answered, in a row
+        self._odd_rests = 0
 
     def start_low(self) -> None:
         """Start with a part of the ceiling: the right limit is found quickly, and no server is overrun."""
         self.limit = min(self.ceiling, max(FEW, self.ceiling // START_SHARE))
-        self._starts_low = self._doubling = True
+        self._starts_low = True
+        self._threshold = math.inf
 
     def set_ceiling(self, ceiling: int) -> None:
         """Change the maximum of calls at once; a higher one takes effect at once, whatever the limit was."""
@@ -82,8 +99,13 @@ class Health:
 
     @property
     def stays_down(self) -> bool:
-        """Whether a trial has failed since the endpoint went down."""
-        return self.is_down and self._rests > 1
+        """Whether it is odd, or a trial has failed since the endpoint went down."""
+        return self.is_down and (self.is_odd or self._rests > 1)
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether it is down because it refuses every call (429)."""
+        return self.is_down and self._cause is FailureKind.RATE_LIMITED and not self.is_odd
 
     @property
     def is_available(self) -> bool:
@@ -116,21 +138,24 @@ class Health:
 
     def _trials(self, now: float) -> int:
         """Return the calls that may be in flight while it is down: one at a time where the last ones timed out."""
-        if self._timed_out or self._trial_at == math.inf:
+        if self._cause is FailureKind.TIMEOUT or self.is_odd or self._trial_at == math.inf:
             return 1
         steps = int(min((now - self._trial_at) / TRIAL_STEP, 30))
         return min(self.limit, 1 << steps)
 
-    def succeeded(self, in_flight: int) -> None:
-        """Note a good reply while `in_flight` calls (it included) were in flight."""
+    def succeeded(self, in_flight: int, started: float = -math.inf, now: float = -math.inf) -> None:
+        """Note a good reply, to a call sent at `started`, while `in_flight` calls (it included) were in flight."""
+        self.answered_at = now
         self._accepted_once = True
-        self._rejections = 0
-        self._refused = 0
-        if self._failures:
-            self._recover()
+        self._rejections = self._outdone = 0
+        self._overload -= self._overload / max(LEAST_WINDOW, self.limit)
+        if self.is_refusing and started > self._down_at:  # it was shut for a while: fewer calls were of no use
+            self.limit = max(self.limit, min(self._limit_before, self.ceiling))
+        if self._failures or self.is_down:
+            self.recover()
         if self.limit < self.ceiling and in_flight >= self.limit and not self._queues:
             self._clean += 1
-            if self._clean >= self.limit or self._doubling:
+            if self.limit < self._threshold or self._clean >= min(self.limit, STEADY_WINDOW):
                 self.limit += 1
                 self._clean = 0
 
@@ -148,7 +173,7 @@ class Health:
         self._queues = waiting > 0
         excess = waiting - max(FEW, running)
         if was_full or excess > 0:
-            self._doubling = False
+            self._threshold = 0.0
             self._clean = 0
             self._crowded += 1
             if was_full and in_flight <= self.limit:
@@ -158,61 +183,103 @@ class Health:
             return
         self._crowded = 0
         if waiting == 0 and in_flight >= self.limit:
-            self.limit = min(self.ceiling, self.limit * 2 if self._doubling else self.limit + 1)
+            doubles = self.limit < self._threshold
+            self.limit = min(self.ceiling, self.limit * 2 if doubles else self.limit + 1)
 
-    def failed(self, failure: CallFailed, started: float, now: float) -> None:
-        """Note that a call sent at `started` failed at `now`."""
+    def failed(self, failure: CallFailed, started: float, now: float, in_flight: int = 1) -> None:
+        """Note that a call sent at `started` failed at `now`, while `in_flight` calls (it included) were in flight."""
         if self.held:
             return  # expected
+        if failure.kind is FailureKind.QUOTA:
+            self.disabled_by = failure
+            return
         if failure.kind is FailureKind.UNAUTHORIZED:
             self._rejections += 1
             if not self._accepted_once or self._rejections >= DISABLED_AFTER:
                 self.disabled_by = failure
-            return
-        if (failure.kind in OVERLOADED or failure.status == 503) and started > self._cut_at:
-            self.limit = max(1, self.limit // 2)
-            self._doubling = False
-            self._cut_at = now
-            self._clean = 0
-        if failure.retry_after is not None:
-            self._refused += 1
-            if self._refused >= self.limit:  # it refuses every call, not only one too many
-                self.ready_at = max(self.ready_at, now + failure.retry_after)
+                return
+        if failure.kind in OVERLOADED or failure.status == 503:
+            self._count_overload(started, now)
         if failure.kind in DOWN:
-            self._count_failure(failure, started, now)
+            self._count_failure(failure, started, now, least=1)
+        elif failure.kind is FailureKind.RATE_LIMITED:
+            if self._cause in (FailureKind.CONNECTION, FailureKind.TIMEOUT):
+                self.recover()  # there is a server again
+            self._count_failure(failure, started, now, least=in_flight)
+        elif self.is_odd:
+            if started > self._down_at:
+                self._set_aside(failure, now)
         elif failure.kind is not FailureKind.ABORTED:  # a stopping server sends those
-            self._recover()
+            self.recover()
+
+    def outdone(self, failure: CallFailed, now: float) -> None:
+        """Note that a call which failed here with `failure` was answered by another endpoint."""
+        self._outdone += 1
+        if self._outdone >= ODD_AFTER and not self.is_down and not self.held:
+            self._failing_since, self.is_odd = now, True
+            self._set_aside(failure, now)
 
     def resumed(self) -> None:
         """Forget the outage: the server is up again."""
         self.held = False
         self.ready_at = -math.inf
+        self._outdone = 0
         self.limit = self.ceiling
         if self._starts_low:
             self.start_low()
-        self._recover()
+        self.recover()
 
-    def _recover(self) -> None:
-        self._failures = 0
-        self._rests = 0
-        self.is_down = False
+    def recover(self) -> None:
+        """Note that the endpoint works."""
+        self._failures = self._rests = 0
+        self.is_down = self.is_odd = False
+        self._failing_since = math.inf
 
-    def _count_failure(self, failure: CallFailed, started: float, now: float) -> None:
+    def _count_overload(self, started: float, now: float) -> None:
+        if started <= self._cut_at:
+            return  # sent before the limit was lowered
+        self._overload += (1.0 - self._overload) / max(LEAST_WINDOW, self.limit)
+        if self._overload > TOLERATED:
+            self._threshold = self.limit * 7 / 8
+            self.limit = max(1, self.limit // 2)
+            self._overload, self._clean, self._cut_at = 0.0, 0, now
+
+    def _count_failure(self, failure: CallFailed, started: float, now: float, *, least: int) -> None:
+        """Count a failure in a row; the endpoint is down after some of them, and at least `least`."""
         if self._failures == 0:
-            self._failing_since = now
+            self._failing_since, self._limit_before = now, self.limit
         self._failures += 1
-        lasted = now - self._failing_since
         if self.is_down:
             if started <= self._down_at:
                 return  # sent before the endpoint went down
-        elif not (self._failures >= DOWN_AT_ONCE or (self._failures >= DOWN_AFTER and lasted >= DOWN_SECONDS)):
+        elif self._failures < max(DOWN_AFTER, least) or not (
+            self._failures >= DOWN_AT_ONCE or now - self._failing_since >= DOWN_SECONDS
+        ):
+            self._cause = failure.kind
             return
+        self._cause = failure.kind
+        policy, rest = self._outages, self._doubled(self._rests)
+        if failure.kind is FailureKind.RATE_LIMITED and failure.retry_after is None:
+            rest = min(policy.longest_refusal, rest)
+        else:
+            rest = max(failure.retry_after or 0.0, min(policy.longest_rest, rest))
+        self._rests += 1
+        self._go_down(failure, now, rest)
+
+    def _set_aside(self, failure: CallFailed, now: float) -> None:
+        """Let an odd endpoint rest; longer each time, so that one that fails now and then is not tried for ever."""
+        self._cause = failure.kind
+        rest = min(LONGEST_ODD_REST, self._doubled(self._odd_rests))
+        self._odd_rests += 1
+        self._go_down(failure, now, rest)
+
+    def _doubled(self, times: int) -> float:
+        return float(self._outages.first_rest * 2.0 ** min(times, 30))
+
+    def _go_down(self, failure: CallFailed, now: float, rest: float) -> None:
         self.is_down = True
         self._down_at = now
         self._trial_at = math.inf
-        self._timed_out = failure.kind is FailureKind.TIMEOUT
-        rest = min(self._outages.longest_rest, self._outages.first_rest * 2.0 ** min(self._rests, 30))
-        self._rests += 1
         self.ready_at = max(self.ready_at, now + rest)
-        if lasted >= self._outages.disable_after:
+        if now - self._failing_since >= self._outages.disable_after:
             self.disabled_by = failure
