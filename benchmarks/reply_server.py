@@ -1,7 +1,8 @@
 """The quickest possible judge: answers every POST with one fixed verdict after a fixed latency. Prints its port.
 
 It counts how many requests it holds at once: `GET /stats` gives, as JSON, the seconds spent at each number in flight.
-Usage: python reply_server.py LATENCY_SECONDS [SHARE_OF_CALLS_THAT_FAIL]
+Usage: python reply_server.py LATENCY_SECONDS [SHARE_OF_CALLS_THAT_FAIL [STATUS]]
+A failure is a 500 after the latency, or with STATUS 429 a refusal at once, with `Retry-After: 1`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ REPLY = json.dumps(
         "usage": {"prompt_tokens": 900, "total_tokens": 910, "completion_tokens": 10},
     }
 ).encode()
+REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 TROUBLE = json.dumps({"error": {"message": "made to fail", "code": 500}}).encode()
 MODELS = json.dumps({"object": "list", "data": [{"id": "judge", "object": "model", "max_model_len": 32768}]}).encode()
 
@@ -58,6 +60,7 @@ class Occupancy:
 class Server(asyncio.Protocol):
     latency = 0.0
     faults = 0.0
+    refuses = False
     occupancy = Occupancy()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,7 +78,9 @@ class Server(asyncio.Protocol):
             if len(self.buffer) < end + 4 + length:
                 return
             del self.buffer[: end + 4 + length]
-            if head.startswith(b"POST"):
+            if head.startswith(b"POST") and self.refuses and random.random() < self.faults:
+                self.transport.write(REFUSAL)
+            elif head.startswith(b"POST"):
                 self.occupancy.change(+1)
                 asyncio.get_running_loop().call_later(self.latency, self.answer) if self.latency else self.answer()
             elif head.startswith(b"GET /stats"):
@@ -86,13 +91,14 @@ class Server(asyncio.Protocol):
 
     def answer(self) -> None:
         self.occupancy.change(-1)
-        failed = self.faults and random.random() < self.faults
+        failed = self.faults and not self.refuses and random.random() < self.faults
         self.transport.write(_response(TROUBLE, "500 Internal Server Error") if failed else _response(REPLY))
 
 
 async def main() -> None:
     Server.latency = float(sys.argv[1])
     Server.faults = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+    Server.refuses = sys.argv[3:] == ["429"]
     server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # until the parent closes the pipe

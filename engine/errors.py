@@ -160,6 +160,7 @@ class FailureKind(StrEnum):
     CONNECTION = "connection"  # refused, reset, closed, DNS, TLS
     TIMEOUT = "timeout"
     RATE_LIMITED = "rate_limited"  # 429
+    QUOTA = "quota"  # 402, insufficient_quota: no wait of minutes helps
     SERVER = "server"  # 5xx, 408
     REJECTED = "rejected"  # 400, 404, 413, 422: the same request will never work
     UNAUTHORIZED = "unauthorized"  # 401, 403

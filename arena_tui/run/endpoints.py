@@ -24,7 +24,7 @@ from arena_tui.widgets.virtual_list import VirtualList
 from engine.work.progress import EndpointKey, EndpointState, RunState, ServerNumbers
 
 if TYPE_CHECKING:
-    from engine.models.client import EndpointStatus
+    from engine.models.target import EndpointStatus
 
 
 _IN_USE, _DOWN, _DISABLED = "", "down", "disabled"

@@ -24,6 +24,7 @@ _REMEDIES = {
     FailureKind.CONNECTION: "Check that the server runs and base_url is right; `arena-tui doctor` checks all of them.",
     FailureKind.TIMEOUT: "Raise `timeout` of the model, or lower the number of parallel calls (l on its endpoint).",
     FailureKind.RATE_LIMITED: "Lower `parallel` or set a `rate` (l on its endpoint).",
+    FailureKind.QUOTA: "The quota or the credit of the key is used up; check its account.",
     FailureKind.SERVER: "The server failed; see its log.",
     FailureKind.REJECTED: "The same request will fail again. Often the prompt exceeds the model's context, "
     "or max_tokens leaves no room for it.",

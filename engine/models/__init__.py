@@ -4,6 +4,9 @@ client      one model behind its endpoints: a call with slots, retries and event
 endpoint    a URL, its key, and the redaction of secrets
 connection  the HTTP session, bounded reading of bodies, connection errors in words
 reply       from the bytes of a reply to a Completion or a CallFailed
+refusal     from an error status and its body to a CallFailed
+target      an endpoint as the calls of one model see it; notices of its state
+tries       the tries of one call: where it failed, and what counts against its attempts
 retry       whether and when a failed call is sent again
 limits      slots and start rates: which call goes to which endpoint when
 affinity    routing by prompt prefix

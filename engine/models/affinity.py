@@ -36,7 +36,7 @@ class WaitingQueues(Generic[EndpointT]):
     """Futures that wait for a slot: one queue for each endpoint, and one for calls without affinity (None).
 
     An endpoint serves the oldest call of its own queue and of those without affinity, else the newest of the longest
-    queue. Cancelled futures are dropped.
+    queue. Calls that failed elsewhere wait for one endpoint only, and are served first. Cancelled futures are dropped.
     """
 
     def __init__(self, endpoints: Sequence[EndpointT]) -> None:
@@ -44,13 +44,15 @@ class WaitingQueues(Generic[EndpointT]):
         self._queues: dict[EndpointT | None, deque[tuple[int, asyncio.Future[EndpointT]]]] = {
             endpoint: deque() for endpoint in (None, *endpoints)
         }
+        self._moved: dict[EndpointT, deque[asyncio.Future[EndpointT]]] = {endpoint: deque() for endpoint in endpoints}
         self._serial = 0
 
     def __bool__(self) -> bool:
-        return any(self._queues.values())
+        return any(self._queues.values()) or any(self._moved.values())
 
     def __iter__(self) -> Iterator[asyncio.Future[EndpointT]]:
-        return (future for queue in self._queues.values() for _, future in queue)
+        yield from (future for queue in self._moved.values() for future in queue)
+        yield from (future for queue in self._queues.values() for _, future in queue)
 
     def join(self, endpoint: EndpointT | None) -> asyncio.Future[EndpointT]:
         """Append a new future to a queue."""
@@ -59,12 +61,27 @@ class WaitingQueues(Generic[EndpointT]):
         self._queues[endpoint].append((self._serial, future))
         return future
 
+    def join_only(self, endpoint: EndpointT) -> asyncio.Future[EndpointT]:
+        """Append a new future that no other endpoint serves."""
+        future: asyncio.Future[EndpointT] = self._loop.create_future()
+        self._moved[endpoint].append(future)
+        return future
+
+    def free(self, endpoint: EndpointT) -> None:
+        """Let any endpoint serve the calls that wait for this one only."""
+        while future := self._next_moved(endpoint):
+            self._serial += 1
+            self._queues[None].append((self._serial, future))
+
     def has_waiting(self, endpoint: EndpointT) -> bool:
         """Return whether a call waits that prefers `endpoint` or has no affinity."""
-        return self._oldest(endpoint) is not None or self._oldest(None) is not None
+        waits = (self._oldest(endpoint), self._oldest(None))
+        return any(serial is not None for serial in waits) or any(not each.done() for each in self._moved[endpoint])
 
     def next_for(self, endpoint: EndpointT) -> asyncio.Future[EndpointT] | None:
         """Remove and return the call that `endpoint` should serve next; None if none waits."""
+        if moved := self._next_moved(endpoint):
+            return moved
         own, without_affinity = self._oldest(endpoint), self._oldest(None)
         if own is not None or without_affinity is not None:
             is_own = without_affinity is None or (own is not None and own < without_affinity)
@@ -78,6 +95,16 @@ class WaitingQueues(Generic[EndpointT]):
     def clear(self) -> None:
         for queue in self._queues.values():
             queue.clear()
+        for moved in self._moved.values():
+            moved.clear()
+
+    def _next_moved(self, endpoint: EndpointT) -> asyncio.Future[EndpointT] | None:
+        queue = self._moved[endpoint]
+        while queue:
+            future = queue.popleft()
+            if not future.done():
+                return future
+        return None
 
     def _oldest(self, endpoint: EndpointT | None) -> int | None:
         """Return the serial number of the oldest future of a queue that still waits."""

@@ -12,32 +12,34 @@ import msgspec
 
 from engine.errors import CallFailed, FailureKind, NeverAsked
 from engine.events import CallEnded, CallRetried, CallStarted, Event, ServerSeen, TaskKey, notice
-from engine.models.connection import CONNECT_TIMEOUT, FAULTS, failure_of, is_stale, proxy_for, read_body
+from engine.models.connection import (
+    CONNECT_TIMEOUT,
+    FAULTS,
+    LARGEST_ERROR,
+    Link,
+    bound_of,
+    failure_of,
+    fetch,
+    is_stale,
+    read_body,
+    read_error,
+)
 from engine.models.context import ContextGuard
 from engine.models.endpoint import Endpoint
-from engine.models.health import DOWN, OutagePolicy
+from engine.models.health import OutagePolicy
 from engine.models.limits import EndpointPool, PoolClosed, PooledEndpoint
 from engine.models.metrics import fetch_metrics
 from engine.models.reply import read_reply
-from engine.models.retry import delay, parse_retry_after, should_retry
-from engine.models.silence import LONGEST_PROBE, Activity, SilenceWatch, probe_activity
+from engine.models.retry import wait_of_headers
+from engine.models.target import EndpointStatus, Target, change_of_state, status_of
+from engine.models.tries import PASSING, Tries
 from engine.records import Completion
 
 LONGEST_MESSAGE = 500  # characters kept of an error
 MAX_WARNINGS = 20  # about the replies of one model
-LOST = DOWN | {FailureKind.ABORTED}  # failures of calls whose server dies
+TINY_CALL_SECONDS = 30.0
+LIMITED = (429, 503, 529)  # statuses whose headers may name a time to wait
 CANCELLED = "cancelled"  # `CallEnded.error` of a call that was cancelled here
-
-
-class EndpointStatus(msgspec.Struct, frozen=True):
-    """One endpoint at a moment. `limit` is its current maximum of calls in flight, `parallel` the configured one."""
-
-    endpoint: str
-    in_flight: int
-    limit: int
-    parallel: int
-    is_down: bool
-    disabled: str = ""  # why nothing is sent there any more
 
 
 class PollIntervals(msgspec.Struct, frozen=True):
@@ -49,36 +51,6 @@ class PollIntervals(msgspec.Struct, frozen=True):
 
 
 INTERVALS = PollIntervals()
-
-
-class _Target:
-    """An endpoint with what all its calls have in common."""
-
-    __slots__ = (
-        "address",
-        "disabled_reported",
-        "down_since",
-        "echoing",
-        "endpoint",
-        "headers",
-        "proxy",
-        "silence",
-        "url",
-    )
-
-    def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, idle_timeout: float) -> None:
-        async def probe() -> Activity:
-            return await probe_activity(session, endpoint, min(LONGEST_PROBE, idle_timeout))
-
-        self.endpoint = endpoint
-        self.silence = SilenceWatch(idle_timeout, probe)
-        self.down_since: float | None = None  # since when it is reported as down
-        self.disabled_reported = False
-        self.echoing: set[TaskKey | None] = set()  # tasks for which it is reported that replies hold a secret
-        self.address = endpoint.address
-        self.url = endpoint.url("chat/completions")
-        self.headers = {"Content-Type": "application/json", **endpoint.headers()}
-        self.proxy = proxy_for(self.url)
 
 
 class ModelClient:
@@ -116,7 +88,7 @@ class ModelClient:
     ) -> None:
         self.name = name
         self._pool = EndpointPool(
-            [_Target(each, session, idle_timeout) for each in endpoints],
+            [Target(each, session, idle_timeout) for each in endpoints],
             parallel=parallel,
             rate=rate,
             outages=outages,
@@ -146,17 +118,7 @@ class ModelClient:
 
     def status(self) -> tuple[EndpointStatus, ...]:
         """Return the state of every endpoint."""
-        return tuple(
-            EndpointStatus(
-                pooled.target.address,
-                pooled.in_flight,
-                pooled.health.limit,
-                pooled.health.ceiling,
-                pooled.health.is_down,
-                pooled.health.disabled_by.title if pooled.health.disabled_by else "",
-            )
-            for pooled in self._pool.endpoints
-        )
+        return tuple(map(status_of, self._pool.endpoints))
 
     def set_parallel(self, parallel: int) -> None:
         """Change how many calls may be in flight at each endpoint; fewer takes effect as calls end."""
@@ -181,7 +143,7 @@ class ModelClient:
         for pooled in self._endpoints_at(address):
             self._pool.disable(pooled, why)
 
-    def _endpoints_at(self, address: str) -> list[PooledEndpoint[_Target]]:
+    def _endpoints_at(self, address: str) -> list[PooledEndpoint[Target]]:
         return [pooled for pooled in self._pool.endpoints if pooled.target.address == address]
 
     def close(self) -> None:
@@ -195,7 +157,7 @@ class ModelClient:
         """
         await asyncio.gather(*(self._watch(pooled, served_name, intervals) for pooled in self._pool.endpoints))
 
-    async def _watch(self, pooled: PooledEndpoint[_Target], served_name: str, intervals: PollIntervals) -> None:
+    async def _watch(self, pooled: PooledEndpoint[Target], served_name: str, intervals: PollIntervals) -> None:
         target, health, before = pooled.target, pooled.health, None
         while health.disabled_by is None:
             seen = await fetch_metrics(self._session, target.endpoint, served_name)
@@ -223,47 +185,66 @@ class ModelClient:
         max_tokens = body.get("max_tokens") or body.get("max_completion_tokens")
         if max_tokens is not None and not self._context.fits(len(payload), max_tokens):
             await self._context.check(body, max_tokens)
-        tried = charged = 0
-        resent = False
+        largest = bound_of(body)
+        tries = Tries(self._pool, self._attempts, self._chance)
         while True:
-            pooled = await self._slot(tried, prefix, task)
-            health = pooled.health
-            is_trial = health.is_down
-            tried += 1
-            outcome = await self._try(pooled, payload, max_tokens, task)
+            pooled = await self._slot(tries, prefix, task)
+            was_trial = pooled.health.is_down
+            tries.made += 1
+            outcome = await self._try(pooled, payload, max_tokens, largest, task)
             if isinstance(outcome, Completion):
+                self._compare(tries)
                 self._report_echo(pooled.target, outcome, task, prefix)
                 return outcome
             failure, was_stale = outcome
-            failure.attempts = tried
-            if was_stale and not resent:
-                resent, pause = True, 0.0
-            elif health.disabled_by is not None and self._pool.is_alive:
-                pause = 0.0  # another endpoint may take it
-            else:
-                known = (is_trial and failure.kind in DOWN) or (health.held and failure.kind in LOST)
-                charged += not (known and self._pool.is_alive)
-                if not should_retry(failure.kind, charged, self._attempts):
-                    raise failure
-                pause = delay(max(charged, 1), failure.retry_after, self._chance)
+            failure.attempts = tries.made
+            if was_trial and failure.kind is FailureKind.SERVER and tries.made > 1:
+                await self._try_tiny(pooled, body)
+            pause = tries.failed(pooled, failure, was_stale=was_stale, was_trial=was_trial)
             self._emit(
-                CallRetried(self.name, failure.endpoint, failure.kind.value, failure.title, pause, tried, task),
+                CallRetried(self.name, failure.endpoint, failure.kind.value, failure.title, pause, tries.made, task),
             )
             if pause:
                 await self._pool.pause(pause)
 
-    async def _slot(self, tried: int, prefix: str, task: TaskKey | None) -> PooledEndpoint[_Target]:
+    def _compare(self, tries: Tries) -> None:
+        """Note at which endpoints a call failed that another one has answered now."""
+        for pooled, failure in tries.failed_at.items():
+            if failure.kind not in PASSING:
+                self._pool.outdone(pooled, failure)
+                self._report_state(pooled, failure.title)
+
+    async def _try_tiny(self, pooled: PooledEndpoint[Target], body: dict[str, Any]) -> None:
+        """Send a tiny call to an endpoint that seems to be down: if it answers, it only fails certain prompts."""
+        limit = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
+        tiny = {"model": body.get("model"), "messages": [{"role": "user", "content": "Hi"}], limit: 16}
+        target = pooled.target
         try:
-            pooled = await self._pool.acquire(prefix)
+            status, _ = await fetch(
+                self._session,
+                target.endpoint,
+                target.url,
+                time_limit=TINY_CALL_SECONDS,
+                largest=LARGEST_ERROR,
+                body=msgspec.json.encode(tiny),
+            )
+        except (CallFailed, *FAULTS):
+            return
+        if status == 200:
+            self._pool.recovered(pooled)
+
+    async def _slot(self, tries: Tries, prefix: str, task: TaskKey | None) -> PooledEndpoint[Target]:
+        try:
+            pooled = await self._pool.acquire(prefix, tries.failed_at)
         except NeverAsked as refusal:
-            if not tried:
+            if not tries.made:
                 raise
             raise CallFailed(
                 refusal.kind,
                 refusal.title,
                 endpoint=refusal.endpoint,
                 status=refusal.status,
-                attempts=tried,
+                attempts=tries.made,
                 hint=refusal.hint,
             ) from None
         if not self._permits(task):
@@ -272,15 +253,20 @@ class ModelClient:
         return pooled
 
     async def _try(
-        self, pooled: PooledEndpoint[_Target], payload: bytes, max_tokens: int | None, task: TaskKey | None
+        self,
+        pooled: PooledEndpoint[Target],
+        payload: bytes,
+        max_tokens: int | None,
+        largest: int,
+        task: TaskKey | None,
     ) -> Completion | tuple[CallFailed, bool]:
         """Send the request once and release the slot.
 
         Returns the reply, or the failure and whether a closed idle connection was the cause.
         """
         target = pooled.target
-        retry_after: str | None = None
-        stale = False
+        wait: float | None = None
+        stale, link = False, Link()
         call = asyncio.current_task()
         assert call is not None
         started = self._now()
@@ -294,11 +280,14 @@ class ModelClient:
                 proxy=target.proxy,
                 timeout=self._timeout,
                 allow_redirects=False,
+                trace_request_ctx=link,
             ) as response:
                 status, location = response.status, response.headers.get("Location", "")
-                if status != 200:
-                    retry_after = response.headers.get("Retry-After")
-                reply = await read_body(response, longest_pause=self._idle_timeout)
+                if status == 200:
+                    reply = await read_body(response, largest, self._idle_timeout)
+                else:
+                    reply = await read_error(response)
+                    wait = wait_of_headers(response.headers) if status in LIMITED else None
             seconds = self._now() - started
             completion = _read(target.endpoint, status, reply, seconds, location)
             doubts = self._context.verify(completion, len(payload), max_tokens)
@@ -307,7 +296,7 @@ class ModelClient:
         except FAULTS as error:
             seconds = self._now() - started
             failure = failure_of(error, seconds)
-            stale = is_stale(error, seconds)
+            stale = is_stale(error, seconds, link)
         except BaseException as error:  # cancelled: the connection is closed, and with it the call at the server
             lost = target.silence.lost(call) if isinstance(error, asyncio.CancelledError) else None
             if lost is None:
@@ -316,7 +305,7 @@ class ModelClient:
                 raise
             failure = lost
         else:
-            self._pool.succeeded(pooled)
+            self._pool.succeeded(pooled, started)
             self._pool.release(pooled)
             fingerprint = target.endpoint.redact(completion.fingerprint)
             self._emit(CallEnded(self.name, target.address, seconds, completion.usage, "", task, fingerprint))
@@ -327,7 +316,8 @@ class ModelClient:
             return completion
         finally:
             target.silence.ended(call)
-        failure.retry_after = parse_retry_after(retry_after)
+        if wait is not None:
+            failure.retry_after = wait
         redact = target.endpoint.redact
         failure.title, failure.hint = redact(failure.title)[:LONGEST_MESSAGE], redact(failure.hint)
         failure.args = (failure.title,)
@@ -345,26 +335,12 @@ class ModelClient:
             self._warned.add(text)
             self._emit(notice("warning", f"{self.name}: {text}"))
 
-    def _report_state(self, pooled: PooledEndpoint[_Target], cause: str) -> None:
+    def _report_state(self, pooled: PooledEndpoint[Target], cause: str) -> None:
         """Emit one notice each time that an endpoint goes down, recovers or is disabled."""
-        target, health = pooled.target, pooled.health
-        name, now = f"{self.name}: {target.address}", self._now()
-        has_others = any(each.health.disabled_by is None for each in self._pool.endpoints if each is not pooled)
-        if (why := health.disabled_by) is not None:
-            if not target.disabled_reported:
-                target.disabled_reported = True
-                rest = "its calls go to the other endpoints" if has_others else "no endpoint is left for its calls"
-                hint = f" ({why.hint})" if why.hint else ""
-                self._emit(notice("error", f"{name} disabled, {rest}: {why.title}{hint}"))
-        elif health.stays_down and target.down_since is None:
-            target.down_since = now - health.failing_for(now)
-            rest = "its calls go to the other endpoints" if has_others else "its calls wait"
-            self._emit(notice("warning", f"{name} down ({cause}), {rest}; retried every few seconds"))
-        elif target.down_since is not None and not health.is_down:
-            self._emit(notice("info", f"{name} recovered after {now - target.down_since:.0f} s"))
-            target.down_since = None
+        if changed := change_of_state(self.name, pooled, self._pool.endpoints, cause, self._now()):
+            self._emit(changed)
 
-    def _report_echo(self, target: _Target, completion: Completion, task: TaskKey | None, prefix: str) -> None:
+    def _report_echo(self, target: Target, completion: Completion, task: TaskKey | None, prefix: str) -> None:
         """Warn once per task that a reply holds a secret: results are stored as the model wrote them."""
         if task in target.echoing or not target.endpoint.redact.finds(completion.content, completion.reasoning):
             return

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -15,9 +16,13 @@ from yarl import URL
 
 from engine.errors import CallFailed, FailureKind
 from engine.models.endpoint import Endpoint
-from engine.models.reply import readable
+from engine.models.refusal import readable
 
 LARGEST_BODY = 64 * 2**20  # bytes: a hundred times the longest answer of a model
+LARGEST_ERROR, LONGEST_ERROR = 2**20, 15.0  # bytes and seconds in which the body of an error is read
+SMALLEST_BOUND = 2**18  # bytes of a reply beside its tokens
+TOKEN_BYTES = 256  # of a reply: a token of 20 letters, each escaped as JSON, twice
+LOGPROB_BYTES = 512  # of a reply, for each log-probability
 KEEP_ALIVE = 4.0  # seconds: vLLM closes idle connections after 5, and a request lost to that costs a retry
 CONNECT_TIMEOUT = 15.0  # seconds to get a connection, apart from the time for the reply
 DNS_TTL = 300
@@ -37,8 +42,26 @@ async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
         ttl_dns_cache=DNS_TTL,
         socket_factory=_probed_socket,
     )
-    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_note_reuse)
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[tracing]
+    ) as session:
         yield session
+
+
+class Link:
+    """Whether a request went out on a connection that was idle before; pass it as `trace_request_ctx`."""
+
+    __slots__ = ("reused",)
+
+    def __init__(self) -> None:
+        self.reused = False
+
+
+async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    if isinstance(link := context.trace_request_ctx, Link):
+        link.reused = True
 
 
 def proxy_for(url: URL) -> str | None:
@@ -100,6 +123,25 @@ async def read_body(
         raise CallFailed(FailureKind.TIMEOUT, f"the reply stopped midway: no byte for {longest_pause:g} s") from None
 
 
+async def read_error(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body of an error, or as much as arrives of it within LARGEST_ERROR bytes and LONGEST_ERROR seconds."""
+    pieces: list[bytes] = []
+    read = 0
+    try:
+        async with asyncio.timeout(LONGEST_ERROR) as limit:
+            async for piece in response.content.iter_any():
+                pieces.append(piece)
+                read += len(piece)
+                if read >= LARGEST_ERROR:
+                    response.close()
+                    break
+    except TimeoutError:
+        if not limit.expired():  # that of the whole call
+            raise
+        response.close()
+    return b"".join(pieces)[:LARGEST_ERROR]
+
+
 async def _read_pieces(
     response: aiohttp.ClientResponse, largest: int, longest_pause: float | None, pause: asyncio.Timeout
 ) -> bytes:
@@ -110,7 +152,8 @@ async def _read_pieces(
         read += len(piece)
         if read > largest:
             response.close()
-            raise CallFailed(FailureKind.MALFORMED, f"the reply is longer than {largest / 2**20:.0f} MiB")
+            size = f"{largest / 2**20:.0f} MiB" if largest >= 2**20 else f"{largest / 2**10:.0f} KiB"
+            raise CallFailed(FailureKind.MALFORMED, f"the reply is longer than {size}")
         pieces.append(piece)
         if longest_pause is not None:
             pause.reschedule(time() + longest_pause)
@@ -156,12 +199,23 @@ def failure_of(error: BaseException, seconds: float) -> CallFailed:
     return CallFailed(FailureKind.MALFORMED, f"the exchange failed: {_text_of(error)}")
 
 
-def is_stale(error: BaseException, seconds: float) -> bool:
+def bound_of(body: dict[str, Any]) -> int:
+    """Return the most bytes of a reply to the request `body` that are read: generous for what it asks for."""
+    max_tokens = body.get("max_tokens") or body.get("max_completion_tokens")
+    if not isinstance(max_tokens, int):
+        return LARGEST_BODY
+    ranked = body.get("top_logprobs") or 0
+    logprobs = LOGPROB_BYTES * (1 + (ranked if isinstance(ranked, int) else 20)) if body.get("logprobs") else 0
+    return min(LARGEST_BODY, SMALLEST_BOUND + max_tokens * (TOKEN_BYTES + logprobs))
+
+
+def is_stale(error: BaseException, seconds: float, link: Link) -> bool:
     """Return whether an idle connection was probably closed just when the request went out on it.
 
-    Servers drop idle connections (vLLM after 5 s); the request was then not read, and may go out again at once.
+    Servers drop idle connections (vLLM after 5 s); the request was then not read, and may go out again at once. A new
+    connection that is closed without a reply is no such case: nothing answers behind it.
     """
-    if seconds >= 1.0 or isinstance(error, aiohttp.ClientConnectorError):
+    if not link.reused or seconds >= 1.0 or isinstance(error, aiohttp.ClientConnectorError):
         return False
     return isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError))
 

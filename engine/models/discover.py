@@ -19,7 +19,7 @@ from yarl import URL
 from engine.errors import CallFailed, FailureKind
 from engine.models.connection import FAULTS, failure_of, fetch
 from engine.models.endpoint import Endpoint
-from engine.models.reply import BASE_URL_HINT, failure_of_status, readable
+from engine.models.refusal import BASE_URL_HINT, failure_of_status, readable
 
 TIME_LIMIT = 10.0  # seconds for each request
 TRIAL_TIME_LIMIT = 60.0  # seconds for the trial call: a first token may take long

@@ -2,9 +2,9 @@
 
 Own code, because the limit follows four signals at once, which no rate limiter combines:
 
-- *overload* (429, 503, time-outs): a few refusals cost only the refused calls their wait. Beyond TOLERATED of the latest
-  calls the limit is halved, at most once per round trip, and returns by one for each good reply up to 7/8 of what it
-  was, then slowly (multiplicative decrease as in Chiu and Jain, 1989; the way back as in CUBIC, RFC 9438);
+- *overload* (429, 503, time-outs): a few refusals only make the refused calls wait. When they exceed the share
+  TOLERATED of the latest calls, the limit is halved, at most once per round trip. It returns by one for each good reply
+  up to 7/8 of what it was, then slowly (decrease: Chiu and Jain, 1989; increase as in CUBIC, RFC 9438);
 - the server's own *queue*, where it is known (vLLM accepts every call and lets it wait): no more calls than keep the
   server busy. The limit starts low and doubles each time that nothing waits, or grows by one after the first sign of
   saturation; calls that wait beyond that are taken off the limit, and some more when the server preempts;
@@ -66,7 +66,7 @@ class Health:
         self.answered_at = -math.inf  # time of the last good reply
         self.disabled_by: CallFailed | None = None  # the reason why nothing is sent there any more
         self.held = False  # down by announcement, until `resumed`
-        self._outages = outages
+        self.outages = outages
         self._threshold = 0.0  # below it each good reply raises the limit by one
         self._clean = 0  # good replies since the limit changed
         self._crowded = 0  # reports in a row of too many calls waiting at the server
@@ -258,7 +258,7 @@ class Health:
             self._cause = failure.kind
             return
         self._cause = failure.kind
-        policy, rest = self._outages, self._doubled(self._rests)
+        policy, rest = self.outages, self._doubled(self._rests)
         if failure.kind is FailureKind.RATE_LIMITED and failure.retry_after is None:
             rest = min(policy.longest_refusal, rest)
         else:
@@ -274,12 +274,12 @@ class Health:
         self._go_down(failure, now, rest)
 
     def _doubled(self, times: int) -> float:
-        return float(self._outages.first_rest * 2.0 ** min(times, 30))
+        return float(self.outages.first_rest * 2.0 ** min(times, 30))
 
     def _go_down(self, failure: CallFailed, now: float, rest: float) -> None:
         self.is_down = True
         self._down_at = now
         self._trial_at = math.inf
         self.ready_at = max(self.ready_at, now + rest)
-        if now - self._failing_since >= self._outages.disable_after:
+        if now - self._failing_since >= self.outages.disable_after:
             self.disabled_by = failure

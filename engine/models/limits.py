@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 from asyncio_throttle.throttler import Throttler
@@ -144,20 +144,31 @@ class EndpointPool(Generic[TargetT]):
         for pooled in self.endpoints:
             pooled.start_rate.set_rate(rate)
 
-    async def acquire(self, prefix: str = "") -> PooledEndpoint[TargetT]:
+    def others(self, tried: Collection[PooledEndpoint[TargetT]]) -> list[PooledEndpoint[TargetT]]:
+        """Return the endpoints that take calls, but for those that were `tried`."""
+        return [pooled for pooled in self.endpoints if pooled not in tried and pooled.health.is_available]
+
+    async def acquire(
+        self, prefix: str = "", tried: Collection[PooledEndpoint[TargetT]] = ()
+    ) -> PooledEndpoint[TargetT]:
         """Wait for a slot, to be given back by `release`; at the endpoint that `prefix` prefers unless another is idle.
 
+        A call that failed at the endpoints in `tried` gets a slot at one of the others, if any takes calls.
         Raises PoolClosed once the pool is closed, and NeverAsked, with the fault of an endpoint, when all are disabled.
         """
         if self.closed:
             raise PoolClosed
-        preferred = self._preferred(prefix) if prefix and len(self.endpoints) > 1 else None
+        others = self.others(tried) if tried else []
+        if others:
+            preferred: PooledEndpoint[TargetT] | None = min(others, key=_calls_in_flight)
+        else:
+            preferred = self._preferred(prefix) if prefix and len(self.endpoints) > 1 else None
         if preferred is None:
             pooled = None if self._waiters else self._least_busy()
         else:
             pooled = preferred if self._has_room(preferred) and not self._waiters.has_waiting(preferred) else None
         if pooled is None:
-            pooled = await self._wait(preferred)
+            pooled = await self._wait(preferred, only=bool(others))
         else:
             self._take(pooled)
         try:
@@ -176,14 +187,18 @@ class EndpointPool(Generic[TargetT]):
         if self._waiters:
             self._hand_out()
 
-    def succeeded(self, pooled: PooledEndpoint[TargetT]) -> None:
-        """Report a good reply to the call in a slot."""
-        pooled.health.succeeded(pooled.in_flight)
+    def succeeded(self, pooled: PooledEndpoint[TargetT], started: float = -math.inf) -> None:
+        """Report a good reply to the call in a slot, sent at loop time `started`."""
+        pooled.health.succeeded(pooled.in_flight, started, self._loop.time())
 
     def failed(self, pooled: PooledEndpoint[TargetT], failure: CallFailed, started: float) -> None:
         """Report the failure of the call in a slot, sent at loop time `started`."""
-        pooled.health.failed(failure, started, self._loop.time())
+        pooled.health.failed(failure, started, self._loop.time(), pooled.in_flight)
         self._refuse_if_disabled()
+
+    def outdone(self, pooled: PooledEndpoint[TargetT], failure: CallFailed) -> None:
+        """Report that another endpoint answered a call which failed here with `failure`."""
+        pooled.health.outdone(failure, self._loop.time())
 
     def hold(self, pooled: PooledEndpoint[TargetT]) -> None:
         """Hand out no slots there until `resume`: the server is known to be down, and to be restarted."""
@@ -191,6 +206,11 @@ class EndpointPool(Generic[TargetT]):
 
     def resume(self, pooled: PooledEndpoint[TargetT]) -> None:
         pooled.health.resumed()
+        self._hand_out()
+
+    def recovered(self, pooled: PooledEndpoint[TargetT]) -> None:
+        """Report that the endpoint works."""
+        pooled.health.recover()
         self._hand_out()
 
     def disable(self, pooled: PooledEndpoint[TargetT], why: CallFailed) -> None:
@@ -230,11 +250,11 @@ class EndpointPool(Generic[TargetT]):
             if timer is not None:
                 timer.cancel()
 
-    async def _wait(self, preferred: PooledEndpoint[TargetT] | None) -> PooledEndpoint[TargetT]:
+    async def _wait(self, preferred: PooledEndpoint[TargetT] | None, *, only: bool) -> PooledEndpoint[TargetT]:
         if not self.is_alive:
             raise self._refusal()
-        waiter = self._waiters.join(preferred)
-        if preferred is None:
+        waiter = self._waiters.join_only(preferred) if preferred and only else self._waiters.join(preferred)
+        if preferred is None or only:
             self._hand_out()
         elif self._burst_timer is None:
             self._burst_timer = self._loop.call_later(BURST_WINDOW, self._end_burst)
@@ -257,7 +277,8 @@ class EndpointPool(Generic[TargetT]):
                 self._continue_later()
                 return
             waiter = self._waiters.next_for(pooled)
-            if waiter is None:
+            if waiter is None:  # all that wait do so for another one
+                self._continue_later()
                 return
             self._take(pooled)
             waiter.set_result(pooled)
@@ -291,7 +312,10 @@ class EndpointPool(Generic[TargetT]):
         self._timer = self._loop.call_at(wake, self._hand_out) if wake < math.inf else None
 
     def _refuse_if_disabled(self) -> None:
-        """Let all waiting calls fail when every endpoint is disabled."""
+        """Let no call wait for a disabled endpoint only, and all fail when every one is disabled."""
+        for pooled in self.endpoints:
+            if pooled.health.disabled_by is not None:
+                self._waiters.free(pooled)
         if self.is_alive:
             return
         for waiter in self._waiters:

@@ -8,7 +8,6 @@ and everything else may be odd or absent. Whatever a reply holds, the worst it c
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,105 +15,8 @@ import msgspec
 
 from engine.errors import CallFailed, FailureKind
 from engine.judging.reasoning import split_reasoning
+from engine.models.refusal import error_text, failure_of_status, page_text, readable, refusal
 from engine.records import Completion, Usage
-
-LONGEST_TEXT = 1000  # characters kept of an error text
-BASE_URL_HINT = "set base_url to the address above chat/completions; it usually ends in /v1"
-_OWN_FIELDS = (
-    "temperature", "top_p", "top_k", "min_p", "penalty", "seed", "max_tokens", "max_completion_tokens",
-    "structured_outputs", "response_format", "chat_template_kwargs", "logprobs",
-)  # fmt: skip
-_NOT_KNOWN = ("unrecognized", "unknown", "unsupported", "not supported", "unexpected", "extra", "not permitted")
-_TAG = re.compile(r"<[^<>]{0,500}>")
-_MESSAGE_KEYS = ("message", "detail", "error", "msg", "status_msg")
-_DEEPEST_MESSAGE = 8  # objects within each other that are searched for a message
-
-
-def failure_of_status(status: int, body: bytes, location: str = "") -> CallFailed:
-    """Return the failure that a reply with `status` (not 200), `body` and Location header stands for."""
-    text = _error_text_of(body)
-    if 300 <= status < 400 and location:
-        text = f"redirect to {readable(location)}"
-    message = f"HTTP {status}: {text}" if text else f"HTTP {status}"
-    return CallFailed(kind_of_status(status), message, status=status, hint=_hint(status, text))
-
-
-def kind_of_status(status: int) -> FailureKind:
-    """Return the kind of a status: 408, 409, 425 and 5xx (but "not implemented") may pass, other refusals are final."""
-    if status == 429:
-        return FailureKind.RATE_LIMITED
-    if status in (401, 403):
-        return FailureKind.UNAUTHORIZED
-    if status in (408, 409, 425) or (status >= 500 and status not in (501, 505)):
-        return FailureKind.SERVER
-    if status < 300:
-        return FailureKind.MALFORMED
-    return FailureKind.REJECTED
-
-
-def error_text(error: Any) -> str:
-    """Return the printable message of an error object of any of the usual shapes."""
-    for _ in range(_DEEPEST_MESSAGE):
-        inner = None
-        if isinstance(error, dict):
-            inner = next((error[key] for key in _MESSAGE_KEYS if error.get(key)), None)
-        elif isinstance(error, list) and error:
-            inner = error[0]
-        if inner is None:
-            break
-        error = inner
-    if isinstance(error, str):
-        return readable(error)
-    try:
-        return readable(msgspec.json.encode(error).decode())
-    except (OverflowError, RecursionError, ValueError):
-        return "an error without a readable message"
-
-
-def readable(text: str) -> str:
-    """Return `text` on one line, only printable characters (no control, direction or zero-width ones), shortened."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * LONGEST_TEXT])
-    text = " ".join(shown.split())
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-
-
-def page_text(body: bytes) -> str:
-    """Return the text of a web page without its tags."""
-    return readable(_TAG.sub(" ", body[: 16 * LONGEST_TEXT].decode("utf-8", "replace")))
-
-
-def _error_text_of(body: bytes) -> str:
-    try:
-        error = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return page_text(body)
-    if not error:
-        return ""
-    return error_text(error.get("error") or error if isinstance(error, dict) else error)
-
-
-def _hint(status: int, text: str) -> str:
-    low = text.lower()
-    if status in (401, 403):
-        return "check the api_key of this endpoint"
-    if "max_completion_tokens" in low or ("temperature" in low and "default (1)" in low):
-        return 'set provider = "openai-reasoning" of this model in the config'
-    if "context length" in low or "context window" in low or "max_model_len" in low:
-        return "lower max_tokens, or serve the model with a larger --max-model-len"
-    if any(field in low for field in _OWN_FIELDS) and any(word in low for word in _NOT_KNOWN):
-        return 'set `provider` of this model in the config ("generic" sends the fewest fields), or `refuses` for one'
-    if "chat template" in low:
-        return "serve the model with --chat-template FILE"
-    if status == 404 and "model" in low:
-        return "set `model` of this model in the config to a name that the server serves"
-    if status in (404, 405):
-        return BASE_URL_HINT
-    if 300 <= status < 400:
-        return "set base_url to the new address"
-    if status == 413:
-        return "the request is too long for the server"
-    return ""
-
 
 _FINISH_REASONS: dict[str, str] = {
     **dict.fromkeys(("stop", "eos", "eos_token", "end", "end_turn", "stop_sequence", "stop_string"), "stop"),
@@ -372,5 +274,5 @@ def _error_in_reply(error: Any) -> CallFailed:
         code = int(code)
     text = error_text(error)
     if isinstance(code, int) and 400 <= code <= 599:
-        return CallFailed(kind_of_status(code), f"HTTP {code}: {text}", status=code, hint=_hint(code, text))
+        return refusal(code, error, text)
     return CallFailed(FailureKind.MALFORMED, f"an error came with status 200: {text}", status=200)

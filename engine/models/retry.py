@@ -1,7 +1,7 @@
 """Whether and when a failed call is sent again. Pure: time and chance are passed in.
 
-Own code, because each kind of failure has a budget of its own, tries at an endpoint that is down are not charged, and
-no slot is held during a delay; retry libraries wrap one function and offer none of that.
+Own code, because each kind of failure has a budget of its own, tries at an endpoint that is down or while another one
+is left are not charged, and no slot is held during a delay; retry libraries wrap one function and offer none of that.
 
 The delay is exponential with full jitter: uniform between zero and a doubling bound, so that calls which failed
 together do not return together (M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
@@ -9,9 +9,11 @@ together do not return together (M. Brooker, "Exponential Backoff and Jitter", A
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from engine.errors import FailureKind
 
@@ -20,7 +22,10 @@ LONGEST_BOUND = 30.0
 LONGEST_RETRY_AFTER = 300.0  # the most that a server can ask for
 ODD_REPLY_TRIES = 3
 
-PERMANENT = frozenset({FailureKind.REJECTED, FailureKind.UNAUTHORIZED, FailureKind.TRUNCATED})
+MAX_ELSEWHERE = 3  # further endpoints that a call is sent to when it fails, without a charge
+LATEST_ANSWERS = 90.0  # seconds: an endpoint that answered within them is limited per minute, not broken
+
+PERMANENT = frozenset({FailureKind.REJECTED, FailureKind.UNAUTHORIZED, FailureKind.TRUNCATED, FailureKind.QUOTA})
 ODD_REPLIES = frozenset(
     {FailureKind.EMPTY, FailureKind.MALFORMED}
 )  # the server works, and would probably repeat itself
@@ -44,6 +49,79 @@ def delay(tried: int, retry_after: float | None, chance: Callable[[], float]) ->
     return chance() * min(LONGEST_BOUND, FIRST_BOUND * 2.0**doublings)
 
 
+def wait_of_headers(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Return the seconds that the headers of a refusal ask to wait; None without any.
+
+    Reads Retry-After (RFC 9110), `retry-after-ms` (OpenAI, Azure), and the reset times of limits: `ratelimit-reset`
+    and the `t` of `ratelimit` (IETF drafts), `x-ratelimit-reset-requests` (OpenAI), `anthropic-ratelimit-tokens-reset`
+    and the like. Of several resets those count whose `remaining` is 0; if that is said of none, the first one.
+    """
+    low = {name.lower(): value for name, value in headers.items()}
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        if (wait := _seconds_of(f"{low.get(name, '')}ms", now)) is not None:
+            return wait
+    if (wait := parse_retry_after(low.get("retry-after"), now)) is not None:
+        return wait
+    resets: list[float] = []
+    used_up: list[float] = []
+    for name, value in low.items():
+        if "ratelimit" not in name and "rate-limit" not in name:
+            continue
+        if "reset" in name:
+            wait, left = _seconds_of(value, now), low.get(name.replace("reset", "remaining"), "")
+        elif found := _DRAFT_RESET.search(value):
+            remaining = _DRAFT_REMAINING.search(value)
+            wait, left = float(found[1]), remaining[1] if remaining else ""
+        else:
+            continue
+        if wait is not None:
+            (used_up if left.strip() == "0" else resets).append(min(wait, LONGEST_RETRY_AFTER))
+    return max(used_up) if used_up else min(resets, default=None)
+
+
+def wait_of_error(error: Any, message: str) -> float | None:
+    """Return the seconds that an error object asks to wait: Google's `retryDelay`, or in its message."""
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and isinstance(delay := detail.get("retryDelay"), str):
+            return _seconds_of(delay)
+    found = _IN_MESSAGE.search(message)
+    return _seconds_of(found[1]) if found else None
+
+
+_DRAFT_RESET = re.compile(r"\b(?:t|reset)=(\d{1,9})\b")
+_DRAFT_REMAINING = re.compile(r"\b(?:r|remaining)=(\d{1,9})\b")
+_IN_MESSAGE = re.compile(
+    r"(?:again|retry|wait)(?: in| after| for)? ((?:\d{1,9}(?:\.\d{1,9})? ?(?:ms|[hms])[a-z]*\s?)+)", re.I
+)
+_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|[dhms])[a-z]*")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_EPOCH = 1e9  # a larger number is a time since 1970, a smaller one a number of seconds
+
+
+def _seconds_of(text: str, now: datetime | None = None) -> float | None:
+    """Return the seconds of `7`, `1m30.5s`, `20ms`, a date, or a time since 1970 in seconds or milliseconds."""
+    text = text.strip().lower()[:80]
+    if parts := _PART.findall(text) if not re.search(r"[^\d.\sa-z]", text) else []:
+        return min(sum(float(number) * _UNITS[unit] for number, unit in parts), LONGEST_RETRY_AFTER)
+    moment = now or datetime.now(UTC)
+    try:
+        number = float(text)
+    except ValueError:
+        try:
+            when = datetime.fromisoformat(text.upper())
+            return _bounded((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - moment.timestamp())
+        except (ArithmeticError, ValueError):
+            return parse_retry_after(text, now)
+    if number > _EPOCH:
+        number = (number / 1000 if number > 1000 * _EPOCH else number) - moment.timestamp()
+    return _bounded(number)
+
+
+def _bounded(seconds: float) -> float | None:
+    return max(0.0, min(seconds, LONGEST_RETRY_AFTER)) if seconds == seconds else None  # NaN is a float too
+
+
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """Return the seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or an HTTP date); None if invalid."""
     if value is None:
@@ -59,4 +137,4 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
             seconds = (when - (now or datetime.now(UTC))).total_seconds()
         except (ArithmeticError, LookupError, TypeError, ValueError):
             return None
-    return max(0.0, min(seconds, LONGEST_RETRY_AFTER)) if seconds == seconds else None  # NaN is a float too
+    return _bounded(seconds)

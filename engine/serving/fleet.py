@@ -15,7 +15,7 @@ from engine.config.model import Config
 from engine.events import Event, notice
 from engine.models.connection import open_session
 from engine.models.discover import EndpointReport, probe
-from engine.models.reply import readable
+from engine.models.refusal import readable
 from engine.serving.endpoints import EndpointSource, ModelEndpoints, endpoints_of
 from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
 from engine.serving.process import local_port, stop_orphans

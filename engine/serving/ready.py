@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 
 from engine.models.endpoint import Endpoint
-from engine.models.reply import readable
+from engine.models.refusal import readable
 from engine.serving.server_log import Cause
 
 POLL_SECONDS = 0.25

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from model_servers import Connected, Handler
+from model_servers import Caller, Connected, Handler
 
 from engine.models.connection import open_session
 
@@ -58,3 +58,8 @@ async def serve_raw() -> AsyncIterator[Callable[[Connected], Awaitable[str]]]:
     yield start
     for server in started:
         server.close()
+
+
+@pytest.fixture
+def caller(session: aiohttp.ClientSession) -> Caller:
+    return Caller(session)

@@ -20,7 +20,7 @@ from aiohttp.http_exceptions import ContentEncodingError
 from model_servers import Connected, encoded, http, read_request
 
 from engine.errors import FailureKind
-from engine.models.connection import failure_of, is_stale
+from engine.models.connection import Link, failure_of, is_stale
 from engine.models.discover import probe
 from engine.models.endpoint import Endpoint
 
@@ -196,4 +196,7 @@ def test_what_an_exception_says_is_made_fit_to_be_shown():
     ],
 )
 def test_only_a_request_that_was_hardly_out_met_a_connection_that_had_its_time(error, seconds: float, stale: bool):
-    assert is_stale(error, seconds) is stale
+    link = Link()
+    assert not is_stale(error, seconds, link), "a new connection"
+    link.reused = True
+    assert is_stale(error, seconds, link) is stale

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import FailureKind
-from engine.models.retry import LONGEST_BOUND, LONGEST_RETRY_AFTER, delay, parse_retry_after, should_retry
+from engine.models.retry import (
+    LONGEST_BOUND,
+    LONGEST_RETRY_AFTER,
+    delay,
+    parse_retry_after,
+    should_retry,
+    wait_of_error,
+    wait_of_headers,
+)
 
 
 @pytest.mark.parametrize("kind", [FailureKind.REJECTED, FailureKind.UNAUTHORIZED, FailureKind.TRUNCATED])
@@ -75,6 +83,58 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float | None):
     assert parse_retry_after(header, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7", "retry-after-ms": "250"}, 0.25),
+        ({"retry-after-ms": "1200000"}, LONGEST_RETRY_AFTER),
+        ({"x-ratelimit-reset-requests": "1m30.5s"}, 90.5),
+        ({"x-ratelimit-reset-requests": "20ms", "x-ratelimit-reset-tokens": "6m0s"}, 0.02),
+        (
+            {
+                "x-ratelimit-remaining-requests": "9",
+                "x-ratelimit-reset-requests": "20ms",
+                "x-ratelimit-remaining-tokens": "0",
+                "x-ratelimit-reset-tokens": "41s",
+            },
+            41.0,
+        ),
+        ({"X-RateLimit-Reset": "1767268830"}, 30.0),
+        ({"X-RateLimit-Reset": "1767268830000"}, 30.0),
+        ({"anthropic-ratelimit-tokens-reset": "2026-01-01T12:00:30Z"}, 30.0),
+        ({"ratelimit-reset": "50"}, 50.0),
+        ({"RateLimit": '"minute";r=0;t=30, "day";r=900;t=3000'}, 30.0),
+        ({"RateLimit": "limit=10, remaining=0, reset=12"}, 12.0),
+        ({"RateLimit-Policy": '"minute";q=10;w=60'}, None),
+        ({"x-ratelimit-reset": "soon"}, None),
+        ({"Content-Type": "text/plain"}, None),
+    ],
+)
+def test_the_time_of_a_limit_is_read_from_its_headers(headers: dict[str, str], seconds: float | None):
+    assert wait_of_headers(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "seconds"),
+    [
+        ({"details": [{"retryDelay": "22.5s"}]}, "", 22.5),
+        ({"details": [{"reason": "LIMIT"}, {"retryDelay": 7}]}, "", None),
+        (None, "Rate limit reached. Please try again in 1m20s.", 80.0),
+        (None, "Please try again in 250ms. Visit the page.", 0.25),
+        (None, "Please retry after 12 seconds.", 12.0),
+        (None, "Please wait", None),
+    ],
+)
+def test_the_time_of_a_limit_is_read_from_its_error(error: object, message: str, seconds: float | None):
+    assert wait_of_error(error, message) == seconds
+
+
+@given(st.text(), st.text())
+def test_any_header_of_a_limit_is_a_bounded_time_or_nothing(name: str, value: str):
+    seconds = wait_of_headers({f"x-ratelimit-reset{name}": value, "ratelimit": value})
+    assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
 
 
 @given(st.text())

@@ -89,7 +89,8 @@ def test_once_it_was_full_it_rises_by_one_at_a_time(health: Health):
     for _ in range(3):
         report(health, running=health.limit, waiting=0)
     assert health.limit == 13
-    health.failed(TOO_MANY, started=1.0, now=1.1)
+    for _ in range(4):
+        health.failed(TOO_MANY, started=1.0, now=1.1, in_flight=13)
     assert health.limit == 6
 
 

@@ -1,0 +1,92 @@
+"""An endpoint as the calls of one model see it: URL, headers, the watch on its silence, and notices of its state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aiohttp
+import msgspec
+
+from engine.events import Notice, TaskKey, notice
+from engine.models.connection import proxy_for
+from engine.models.endpoint import Endpoint
+from engine.models.limits import PooledEndpoint
+from engine.models.silence import LONGEST_PROBE, Activity, SilenceWatch, probe_activity
+
+
+class EndpointStatus(msgspec.Struct, frozen=True):
+    """One endpoint at a moment. `limit` is its current maximum of calls in flight, `parallel` the configured one."""
+
+    endpoint: str
+    in_flight: int
+    limit: int
+    parallel: int
+    is_down: bool
+    disabled: str = ""  # why nothing is sent there any more
+
+
+class Target:
+    """An endpoint with what all its calls have in common."""
+
+    __slots__ = (
+        "address",
+        "disabled_reported",
+        "down_since",
+        "echoing",
+        "endpoint",
+        "headers",
+        "proxy",
+        "silence",
+        "url",
+    )
+
+    def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, idle_timeout: float) -> None:
+        async def probe() -> Activity:
+            return await probe_activity(session, endpoint, min(LONGEST_PROBE, idle_timeout))
+
+        self.endpoint = endpoint
+        self.silence = SilenceWatch(idle_timeout, probe)
+        self.down_since: float | None = None  # since when it is reported as down
+        self.disabled_reported = False
+        self.echoing: set[TaskKey | None] = set()  # tasks for which it is reported that replies hold a secret
+        self.address = endpoint.address
+        self.url = endpoint.url("chat/completions")
+        self.headers = {"Content-Type": "application/json", **endpoint.headers()}
+        self.proxy = proxy_for(self.url)
+
+
+def status_of(pooled: PooledEndpoint[Target]) -> EndpointStatus:
+    """Return the state of an endpoint."""
+    health = pooled.health
+    disabled = health.disabled_by.title if health.disabled_by else ""
+    return EndpointStatus(
+        pooled.target.address, pooled.in_flight, health.limit, health.ceiling, health.is_down, disabled
+    )
+
+
+def change_of_state(
+    model: str, pooled: PooledEndpoint[Target], every: Sequence[PooledEndpoint[Target]], cause: str, now: float
+) -> Notice | None:
+    """Return one notice each time that an endpoint of `every` goes down, recovers or is disabled."""
+    target, health = pooled.target, pooled.health
+    name = f"{model}: {target.address}"
+    has_others = any(each.health.disabled_by is None for each in every if each is not pooled)
+    if (why := health.disabled_by) is not None:
+        if target.disabled_reported:
+            return None
+        target.disabled_reported = True
+        rest = "its calls go to the other endpoints" if has_others else "no endpoint is left for its calls"
+        hint = f" ({why.hint})" if why.hint else ""
+        return notice("error", f"{name} disabled, {rest}: {why.title}{hint}")
+    if health.stays_down and target.down_since is None:
+        target.down_since = now - health.failing_for(now)
+        rest = "its calls go to the other endpoints" if has_others else "its calls wait"
+        if health.is_odd:
+            return notice("warning", f"{name} set aside: others answer the calls that fail there ({cause})")
+        if health.is_refusing:
+            return notice("warning", f"{name} refuses every call ({cause}), {rest}; retried after growing rests")
+        return notice("warning", f"{name} down ({cause}), {rest}; retried every few seconds")
+    if target.down_since is not None and not health.is_down:
+        away, target.down_since = now - target.down_since, None
+        return notice("info", f"{name} recovered after {away:.0f} s")
+    return None
