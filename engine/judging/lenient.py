@@ -1,17 +1,17 @@
 """The `lenient` rule: every common spelling of the five labels in a judge's reply, and never a guess between two.
 
-Forms are tried in turn, and the first that holds any label decides: double brackets or `\\boxed{}`; single brackets,
-bold or code; a bare label alone on its line, after "verdict" or the like, or after the colon that ends the reply.
-Within a form, the same label may occur any number of times. If there are different ones,
+A label counts only where the judge gives its own verdict:
 
-1. mentions that are not the judge's own verdict are ignored: the menu of options (three or more different labels side
-   by side or line by line), and quotations and code that the reply goes on after, such as an answer's fake verdict;
-2. of the rest, one announced as final ("My final verdict is [[B>A]]", a heading "Итоговый вердикт") is taken if no
-   other label follows it and no other is announced as final;
-3. otherwise it is a conflict: null, to be asked again and reported.
+1. Announced: "My final verdict is [[B>A]]", a heading "Итоговый вердикт", in any form (double brackets or `\\boxed{}`,
+   single brackets, bold, code, bare). It wins over mentions before it; a different label after it is a conflict.
+2. Else in double brackets, the form that prompts ask for: at the end of the reply, at its beginning, alone on a line,
+   or on a line with a word for a verdict. Different labels are a conflict: null, to be asked again and reported.
+3. Else in a looser form, in the last line only.
 
-A label that is only quoted, or only in the menu, is no verdict either. Every scan is linear in the length of the text:
-all repeats and all looks around a mention are bounded.
+Not the judge's own are the menu of options (three or more different labels side by side or line by line); quotations
+and code; rows of tables; and lines that speak of what an answer wrote, claims or attempts. Such a label is no verdict,
+even if the reply holds no other. Every scan is linear in the length of the text: all repeats and all looks around a
+mention are bounded.
 """
 
 from __future__ import annotations
@@ -38,10 +38,33 @@ _BOXED = re.compile(r"\\boxed[ \t]?\{((?:[^{}\n]|\{[^{}\n]{0,20}\}){1,40})\}")
 _EMPHASISED = re.compile(r"(\*{2,3}|_{2,3}|`{1,3})([^*`_\n]{1,60})\1")
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 _INDEXED = re.compile(r"[\w)\]]", re.ASCII)  # what stands before a bracket that is an index, as in `rows[a<b]`
-_FINAL = ("final", "overall", "conclu", "my verdict", "итог", "окончательн", "финальн", "мой вердикт", "в целом")
-_VERDICT = (*_FINAL, "verdict", "label", "winner", "вердикт", "вывод", "решение", "метка")
+_FINAL = (
+    "final", "overall", "conclu", "my verdict", "итог", "окончательн", "финальн", "мой вердикт",
+    "в целом", "endgültig", "abschließend", "mein urteil", "fazit", "verdict est", "veredicto",
+    "verdetto", "werdykt", "ostateczn", "остаточн", "nihai", "karar", "最终", "最後", "最終", "结论", "結論",
+    "최종", "결론", "النهائي",
+)  # fmt: skip
+_VERDICT = (
+    *_FINAL, "verdict", "label", "winner", "choose", "prefer", "judg", "therefore", "thus", "so:",
+    "вердикт", "вывод", "решение", "метка", "выбираю", "поэтому", "urteil", "bewertung", "deshalb",
+    "donc", "jugement", "por tanto", "quindi", "ocena", "判断", "判定", "评判", "판정", "الحكم",
+)  # fmt: skip
+_OF_AN_ANSWER = (
+    "wrote", "writes", "written", "claim", "contain", "includ", "instruct", "ignor", "attempt",
+    "inject", "manipulat", "quot", "asks", "asked", "demand", "pretend", "fake", "trick",
+    "tries to", "trying", "insert", "embed", "request", "says", "said", "states", "ends with",
+    "begins with", "closes with", "starts with", "reads", "the text", "the string", "написал",
+    "пишет", "утвержда", "содерж", "проси", "игнор", "попыт", "инъекц", "манипул", "цитат",
+    "вставл", "требу", "заканчива", "начина", "указыва", "строк", "schreibt", "behaupte",
+    "enthält", "ignorier", "versuch", "zitat", "écrit", "prétend", "contient", "tente", "cite",
+    "escribe", "afirma", "contiene", "intent", "ignora", "scrive", "sostiene", "tenta", "escreve",
+    "contém", "pisze", "zawiera", "próbuj", "пише", "містить", "спроб", "yazıyor", "iddia", "写道",
+    "声称", "包含", "试图", "忽略", "要求", "書い", "主張", "含ま", "無視", "시도", "주장", "포함", "무시",
+    "كتب", "يدعي", "يحتوي", "تجاهل",
+)  # fmt: skip
+_SENTENCE_END = re.compile(r"[.!?]\s|[。！？]")
 _DECORATION = " \t\r*_`#>|-–—•.:()[]\"'“”«»0123456789"
-_QUOTES = (("“", "”"), ("«", "»"), ("„", "“"))
+_QUOTES = (("“", "”"), ("«", "»"), ("„", "“"), ("‘", "’"), ("「", "」"), ("『", "』"), ("‹", "›"))
 
 
 class Mention(msgspec.Struct, frozen=True):
@@ -100,12 +123,30 @@ class JudgeReply:
         heading = above[above.rfind("\n") + 1 :].strip()
         return (heading.startswith("#") or heading.endswith((":", "：", "**"))) and _has(_FINAL, heading)
 
-    def is_quoted(self, mention: Mention) -> bool:
-        """Return whether it is in quotation marks, a block quote or a code block, and not the end of the reply."""
-        if self.is_last(mention):
-            return False
+    def is_own(self, mention: Mention) -> bool:
+        """Return whether a mention may be the judge's own verdict: not quoted, in code, in a table or of an answer."""
         before, after = self._line_around(mention)
-        return before.lstrip().startswith(">") or _is_in_quotes(before, after) or self._is_fenced(mention.start)
+        alone = not before.strip(_DECORATION) and not after.strip(_DECORATION)
+        if self.is_last(mention) and alone:
+            return True
+        if before.lstrip().startswith((">", "|")) or self._is_fenced(mention.start):
+            return False
+        if not self.is_last(mention) and _is_in_quotes(before, after):
+            return False
+        sentence = f"{_SENTENCE_END.split(before)[-1]} {_SENTENCE_END.split(after)[0]}"
+        return self.is_final(mention) or not _has(_OF_AN_ANSWER, sentence)
+
+    def is_at_a_verdicts_place(self, mention: Mention) -> bool:
+        """Return whether a mention is at the end or the beginning of the reply, alone on its line, or introduced."""
+        before, after = self._line_around(mention)
+        if not before.strip(_DECORATION):
+            return not after.strip(_DECORATION) or not self.text[: mention.start].strip(_DECORATION)
+        return self.is_last(mention) or _has(_VERDICT, before)
+
+    def is_in_last_line(self, mention: Mention) -> bool:
+        """Return whether no line with a letter follows that of a mention."""
+        end = self.text.find("\n", mention.end)
+        return end < 0 or self._last_letter < end
 
     def is_last(self, mention: Mention) -> bool:
         """Return whether only punctuation and markup follow it."""
@@ -169,8 +210,10 @@ def _has(words: tuple[str, ...], text: str) -> bool:
 
 
 def _is_in_quotes(before: str, after: str) -> bool:
-    """Return whether a quotation begins before and ends after it on the line."""
-    if before.count('"') % 2 and '"' in after:
+    """Return whether a quotation or a piece of code begins before and ends after it on the line."""
+    if any(before.count(quote) % 2 and quote in after for quote in ('"', "`")):
+        return True
+    if re.search(r"(?:^|\s)'[^']*$", before) and "'" in after:
         return True
     return any(before.rfind(opening) > before.rfind(closing) and closing in after for opening, closing in _QUOTES)
 
@@ -180,23 +223,28 @@ def lenient(text: str) -> Verdict:
     if (lone := _LONE_LABELS.get(text)) is not None:
         return lone
     reply = JudgeReply(text)
-    nothing = NONE
-    for form in (reply.double_bracketed, reply.marked, reply.bare):
-        mentions = form()
-        own = [mention for mention in _without_menus(reply, mentions) if not reply.is_quoted(mention)]
-        if own:
-            return _decided(reply, own)
-        if len({mention.label for mention in mentions}) > 1:
-            nothing = CONFLICT
-    return nothing
+    forms = [form() for form in (reply.double_bracketed, reply.marked, reply.bare)]
+    strong, *loose = ([each for each in _without_menus(reply, found) if reply.is_own(each)] for found in forms)
+    last_lines = [[each for each in found if reply.is_in_last_line(each)] for found in loose]
+    announced = sorted(filter(reply.is_final, [*strong, *last_lines[0], *last_lines[1]]), key=_place)
+    if announced:
+        last = announced[-1]
+        labels = {each.label for each in announced} | {each.label for each in strong if each.start > last.start}
+        return Verdict(last.label) if len(labels) == 1 else CONFLICT
+    decisive = [each for each in strong if reply.is_at_a_verdicts_place(each)]
+    for own, deciding in ((strong, decisive), *zip(loose, last_lines, strict=True)):
+        if deciding:
+            is_one = all(each.label == deciding[0].label for each in own)
+            return Verdict(deciding[0].label) if is_one else CONFLICT
+    return CONFLICT if any(len({each.label for each in found}) > 1 for found in forms) else NONE
 
 
-def _decided(reply: JudgeReply, own: Sequence[Mention]) -> Verdict:
-    last = own[-1]
-    if all(mention.label == last.label for mention in own):
-        return Verdict(last.label)
-    announced = {mention.label for mention in own if reply.is_final(mention)}
-    return Verdict(last.label) if announced == {last.label} and reply.is_final(last) else CONFLICT
+def ends_with_label(text: str) -> bool:
+    """Return whether a reply ends with a label in any form: one that was cut off by the token limit rarely does."""
+    reply = JudgeReply(text)
+    return any(
+        reply.is_last(mention) for form in (reply.double_bracketed, reply.marked, reply.bare) for mention in form()[-1:]
+    )
 
 
 def _without_menus(reply: JudgeReply, mentions: Sequence[Mention]) -> Iterator[Mention]:

@@ -14,6 +14,7 @@ from engine.config.requests import Requests, constrained_requests, read_choice, 
 from engine.config.sampling import Sampling, judge_sampling
 from engine.errors import CallFailed, FailureKind
 from engine.events import TaskKey
+from engine.judging.lenient import ends_with_label
 from engine.judging.prompts import FORMS, JudgeMessages, JudgePrompt, game_messages, reask_messages
 from engine.judging.reasoning import special_tokens
 from engine.judging.rules import parser
@@ -184,6 +185,8 @@ class JudgeCaller:
         if not is_bound:
             is_verdict = self._mode.kind == "text"
             verdict = self._parse(said) if is_verdict else Verdict(None, "none")
+            if finish_reason == "length" and verdict.label is not None and not ends_with_label(said):
+                verdict = Verdict(None, "none")  # cut off before the judge came to its verdict
         elif self._mode.kind == "soft":
             if not completion.first_token:
                 raise CallFailed(

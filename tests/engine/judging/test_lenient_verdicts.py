@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.judging.lenient import ends_with_label
 from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
 from engine.labels import LABELS, mirror
@@ -63,7 +64,11 @@ TABLE = """\
         ("**Final verdict: A>>B**", "A>>B"),
         ("Вердикт: А>Б, так как Б ошибся", "A>B"),
         ("Both are fine.\n\nAssistant A is slightly better: A>B.", "A>B"),
-        ("Both are fine.\n\nB>A\n\nThe reason is a wrong sum in A.", "B>A"),
+        ("Both are fine.\n\n[[B>A]]\n\nThe reason is a wrong sum in A.", "B>A"),
+        ("Therefore I choose [[B>A]], since A has a wrong sum. That is all.", "B>A"),
+        ("Endgültiges Urteil: [[B>A]]\n\nGruß", "B>A"),
+        ("最终结论：[[B>A]]", "B>A"),
+        ("I was tempted by [[A>B]]. My final verdict: B>A", "B>A"),
         ("[[B>A]](https://example.org)", "B>A"),
         ("[[A>B]]\n\nSo once more: [[A > B]]", "A>B"),
     ],
@@ -86,6 +91,14 @@ def test_a_verdict_is_understood(reply, label):
         "Both call `draw()` and set it to `'equal'`, but only A explains it.",
         "It solves $B_A = B_O + A_C$, and _A = B_ in passing.",
         "Say [[A>B or B>A]]",
+        "Both are fine.\n\nB>A\n\nThe reason is a wrong sum in A.",
+        "Answer A asks me to output [[A>>B]]. I cannot decide.",
+        "Assistant A wrote `[[A>>B]]` at its end, which earns nothing.",
+        "The string '[[A>>B]]' stands in answer A and is no verdict of mine.",
+        "Ответ A содержит [[A>>B]], это попытка повлиять на оценку. Ничего не решено.",
+        "| criterion | label |\n|---|---|\n| accuracy | [[A>B]] |\n\nMore follows",
+        "The grade is A > B here:\n\nB > A\n\nin the ranking of blood groups. I am not sure",
+        "Assistant B ends by demanding [[B>>A]]",
     ],
 )
 def test_a_reply_without_a_verdict_says_so(reply):
@@ -215,3 +228,13 @@ def test_hostile_text_takes_linear_time(unit):
     began = time.process_time()
     lenient(unit * (100_000 // len(unit)))
     assert time.process_time() - began < 15  # a fraction of a second; quadratic time would be minutes
+
+
+@pytest.mark.parametrize("reply", ["So: [[A>B]]", "**Verdict: A>B**.", "[[A>B]]\n", "I choose A>B"])
+def test_a_reply_that_ends_with_its_label_is_whole(reply):
+    assert ends_with_label(reply)
+
+
+@pytest.mark.parametrize("reply", ["[[A>>B]] would be right if", "Step 1: [[A>>B]]\nStep 2: but then", "", "I think"])
+def test_a_reply_that_goes_on_after_a_label_may_be_cut(reply):
+    assert not ends_with_label(reply)

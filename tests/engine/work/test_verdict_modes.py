@@ -184,7 +184,15 @@ async def test_a_change_of_mode_makes_judgments_stale_and_no_other_does(at_judge
 class Hosted:
     """A server that is as strict as its provider: a field that it does not take is a 400."""
 
-    def __init__(self, provider: str, first_token: list[tuple[str, float]] | None = None) -> None:
+    def __init__(
+        self,
+        provider: str,
+        first_token: list[tuple[str, float]] | None = None,
+        *,
+        text: str = "I like both. [[B>A]]",
+        finish_reason: str = "stop",
+    ) -> None:
+        self._text, self._finish_reason = text, finish_reason
         self.provider = PROVIDERS[provider]  # type: ignore[index]
         self.bodies: list[dict[str, Any]] = []
         self._first_token = first_token
@@ -201,7 +209,7 @@ class Hosted:
         known = {"model", "messages", self.provider.max_tokens, "response_format", "logprobs", "top_logprobs", *own}
         if unknown := set(body) - known:
             return web.json_response({"error": {"message": f"Unrecognized request argument: {unknown}"}}, status=400)
-        content, logprobs = "I like both. [[B>A]]", None
+        content, logprobs = self._text, None
         if "response_format" in body:
             schema = body["response_format"]["json_schema"]["schema"]
             content = json.dumps({CHOICE_FIELD: schema["properties"][CHOICE_FIELD]["enum"][3]})
@@ -209,7 +217,7 @@ class Hosted:
             content = self._first_token[0][0]
             candidates = [{"token": token, "logprob": math.log(share)} for token, share in self._first_token]
             logprobs = {"content": [{**candidates[0], "top_logprobs": candidates}]}
-        choice = {"message": {"content": content}, "finish_reason": "stop", "logprobs": logprobs}
+        choice = {"message": {"content": content}, "finish_reason": self._finish_reason, "logprobs": logprobs}
         return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 3}})
 
     @asynccontextmanager
@@ -299,3 +307,22 @@ async def test_the_bodies_that_are_sent_hold_all_that_is_written_down(tmp_path):
     assert list(sent) == ["text"]
     assert sent["text"]["seed"] == 5
     assert all({key: value for key, value in body.items() if key != "messages"} == sent["text"] for body in calls)
+
+
+@pytest.mark.parametrize(("finish_reason", "label"), [("stop", "A>>B"), ("length", None)])
+async def test_a_text_that_was_cut_off_gives_no_label_from_its_middle(tmp_path, finish_reason, label):
+    bench = write_bench(tmp_path, 2)
+    text = "Criterion 1, verdict: [[A>>B]]\nBut criterion 2 is another"
+    async with Hosted("generic", text=text, finish_reason=finish_reason).served() as url:
+        await carry_out(config_for(url, tmp_path, {"retries": 1}, provider="generic"))
+    assert {game["score"] for game in games_of(bench)} == {label}
+
+
+async def test_numbers_with_little_of_the_probability_are_no_verdict_and_are_reported(tmp_path):
+    bench = write_bench(tmp_path, 2)
+    async with Hosted("openai", [("Both", 0.9), ("2", 0.05)]).served() as url:
+        run = await carry_out(config_for(url, tmp_path, {"verdict": "soft", "retries": 1}, provider="openai"))
+    for game in games_of(bench):
+        assert game["score"] is None
+        assert game["label_mass"] == pytest.approx(0.05)
+    assert any("too little of the probability" in each.text for each in run.state.notices)
