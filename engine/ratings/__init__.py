@@ -4,6 +4,7 @@
     outcomes       points summed per question and pair of models, by label or as expected from probabilities
     bradley_terry  strengths of models from pairwise points
     limits         95 % limits and p-values, from resampled questions or from the influence of each question
+    score_limits   95 % limits of scores that hold near 0 and 100 percent too
     estimate       win rates against the baseline with 95 % limits
     style          win rates with the effect of answer style taken out
     style_fit      strengths of models and weights of style, fitted together

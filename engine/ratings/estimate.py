@@ -14,7 +14,8 @@ from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import Battles, FloatArray, common_opponent
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
 from engine.ratings.limits import influence, interval, open_limits, resample_questions, resample_rows, sandwich_limits
-from engine.ratings.outcomes import OutcomeTable, has_odds, outcome_table
+from engine.ratings.outcomes import OutcomeTable, has_odds, heaviest_questions, outcome_table
+from engine.ratings.score_limits import no_narrower, ratio_limits
 from engine.records import Question
 
 CiKind: TypeAlias = Literal["question", "battle", "sandwich"]
@@ -24,8 +25,8 @@ class RatingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How battles become ratings.
 
     Attributes:
-        ci: what the bootstrap draws, whole questions or (as the original does) single rows; "sandwich" takes clustered
-            standard errors in place of the bootstrap's percentiles.
+        ci: what the limits take for independent, whole questions or (as the original does) single rows; "sandwich" has
+            clustered standard errors.
         weight: of a strong label, a whole number of rows.
         soft: take expected points where the judge gave probabilities.
     """
@@ -114,8 +115,8 @@ class Ratings:
 def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
     """Rate every model of `battles` against the baseline.
 
-    The limits are percentiles of the bootstrap, or come from clustered ("sandwich") errors; rates of 0 and 1 have an
-    exact binomial limit instead (`open_limits`), with questions (or rows) as the trials.
+    The limits are those of `ratio_limits`; percentiles of the bootstrap where there is more than one baseline, or for
+    rows; or come from clustered ("sandwich") errors. All but those by rows are at least as wide as `unseen_limits`.
 
     Raises RatingError when no game has a label, the baseline has none, a model cannot be compared with it, or an option
     is out of range.
@@ -125,17 +126,27 @@ def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
     rate = win_rates(table)
     if options.ci == "battle":
         sums = resample_rows(table, used, options.weight, options.rounds, options.seed)
-        trials = np.abs(table.signs).T @ table.total.sum(axis=0)
     else:
         sums = resample_questions(table, options.rounds, options.seed)
-        trials = table.questions_of_models().astype(np.float64)
     resampled = np.concatenate([resampled_win_rates(table, won, total, rate) for won, total in sums])
-    if options.ci == "sandwich":
-        lower, upper = sandwich_limits(rate, influence(table, rate))
+    if options.ci == "battle":
+        lower, upper = open_limits(rate, *interval(resampled), np.abs(table.signs).T @ table.total.sum(axis=0))
     else:
-        lower, upper = interval(resampled, len(table.won) if options.ci == "question" else None)
-    lower, upper = open_limits(rate, lower, upper, trials)
+        lower, upper = _limits_by_question(table, rate, resampled, heaviest_questions(used, options.weight), options.ci)
     return Ratings(used.models, rate, lower, upper, resampled, used, table)
+
+
+def _limits_by_question(
+    table: OutcomeTable, rate: FloatArray, resampled: FloatArray, heaviest: FloatArray, ci: CiKind
+) -> tuple[FloatArray, FloatArray]:
+    """Return 95 % limits [M] that take whole questions; `heaviest` [M] is the most that one can weigh."""
+    if ci == "question" and table.against_baseline_only:
+        lower, upper = rate.copy(), rate.copy()
+        model = table.pairs[:, 1]
+        lower[model], upper[model] = ratio_limits(table.won, table.total, heaviest[model])
+        return lower, upper
+    limits = sandwich_limits(rate, influence(table, rate)) if ci == "sandwich" else interval(resampled, len(table.won))
+    return no_narrower(limits, rate, table, heaviest)
 
 
 def require_rateable(battles: Battles, options: RatingOptions) -> Battles:

@@ -7,8 +7,7 @@ game is expected to yield
 
     won = 0.5 p(=) + p(>) + W p(>>)        of        total = 1 + (W - 1) (p(<<) + p(>>))
 
-points. Scores are ratios of sums of these, as by label, and their limits come from the same resampled questions, so
-games of a question may depend on each other.
+points. Scores are ratios of sums of these, as by label, and so are their limits.
 """
 
 from __future__ import annotations
@@ -110,6 +109,15 @@ def game_points(battles: Battles, weight: float, *, soft: bool = False) -> tuple
         won[expected] = battles.odds[expected] @ (label_weight * _POINTS)
         total[expected] = battles.odds[expected] @ label_weight
     return won, total
+
+
+def heaviest_questions(battles: Battles, weight: float) -> FloatArray:
+    """Return the most that a question can weigh for each model [M]: strong labels in as many games as any has."""
+    models, games = len(battles.models), battles.where(battles.labelled & (battles.model_a != battles.model_b))
+    cells = np.concatenate([games.question * models + games.model_a, games.question * models + games.model_b])
+    counts = np.bincount(cells, minlength=len(battles.questions) * models).reshape(-1, models)
+    most: FloatArray = weight * counts.max(axis=0, initial=0)
+    return most
 
 
 def has_odds(battles: Battles) -> BoolArray:

@@ -126,7 +126,8 @@ def test_the_same_seed_gives_the_same_limits_whatever_the_order_of_the_games() -
         np.testing.assert_array_equal(straight.lower, shuffled.lower)
         np.testing.assert_array_equal(straight.upper, shuffled.upper)
         other_seed = rate_battles(battles, RatingOptions(baseline="baseline", ci=ci, seed=1))
-        assert not np.array_equal(straight.lower, other_seed.lower)
+        assert not np.array_equal(straight.resampled, other_seed.resampled)
+        assert np.array_equal(straight.lower, other_seed.lower) == (ci == "question")
 
 
 def test_another_model_on_the_same_questions_does_not_move_the_limits_of_the_first() -> None:
@@ -143,13 +144,15 @@ def test_a_model_that_wins_everything_gets_the_exact_lower_limit() -> None:
         for game in (1, 2):
             builder.add(f"q{question}", "baseline", "winner", 1.0, game=game)
             builder.add(f"q{question}", "baseline", "loser", 0.0, game=game)
-    ratings = rate_battles(builder.build(), RatingOptions(baseline="baseline"))
     exact = 0.025 ** (1 / 20)  # of 20 trials all successes, whose 95 % interval is known in closed form
-    assert dict(zip(ratings.models, zip(ratings.lower, ratings.upper, strict=True), strict=True)) == {
-        "baseline": (0.5, 0.5),
-        "loser": (0.0, pytest.approx(1 - exact)),
-        "winner": (pytest.approx(exact), 1.0),
-    }
+    with_strong_losses = exact / (exact + 3 * (1 - exact))  # as the rest of the questions may have
+    for weight, expected in ((1, exact), (3, with_strong_losses)):
+        ratings = rate_battles(builder.build(), RatingOptions(baseline="baseline", weight=weight))
+        assert dict(zip(ratings.models, zip(ratings.lower, ratings.upper, strict=True), strict=True)) == {
+            "baseline": (0.5, 0.5),
+            "loser": (0.0, pytest.approx(1 - expected, abs=0.005)),
+            "winner": (pytest.approx(expected, abs=0.005), 1.0),
+        }
 
 
 def test_a_general_table_gets_intervals_over_questions_too() -> None:

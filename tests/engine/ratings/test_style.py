@@ -167,7 +167,7 @@ def test_a_model_that_never_wins_stays_at_zero() -> None:
     hopeless = type(battles)(**{**vars(battles), "points": lost})
     controlled = rate_with_style(hopeless, options(50), ["length"], counts)
     assert controlled.rate[weak] == 0.0
-    assert controlled.upper[weak] == pytest.approx(rate_battles(hopeless, options(50)).upper[weak])
+    assert controlled.upper[weak] == pytest.approx(rate_battles(hopeless, options(50)).upper[weak], rel=0.02)
 
 
 def test_games_whose_answers_are_not_here_are_left_out_and_counted() -> None:
