@@ -38,6 +38,7 @@ from engine.records import Completion
 LONGEST_MESSAGE = 500  # characters kept of an error
 MAX_WARNINGS = 20  # about the replies of one model
 TINY_CALL_SECONDS = 30.0
+OF_SOME_PROMPTS = (FailureKind.SERVER, FailureKind.RATE_LIMITED)  # an outage, or a gateway's answer to certain prompts
 LIMITED = (429, 503, 529)  # statuses whose headers may name a time to wait
 CANCELLED = "cancelled"  # `CallEnded.error` of a call that was cancelled here
 
@@ -100,6 +101,7 @@ class ModelClient:
         self._context = ContextGuard(session, endpoints[0], min(contexts, default=None), counts_exactly=counts_tokens)
         self._emit = emit
         self._attempts = attempts
+        self._patience = min(timeout, (outages or OutagePolicy()).disable_after)
         self._chance = chance
         self._permits = permits
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
@@ -186,7 +188,7 @@ class ModelClient:
         if max_tokens is not None and not self._context.fits(len(payload), max_tokens):
             await self._context.check(body, max_tokens)
         largest = bound_of(body)
-        tries = Tries(self._pool, self._attempts, self._chance)
+        tries = Tries(self._pool, self._attempts, self._patience, self._chance)
         while True:
             pooled = await self._slot(tries, prefix, task)
             was_trial = pooled.health.is_down
@@ -198,7 +200,7 @@ class ModelClient:
                 return outcome
             failure, was_stale = outcome
             failure.attempts = tries.made
-            if was_trial and failure.kind is FailureKind.SERVER and tries.made > 1:
+            if was_trial and tries.made > 1 and failure.kind in OF_SOME_PROMPTS:
                 await self._try_tiny(pooled, body)
             pause = tries.failed(pooled, failure, was_stale=was_stale, was_trial=was_trial)
             self._emit(

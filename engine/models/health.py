@@ -66,7 +66,7 @@ class Health:
         self.answered_at = -math.inf  # time of the last good reply
         self.disabled_by: CallFailed | None = None  # the reason why nothing is sent there any more
         self.held = False  # down by announcement, until `resumed`
-        self.outages = outages
+        self._outages = outages
         self._threshold = 0.0  # below it each good reply raises the limit by one
         self._clean = 0  # good replies since the limit changed
         self._crowded = 0  # reports in a row of too many calls waiting at the server
@@ -258,7 +258,7 @@ class Health:
             self._cause = failure.kind
             return
         self._cause = failure.kind
-        policy, rest = self.outages, self._doubled(self._rests)
+        policy, rest = self._outages, self._doubled(self._rests)
         if failure.kind is FailureKind.RATE_LIMITED and failure.retry_after is None:
             rest = min(policy.longest_refusal, rest)
         else:
@@ -274,12 +274,12 @@ class Health:
         self._go_down(failure, now, rest)
 
     def _doubled(self, times: int) -> float:
-        return float(self.outages.first_rest * 2.0 ** min(times, 30))
+        return float(self._outages.first_rest * 2.0 ** min(times, 30))
 
     def _go_down(self, failure: CallFailed, now: float, rest: float) -> None:
         self.is_down = True
         self._down_at = now
         self._trial_at = math.inf
         self.ready_at = max(self.ready_at, now + rest)
-        if now - self._failing_since >= self.outages.disable_after:
+        if now - self._failing_since >= self._outages.disable_after:
             self.disabled_by = failure

@@ -19,11 +19,12 @@ OF_THE_CALL = (None, 200)  # statuses of a rejection that every endpoint would r
 class Tries:
     """What one call has tried. `failed_at` holds the endpoints that failed it since all of them had."""
 
-    def __init__(self, pool: EndpointPool[Any], attempts: int, chance: Callable[[], float]) -> None:
+    def __init__(self, pool: EndpointPool[Any], attempts: int, patience: float, chance: Callable[[], float]) -> None:
         self.made = 0
         self.failed_at: dict[PooledEndpoint[Any], CallFailed] = {}
         self._pool = pool
         self._attempts = attempts
+        self._patience = patience  # seconds for which it may be refused (429) without a charge
         self._chance = chance
         self._charged = 0
         self._resent = False
@@ -63,12 +64,11 @@ class Tries:
         return failure.kind is not FailureKind.REJECTED or failure.status not in OF_THE_CALL
 
     def _is_limited(self, pooled: PooledEndpoint[Any], *, was_trial: bool) -> bool:
-        """Return whether a 429 is one of a limit that others use up, and not for longer than an outage may last."""
+        """Return whether a 429 is one of a limit that others use up, and not for longer than `patience`."""
         now = asyncio.get_running_loop().time()
         if not self._refusals:
             self._refused_since = now
         self._refusals += 1
-        health = pooled.health
-        refuses_all = was_trial or health.is_down
-        is_known = refuses_all or now - health.answered_at < LATEST_ANSWERS
-        return is_known and now - self._refused_since < health.outages.disable_after
+        refuses_all = was_trial or pooled.health.is_down
+        is_known = refuses_all or now - pooled.health.answered_at < LATEST_ANSWERS
+        return is_known and now - self._refused_since < self._patience

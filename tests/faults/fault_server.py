@@ -204,7 +204,7 @@ FAULTS: dict[str, Fault] = {
     "abort": Fault(alters(finish_reason="abort"), KIND.ABORTED),
     "finish_reason error": Fault(alters(finish_reason="error"), KIND.ABORTED),
     "cut by repetition detection": Fault(alters(finish_reason="repetition"), KIND.ABORTED),
-    "tool call": Fault(alters(finish_reason="tool_calls", content=None), KIND.MALFORMED),
+    "tool call": Fault(alters(finish_reason="tool_calls", content=None), KIND.EMPTY),
     "content filter": Fault(alters(finish_reason="content_filter"), KIND.REJECTED, passing=False),
     "all thinking": Fault(alters(finish_reason="length", content="<think>hm"), KIND.TRUNCATED, passing=False),
     "length": Fault(alters(finish_reason="length"), None, truncated=True),
