@@ -30,6 +30,7 @@ from arena_tui.options import (
     points,
     rating_options,
     soft_option,
+    strict_option,
     style_words,
     weight_option,
 )
@@ -226,6 +227,7 @@ def audit(invocation: Invocation, /, **options: Any) -> int:
 @weight_option
 @first_game_option
 @battles_option
+@strict_option
 @click.pass_obj
 def gate(invocation: Invocation, /, **options: Any) -> int:
     """Check that models are not worse, for CI. MODEL (none named: every one) may lose at most the margin.
@@ -282,6 +284,7 @@ def import_(invocation: Invocation, source: Path, name: str | None, output: Path
     help="Target path.  [default: named after bench and format]",
 )
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
+@strict_option
 @click.pass_obj
 def export(invocation: Invocation, /, **options: Any) -> int:
     """Write the bench in another format. Exports the judgments that its leaderboard counts, with their texts."""

@@ -45,7 +45,12 @@ class Invocation:
         return config if self.data is None else config.model_copy(update={"data": self.data})
 
     def open_source(
-        self, battles: Path | None, judges: Sequence[str] = (), baselines: Sequence[str] = ()
+        self,
+        battles: Path | None,
+        judges: Sequence[str] = (),
+        baselines: Sequence[str] = (),
+        *,
+        strict: bool = False,
     ) -> JudgedSource:
         """Open the file of battles, if one is named, else the bench of the config; warnings are phrased.
 
@@ -54,7 +59,7 @@ class Invocation:
         from engine.api import open_source
 
         source = self.config(keys=False) if battles is None else battles
-        opened = open_source(source, judges, baselines, lender=self.lender() if battles else None)
+        opened = open_source(source, judges, baselines, strict=strict, lender=self.lender() if battles else None)
         return replace(opened, judged=replace(opened.judged, warnings=phrase_all(opened.judged.warnings)))
 
     def lender(self) -> Config | None:

@@ -4,7 +4,7 @@ names, style_words, points          callbacks that split a value at its commas
 format_option                       --format; its first value is the default
 judge_option, models_option         lists of names
 baseline_option, baselines_option   --baseline, one or several
-rating_options                      --judge --baseline --weight --soft --battles: which games count, and how much
+rating_options                      --judge --baseline --weight --soft --battles --strict: which games count, how much
 bootstrap_options                   --rounds --seed
 """
 
@@ -84,9 +84,14 @@ soft_option = click.option(
     "--soft", is_flag=True, help="Rate expected outcomes, by the judge's probabilities of its verdicts."
 )
 battles_option = click.option("--battles", type=FILE, help="A published arena_hard_battles.jsonl instead of judgments.")
+strict_option = click.option(
+    "--strict", is_flag=True, help="Leave out judgments that cannot be checked against today's texts."
+)
 first_game_option = click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
 
-rating_options = together(judge_option("Judges to pool."), baselines_option, weight_option, soft_option, battles_option)
+rating_options = together(
+    judge_option("Judges to pool."), baselines_option, weight_option, soft_option, battles_option, strict_option
+)
 bootstrap_options = together(
     click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds."),
     click.option("--seed", type=click.IntRange(min=0), default=42, help="Seed of everything that is drawn at random."),

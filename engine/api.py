@@ -173,9 +173,16 @@ def audit(
 
 
 def open_source(
-    source: Source, judges: Names = (), baselines: Names = (), *, lender: Config | None = None
+    source: Source,
+    judges: Names = (),
+    baselines: Names = (),
+    *,
+    strict: bool = False,
+    lender: Config | None = None,
 ) -> JudgedSource:
     """Read the battles of a source. The bench of `lender` lends questions and answers to a file of battles.
+
+    `strict` leaves out judgments that cannot be checked against today's texts.
 
     Raises ArenaError if there is nothing to rate.
     """
@@ -185,7 +192,8 @@ def open_source(
         return _open_battles(file, _tuple(baselines), lender)
     bench, config = _bench_of(source, _tuple(judges), _tuple(baselines))
     names = tuple(config.judge.baselines)
-    return JudgedSource(judged_bench(bench, tuple(config.judge.model), names), names[0], DEFAULT_WEIGHT, bench, bench)
+    judged = judged_bench(bench, tuple(config.judge.model), names, strict=strict)
+    return JudgedSource(judged, names[0], DEFAULT_WEIGHT, bench, bench)
 
 
 def audit_material(

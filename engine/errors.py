@@ -60,6 +60,7 @@ class AdviceKind(StrEnum):
     CI = "ci"
     FIRST_GAME_ONLY = "first_game_only"
     STYLE = "style"
+    STRICT = "strict"  # leave out judgments that cannot be checked
     BATTLES = "battles"  # a published file of battles in place of judgments
 
 

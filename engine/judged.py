@@ -56,8 +56,10 @@ class _Compared:
 class JudgedReader:
     """Reads the tables of a bench, and collects what was wrong with its files."""
 
-    def __init__(self, bench: Bench, baselines: Sequence[str], with_itself: bool) -> None:
+    def __init__(self, bench: Bench, baselines: Sequence[str], *, with_itself: bool, strict: bool) -> None:
         self._bench = bench
+        self._strict = strict
+        self._unchecked = 0
         self._baselines = baselines
         self._with_itself = with_itself
         self._questions = bench.index.questions()
@@ -79,9 +81,12 @@ class JudgedReader:
         if not compared:
             raise BenchError(
                 f"{self._bench.paths.root}: no judgment by {' or '.join(judged_models)} "
-                f"against {' or '.join(self._baselines)}",
+                f"against {' or '.join(self._baselines)}"
+                + (f"; {self._unchecked} cannot be checked, which strict reading leaves out" if self._strict else ""),
                 _available(self._bench),
             )
+        if self._unchecked:
+            self._warnings.append(unchecked_warning(self._unchecked, strict=self._strict))
         columns, judged, models = _columns(compared, list(judged_models))
         met = {models[code] for name in ("model", "baseline") for code in np.unique(columns[name])}
         if unmet := [name for name in self._baselines if name not in met]:
@@ -113,8 +118,10 @@ class JudgedReader:
 
     def _current(self, judge: str, model: str) -> Iterator[_Compared]:
         """Yield the judgments of `model` by `judge` that are of today's texts, by baseline."""
+        import polars as pl
+
         self._warnings.extend(str(problem) for problem in self._bench.index.judgments(judge, model).problems)
-        outdated = 0
+        outdated = failed = 0
         for baseline in self._baselines:
             is_anchor = baseline == self._baselines[0]
             if model == baseline and not (self._with_itself and is_anchor):
@@ -123,11 +130,17 @@ class JudgedReader:
             if len(rows):
                 self._use_answers(baseline)
                 self._use_answers(model)
-            current = rows.filter("current")
-            yield _Compared(judge, model, baseline, current)
+            self._unchecked += len(rows.filter("unchecked"))
+            yield _Compared(judge, model, baseline, counted(rows, strict=self._strict))
             if len(self._baselines) > 1:  # one that names no baseline may well be of another
-                rows, current = rows.drop_nulls("baseline"), current.drop_nulls("baseline")
-            outdated += len(rows) - len(current)
+                rows = rows.drop_nulls("baseline")
+            failed += len(rows.filter("failed"))
+            outdated += len(rows.filter(~pl.col("current") & ~pl.col("failed")))
+        if failed:
+            self._warnings.append(
+                f"{failed} judgments of {model} by {judge} are of an error or nothing in place of an answer and not "
+                "counted"
+            )
         if outdated:
             self._warnings.append(
                 f"{outdated} judgments of {model} by {judge} are of other texts than today's (another baseline, or a "
@@ -169,6 +182,26 @@ class JudgedReader:
             for model, digests in used.items()
             if len(digests)
         }
+
+
+def counted(rows: pl.DataFrame, *, strict: bool) -> pl.DataFrame:
+    """Return the judgments of a table of `CurrentJudgments` that count."""
+    import polars as pl
+
+    return rows.filter(pl.col("current") & ~pl.col("unchecked") if strict else pl.col("current"))
+
+
+def unchecked_warning(count: int, *, strict: bool) -> str:
+    """Return the warning about judgments that are of today's texts as far as can be seen."""
+    text = (
+        f"{count} judgments cannot be checked against today's texts (they hold neither prompts nor a digest, or an "
+        "answer is not on disk)"
+    )
+    return (
+        f"{text} and are not counted"
+        if strict
+        else Advice(f"{text} and are counted; leave them out", AdviceKind.STRICT)
+    )
 
 
 def _columns(compared: Sequence[_Compared], judges: Sequence[str]) -> tuple[Columns, list[str], list[str]]:

@@ -61,11 +61,17 @@ class JudgedBench:
 
 
 def judged_bench(
-    bench: Bench, judges: Sequence[str], baselines: str | Sequence[str], *, with_itself: bool = False
+    bench: Bench,
+    judges: Sequence[str],
+    baselines: str | Sequence[str],
+    *,
+    with_itself: bool = False,
+    strict: bool = False,
 ) -> JudgedBench:
     """Read the judgments of every model by `judges` against the baseline (or each of several, the anchor first).
 
-    With `with_itself`, of the anchor against itself too. Raises BenchError if there is no current judgment.
+    With `with_itself`, of the anchor against itself too; with `strict`, only what can be checked. Raises BenchError
+    if there is no current judgment.
     """
     names = (baselines,) if isinstance(baselines, str) else tuple(baselines)
     judged_models = {judge: bench.judged_models(judge) for judge in judges}
@@ -77,11 +83,11 @@ def judged_bench(
         *map(paths.answers, answering),
         *(paths.judgments(judge, model) for judge, models in judged_models.items() for model in models),
     ]
-    asked = (*judges, "", *names, "", str(with_itself))
+    asked = (*judges, "", *names, "", str(with_itself), str(strict))
     snapshot = Snapshot(paths, JudgedFacts, asked, files)
     held = snapshot.load()
     if held is None:
-        held = JudgedReader(bench, names, with_itself).read(judged_models)
+        held = JudgedReader(bench, names, with_itself=with_itself, strict=strict).read(judged_models)
         snapshot.save(*held)
     facts, columns = held
     return JudgedBench(

@@ -21,10 +21,11 @@ def compare_command(
     judges: tuple[str, ...],
     baseline: tuple[str, ...],
     battles: Path | None,
+    strict: bool,
     **rating: Any,
 ) -> int:
     """Compare and print. Return the exit code."""
-    result = compare(invocation.open_source(battles, judges, baseline), *models, **rating)
+    result = compare(invocation.open_source(battles, judges, baseline, strict=strict), *models, **rating)
     if form != "json":
         console.warn(result.warnings)
     text = format_comparison(result, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())

@@ -28,6 +28,7 @@ def export_command(
     baseline: str | None,
     out: Path | None,
     force: bool,
+    strict: bool,
 ) -> int:
     """Export, and print the files written. Return the exit code."""
     config = invocation.config(keys=False)
@@ -36,7 +37,7 @@ def export_command(
     for absent in [judge for judge in config.judge.model if not judges and judge not in available]:
         console.say(f"note: no judgments by {absent} in this bench")
     chosen = judges or tuple(judge for judge in config.judge.model if judge in available)
-    choice = ExportChoice(baseline=baseline or config.judge.baseline, judges=chosen, models=models)
+    choice = ExportChoice(baseline=baseline or config.judge.baseline, judges=chosen, models=models, strict=strict)
     out = out or Path(f"{bench.name}-{form}" if form in FOLDERS else f"{bench.name}.{form}")
     if form == "html":
         from arena_tui.output.html_report import export_html

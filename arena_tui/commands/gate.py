@@ -33,6 +33,7 @@ def gate_command(
     judges: tuple[str, ...],
     baseline: str | None,
     battles: Path | None,
+    strict: bool,
     soft: bool,
     weight: int | None,
     first_game_only: bool,
@@ -40,7 +41,7 @@ def gate_command(
 ) -> int:
     """Check and print. Return the exit code: 0 passed, 1 failed."""
     stored = _stored(baseline_result) if baseline_result is not None else None
-    source = invocation.open_source(battles, judges, (baseline,) if baseline else ())
+    source = invocation.open_source(battles, judges, (baseline,) if baseline else (), strict=strict)
     rating = RatingOptions(
         baseline=source.baseline, weight=weight or source.weight, soft=soft, first_game_only=first_game_only
     )

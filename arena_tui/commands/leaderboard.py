@@ -27,13 +27,14 @@ def leaderboard_command(
     baseline: tuple[str, ...],
     weight: int | None,
     battles: Path | None,
+    strict: bool,
     save_battles: Path | None,
     save_bootstrap: Path | None,
     style: tuple[str, ...] = (),
     **rating: Any,
 ) -> int:
     """Rate and print. Return the exit code."""
-    source = invocation.open_source(battles, judges, baseline)
+    source = invocation.open_source(battles, judges, baseline, strict=strict)
     options = LeaderboardOptions(baseline=source.baseline, weight=weight or source.weight, **rating)
     rater, notes = style_rater(source, style) if style else (rate_battles, [])
     console.warn(notes)

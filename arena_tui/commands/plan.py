@@ -21,10 +21,11 @@ def plan_command(
     judges: tuple[str, ...],
     baseline: tuple[str, ...],
     battles: Path | None,
+    strict: bool,
     **rating: Any,
 ) -> int:
     """Plan and print. Return the exit code."""
-    study = plan(invocation.open_source(battles, judges, baseline), differences, **rating)
+    study = plan(invocation.open_source(battles, judges, baseline, strict=strict), differences, **rating)
     if form != "json":
         console.warn(study.warnings)
     text = format_study_plan(study, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())

@@ -177,7 +177,7 @@ def export_html(bench: Bench, choice: ExportChoice, out: Path, *, force: bool = 
     if not selection.judges:
         raise BenchError(f"{bench.paths.root}: no judgments to show", "create them with `arena-tui run`")
     options = LeaderboardOptions(baseline=choice.baseline, weight=DEFAULT_WEIGHT)
-    board, _ = rate(judged_bench(bench, selection.judges, choice.baseline), options)
+    board, _ = rate(judged_bench(bench, selection.judges, choice.baseline, strict=choice.strict), options)
     lines = 0
     with atomic_file(out) as stream:
         for line in page(board, selection):

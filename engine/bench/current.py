@@ -1,8 +1,9 @@
 """The one test of whether a judgment is of today's texts, for single judgments and for all of a file at once.
 
-A judgment counts if its question is in the set and it compares today's question and answers. Where an answer is not on
-disk there is nothing to compare with, and the judgment's own word is taken. A judgment that carries a digest of its
-texts (`inputs`) is checked by it, any other by what the judge was shown.
+A judgment counts if its question is in the set and it compares today's question and answers. One that carries a digest
+of its texts (`inputs`) is checked by it, any other by what the judge was shown. Where an answer is not on disk, or the
+judgment has neither digest nor prompts, nothing can be checked: it counts, and is reported. One of a question whose
+only answer on disk is an error never counts.
 """
 
 from __future__ import annotations
@@ -38,16 +39,17 @@ def is_current(
     question_turns: Sequence[str],
     baseline_turns: Sequence[str],
     model_turns: Sequence[str],
-) -> bool:
+) -> bool | None:
     """Return whether `stored` compares exactly these texts, and this baseline where it names one.
 
-    `inputs` is `inputs_digest` of the three. A judgment that has neither digest nor prompts is not current.
+    `inputs` is `inputs_digest` of the three. None for a judgment that has neither digest nor prompts.
     """
     if stored.baseline is not None and stored.baseline != baseline:
         return False
     if stored.inputs is not None:
         return stored.inputs == inputs
-    return _show(tuple(stored.prompts), question_turns, baseline_turns, model_turns)
+    prompts = tuple(stored.prompts)
+    return _show(prompts, question_turns, baseline_turns, model_turns) if any(prompts) else None
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ class CurrentJudgments:
     def table(self, judge: str, model: str, baseline: str, *, needs_name: bool = False) -> pl.DataFrame:
         """Return the judgments of `model` that name `baseline` or none, the last of each question.
 
-        The columns are those of the index and `current`. With `needs_name`, a judgment that names no baseline counts
-        only if there is an answer of `baseline` to compare with its text.
+        The columns are those of the index, `current`, `unchecked` (current as far as can be seen, but nothing could be
+        checked) and `failed` (of an error in place of an answer). With `needs_name`, a judgment that names no baseline
+        counts only if it can be checked.
         """
         import polars as pl
 
@@ -91,11 +94,12 @@ class CurrentJudgments:
             & (pl.col("shown_baseline") == pl.col("theirs"))
             & (pl.col("shown_model") == pl.col("ours"))
         ).fill_null(value=False)
-        counts = pl.col("question").is_not_null() & (~has_texts | shows)
-        if needs_name and not len(tables[1].frame):
-            counts &= pl.col("baseline").is_not_null()
-        rows = rows.with_columns(current=counts)
-        unsure = rows.filter(has_texts & ~shows)
+        unchecked = pl.col("question").is_not_null() & ~(has_texts & pl.col("is_checkable"))
+        if needs_name:
+            unchecked &= pl.col("baseline").is_not_null()
+        failed = pl.col("key").is_in(list(tables[1].failed | tables[2].failed))
+        rows = rows.with_columns(failed=failed, unchecked=unchecked & ~failed, current=(unchecked & ~failed) | shows)
+        unsure = rows.filter(has_texts & pl.col("is_checkable") & ~shows)
         if len(unsure):
             checks = self._checks(stored.path, unsure, tables)
             rows = rows.join(checks, on=list(_CHECKED), how="left", maintain_order="left")
@@ -202,9 +206,9 @@ def _read_checks(place: Path) -> pl.DataFrame:
 
 
 def _show(prompts: Sequence[str | None], question: Sequence[str], theirs: Sequence[str], ours: Sequence[str]) -> bool:
-    """Return whether there are prompts and all of them hold the texts in the places of their game."""
+    """Return whether all prompts hold the texts in the places of their game."""
     shown = [(at, prompt) for at, prompt in enumerate(prompts) if prompt]
-    return bool(shown) and all(
+    return all(
         _shows(prompt, question, theirs, ours) if at % 2 == 0 else _shows(prompt, question, ours, theirs)
         for at, prompt in shown
     )

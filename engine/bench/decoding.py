@@ -215,8 +215,10 @@ class GameLine(msgspec.Struct, gc=False):
         """Return what the judge was shown: the user's prompt (generation 1) or all messages (generation 2)."""
         if self.user_prompt is not None:
             return self.user_prompt
-        contents = [message.content for message in self.prompt or () if message is not None]
-        return "\n".join(content for content in contents if isinstance(content, str) and content) or None
+        messages = [message for message in self.prompt or () if message is not None]
+        if all(message.role == "system" for message in messages):
+            return None
+        return "\n".join(each.content for each in messages if isinstance(each.content, str) and each.content) or None
 
     def written(self) -> str | None:
         """Return what the judge wrote, its reasoning included."""

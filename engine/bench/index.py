@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from engine.bench.tables import TableKind
 
-VERSION = 4
+VERSION = 5
 _MAGIC = b"arena-tui index\n"
 _LENGTHS = struct.Struct("<IIQ")  # version, bytes of the header, CRC-32 of header and body
 _CHUNK = 4 << 20
@@ -77,10 +77,20 @@ class Table:
     """What the index has of one file."""
 
     path: Path
-    frame: pl.DataFrame
+    rows: pl.DataFrame
     problems: tuple[FileProblem, ...] = ()
     header: TableHeader | None = None
     """None for an absent file."""
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The rows of records that can be used."""
+        return self.rows.drop_nulls("is_usable") if "is_usable" in self.rows.columns else self.rows
+
+    @cached_property
+    def failed(self) -> frozenset[str]:
+        """The questions with an error or nothing in place of an answer, and no other answer."""
+        return frozenset(self.rows["key"]) - frozenset(self.frame["key"])
 
     @cached_property
     def spans(self) -> dict[str, LineSpan]:
@@ -164,7 +174,7 @@ class BenchIndex:
 
     def _write(self, table: Table) -> None:
         if table.header is not None:
-            write_cache(self.cache_file(table.path, ".arrow"), table.header, frame_bytes(table.frame))
+            write_cache(self.cache_file(table.path, ".arrow"), table.header, frame_bytes(table.rows))
 
 
 def _is_of(header: TableHeader, path: Path, state: FileState) -> bool:
@@ -194,7 +204,7 @@ def _indexed(path: Path, kind: TableKind, held: Table | None, state: FileState, 
         reader.resume(old.at, old.number, old.checksum)
     frame = kind.frame(kind.read(reader, log))
     if held is not None and goes_on:
-        frame = kind.joined(held.frame, frame)
+        frame = kind.joined(held.rows, frame)
     header = TableHeader(
         kind=kind.name,
         state=state,

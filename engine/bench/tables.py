@@ -70,6 +70,8 @@ def _read_answers(lines: Lines, log: ProblemLog) -> list[Row]:
         turns = record.usable()
         if turns is None or not record.key:
             log.add(number, record.complaint())
+            if record.key:
+                rows.append((record.key, start, len(line), *[None] * (len(ANSWERS.schema) - 3)))
             continue
         rows.append(
             (
@@ -84,6 +86,7 @@ def _read_answers(lines: Lines, log: ProblemLog) -> list[Row]:
                 record.inputs,
                 record.tstamp,
                 len(record.choices or ()),
+                True,
             )
         )
     return rows
@@ -101,7 +104,8 @@ def _read_judgments(lines: Lines, log: ProblemLog) -> list[Row]:
         games = record.games
         if not record.key or not games:
             continue
-        shown = _shown(games) if record.inputs is None else None
+        prompts = [game.shown() if game is not None else None for game in games]
+        shown = _shown(prompts) if record.inputs is None else None
         odds = [
             chance
             for each in record.probabilities()
@@ -116,6 +120,7 @@ def _read_judgments(lines: Lines, log: ProblemLog) -> list[Row]:
                 record.baseline,
                 record.settings,
                 record.inputs,
+                record.inputs is not None or any(prompts),
                 "".join(map(_digit, games)),
                 odds or None,
                 record.tstamp,
@@ -132,14 +137,13 @@ def _digit(game: GameLine | None) -> str:
     return digit(code)
 
 
-def _shown(games: Sequence[GameLine | None]) -> tuple[str, str, str] | None:
+def _shown(prompts: Sequence[str | None]) -> tuple[str, str, str] | None:
     """Return the question, the baseline's and the model's answer that the prompts of all games show.
 
     None where they are not framed as in the template of all forks, or differ between the games.
     """
     found: tuple[str, str, str] | None = None
-    for at, game in enumerate(games):
-        prompt = game.shown() if game is not None else None
+    for at, prompt in enumerate(prompts):
         if not prompt:
             continue
         sections = _sections(prompt)
@@ -184,8 +188,9 @@ ANSWERS = TableKind(
         "inputs": pl.String,
         "tstamp": pl.Float64,
         "choices": pl.Int32,
+        "is_usable": pl.Boolean,  # null for an error or nothing in place of an answer
     },
-    ("key",),
+    ("key", "is_usable"),
     _read_answers,
 )
 JUDGMENTS = TableKind(
@@ -196,6 +201,7 @@ JUDGMENTS = TableKind(
         "baseline": pl.String,
         "settings": pl.String,
         "inputs": pl.String,
+        "is_checkable": pl.Boolean,  # whether it has a digest of its texts or prompts
         "games": pl.String,  # see `labels_of`
         "odds": pl.List(pl.Float64),  # of all labels, game by game; null where no game has any
         "tstamp": pl.Float64,

@@ -21,6 +21,7 @@ from engine.bench.index import BenchIndex
 from engine.bench.lines import CHANGED, LineSpan, changed_meanwhile, read_object
 from engine.bench.stored import WholeAnswer, WholeJudgment, whole_answer, whole_judgment
 from engine.errors import Advice, AdviceKind, BenchError, UsageProblem
+from engine.judged import counted
 from engine.records import Question
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ FileRecords: TypeAlias = tuple[Path, Iterator[RawRecord]]
 
 
 class ExportChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a bench is exported: `judges` None and `models` empty mean all of them."""
+    """Which part of a bench is exported: `judges` None and `models` empty mean all of them.
+
+    `strict` leaves out judgments that cannot be checked.
+    """
 
     baseline: str
     judges: tuple[str, ...] | None = None
     models: tuple[str, ...] = ()
+    strict: bool = False
 
 
 class Selection:
@@ -51,6 +56,7 @@ class Selection:
         self._index = BenchIndex(bench.paths, is_fixed=True)
         self._judgments = CurrentJudgments(self._index)
         self.baseline = choice.baseline
+        self._strict = choice.strict
         self.notes: list[str] = []
         questions = bench.questions()
         self.notes += map(str, questions.problems)
@@ -132,10 +138,15 @@ class Selection:
 
     def _current(self, judge: str, model: str) -> _Spans:
         if (judge, model) not in self._counted:
+            import polars as pl
+
             rows = self._judgments.table(judge, model, self.baseline)
-            current = rows.filter("current")
-            if len(current) < len(rows):
-                self.note(f"{len(rows) - len(current)} judgments of {model} by {judge} are not of today's texts")
+            current = counted(rows, strict=self._strict)
+            if outdated := len(rows.filter(~pl.col("current"))):
+                self.note(f"{outdated} judgments of {model} by {judge} are not of today's texts")
+            if unchecked := len(rows.filter("unchecked")):
+                how = "not exported" if self._strict else "exported as they are"
+                self.note(f"{unchecked} judgments of {model} by {judge} cannot be checked against today's texts; {how}")
             self._counted[judge, model] = _spans(current, "mark")
         return self._counted[judge, model]
 

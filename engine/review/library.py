@@ -218,7 +218,7 @@ def _is_of_these_texts(
 ) -> bool | None:
     """Whether the judgment is of these texts; None if unknown."""
     prompts = tuple(None if game is None else _user_text(game) or None for game in judgment.games)
-    if question is None or answer is None or baseline_answer is None or not (judgment.inputs or any(prompts)):
+    if question is None or answer is None or baseline_answer is None:
         return None
     texts = question.shown, baseline_answer.turns, answer.turns
     stored = StoredJudgment(

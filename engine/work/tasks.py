@@ -168,7 +168,8 @@ class JudgmentPlanner:
     ) -> JudgeJob | StoredJudgment | None:
         """Return the job of judging a question, or the cached judgment; None where an answer is missing.
 
-        `theirs` and `ours` are turns of answers that were made since the files were read.
+        `theirs` and `ours` are turns of answers that were made since the files were read: no judgment that cannot be
+        checked is of them.
         """
         judgment = self._stored.stored.get(question.id)
         as_on_disk = theirs is None and ours is None

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from engine.bench import Bench
 from engine.bench.current import is_current
 from engine.bench.digest import inputs_digest
 from engine.bench.stored import StoredJudgment, load_answers, load_judgments, load_questions
-from engine.errors import ArenaError
+from engine.errors import ArenaError, BenchError
 from engine.labels import LABELS
 from engine.ratings.leaderboard import LeaderboardOptions
 from engine.results import judged_bench, rate
@@ -101,7 +101,7 @@ def counts(judgment: StoredJudgment, baseline: str, texts: list[tuple[str, ...] 
         return False
     if theirs is None or ours is None:
         return judgment.baseline in (None, baseline)
-    return is_current(
+    found = is_current(
         judgment,
         baseline=baseline,
         inputs=inputs_digest(asked, theirs, ours),
@@ -109,6 +109,7 @@ def counts(judgment: StoredJudgment, baseline: str, texts: list[tuple[str, ...] 
         baseline_turns=theirs,
         model_turns=ours,
     )
+    return found is not False
 
 
 def by_texts(bench: Bench, baseline: str) -> dict[str, bool]:
@@ -117,9 +118,17 @@ def by_texts(bench: Bench, baseline: str) -> dict[str, bool]:
     theirs = {key: found.turns for key, found in load_answers(paths.answers(baseline)).items.items()}
     ours = {key: found.turns for key, found in load_answers(paths.answers("m")).items.items()}
     stored = load_judgments(paths.judgments("j", "m"), baseline=baseline).items
+    failed = failed_in(paths.answers(baseline), theirs) | failed_in(paths.answers("m"), ours)
     return {
-        key: counts(each, baseline, [asked.get(key), theirs.get(key), ours.get(key)]) for key, each in stored.items()
+        key: key not in failed and counts(each, baseline, [asked.get(key), theirs.get(key), ours.get(key)])
+        for key, each in stored.items()
     }
+
+
+def failed_in(path: Path, usable: Mapping[str, object]) -> set[str]:
+    """The questions with a line in a file of answers, but without an answer."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return {json.loads(line)["question_id"] for line in lines} - usable.keys()
 
 
 @settings(deadline=None, max_examples=150)
@@ -207,3 +216,88 @@ def test_a_snapshot_is_of_the_exact_files(tmp_path: Path, what: str):
     second = judged_bench(Bench(tmp_path), ["j"], "base")
     assert second.facts.questions[0].category == ("new" if what == "question.jsonl" else "c")
     assert dict(second.facts.token_lengths["m"]) == ({"q1": 4} if what == "model_answer/m.jsonl" else {})
+
+
+SCORES = [{"score": "B>A"}, {"score": "A>B"}]
+UNCHECKABLE: list[list[dict[str, Any] | None]] = [
+    SCORES,
+    [each | {"user_prompt": ""} for each in SCORES],
+    [each | {"prompt": []} for each in SCORES],
+    [each | {"prompt": [{"role": "system", "content": "compare them"}]} for each in SCORES],
+    [SCORES[0], None],
+]
+
+
+def judged_by(games: Sequence[dict[str, Any] | None], **more: Any) -> list[dict[str, Any]]:
+    return [{"question_id": key, "games": games, **more} for key in KEYS]
+
+
+def all_answered(*models: str) -> dict[str, list[dict[str, Any]]]:
+    files = {f"model_answer/{model}.jsonl": [answer(key, [f"{model} {key}"]) for key in KEYS] for model in models}
+    return {"question.jsonl": [question(key, [f"{key}?"]) for key in KEYS], **files}
+
+
+@pytest.mark.parametrize("games", UNCHECKABLE)
+@pytest.mark.parametrize("answered", [(), ("base",), ("m",), ("base", "m")])
+def test_what_cannot_be_checked_counts_with_one_warning_whatever_is_on_disk(tmp_path: Path, games, answered):
+    files = all_answered(*answered)
+    write(
+        tmp_path, files | {"model_judgment/j/m.jsonl": judged_by(games), "model_judgment/j/n.jsonl": judged_by(games)}
+    )
+    judged = judged_bench(Bench(tmp_path), ["j"], "base")
+    assert len(judged.battles) == 2 * len(KEYS) * sum(game is not None for game in games)
+    (warning,) = [each for each in judged.warnings if "cannot be checked" in each]
+    assert warning.startswith("6 judgments")
+    assert not any("other texts" in each for each in judged.warnings)
+    with pytest.raises(BenchError, match="6 cannot be checked"):
+        judged_bench(Bench(tmp_path), ["j"], "base", strict=True)
+
+
+def test_strict_reading_keeps_what_can_be_checked(tmp_path: Path):
+    files = all_answered("base", "m")
+    judged_files = judged_by(SCORES)
+    judged_files[0]["inputs"] = inputs_digest(("q1?",), ("base q1",), ("m q1",))
+    write(tmp_path, files | {"model_judgment/j/m.jsonl": judged_files})
+    judged = judged_bench(Bench(tmp_path), ["j"], "base", strict=True)
+    assert judged.battles.questions == ("q1",)
+    assert [str(each).split(" against")[0] for each in judged.warnings] == ["2 judgments cannot be checked"]
+    assert judged.warnings[0].endswith("not counted")
+
+
+@pytest.mark.parametrize("error", ["$ERROR$", "", " ", None])
+@pytest.mark.parametrize("side", ["base", "m"])
+@pytest.mark.parametrize("has_prompts", [True, False])
+def test_a_judgment_of_an_error_never_counts(tmp_path: Path, error, side, has_prompts):
+    files = all_answered("base", "m")
+    failed = answer("q1", [""])
+    failed["choices"][0]["turns"][0]["content"] = error
+    files[f"model_answer/{side}.jsonl"][0] = failed
+    judgments = judged_by(SCORES)
+    if has_prompts:
+        texts = {key: (f"{key}?", f"base {key}", f"m {key}") for key in KEYS}
+        texts["q1"] = ("q1?", error or "", "m q1") if side == "base" else ("q1?", "base q1", error or "")
+        for each in judgments:
+            asked, theirs, ours = texts[each["question_id"]]
+            prompts = FRAME.format(asked, theirs, ours), FRAME.format(asked, ours, theirs)
+            each["games"] = [game | {"user_prompt": prompt} for game, prompt in zip(SCORES, prompts, strict=True)]
+    write(tmp_path, files | {"model_judgment/j/m.jsonl": judgments})
+    for bench in (Bench(tmp_path), Bench(tmp_path)):  # without an index, then with one
+        judged = judged_bench(bench, ["j"], "base")
+        assert judged.battles.questions == ("q2", "q3")
+        assert sum("of an error or nothing" in each for each in judged.warnings) == 1
+        assert sum("cannot be checked" in each for each in judged.warnings) == (not has_prompts)
+
+
+def test_an_error_does_not_hide_an_earlier_answer(tmp_path: Path):
+    files = all_answered("base", "m")
+    files["model_answer/m.jsonl"].append(answer("q1", ["$ERROR$"]))
+    write(tmp_path, files | {"model_judgment/j/m.jsonl": judged_by(SCORES)})
+    assert judged_bench(Bench(tmp_path), ["j"], "base").battles.questions == tuple(KEYS)
+
+
+def test_of_several_baselines_only_the_anchor_takes_what_names_none(tmp_path: Path):
+    files = all_answered("base", "other", "m")
+    write(tmp_path, files | {"model_judgment/j/m.jsonl": judged_by(SCORES)})
+    judged = judged_bench(Bench(tmp_path), ["j"], ("base", "other"))
+    assert judged.battles.models == ("base", "m")
+    assert len(judged.battles) == 2 * len(KEYS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from desk import QUESTIONS
 
@@ -42,6 +44,21 @@ async def test_judgments_of_an_edited_question_do_not_count_and_are_made_again(a
         assert "q0" not in judged.battles.questions
         assert any(text.startswith("1 judgments of poor by judge are of other texts") for text in judged.warnings)
         assert (await desk.run()).state.calls == 2 * 2
+
+
+async def test_judgments_that_cannot_be_checked_are_not_made_again(at_desk):
+    async with at_desk() as desk:
+        await desk.run()
+        for path in (desk.bench / "model_judgment").glob("*/*.jsonl"):
+            records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            bare = [
+                {"question_id": each["question_id"], "games": [{"score": game["score"]} for game in each["games"]]}
+                for each in records
+            ]
+            path.write_text("".join(json.dumps(each) + "\n" for each in bare), "utf-8")
+        assert (await desk.run()).state.calls == 0
+        judged = judged_bench(desk.bench_files(), ["judge"], "base")
+        assert len(judged.battles.questions) == QUESTIONS
 
 
 async def test_records_of_a_removed_question_are_reported_and_not_used(at_desk):
