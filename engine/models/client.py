@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -162,7 +163,8 @@ class ModelClient:
     async def _watch(self, pooled: PooledEndpoint[Target], served_name: str, intervals: PollIntervals) -> None:
         target, health, before = pooled.target, pooled.health, None
         while health.disabled_by is None:
-            seen = await fetch_metrics(self._session, target.endpoint, served_name)
+            answered = partial(target.silence.answered, self._now())
+            seen = await fetch_metrics(self._session, target.endpoint, served_name, answered)
             if seen is not None:
                 was_full = before is not None and seen.preemptions > before.preemptions
                 self._pool.queue_reported(pooled, seen.running, seen.waiting, was_full=was_full)

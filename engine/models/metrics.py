@@ -7,7 +7,7 @@ summed, shares averaged over the engines.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -86,14 +86,21 @@ def parse_metrics(text: str, model: str | None = None) -> VllmMetrics | None:
 
 
 async def fetch_metrics(
-    session: aiohttp.ClientSession, endpoint: Endpoint, model: str | None = None
+    session: aiohttp.ClientSession,
+    endpoint: Endpoint,
+    model: str | None = None,
+    answered: Callable[[], None] = lambda: None,
 ) -> VllmMetrics | None:
-    """Return the current numbers of the server behind `endpoint`; None if it is down or has no metrics of vLLM."""
+    """Return the current numbers of the server behind `endpoint`; None if it is down or has no metrics of vLLM.
+
+    `answered` is called when the server answers, whatever it says.
+    """
     url = endpoint.server_url("metrics")
     try:
         status, text = await fetch(session, endpoint, url, time_limit=TIME_LIMIT, largest=LARGEST_TEXT)
     except (CallFailed, *FAULTS):
         return None
+    answered()
     return parse_metrics(text.decode("utf-8", "replace"), model) if status == 200 else None
 
 

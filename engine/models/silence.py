@@ -2,13 +2,16 @@
 
 A reply that is not streamed sends nothing until it is complete, which takes many minutes when it is long: silence alone
 is no fault, and a limit on it would end good calls. So when no reply has arrived from an endpoint for a while, its
-`/metrics` are requested on another connection. A call is lost when that fails several times in a row, or when the
-numbers of vLLM keep saying that the server works on no request.
+`/metrics` are requested on another connection. A call is lost when nothing accepts that connection several times in a
+row, or when the numbers of vLLM keep saying that the server works on no request. No answer to it loses the call only at
+a server that answered such a request before while it was busy: others do one thing at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import math
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any
@@ -22,6 +25,7 @@ from engine.models.metrics import LARGEST_TEXT, parse_metrics
 
 PROBES = 3  # without a good result, before a call is lost
 LONGEST_PROBE = 10.0  # seconds
+UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
 TASK_NAME = "silence-watch"
 
 
@@ -29,6 +33,7 @@ class Activity(Enum):
     """What a probe of a silent server finds; the value says why a call there is lost."""
 
     WORKING = ""
+    GONE = "nothing accepts connections there any more"
     UNRESPONSIVE = "the server does not answer GET /metrics"
     IDLE = "its /metrics report no running and no waiting request"
 
@@ -40,7 +45,17 @@ class SilenceWatch:
     flight all that time are cancelled, and `lost` returns the reason. Timers and the one task end with the last call.
     """
 
-    __slots__ = ("_in_flight", "_last_reply", "_loop", "_lost", "_probe", "_probing", "_quiet", "_timer")
+    __slots__ = (
+        "_answers_while_busy",
+        "_in_flight",
+        "_last_reply",
+        "_loop",
+        "_lost",
+        "_probe",
+        "_probing",
+        "_quiet",
+        "_timer",
+    )
 
     def __init__(self, quiet: float, probe: Callable[[], Awaitable[Activity]]) -> None:
         self._quiet = quiet
@@ -49,6 +64,7 @@ class SilenceWatch:
         self._in_flight: dict[asyncio.Task[Any], float] = {}  # oldest first
         self._lost: dict[asyncio.Task[Any], CallFailed] = {}
         self._last_reply = self._loop.time()
+        self._answers_while_busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._probing: asyncio.Task[None] | None = None
 
@@ -64,6 +80,12 @@ class SilenceWatch:
         self._last_reply = self._loop.time()
         if not self._in_flight and self._probing is not None:
             self._probing.cancel()
+
+    def answered(self, asked: float) -> None:
+        """Note that the server answered another request, sent at `asked`, meanwhile."""
+        oldest = next(iter(self._in_flight.values()), math.inf)
+        if oldest < asked and self._last_reply < asked:  # no call was answered in between
+            self._answers_while_busy = True
 
     def lost(self, call: asyncio.Task[Any]) -> CallFailed | None:
         """Return why this task, which got a CancelledError, was cancelled from here; None if by other code."""
@@ -86,10 +108,13 @@ class SilenceWatch:
         bad = 0
         try:
             while bad < PROBES:
+                asked = self._loop.time()
                 activity = await self._probe()
+                if activity in (Activity.WORKING, Activity.IDLE):
+                    self.answered(asked)
                 if self._last_reply > silent_since:
                     return
-                if activity is Activity.WORKING:
+                if activity is Activity.WORKING or (activity is Activity.UNRESPONSIVE and not self._answers_while_busy):
                     self._last_reply = self._loop.time()
                     return
                 bad += 1
@@ -119,6 +144,9 @@ async def probe_activity(session: aiohttp.ClientSession, endpoint: Endpoint, lim
         status, text = await fetch(session, endpoint, url, time_limit=limit, largest=LARGEST_TEXT)
     except CallFailed:
         return Activity.WORKING
+    except aiohttp.ClientConnectorError as error:
+        is_refused = isinstance(error.os_error, ConnectionError) or error.os_error.errno in UNREACHABLE
+        return Activity.GONE if is_refused else Activity.UNRESPONSIVE
     except FAULTS:
         return Activity.UNRESPONSIVE
     numbers = parse_metrics(text.decode("utf-8", "replace")) if status == 200 else None

@@ -69,7 +69,7 @@ def change_of_state(
 ) -> Notice | None:
     """Return one notice each time that an endpoint of `every` goes down, recovers or is disabled."""
     target, health = pooled.target, pooled.health
-    name = f"{model}: {target.address}"
+    name, cause = f"{model}: {target.address}", cause.rstrip(".")
     has_others = any(each.health.disabled_by is None for each in every if each is not pooled)
     if (why := health.disabled_by) is not None:
         if target.disabled_reported:

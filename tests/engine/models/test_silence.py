@@ -85,10 +85,17 @@ async def test_a_call_that_the_server_does_not_know_of_is_sent_again(serve, clie
 
 
 async def test_a_server_that_is_not_there_any_more_loses_all_its_calls_with_the_reason(serve_raw, client: MakeClient):
-    async def frozen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    probes = 0
+
+    async def freezing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal probes
+        if b"/metrics" in await read_request(reader):
+            probes += 1
+            if probes == 1:
+                writer.write(http(b"", status="404 Not Found"))
         await reader.read()
 
-    tiny = client(await serve_raw(frozen), attempts=1)
+    tiny = client(await serve_raw(freezing), attempts=1)
     async with asyncio.timeout(60):
         failures = await asyncio.gather(*(tiny.complete(BODY) for _ in range(5)), return_exceptions=True)
     for failure in failures:
@@ -97,6 +104,48 @@ async def test_a_server_that_is_not_there_any_more_loses_all_its_calls_with_the_
         assert "does not answer GET /metrics" in failure.title
         assert "idle_timeout" in failure.hint
     assert tiny.in_flight == 0
+
+
+async def test_a_server_that_does_one_thing_at_a_time_is_waited_for(serve_raw, client: MakeClient):
+    """It answers no probe while it writes; it did so between two replies, while calls waited for their turn."""
+    turn, probes, asked = asyncio.Lock(), 0, asyncio.Event()
+    answer = asyncio.Event()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal probes
+        request = await read_request(reader)
+        if b"/metrics" in request:
+            probes += 1
+            if probes == 5:
+                asked.set()
+        async with turn:
+            if b"/metrics" not in request:
+                await answer.wait()
+            writer.write(http(encoded() if b"/metrics" not in request else b""))
+
+    tiny = client(await serve_raw(connected))
+    calls = [asyncio.create_task(tiny.complete(BODY)) for _ in range(3)]
+    async with asyncio.timeout(60):
+        await asked.wait()
+        assert not any(call.done() for call in calls)
+        answer.set()
+        assert len(await asyncio.gather(*calls)) == 3
+
+
+async def test_a_server_whose_port_is_closed_loses_its_calls_whatever_it_answered_before(client: MakeClient):
+    """As where a proxy holds the connections of a server that is gone."""
+    held: list[asyncio.StreamWriter] = []
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+        server.close()
+        await reader.read()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    tiny = client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", attempts=1)
+    with pytest.raises(CallFailed, match="nothing accepts connections there"):
+        await asyncio.wait_for(tiny.complete(BODY), 60)
+    held[0].close()
 
 
 async def test_replies_of_others_are_a_sign_of_life(serve, client: MakeClient):
