@@ -59,7 +59,7 @@ def question_fields(record: Record) -> dict[str, Any]:
 
 def answer_fields(record: Record) -> dict[str, Any]:
     """Return an answer as `question_id` and `choices`, beside its other fields."""
-    is_reply = record.get("object") in _REPLIES or (record.get("type"), record.get("role")) == ("message", "assistant")
+    is_reply = str(record.get("object")) in _REPLIES or (record.get("type"), record.get("role")) == ("message", "assistant")
     if is_reply and record_id({**record, "id": None}) is None:
         raise UnknownShape("the reply of a server without the id of its question: add `question_id`")
     texts = _said(record)
@@ -162,7 +162,7 @@ def _part_text(part: Any, name: str, joint: str) -> str | None:
         return part
     if not isinstance(part, dict):
         raise UnknownShape(f"{name} is a list with {_kind(part)} in it")
-    kind = part.get("type", "text")
+    kind = str(part.get("type", "text"))
     if kind in _UNSAID_PARTS:
         return None
     keys = ("text", "answer", "content", "value", "parts", "refusal")
@@ -245,7 +245,7 @@ def _assistant(messages: Sequence[Any], name: str) -> Iterator[str | None]:
     """
     wrapped = any(isinstance(each, dict) and _is_wrapped(each.get("content")) for each in messages)
     for number, message in enumerate(messages, start=1):
-        if isinstance(message, dict) and message.get("type") in _UNSAID_PARTS:
+        if isinstance(message, dict) and str(message.get("type")) in _UNSAID_PARTS:
             continue
         is_named = isinstance(message, dict) and bool({"role", "from"} & message.keys())
         role = message.get("role", message.get("from")) if is_named else "assistant"

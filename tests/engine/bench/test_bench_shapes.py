@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from engine.bench.decoding import answer_lines, judgment_lines, question_lines
+from engine.bench.shapes import kind_of
 from engine.bench.stored import load_answers, load_judgments, load_questions, whole_judgment
 from engine.records import ContextMessage
 
@@ -214,3 +218,49 @@ def test_the_index_reads_them_as_the_loaders_do(bench, write_lines):
 def test_an_array_in_place_of_lines_is_named(bench):
     bench.questions.write_text('[\n{"id": 1, "prompt": "?"},\n{"id": 2, "prompt": "?"}\n]\n', "utf-8")
     assert "the file is a JSON array" in load_questions(bench.questions).problems[0].message
+
+
+KEYS = ["question_id", "id", "turns", "prompt", "messages", "conversations", "role", "from", "content", "value", "type"]
+KEYS += [
+    "text",
+    "choices",
+    "message",
+    "response",
+    "body",
+    "output",
+    "answer",
+    "games",
+    "score",
+    "judgment",
+    "user_prompt",
+]
+KEYS += ["parts", "object", "metadata", "token_len", "instruction", "input", "system"]
+PLAIN = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["", "user", "text", "gpt"])
+)
+ANYTHING = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=6))
+def test_no_shape_ends_a_program(record):
+    line = json.dumps(record).encode()
+    question = question_lines.decode(line)[0]
+    if question is not None:
+        question.read({}, 1)
+    answer = answer_lines.decode(line)[0]
+    if answer is not None:
+        assert answer.usable() or answer.complaint()
+        answer.tokens()
+    judgment = judgment_lines.decode(line)[0]
+    if judgment is not None:
+        list(judgment.complaints())
+    kind_of(record)
