@@ -249,7 +249,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=6))
 def test_no_shape_ends_a_program(record):
     line = json.dumps(record).encode()
