@@ -59,7 +59,8 @@ def question_fields(record: Record) -> dict[str, Any]:
 
 def answer_fields(record: Record) -> dict[str, Any]:
     """Return an answer as `question_id` and `choices`, beside its other fields."""
-    is_reply = str(record.get("object")) in _REPLIES or (record.get("type"), record.get("role")) == ("message", "assistant")
+    kind, role = record.get("type"), record.get("role")
+    is_reply = str(record.get("object")) in _REPLIES or (kind == "message" and role == "assistant")
     if is_reply and record_id({**record, "id": None}) is None:
         raise UnknownShape("the reply of a server without the id of its question: add `question_id`")
     texts = _said(record)
