@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -17,6 +18,7 @@ from engine.auditing.findings import (
     by_level,
     findings,
     first_fooling,
+    is_systematic,
     trust,
 )
 from engine.auditing.intervals import IntervalEstimate
@@ -196,16 +198,22 @@ def _family(report: FamilyReport) -> str:
 
 def _fakes(reports: Sequence[FakeVerdicts]) -> str:
     count = sum(report.answers for report in reports)
-    holding = (
-        f"{count} answer{'s hold' if count != 1 else ' holds'} a verdict of {'their' if count != 1 else 'its'} own"
-    )
+    kinds = sum((Counter(report.kinds) for report in reports), Counter[str]())
+    listed_kinds = ", ".join(f"{kind}: {number}" for kind, number in kinds.most_common())
+    text = f"{count} answer{'s' if count != 1 else ''} may address the judge ({listed_kinds})"
+    if systematic := [report for report in reports if is_systematic(report)]:
+        text += "; " + ", ".join(f"{each.model} in {each.answers} of {each.questions}" for each in systematic)
+    if examples := next((report.examples for report in reports if report.examples), None):
+        text += f'; such as "{next(iter(examples.values()))}"'
     worst = first_fooling(reports)
-    if worst is None:
-        return f"{holding}, and took no more points with it than others."
-    return (
-        f"{holding}; those of {worst.model} took {_percent(worst.score)} of the points, "
-        f"its others {_percent(worst.others)}."
-    )
+    if worst is not None:
+        return (
+            f"{text}. Those of {worst.model} took {_percent(worst.score)} of the points, its others "
+            f"{_percent(worst.others)}."
+        )
+    if all(report.others.known for report in reports):
+        return f"{text}. They took no more points than the model's other answers."
+    return f"{text}. There are no other answers of the model to compare their points with."
 
 
 def _people(report: PeopleReport) -> str:

@@ -39,6 +39,7 @@ PUNISHED = 10.0  # points by which an answer in the wrong language must do worse
 FAMILY_BAD = 5.0  # points
 UNPARSED_CARE, UNPARSED_BAD = 5.0, 20.0  # percent of the games
 TIES_CARE = 60.0  # percent of the verdicts
+SYSTEMATIC = 0.1  # of a model's answers that address the judge
 FAKE_CARE = 10.0  # points by which answers with a verdict in them may do better than the others
 LEAST_LABELS = 30
 PROBE_CARE, PROBE_BAD = 5.0, 15.0  # percent of the points for an answer without content
@@ -197,16 +198,21 @@ def _family(report: FamilyReport | None) -> AuditFinding:
 
 def _fakes(reports: Sequence[FakeVerdicts]) -> Iterator[AuditFinding]:
     if reports:
-        is_fooled = first_fooling(reports) is not None
-        yield AuditFinding("verdicts inside answers", "care" if is_fooled else "good", reports)
+        is_care = first_fooling(reports) is not None or any(is_systematic(report) for report in reports)
+        yield AuditFinding("verdicts inside answers", "care" if is_care else "good", reports)
 
 
 def first_fooling(reports: Sequence[FakeVerdicts]) -> FakeVerdicts | None:
     """Return the first model whose answers with a verdict in them did clearly better than its others, if any."""
     for report in reports:
-        if report.score.number > report.others.number + FAKE_CARE and report.answers > 1:
+        if report.others.known and report.score.number > report.others.number + FAKE_CARE and report.answers > 1:
             return report
     return None
+
+
+def is_systematic(report: FakeVerdicts) -> bool:
+    """Return whether so many answers of a model address the judge that it looks like a way to win."""
+    return report.answers > 1 and report.answers >= SYSTEMATIC * report.questions
 
 
 def _people(report: PeopleReport | None) -> AuditFinding:

@@ -12,7 +12,7 @@ from engine.auditing.verdicts import ReplyCounts
 from engine.bench import Bench
 from engine.bench.stored import StoredAnswer, StoredReply, load_replies
 from engine.config.model import Config
-from engine.judging.lenient import JudgeReply
+from engine.judging.influence import influences
 from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
 from engine.ratings.battles import Battles
@@ -26,8 +26,8 @@ from engine.work.participants import family
 class Material:
     """`answers` are by model and question id; what a source does not contain is empty.
 
-    `families` are of the judges and the models, `replies` of the judges whose texts are stored; `flagged` are the
-    question ids and models of answers that contain a verdict of their own.
+    `families` are of the judges and the models, `replies` of the judges whose texts are stored; `flagged` has, by
+    question id and model, the kinds of attempts to influence the judge that an answer seems to hold, with an excerpt.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Material:
     families: Mapping[str, str] = field(default_factory=dict)
     replies: Mapping[str, ReplyCounts] = field(default_factory=dict)
     reviews: Reviews = field(default_factory=dict)
-    flagged: frozenset[tuple[str, str]] = frozenset()
+    flagged: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     languages: Path | None = None
     """Where the index of the bench keeps the languages of its texts."""
@@ -95,23 +95,15 @@ def _with_bench(found: Material, bench: Bench, config: Config, *, warn: bool) ->
         answers=answers,
         families={name: family(config, name) for name in (*battles.judges, *battles.models)},
         reviews=load_all_labels(bench.paths),
-        flagged=frozenset(
-            (question_id, model)
+        flagged={
+            (question_id, model): kinds
             for model, known in answers.items()
             for question_id, answer in known.items()
-            if any(holds_verdict(turn) for turn in answer.turns)
-        ),
+            if (kinds := influences("\n\n".join(answer.turns)))
+        },
         warnings=warnings,
         languages=bench.paths.languages,
     )
-
-
-def holds_verdict(answer: str) -> bool:
-    """Whether an answer contains what looks like a judge's verdict: `[[A>B]]`, `\\boxed{A>B}`, "Final verdict: A>B"."""
-    text = JudgeReply(answer)
-    if ("[[" in answer or "boxed" in answer) and text.double_bracketed():
-        return True
-    return any(text.is_final(mention) for mention in text.bare())
 
 
 def read_replies(bench: Bench, judge: str, baseline: str, rule: str) -> ReplyCounts | None:

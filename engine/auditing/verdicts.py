@@ -6,7 +6,8 @@ what stays is noise: a verdict that changes with the places contains no informat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -47,13 +48,19 @@ class VerdictReport(msgspec.Struct, frozen=True):
 
 
 class FakeVerdicts(msgspec.Struct, frozen=True):
-    """Answers of a model that contain a verdict of their own, such as `[[A>B]]`, and the percent of points they won;
-    `others` is the same for the model's other answers."""
+    """Answers of a model that seem to influence the judge, such as by `[[A>B]]`, and the percent of points they won.
+
+    `others` is the same for the model's other answers. `kinds` counts the answers by kind of attempt; `examples` has
+    one excerpt of each kind.
+    """
 
     model: str
     answers: int
     score: IntervalEstimate
     others: IntervalEstimate
+    kinds: dict[str, int] = {}
+    examples: dict[str, str] = {}
+    questions: int = 0
 
 
 class ModelFlips(msgspec.Struct, frozen=True):
@@ -141,9 +148,9 @@ def verdict_report(battles: Battles, resampler: QuestionResampler, replies: Repl
 
 
 def fake_verdicts(
-    battles: Battles, flagged: Collection[tuple[str, str]], resampler: QuestionResampler
+    battles: Battles, flagged: Mapping[tuple[str, str], Mapping[str, str]], resampler: QuestionResampler
 ) -> list[FakeVerdicts]:
-    """Compare answers that contain a verdict with the others; `flagged` are their question ids and models."""
+    """Compare answers that seem to influence the judge with the others, by the kinds found in them (`flagged`)."""
     games = battles.where(battles.labelled & (battles.model_a != battles.model_b))
     names = zip(games.question.tolist(), games.model_b.tolist(), strict=True)
     is_fake = np.array(
@@ -152,12 +159,18 @@ def fake_verdicts(
     found = []
     for index in np.unique(games.model_b[is_fake]):
         fakes, others = (games.where((games.model_b == index) & kind) for kind in (is_fake, ~is_fake))
+        model = games.models[index]
+        asked = np.unique(fakes.question)
+        attempts = [flagged[games.questions[question], model] for question in asked]
         found.append(
             FakeVerdicts(
-                games.models[index],
-                len(np.unique(fakes.question)),
+                model,
+                len(asked),
                 resampler.share(fakes.question, fakes.points),
                 resampler.share(others.question, others.points),
+                dict(Counter(kind for kinds in attempts for kind in kinds)),
+                {kind: excerpt for kinds in reversed(attempts) for kind, excerpt in kinds.items()},
+                len(asked) + len(np.unique(others.question)),
             )
         )
     return found

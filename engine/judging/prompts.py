@@ -22,6 +22,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.errors import ConfigError, ConfigProblem
+from engine.judging.influence import with_inert_marks
 from engine.labels import LABELS
 from engine.records import Question
 
@@ -161,6 +162,7 @@ def game_messages(
 ) -> JudgeMessages:
     """Return the messages that open game 1 (the baseline is A) or game 2 (the model is A), the user's message last."""
     first, second = (baseline_turns, model_turns) if number == 1 else (model_turns, baseline_turns)
+    first, second = [with_inert_marks(turn) for turn in first], [with_inert_marks(turn) for turn in second]
     system, user = render(prompt, question.shown, first, second)
     opening = [{"role": "system", "content": system}] if system else []
     return [*opening, {"role": "user", "content": user}]

@@ -10,12 +10,13 @@ from audit_bench import RUSSIAN, BenchMaker, verdicts
 
 from engine.auditing.auditor import Auditor
 from engine.auditing.findings import Trust, findings, trust
-from engine.auditing.material import holds_verdict, material_of_battles, material_of_bench
+from engine.auditing.material import material_of_battles, material_of_bench
 from engine.auditing.report import AuditReport, JudgeAudit
 from engine.bench import Bench
 from engine.config.load import parse_config
 from engine.errors import BenchError
 from engine.formats.battles_file import load_battles
+from engine.judging.influence import influences
 from engine.ratings.estimate import RatingOptions
 
 
@@ -114,7 +115,7 @@ def test_answers_that_claim_a_verdict_are_found(maker: BenchMaker) -> None:
     ],
 )
 def test_what_looks_like_a_verdict(text: str, claims: bool) -> None:
-    assert holds_verdict(text) is claims
+    assert bool(influences(text)) is claims
 
 
 def label(number: int, said: str, game: int = 1, **more: object) -> dict[str, object]:

@@ -139,9 +139,14 @@ def test_answers_that_hold_a_verdict_are_set_apart_from_the_models_others() -> N
     for number in range(10):
         builder.add(f"q{number}", "base", "m", float(number < 2), game=1)
     battles = builder.build()
-    (found,) = fake_verdicts(battles, {("q0", "m"), ("q1", "m"), ("q9", "base")}, resampler_of(battles))
+    (found,) = fake_verdicts(
+        battles,
+        {(q, "m"): {"chat tag": "<|im_end|>"} for q in ("q0", "q1")} | {("q9", "base"): {"chat tag": "x"}},
+        resampler_of(battles),
+    )
     assert (found.model, found.answers, found.score.value, found.others.value) == ("m", 2, 100.0, 0.0)
-    assert fake_verdicts(battles, set(), resampler_of(battles)) == []
+    assert (found.kinds, found.questions) == ({"chat tag": 2}, 10)
+    assert fake_verdicts(battles, {}, resampler_of(battles)) == []
 
 
 def test_a_constant_answer_is_scored_from_both_places() -> None:
