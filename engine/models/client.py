@@ -294,7 +294,7 @@ class ModelClient:
                     wait = wait_of_headers(response.headers) if status in LIMITED else None
             seconds = self._now() - started
             completion = _read(target.endpoint, status, reply, seconds, location)
-            doubts = self._context.verify(completion, len(payload), max_tokens)
+            doubts = self._context.verify(completion, payload, max_tokens)
         except CallFailed as fault:
             failure = fault
         except FAULTS as error:

@@ -1,4 +1,4 @@
-"""Calls that do not fit into a server's context are not sent; replies that the context cut short are rejected.
+"""Calls that do not fit into a server's context are not sent; replies to cut prompts, and cut replies, are rejected.
 
 vLLM answers a call whose prompt and `max_tokens` together exceed its context nevertheless: the reply ends where the
 context does, with finish_reason "length" as if `max_tokens` had been reached. That is not an answer.
@@ -6,10 +6,14 @@ context does, with finish_reason "length" as if `max_tokens` had been reached. T
 Counting the tokens of every prompt would cost a request each. The bytes of a request bound them: no vocabulary makes
 more tokens than bytes. After some replies the largest number of tokens per byte is known from their usage, and only a
 call near the bound is counted by the server (`/tokenize`).
+
+Others (Ollama) cut the prompt in silence and report the tokens that are left. No vocabulary joins many words into one
+token, so far fewer tokens than words mean a prompt that was cut.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import aiohttp
@@ -18,13 +22,23 @@ import msgspec
 from engine.errors import CallFailed, FailureKind
 from engine.models.connection import FAULTS, fetch
 from engine.models.endpoint import Endpoint
-from engine.records import Completion
+from engine.records import Completion, Usage
 
 SAMPLES = 16  # replies after which their counts give a bound
 MARGIN = 1.15  # by which a text may be denser than any so far
 TIME_LIMIT = 15.0  # seconds for a count
 LARGEST_COUNT = 16 * 2**20  # bytes: the reply lists every token
 
+LEAST_CUT = 256  # tokens: smaller numbers are no context, but made up
+DOUBTFUL, CERTAIN = 1.5, 2.0  # how many times more tokens a text has at least than were counted
+SAME_COUNTS = 3  # prompts of different lengths with the same, largest count
+
+_WORD = re.compile(r"\w\S*")
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")  # Chinese and Japanese
+_RUN = re.compile(r"(.)\1{3,}", re.DOTALL)
+_CUT_HINT = (
+    "raise its context (Ollama: OLLAMA_CONTEXT_LENGTH or num_ctx; llama.cpp: --ctx-size), or shorten the prompts"
+)
 _HINT = "lower max_tokens, or serve the model with a larger --max-model-len"
 
 
@@ -52,6 +66,9 @@ class ContextGuard:
         self._seen = 0
         self._densest = 0.0
         self._density = 1.0  # tokens per byte of a request, at most
+        self._largest = 0  # count of prompt tokens, and the sizes of requests that had it
+        self._largest_sizes: list[int] = []
+        self._doubted = False  # a doubt about prompts is reported
 
     def fits(self, size: int, max_tokens: int) -> bool:
         """Return whether a request of `size` bytes certainly leaves room for its reply."""
@@ -67,11 +84,45 @@ class ContextGuard:
         elif prompt + max_tokens > self.tokens:
             raise self._overflow(prompt, max_tokens)
 
-    def verify(self, completion: Completion, size: int, max_tokens: int | None) -> list[str]:
-        """Learn the density from a reply to `size` bytes, and return what is doubtful about it.
+    def verify(self, completion: Completion, payload: bytes, max_tokens: int | None) -> list[str]:
+        """Learn the density from the reply to a request, and return what is doubtful about it.
 
-        Raises CallFailed if it was cut before its `max_tokens`.
+        Raises CallFailed if the prompt was cut, or the reply before its `max_tokens`.
         """
+        doubts = self._verify_prompt(completion.usage, payload)
+        return doubts + self._verify_reply(completion, len(payload), max_tokens)
+
+    def _verify_prompt(self, usage: Usage, payload: bytes) -> list[str]:
+        """Compare the tokens that the server counted with the fewest that the prompt can have."""
+        tokens = usage.prompt_tokens + (usage.cached_tokens if usage.cached_tokens > usage.prompt_tokens else 0)
+        if tokens < LEAST_CUT:
+            return []
+        doubts = self._same_count(tokens, len(payload))
+        if payload.count(b" ") < DOUBTFUL * tokens and len(payload) < 12 * tokens:
+            return doubts
+        words, least = _least_tokens(payload)
+        if least > CERTAIN * tokens:
+            message = f"the server cut the prompt to its context: {tokens} prompt tokens counted for {words} words"
+            raise CallFailed(FailureKind.REJECTED, message, status=200, hint=_CUT_HINT)
+        if least > DOUBTFUL * tokens and not self._doubted:
+            self._doubted = True
+            doubts.append(f"{tokens} prompt tokens are counted for {words} words: are prompts cut? {_CUT_HINT}")
+        return doubts
+
+    def _same_count(self, tokens: int, size: int) -> list[str]:
+        """Return a warning when the largest count comes again and again for requests of different sizes."""
+        if tokens != self._largest:
+            if tokens > self._largest:
+                self._largest, self._largest_sizes = tokens, [size]
+            return []
+        if all(not 0.9 < size / other < 1.1 for other in self._largest_sizes):
+            self._largest_sizes.append(size)
+        if self._doubted or len(self._largest_sizes) < SAME_COUNTS:
+            return []
+        self._doubted = True
+        return [f"{tokens} prompt tokens are counted for prompts of different lengths: are they cut? {_CUT_HINT}"]
+
+    def _verify_reply(self, completion: Completion, size: int, max_tokens: int | None) -> list[str]:
         usage = completion.usage
         if usage.prompt_tokens:
             self._seen += 1
@@ -116,3 +167,12 @@ class ContextGuard:
             return _decoder.decode(reply).count if status == 200 else None
         except (CallFailed, msgspec.DecodeError, UnicodeDecodeError, *FAULTS):
             return None
+
+
+def _least_tokens(payload: bytes) -> tuple[int, float]:
+    """Return the words of the messages of a request, and the fewest tokens that any vocabulary makes of them."""
+    messages = msgspec.json.decode(payload).get("messages", ())
+    text = " ".join(text for text in (each.get("content") for each in messages) if isinstance(text, str))
+    words = len(_WORD.findall(text))
+    unspaced = len(_UNSPACED.findall(text))
+    return words, max(words + unspaced / 3, len(_RUN.sub(r"\1", text)) / 8)

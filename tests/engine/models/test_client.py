@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from model_servers import BODY, KEY, Caller, Connected, encoded, failure_of, http, read_request, replies
+from model_servers import BODY, KEY, Caller, Connected, encoded, failure_of, http, read_request, replies, reply
 
 from engine.errors import ArenaError, FailureKind
 from engine.events import CallEnded, CallRetried, CallStarted
@@ -283,6 +284,57 @@ async def test_an_endless_reply_is_cut_off(serve_raw: ServeRaw, caller: Caller):
         FailureKind.MALFORMED,
         "the reply is longer than 64 MiB",
     )
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_reply_far_longer_than_max_tokens_is_not_read(serve_raw: ServeRaw, caller: Caller, announced: bool):
+    """60 MiB for 256 tokens: the connection is closed after a few hundred KiB."""
+    sent = 0
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await read_request(reader)
+        length = 60 * 2**20
+        head = f"Content-Length: {length}" if announced else "Connection: close"
+        writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode())
+        writer.write(encoded()[:1])
+        with suppress(ConnectionError):
+            while sent < length and not writer.is_closing():
+                writer.write(b" " * 2**16)
+                await writer.drain()
+                sent += 2**16
+
+    failure = await failure_of(caller(await serve_raw(connected), attempts=1).complete({**BODY, "max_tokens": 256}))
+    assert (failure.kind, failure.title) == (FailureKind.MALFORMED, "the reply is longer than 320 KiB")
+    assert sent < 30 * 2**20, "and what the kernel buffers"
+
+
+async def test_the_longest_reply_that_was_asked_for_is_read(serve: Serve, caller: Caller):
+    text = "\U0001f600" * 1000  # 12 bytes each, escaped
+    top = [{"token": "\U0001f600", "logprob": -1.0, "bytes": [240, 159, 152, 128]}] * 20
+    logprobs = {"content": [{**top[0], "top_logprobs": top}] * 1000}
+
+    async def handler(_: web.Request) -> web.Response:
+        answer = reply(text)
+        answer["choices"][0]["logprobs"] = logprobs
+        return web.json_response(answer)
+
+    asked = {**BODY, "max_tokens": 1000, "logprobs": True, "top_logprobs": 20}
+    assert (await caller(await serve(handler)).complete(asked)).content == text
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_an_error_without_an_end_is_read_in_part(serve_raw: ServeRaw, caller: Caller, status: int):
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(f"HTTP/1.1 {status} Error\r\nConnection: close\r\n\r\nno memory".encode())
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b" " * 2**16)
+                await writer.drain()
+
+    failure = await failure_of(caller(await serve_raw(connected), attempts=1).complete(BODY))
+    assert (failure.status, failure.title) == (status, f"HTTP {status}: no memory")
 
 
 async def test_thinking_without_an_answer_is_not_asked_for_again(serve: Serve, caller: Caller):

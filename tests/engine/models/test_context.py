@@ -12,6 +12,7 @@ from aiohttp import web
 from model_servers import Handler, reply
 
 from engine.errors import CallFailed, FailureKind
+from engine.events import Notice
 from engine.models.client import Endpoint, ModelClient
 from engine.models.context import SAMPLES
 from engine.simulator import SimulatedModel, SimulatorConfig, running_simulator
@@ -146,3 +147,75 @@ async def test_the_simulated_server_cuts_in_silence_too_so_that_what_it_would_cu
         assert "max_tokens 200 > 600" in failure.title
         unseen = client(url, context=None, counts_tokens=False)
         assert (await unseen.complete(body("word " * 460, 200))).usage.completion_tokens < 200
+
+
+class CuttingServer:
+    """A server that cuts prompts to so many tokens, and counts what is left, as Ollama does."""
+
+    def __init__(self, context: int, letters_per_token: float = 4.0) -> None:
+        self._context, self._letters = context, letters_per_token
+
+    async def handle(self, request: web.Request) -> web.Response:
+        letters = sum(len(message["content"]) for message in (await request.json())["messages"])
+        answer = reply("An answer")
+        answer["usage"] = {"prompt_tokens": min(int(letters / self._letters), self._context), "completion_tokens": 5}
+        return web.json_response(answer)
+
+
+@pytest.fixture
+def heard(session: aiohttp.ClientSession) -> tuple[Callable[[str], ModelClient], list[str]]:
+    notices: list[str] = []
+
+    def keep(event: object) -> None:
+        if isinstance(event, Notice):
+            notices.append(event.text)
+
+    def make(base_url: str) -> ModelClient:
+        return ModelClient("m", [Endpoint(base_url)], session=session, emit=keep, parallel=4, attempts=3)
+
+    return make, notices
+
+
+@pytest.mark.parametrize("text", ["other words " * 6000, "其他的话也在这里" * 4000, "long_identifiers/" * 4000])
+async def test_an_answer_to_a_prompt_that_was_cut_is_refused(serve: Serve, heard, text: str):
+    make, _ = heard
+    failure = await failure_of(make(await serve(CuttingServer(2050).handle)), body(text))
+    assert (failure.kind, failure.attempts) == (FailureKind.REJECTED, 1)
+    assert "the server cut the prompt to its context: 2050 prompt tokens counted for" in failure.title
+    assert "num_ctx" in failure.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "letters_per_token"),
+    [
+        ("The quick brown fox jumps over the lazy dog. " * 800, 4.5),
+        ("हिन्दी में लिखा हुआ एक वाक्य। " * 800, 4.0),
+        ("Наивысшая производительность. " * 800, 6.0),
+        ("中文文本没有空格。" * 800, 1.5),
+        ("x = " + " " * 40 + "1\n" + "=" * 60 + "\n", 12.0),
+        (("    " * 20 + "return None\n" + "-" * 120 + "\n") * 300, 25.0),
+        ("Hello " * 4000, 400.0),  # a count that is made up
+    ],
+)
+async def test_a_whole_prompt_is_not_doubted(serve: Serve, heard, text: str, letters_per_token: float):
+    make, notices = heard
+    await make(await serve(CuttingServer(10**6, letters_per_token).handle)).complete(body(text))
+    assert notices == []
+
+
+async def test_far_fewer_tokens_than_words_are_warned_of(serve: Serve, heard):
+    make, notices = heard
+    client = make(await serve(CuttingServer(2050).handle))
+    for _ in range(3):
+        await client.complete(body("word " * 3500))
+    (text,) = notices
+    assert "2050 prompt tokens are counted for 3500 words: are prompts cut?" in text
+
+
+async def test_the_same_count_for_prompts_of_different_lengths_is_warned_of(serve: Serve, heard):
+    make, notices = heard
+    client = make(await serve(CuttingServer(2050).handle))
+    for count in (100, 400, 1700, 2000, 2400, 2000, 1700):
+        await client.complete(body("word " * count))
+    (text,) = notices
+    assert "2050 prompt tokens are counted for prompts of different lengths" in text
