@@ -1,7 +1,8 @@
 """The records of a bench, as the program holds them: immutable, generation-neutral, JSON by msgspec.
 
-`AnswerRecord` and `JudgmentRecord` are also exactly what is appended to disk (generation 1 of the ecosystem's
-layout plus fields that older readers ignore); reading either published generation is `engine.bench`'s job.
+`AnswerRecord` and `JudgmentRecord` are also exactly what is appended to a folder of generation 1 of the ecosystem's
+layout, plus fields that older readers ignore; for the other see `engine.bench.generation_2`. Reading either published
+generation is `engine.bench`'s job.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ Reading
     lines       JSONL files: lines, byte ranges, problems
     packed      names compressed files and tables, which are not read
     decoding    one decoder for each kind of record, of both generations
+    generation_2    new records as a folder of generation 2 holds them
     shapes      records in the shapes of other tools, as the fields that decoding reads
     stored      questions, answers, judgments and replies, whole or as much as a computation needs
     digest      fingerprints of texts

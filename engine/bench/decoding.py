@@ -1,9 +1,8 @@
 """Records as the files of a bench hold them: one decoder each for questions, answers and judgments of both generations.
 
-generation 1 is arena-hard-auto v0.1 and arena-hard-local, generation 2 arena-hard-auto v2.0. One file may hold both
-(records appended to a published generation 2 file are written in generation 1). Records in other shapes are turned into
-these, see `shapes`. Ids and topics may be numbers and read as their decimal string; any other value of an unexpected
-type reads as absent.
+generation 1 is arena-hard-auto v0.1 and arena-hard-local, generation 2 arena-hard-auto v2.0. One file may hold both.
+Records in other shapes are turned into these, see `shapes`. Ids and topics may be numbers and read as their decimal
+string; any other value of an unexpected type reads as absent.
 """
 
 from __future__ import annotations

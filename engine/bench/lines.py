@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from math import isfinite
@@ -260,7 +260,7 @@ def without_surrogates(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def encode_line(record: msgspec.Struct) -> bytes:
+def encode_line(record: msgspec.Struct | Mapping[str, object]) -> bytes:
     """Return a record as one line with its "\\n", as `encode_json` writes it."""
     return encode_json(record) + b"\n"
 

@@ -85,7 +85,7 @@ def _read_answers(lines: Lines, log: ProblemLog) -> list[Row]:
                 record.finish_reason,
                 record.inputs,
                 record.tstamp,
-                len(record.choices or ()),
+                len(record.choices or ()) or 1,
                 True,
             )
         )

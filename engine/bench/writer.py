@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -60,7 +60,7 @@ class BenchWriter:
         self._closing = False
         self._task: asyncio.Task[None]
 
-    def append(self, path: Path, record: msgspec.Struct, token: object = None) -> None:
+    def append(self, path: Path, record: msgspec.Struct | Mapping[str, object], token: object = None) -> None:
         """Buffer a record as a line of `path`. `token`, unless None, is announced once the line is on disk."""
         self._raise_failure()
         if self._closing:

@@ -10,15 +10,14 @@ Generation 2 has one turn per question: of a question with several, `prompt` is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from engine.bench.generation_2 import answer_metadata, chat
 from engine.bench.layout import BenchPaths
 from engine.bench.shapes import text_or_none
 from engine.bench.stored import WholeAnswer, WholeGame
 from engine.formats.selection import FileRecords, RawRecord, Selection
-from engine.ratings.markdown import count_markdown
 from engine.records import Question
 
 CountTokens = Callable[[str], int]
@@ -191,30 +190,9 @@ def _answer_2(model: str, question: Question, answer: WholeAnswer, raw: RawRecor
         "uid": question.id,
         "ans_id": str(raw.get("ans_id") or raw.get("answer_id") or question.id),
         "model": model,
-        "messages": list(_messages(question, answer)),
-        "metadata": {
-            "token_len": lengths.of(answer.turns, answer.token_len),
-            **_style("\n\n".join(answer.turns)),
-        },
+        "messages": list(chat(question, [{"answer": turn} for turn in answer.turns])),
+        "metadata": answer_metadata(answer.turns, lengths.of(answer.turns, answer.token_len)),
         **_kept(raw),
-    }
-
-
-def _messages(question: Question, answer: WholeAnswer) -> Iterator[RawRecord]:
-    yield from ({"role": each.role, "content": each.content} for each in question.context)
-    for asked, answered in zip_longest(question.turns, answer.turns):
-        if asked is not None:
-            yield {"role": "user", "content": asked}
-        if answered is not None:
-            yield {"role": "assistant", "content": {"answer": answered}}
-
-
-def _style(text: str) -> dict[str, Any]:
-    counts = count_markdown(text)
-    return {
-        "header_count": {f"h{level}": count for level, count in enumerate(counts.headers, start=1)},
-        "list_count": {"ordered": counts.ordered, "unordered": counts.unordered},
-        "bold_count": {"**": counts.bold_stars, "__": counts.bold_underscores},
     }
 
 

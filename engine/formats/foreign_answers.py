@@ -1,4 +1,4 @@
-"""Answers and questions of other programs, turned into files of generation 1 that an import takes.
+"""Answers and questions of other programs, turned into files of the bench's generation that an import takes.
 
     AlpacaEval   `model_outputs.json`: an array (or JSON lines) of {instruction, output, generator}
     AutoArena    a CSV with the columns prompt and response; the file's name is the model's
@@ -20,13 +20,14 @@ import msgspec
 
 from engine.bench.decoding import answer_lines, question_lines
 from engine.bench.digest import text_digest
+from engine.bench.generation_2 import answer_of_generation_2, is_generation_2
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import ProblemLog, encode_json, json_lines
 from engine.bench.shapes import kind_of, record_id, unquoted
 from engine.bench.stored import load_questions
 from engine.errors import Advice, AdviceKind, BenchError
 from engine.opening import open_regular, read_whole
-from engine.records import Question
+from engine.records import AnswerRecord, Choice, Question, Turn
 
 _LARGEST = 4 << 30  # bytes of a file that is read as a whole
 _EXPECTED = (
@@ -51,7 +52,7 @@ def is_foreign(src: Path) -> bool:
 
 
 def convert(src: Path, bench: BenchPaths, folder: Path) -> list[Path]:
-    """Write the content of `src` into `folder` as JSONL of generation 1; the question set first if the bench has none.
+    """Write the content of `src` into `folder` as JSONL; the question set first if the bench has none.
 
     Raises BenchError for a file in none of the formats, and for answers to questions that are not in the set.
     """
@@ -82,9 +83,11 @@ def convert(src: Path, bench: BenchPaths, folder: Path) -> list[Path]:
     for pair in pairs:
         if pair.said:
             by_model.setdefault(pair.model, []).append(pair)
+    is_of_2 = bench.questions.exists() and is_generation_2(bench.questions)
     for number, (model, given) in enumerate(by_model.items()):
         target = folder / f"{number}.jsonl"
-        _write(target, (_answer(model, ids[_name(pair.asked)], pair.said) for pair in given))
+        answers = ((_answer(model, ids[_name(pair.asked)], pair.said), pair.asked) for pair in given)
+        _write(target, (answer_of_generation_2(*each) if is_of_2 else each[0] for each in answers))
         written.append(target)
     return written
 
@@ -160,11 +163,10 @@ def _turns(question: Question) -> list[dict[str, str]]:
     return [*context, *({"content": turn} for turn in question.turns)]
 
 
-def _answer(model: str, question_id: str, said: Sequence[str]) -> dict[str, Any]:
-    choices = [{"index": 0, "turns": [{"content": turn} for turn in said]}]
-    return {"question_id": question_id, "answer_id": question_id, "model_id": model, "choices": choices}
+def _answer(model: str, question_id: str, said: Sequence[str]) -> AnswerRecord:
+    return AnswerRecord(question_id, question_id, model, (Choice(0, tuple(map(Turn, said))),))
 
 
-def _write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+def _write(path: Path, records: Iterable[Mapping[str, Any] | AnswerRecord]) -> None:
     with path.open("wb") as stream:
         stream.writelines(encode_json(record) + b"\n" for record in records)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
+from engine.bench.generation_2 import answer_of_generation_2, is_generation_2, judgment_of_generation_2
 from engine.bench.layout import BenchPaths
 from engine.bench.writer import BenchWriter
 from engine.errors import CallFailed
@@ -19,13 +20,15 @@ from engine.work.jobs import AnswerJob, JudgeJob, OpenChoice, OpenGame, OpenPart
 class Recorder:
     """Keeps every finished part: in the journal while its record is not whole, then as the record itself.
 
-    The event of a record is given to the writer with it, and emitted after the record is saved.
+    A record is written in the generation of the bench. Its event is given to the writer with it, and emitted after the
+    record is saved.
     """
 
     def __init__(self, paths: BenchPaths, writer: BenchWriter, now: Callable[[], float] = time.time) -> None:
         self._paths = paths
         self._writer = writer
         self._now = now
+        self._is_generation_2 = is_generation_2(paths.questions)
         self.unfinished: set[int] = set()  # jobs with parts in the journal that are not in a record yet
 
     def keep_answer(self, job: AnswerJob, part: AnswerPart) -> None:
@@ -38,7 +41,8 @@ class Recorder:
         self.unfinished.discard(id(job))
         record = job.record(uuid4().hex[:22], self._now())
         saved = RecordSaved(job.task, job.question.id, truncated=record.finish_reason == "length")
-        self._writer.append(self._paths.answers(job.task.model), record, saved)
+        line = answer_of_generation_2(record, job.question) if self._is_generation_2 else record
+        self._writer.append(self._paths.answers(job.task.model), line, saved)
         job.drop_reasoning()
 
     def keep_game(self, job: JudgeJob, part: GamePart) -> None:
@@ -57,7 +61,8 @@ class Recorder:
             labels=tuple(game.score if game is not None else None for game in record.games),
             conflicts=sum(game is not None and game.unparsed == "conflict" for game in record.games),
         )
-        self._writer.append(self._paths.judgments(job.task.judge, job.task.model), record, saved)
+        line = judgment_of_generation_2(record, job.question) if self._is_generation_2 else record
+        self._writer.append(self._paths.judgments(job.task.judge, job.task.model), line, saved)
         job.drop_games()
 
     def fail(self, part: OpenPart, error: CallFailed) -> None:
