@@ -197,7 +197,7 @@ class WebPage:
                 elif _is_exit(payload):
                     break
         await self._closed()
-        while await process.stdout.read(1 << 16):  # so that it can end: nobody reads the rest
+        while await process.stdout.read(1 << 16):  # so that it can end: the rest is not read
             pass
 
     async def _keep_errors(self, process: asyncio.subprocess.Process) -> None:

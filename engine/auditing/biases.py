@@ -194,11 +194,11 @@ def family_report(
 def _longer_wins(battles: Battles, style: StyleCounts, resampler: QuestionResampler) -> IntervalEstimate:
     tokens = style.of(battles)[:, :, 0]
     difference = tokens[battles.question, battles.model_b] - tokens[battles.question, battles.model_a]
-    told = battles.labelled & ~np.isnan(difference) & (difference != 0.0)
-    if not told.any():
+    labelled = battles.labelled & ~np.isnan(difference) & (difference != 0.0)
+    if not labelled.any():
         return NOTHING
     points = np.where(difference > 0, battles.points, 1.0 - battles.points)
-    return resampler.share(battles.question[told], points[told])
+    return resampler.share(battles.question[labelled], points[labelled])
 
 
 def _gain(covariate: StyleCovariate, questions: int) -> IntervalEstimate:

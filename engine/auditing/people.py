@@ -115,7 +115,7 @@ def between_people(reviews: Reviews, battles: Battles, baseline: str, resampler:
 def people_report(
     battles: Battles, options: RatingOptions, labels: PeopleLabels, resampler: QuestionResampler
 ) -> PeopleReport | None:
-    """How one judge stands with people. None when nobody labelled a question that it judged."""
+    """How one judge stands with people. None if no person labelled a question that it judged."""
     baseline = battles.models.index(options.baseline)
     judged = battles.where(battles.labelled & (battles.model_a == baseline) & (battles.model_b != baseline))
     code = judged.question * len(battles.models) + judged.model_b

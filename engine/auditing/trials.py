@@ -64,13 +64,13 @@ def probe_result(
     """Score a constant answer from one label a game; `games` are the orders (1: the baseline is A)."""
     question, resampler = resampler_of(questions)
     points = np.array([points_of_model(label, game) for label, game in zip(labels, games, strict=True)])
-    told = ~np.isnan(points)
+    labelled = ~np.isnan(points)
     return ProbeResult(
         name,
         text,
-        games=int(told.sum()),
-        unparsed=int((~told).sum()),
-        points=resampler.share(question[told], points[told]),
+        games=int(labelled.sum()),
+        unparsed=int((~labelled).sum()),
+        points=resampler.share(question[labelled], points[labelled]),
     )
 
 
@@ -78,12 +78,12 @@ def identical_probe(questions: Sequence[str], labels: Sequence[Label | None]) ->
     """Count the verdicts on identical answers that are no tie, from one label a question."""
     question, resampler = resampler_of(questions)
     first = np.array([points_of_model(label, 2) for label in labels])
-    told = ~np.isnan(first)
+    labelled = ~np.isnan(first)
     return IdenticalProbe(
-        games=int(told.sum()),
-        unparsed=int((~told).sum()),
-        biased=resampler.share(question[told], first[told] != 0.5),
-        first_place=resampler.share(question[told], first[told]),
+        games=int(labelled.sum()),
+        unparsed=int((~labelled).sum()),
+        biased=resampler.share(question[labelled], first[labelled] != 0.5),
+        first_place=resampler.share(question[labelled], first[labelled]),
     )
 
 

@@ -182,7 +182,7 @@ def _depth(document: dict[str, Any]) -> int:
 def _from_folder(folder: Path, data: str) -> Path:
     try:
         return folder / Path(data).expanduser()
-    except RuntimeError:  # ~somebody who has no home here
+    except RuntimeError:  # `~name` of a user without a home folder
         return folder / data
 
 

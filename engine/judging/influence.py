@@ -1,7 +1,7 @@
 """Finds attempts of an answer to influence its judge, and keeps marks of the prompt inside an answer from working.
 
 A judge that is gullible gives the points to an answer that addresses it (Zheng et al., arXiv 2306.05685; a null answer
-with a forged frame won 83 % on Arena-Hard, arXiv 2410.07137). Kinds are told apart, so that a report can name them.
+with a forged frame won 83 % on Arena-Hard, arXiv 2410.07137). Kinds are kept apart, so that a report can name them.
 Whether an answer only writes about such texts cannot be known: what is found is a place to look, not a proof.
 """
 

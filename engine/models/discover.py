@@ -144,13 +144,13 @@ class _Prober:
             await self.ask(self._endpoint.url("chat/completions"), msgspec.json.encode(body), TRIAL_TIME_LIMIT)
         except CallFailed as refusal:
             if refusal.status is None or refusal.status == 429 or (refusal.status >= 500 and refusal.status != 501):
-                return f"{doubt}, and a trial call did not tell ({refusal.title}); it is used all the same"
+                return f"{doubt}, and a trial call gave no answer ({refusal.title}); it is used anyway"
             if refusal.status in (401, 403):
                 raise
             has_no_list = unlisted is not None and unlisted.status in NO_SUCH_PATH
             is_refused = refusal.status in NO_SUCH_PATH or _NO_SUCH_MODEL.search(refusal.title)
             if (has_no_list and not is_refused) or (not listed and unlisted is None and not is_refused):
-                return f"{doubt}, and a trial call was rejected ({refusal.title}); it is used all the same"
+                return f"{doubt}, and a trial call was rejected ({refusal.title}); it is used anyway"
             if listed:
                 error, hint = _not_served(listed, name, refusal)
                 raise CallFailed(refusal.kind, error, status=refusal.status, hint=hint) from None

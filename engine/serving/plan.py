@@ -76,8 +76,8 @@ def _spec(config: Config, entries: tuple[str, ...]) -> ServerSpec:
         short = "-tp" if flag.startswith("--t") else "-dp"
         if value > 1 and _text(serve.args, flag, short) is None:
             arguments += [flag, str(value)]
-    told = _text(serve.args, "--gpu-memory-utilization")
-    if serve.memory is not None and told is None:
+    given = _text(serve.args, "--gpu-memory-utilization")
+    if serve.memory is not None and given is None:
         arguments += ["--gpu-memory-utilization", f"{serve.memory:g}"]
     return ServerSpec(
         name=entries[0],
@@ -89,7 +89,7 @@ def _spec(config: Config, entries: tuple[str, ...]) -> ServerSpec:
         serve=serve,
         gpus_each=tensor * data * pipeline,
         replicas=serve.replicas,
-        share=serve.memory or _share(told),
+        share=serve.memory or _share(given),
         pinned=tuple(serve.gpus) if serve.gpus is not None else None,
     )
 
@@ -146,13 +146,13 @@ def _text(arguments: Sequence[str], *flags: str) -> str | None:
 
 
 def _number(arguments: Sequence[str], *flags: str) -> int | None:
-    told = _text(arguments, *flags)
-    return int(told) if told is not None and told.isdecimal() and int(told) > 0 else None
+    given = _text(arguments, *flags)
+    return int(given) if given is not None and given.isdecimal() and int(given) > 0 else None
 
 
-def _share(told: str | None) -> float:
+def _share(given: str | None) -> float:
     try:
-        share = float(told) if told is not None else VLLM_SHARE
+        share = float(given) if given is not None else VLLM_SHARE
     except ValueError:
         return VLLM_SHARE
     return min(1.0, share) if share > 0 else VLLM_SHARE

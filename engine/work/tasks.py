@@ -138,7 +138,7 @@ class Judging:
 
 
 class JudgmentPlanner:
-    """Tells which judgments of the task `key` are missing.
+    """Finds the missing judgments of the task `key`.
 
     `theirs` are the baseline's answers and `ours` the model's, as far as they are on disk.
     """
