@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from arena_tui import console
+from arena_tui.cli_tools import doctor, runs, serve, simulate, web
 from arena_tui.invocation import Invocation, load_numpy
 from arena_tui.options import (
     FILE,
@@ -293,78 +294,8 @@ def export(invocation: Invocation, /, **options: Any) -> int:
     return export_command(invocation, **options)
 
 
-@cli.command()
-@click.argument("ids", nargs=-1, metavar="[RUN [RUN]]")
-@click.pass_obj
-def runs(invocation: Invocation, ids: tuple[str, ...]) -> int:
-    """List the runs of a bench. Shows servers, flags and sampling of one RUN, and the differences of two."""
-    from arena_tui.commands.runs import runs_command
-
-    return runs_command(invocation, ids)
-
-
-@cli.command()
-@click.option("--repair", is_flag=True, help="Repair damaged files of the bench; the original is kept beside each.")
-@click.option("--dry-run", is_flag=True, help="With --repair: only list the repairs.")
-@click.pass_obj
-def doctor(invocation: Invocation, repair: bool, dry_run: bool) -> int:
-    """Check config, data, servers, GPU and disk. Says what to do about each problem."""
-    if repair:
-        from arena_tui.commands.doctor import repair_command
-
-        return repair_command(invocation, dry_run=dry_run)
-    if dry_run:
-        raise click.UsageError("--dry-run needs --repair; without it doctor changes nothing")
-    from arena_tui.commands.doctor import doctor_command
-
-    return doctor_command(invocation)
-
-
-@cli.command()
-@click.argument("model")
-@click.pass_obj
-def serve(invocation: Invocation, model: str) -> int:
-    """Start vLLM for one model of the config. Stays in the foreground until Ctrl-C."""
-    from arena_tui.commands.serve import serve_command
-
-    return serve_command(invocation, model)
-
-
-@cli.command()
-@click.option("--host", default="127.0.0.1")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 picks a free port.")
-@click.option("--latency", type=click.FloatRange(min=0), default=0.05, help="Seconds until a reply.")
-@click.option("--position-bias", type=click.FloatRange(-1, 1), default=0.1, help="Judge: above 0 it favours answer A.")
-@click.option(
-    "--verbosity-taste",
-    type=click.FloatRange(-1, 1),
-    default=0.1,
-    help="Judge: above 0 it favours long answers.",
-)
-@click.option(
-    "--sharpness",
-    type=click.FloatRange(0.01, 100),
-    default=1.0,
-    help="Judge: how reliably it prefers better answers.",
-)
-@click.option("--seed", type=int, default=0)
-def simulate(**options: Any) -> int:
-    """Serve simulated models and a judge. An OpenAI-compatible server, to try a configuration without a GPU."""
-    from arena_tui.commands.simulate import simulate_command
-
-    return simulate_command(**options)
-
-
-@cli.command()
-@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 accepts other machines.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8090, help="0 picks a free port.")
-@click.pass_obj
-def web(invocation: Invocation, host: str, port: int) -> int:
-    """Serve the UI to a browser. A link works once (with your own token in ARENA_TUI_WEB_TOKEN, always)."""
-    from arena_tui.commands.web import web_command
-
-    return web_command(invocation, host, port)
-
+for tool in (runs, doctor, serve, simulate, web):
+    cli.add_command(tool)
 
 _OF_THE_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}
 """Errors of the system that a path on the command line or in the config causes."""
