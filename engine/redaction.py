@@ -169,19 +169,25 @@ def _is_distinctive(secret: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _pattern(secret: str) -> str:
-    return "".join(map(_character, secret))
+    return "".join(map(_character, re.findall(r"\\+|.", secret, re.DOTALL)))
 
 
 def _character(character: str) -> str:
-    """Return a pattern of one character as it is, and as JSON, URLs and HTML write it."""
-    code = ord(character)
-    forms = [r"\\+" if character == "\\" else rf"\\*{re.escape(character)}"]
+    """Return a pattern of a character, or of a run of backslashes, as it is and as JSON, URLs and HTML write it.
+
+    Its repetitions are bounded: texts of servers are hostile, and long runs must not take quadratic time.
+    """
+    code = ord(character[0])
+    is_backslash = character[0] == "\\"
+    forms: list[str] = [] if is_backslash else [rf"\\{{0,7}}+{re.escape(character)}"]
     if code < 0x80:
         forms += [
-            rf"\\+(?i:u00{code:02x}|x{code:02x})",
-            rf"%(?:25)*(?i:{code:02x})",
-            rf"&#(?:0*{code}|(?i:x)0*(?i:{code:x}));",
+            rf"\\{{1,7}}+(?i:u00{code:02x}|x{code:02x})",
+            rf"%(?:25){{0,3}}(?i:{code:02x})",
+            rf"&#(?:0{{0,5}}{code}|(?i:x)0{{0,5}}(?i:{code:x}));",
         ]
+    if is_backslash:
+        return rf"(?:{'|'.join(forms)}|\\{{1,63}}+){{1,{len(character)}}}+"
     named = html.escape(character, quote=True)
     if named != character:
         forms.append(re.escape(named))

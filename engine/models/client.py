@@ -37,6 +37,7 @@ from engine.models.tries import PASSING, Tries
 from engine.records import Completion
 
 LONGEST_MESSAGE = 500  # characters kept of an error
+LONGEST_REDACTED = 1 << 18  # bytes of a reply that are searched for secrets before its error is read
 MAX_WARNINGS = 20  # about the replies of one model
 TINY_CALL_SECONDS = 30.0
 OF_SOME_PROMPTS = (FailureKind.SERVER, FailureKind.RATE_LIMITED)  # an outage, or a gateway's answer to certain prompts
@@ -358,11 +359,15 @@ class ModelClient:
 
 
 def _read(endpoint: Endpoint, status: int, reply: bytes, seconds: float, location: str) -> Completion:
-    """Return the completion as the model wrote it. Raises CallFailed, whose text is made from the redacted reply."""
+    """Return the completion as the model wrote it. Raises CallFailed, whose text is made from the redacted reply.
+
+    A long reply is not redacted before its text is cut: that would hold up all other calls.
+    """
     try:
         return read_reply(status, reply, seconds, location)
     except CallFailed:
-        pass
+        if len(reply) > LONGEST_REDACTED:
+            raise
     return read_reply(status, endpoint.redact.body(reply), seconds, location)
 
 

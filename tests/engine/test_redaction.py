@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import time
 from urllib.parse import quote
 
 import pytest
@@ -157,3 +158,11 @@ def test_the_header_of_a_login_is_as_secret_as_the_login():
     header = base64.b64encode(b"me:hunter2x").decode()
     assert endpoint.headers()["Authorization"] == f"Basic {header}"
     assert endpoint.redact(f"got Basic {header}") == "got Basic [key]"
+
+
+@pytest.mark.parametrize("run", ["\\", "%25", "&#0", "s", "://a", "sk-live"])
+def test_long_runs_in_a_hostile_reply_take_no_time(run: str):
+    redactor = Redactor([KEY, "\\\\\\\\\\\\abc1"])
+    started = time.process_time()
+    redactor.body(json.dumps({"error": run * (1 << 17)}).encode())
+    assert time.process_time() - started < 5  # quadratic time takes minutes
