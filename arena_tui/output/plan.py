@@ -8,7 +8,7 @@ from arena_tui.console import printable
 from arena_tui.output.progress import clock
 from arena_tui.output.stop_rule import verdict_words
 from arena_tui.output.tables import TableColumn, text_table
-from engine.ratings import MINIMUM_QUESTIONS
+from engine.ratings import FEWEST_QUESTIONS
 from engine.serving.forecast import ServerTurn
 from engine.work.plan import Plan
 from engine.work.stopping import LEAST_AHEAD, StopForecast
@@ -61,7 +61,7 @@ def forecast_lines(forecast: StopForecast) -> list[str]:
     if forecast.fewest < forecast.most:
         lines.append(
             f"{forecast.fewest} to {forecast.most} calls instead of {forecast.whole}: no decision on fewer than "
-            f"{MINIMUM_QUESTIONS} questions, and calls run ahead of the counted ones by {LEAST_AHEAD} questions or a "
+            f"{FEWEST_QUESTIONS} questions, and calls run ahead of the counted ones by {LEAST_AHEAD} questions or a "
             "quarter."
         )
     else:

@@ -24,7 +24,6 @@ from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.screens import show_notice
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.errors import ArenaError
-from engine.ratings import MINIMUM_QUESTIONS
 
 if TYPE_CHECKING:
     from engine.ratings.stop_rule import StopRule
@@ -210,15 +209,15 @@ def _next(values: tuple[_ValueT, ...], value: _ValueT, step: int) -> _ValueT:
     return values[(at + step) % len(values)]
 
 
-_CONDITIONS = f"""\
+_CONDITIONS = """\
 decided        it is better or worse than 50
 decided:MODEL  it is better or worse than another model
 ci:2.5         its score is known to ±2.5 points
 calls:4000     the run has made 4000 judge calls
 minutes:20     the run has lasted 20 minutes
 
-Separate several by commas; empty for none. Questions come in a seeded order, the same for all models; no decision \
-is made on fewer than {MINIMUM_QUESTIONS}. The limits stay valid under continuous monitoring."""
+Separate several by commas; empty for none. Questions come in a seeded order, the same for all models. The limits \
+stay valid under continuous monitoring."""
 
 
 class TypedRule(NamedTuple):

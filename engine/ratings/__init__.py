@@ -19,7 +19,7 @@
     power          questions, calls and time needed to detect a difference
 
     stop_rule            stop rules of a run: the rule, where a model stands, and the report at the end
-    confidence_sequence  limits that stay valid at every look
+    betting              tests and limits that stay valid at every look
     sequential           which models need no more judgments
 
     evidence       points by question, stored with a result, and when two results are comparable
@@ -33,4 +33,6 @@ from typing import Final
 ALPHA: Final = 0.05
 """Error rate of every interval (95 %) and of every two-sided test."""
 MINIMUM_QUESTIONS: Final = 30
-"""Limits rest on the central limit theorem: with fewer questions they are too narrow, and nothing is decided."""
+"""Limits rest on the central limit theorem: with fewer questions they are too narrow."""
+FEWEST_QUESTIONS: Final = 7
+"""A run may decide a model on so few questions, if it wins or loses all of them strongly."""

@@ -5,11 +5,10 @@ model is worse by the margin or more, at the one-sided level of that limit (ICH 
 trials", 1998, section 3.3.2; Blackwelder, Controlled Clinical Trials 3, 1982). Too few questions make the limit low, so
 an undecided test fails. Results that cannot be compared are refused, with all reasons at once.
 
-The difference is paired: both models answered the same questions. Its standard error is clustered by question, from the
-influence of each question on both scores (see `engine.ratings.limits`); its limits are Student's t. Near 0 and 100
-percent the questions may hold no surprise at all, so the limits start from two imagined ones, of which each model won
-one and lost one, and never the same (as in `engine.ratings.confidence_sequence`). `benchmarks/statistics_coverage.py`
-measures that without them a model that is worse by just the margin passes up to twice as often as it may.
+The difference is paired: both models answered the same questions, which are the observations. The limits are those of
+the likelihood ratio over all distributions of outcomes that the labels allow (`engine.ratings.bounded_likelihood`), so
+a model with rare strong losses, which few questions show or none, does not pass for want of them. The standard error,
+from which the planned number of questions comes, is clustered by question (see `engine.ratings.limits`).
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import NormalDist
 from typing import Literal, TypeAlias
 
@@ -26,6 +26,7 @@ import numpy as np
 from engine.errors import Advice, AdviceKind, GateRefused, UsageProblem, listed
 from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 from engine.ratings.battles import FloatArray
+from engine.ratings.bounded_likelihood import lower_limit
 from engine.ratings.evidence import (
     Describe,
     Evidence,
@@ -39,7 +40,6 @@ from engine.ratings.evidence import (
     unknown_settings,
     unknown_texts,
 )
-from engine.ratings.limits import student_quantile
 
 POWER = 0.8
 
@@ -66,20 +66,63 @@ class Difference:
 
 
 def difference(
-    won: FloatArray, total: FloatArray, reference: tuple[FloatArray, FloatArray] | None, alpha: float
+    won: FloatArray, total: FloatArray, reference: tuple[FloatArray, FloatArray] | None, alpha: float, largest: float
 ) -> Difference:
     """Return the paired difference of two scores, from points won and played for [Q] on the same questions.
 
     At least two. `reference` has the points of the other model; None is the baseline, which is even on every question.
+    `largest` is the most points that a question can be played for.
     """
-    questions = len(won)
     rate, their_rate, error = _compared(won, total, reference)
-    imagined = None if reference is None else _strengthened(*reference, first=0.0)
-    mine, theirs, spread = _compared(*_strengthened(won, total, first=1.0), imagined)
-    reach = student_quantile(questions + 1, 1.0 - alpha) * spread
-    return Difference(
-        questions, rate, their_rate, max(-1.0, mine - theirs - reach), min(1.0, mine - theirs + reach), error
-    )
+    rows = np.stack([won, total, *(reference or (total / 2.0, total))], axis=1)
+    outcomes, counts = np.unique(rows, axis=0, return_counts=True)
+    mirrored = outcomes.copy()
+    mirrored[:, [0, 2]] = outcomes[:, [1, 3]] - outcomes[:, [0, 2]]
+    known = None if reference is not None else 0.5
+    estimate = rate - their_rate
+    lower = _lower_limit(outcomes, counts.astype(np.float64), largest, alpha, estimate, error, known)
+    upper = -_lower_limit(mirrored, counts.astype(np.float64), largest, alpha, -estimate, error, known)
+    return Difference(len(won), rate, their_rate, lower, upper, error)
+
+
+def _lower_limit(
+    outcomes: FloatArray,
+    counts: FloatArray,
+    largest: float,
+    alpha: float,
+    estimate: float,
+    error: float,
+    known: float | None,
+) -> float:
+    """Return the lower limit of the difference; `known` is the score of the reference where it has no uncertainty."""
+    centred = partial(centred_points, outcomes, counts, largest, known=known)
+    lowest = -1.0 if known is None else -known
+    return lower_limit(centred, counts, alpha, lowest, estimate, error)
+
+
+def centred_points(
+    outcomes: FloatArray, counts: FloatArray, largest: float, difference: float, *, known: float | None = None
+) -> tuple[FloatArray, float]:
+    """Return values [K] whose mean over questions is 0 if the scores differ by `difference`, and the lowest possible.
+
+    They are the points won beyond those expected, in units of the mean weight of a question, of the model minus those
+    of the reference. What is expected follows from the scores; the score of the reference is the one in the middle
+    between its own and that of the model less `difference`, or `known`.
+
+    Args:
+        outcomes: [K, 4] points won and played for by the model, then by the reference.
+        largest: the most points that a question can be played for.
+    """
+    won, total, their_won, their_total = outcomes.T
+    mean, their_mean = (counts @ each / counts.sum() for each in (total, their_total))
+    if known is not None:
+        score = known + difference
+        return (won - score * total) / mean, -score * largest / mean
+    rate, their_rate = counts @ won / (counts @ total), counts @ their_won / (counts @ their_total)
+    their_score = min(max((rate - difference + their_rate) / 2.0, 0.0, -difference), 1.0, 1.0 - difference)
+    score = their_score + difference
+    values = (won - score * total) / mean - (their_won - their_score * their_total) / their_mean
+    return values, float(-score * largest / mean - (1.0 - their_score) * largest / their_mean)
 
 
 def questions_for(spread: float, margin: float, alpha: float) -> int:
@@ -106,12 +149,6 @@ def _score(won: FloatArray, total: FloatArray) -> tuple[float, FloatArray]:
     """Return the score, and the influence [Q] of each question on it."""
     rate = float(won.sum() / total.sum())
     return rate, np.asarray((won - rate * total) / total.mean(), dtype=np.float64)
-
-
-def _strengthened(won: FloatArray, total: FloatArray, first: float) -> tuple[FloatArray, FloatArray]:
-    """Add two questions of average weight: `first` is the share won of the one, 1 - `first` that of the other."""
-    weight = total.mean()
-    return np.append(won, [first * weight, (1.0 - first) * weight]), np.append(total, [weight, weight])
 
 
 Finding: TypeAlias = Literal["not worse", "worse", "not shown"]
@@ -187,6 +224,7 @@ def gate(
     reasons = other_contest(now, stored) if stored else []
     warnings: list[str] = []
     checks = []
+    most = len(now.judges or [""]) * (1 if now.first_game_only else 2) * now.weight  # points of a question
     for model, against in _chosen(now, models, reference, stored):
         mine, theirs = side(now, model), side(origin, against)
         refused = [
@@ -204,7 +242,7 @@ def gate(
         if stored is not None:
             warnings += unknown_texts(mine, theirs)
         if not refused:
-            checks.append(_check(mine, theirs, both, options))
+            checks.append(_check(mine, theirs, both, options, most))
     if reasons:
         raise GateRefused(list(dict.fromkeys(reasons)))
     return GateReport(
@@ -260,9 +298,10 @@ def _chosen(now: Result, models: Sequence[str], reference: str | None, stored: R
     return [(model, model if reference is None else reference) for model in named]
 
 
-def _check(mine: GateSide, theirs: GateSide, questions: Sequence[str], options: GateOptions) -> GateCheck:
+def _check(mine: GateSide, theirs: GateSide, questions: Sequence[str], options: GateOptions, most: float) -> GateCheck:
     points, reference = _arrays(mine, questions), None if theirs.is_baseline else _arrays(theirs, questions)
-    found = difference(*points, reference, options.alpha)
+    largest = max(points[1].max(), most) if reference is None else max(points[1].max(), reference[1].max(), most)
+    found = difference(*points, reference, options.alpha, float(largest))
     unchanged = reference is not None and mine.model == theirs.model and np.array_equal(points, reference)
     if unchanged:  # the judgments are the stored ones, so nothing is uncertain
         found = replace(found, lower=0.0, upper=0.0)

@@ -20,9 +20,9 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from engine.errors import RatingError
-from engine.ratings import ALPHA, MINIMUM_QUESTIONS
+from engine.ratings import ALPHA, FEWEST_QUESTIONS, MINIMUM_QUESTIONS
 from engine.ratings.battles import Battles
-from engine.ratings.confidence_sequence import boundary
+from engine.ratings.betting import threshold
 from engine.ratings.estimate import BenchFacts, RatingOptions, rate_battles
 from engine.ratings.model_stats import game_counts
 from engine.ratings.outcomes import SoftReport, soft_report
@@ -154,13 +154,17 @@ def questions_needed(spread: float, difference: float, power: float = 0.8) -> in
 
 
 def questions_until_decided(spread: float, difference: float) -> int:
-    """Return the questions after which a confidence sequence excludes "no difference" in half of the cases."""
-    ratio = (spread / difference) ** 2
+    """Return the questions after which bets exclude "no difference" in half of the cases, to about a quarter.
+
+    The best bet on a difference of d spreads gains log(1 + d^2) / 2 on a question, as on a normal mean; not to know it
+    costs about a quarter of the logarithm of their number.
+    """
+    growth = math.log1p((difference / spread) ** 2)
 
     def is_decided(questions: int) -> bool:
-        return questions >= ratio * boundary(questions) ** 2
+        return questions * growth >= 2.0 * threshold() + 0.5 * math.log(questions)
 
-    low, high = MINIMUM_QUESTIONS, MINIMUM_QUESTIONS
+    low, high = FEWEST_QUESTIONS, FEWEST_QUESTIONS
     while not is_decided(high):
         low, high = high, 2 * high
     return low + bisect_left(range(low, high), True, key=is_decided)

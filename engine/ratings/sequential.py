@@ -1,6 +1,6 @@
 """The decider: counts judgments as they arrive and decides which models need no more of them.
 
-It looks after every question, which confidence sequences allow. Two rules keep their promise:
+It looks after every question, which bets allow (see `engine.ratings.betting`). Two rules keep their promise:
 
 - Questions that finish early are not a random sample (short answers are fast and may be good or bad). Records therefore
   count in the seeded random order of the questions, whatever the order of their arrival: one that arrives early waits
@@ -15,18 +15,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import numpy as np
 
 from engine.errors import UsageProblem, listed
 from engine.labels import DEFAULT_WEIGHT, Label, Points, points_of_games
-from engine.ratings import MINIMUM_QUESTIONS
-from engine.ratings.confidence_sequence import CrossMoments, Moments, difference_interval, interval
+from engine.ratings.betting import Tally, difference_interval, interval, is_apart, log_capital, threshold
 from engine.ratings.stop_rule import Decision, Standing, StopRule
 
 _EVEN = 0.5
 
 
 class Decider:
-    """Folds judgments, question by question, into a decision per model; constant work a record and opponent.
+    """Folds judgments, question by question, into a decision per model; the work for one grows with the number of
+    distinct outcomes, not of questions.
 
     Args:
         rule: when a model needs no more judgments.
@@ -67,9 +68,10 @@ class Decider:
         self._weight = weight
         self._first_game_only = first_game_only
         self._position = {question: position for position, question in enumerate(order)}
-        self._records = {model: _Records() for model in models}
+        largest = judges * (1 if first_game_only else 2) * max(1.0, weight)
+        self._records = {model: _Records(largest) for model in models}
         self._opponent = opponent
-        self._pairs = {model: _Pair() for model in models if opponent is not None and model != opponent}
+        self._pairs = {model: _Pair(largest) for model in models if opponent is not None and model != opponent}
         self._decisions: dict[str, Decision] = {}
         self._decided_after: dict[str, int] = {}
 
@@ -100,7 +102,7 @@ class Decider:
         settled = [model for model in self._records if not self.is_settled(model)]
         for model in settled:
             if model not in self._decisions:
-                self._settle(model, "budget", self._records[model].moments)
+                self._settle(model, "budget", self._records[model].tally)
         return tuple(settled)
 
     def position(self, question_id: str) -> int | None:
@@ -126,19 +128,21 @@ class Decider:
 
     def standing(self, model: str) -> Standing:
         """Return the state of a model for a display."""
-        moments = self._records[model].moments
-        known = Standing(self.decision(model), int(moments.n), decided_after=self._decided_after.get(model))
-        if not moments.t:
+        tally = self._records[model].tally
+        known = Standing(self.decision(model), tally.questions, decided_after=self._decided_after.get(model))
+        if not tally.questions:
             return known
-        lower, upper = interval(moments)
-        known = msgspec.structs.replace(known, score=100.0 * moments.share, lower=100.0 * lower, upper=100.0 * upper)
+        won, total = tally.sums()
+        lower, upper = interval(*tally.arrays(), tally.largest)
+        known = msgspec.structs.replace(known, score=100.0 * won / total, lower=100.0 * lower, upper=100.0 * upper)
         pair = self._pairs.get(model)
-        if pair is None or not pair.mine.t or not pair.theirs.t:
+        if pair is None or not pair.tally.questions:
             return known
+        won, total, their_won, their_total = pair.tally.sums()
         below, above = pair.limits()
         return msgspec.structs.replace(
             known,
-            difference=100.0 * (pair.mine.share - pair.theirs.share),
+            difference=100.0 * (won / total - their_won / their_total),
             difference_lower=100.0 * below,
             difference_upper=100.0 * above,
         )
@@ -149,7 +153,7 @@ class Decider:
         records = self._records[model]
         while records.count():
             if model not in self._pairs:
-                self._look(model, records.moments)
+                self._look(model, records.tally)
         for other in self._pairs if model == self._opponent else (model,) if model in self._pairs else ():
             self._advance_pair(other)
         return tuple(self._decisions)[before:]
@@ -159,36 +163,39 @@ class Decider:
         assert self._opponent is not None
         pair = self._pairs[model]
         while pair.count(self._records[model], self._records[self._opponent]):
-            if pair.mine.n >= MINIMUM_QUESTIONS:
-                self._decide(model, *pair.limits(), 0.0, pair.mine)
+            if self._rule.decided and model not in self._decisions and (direction := pair.direction()):
+                self._settle(model, direction, pair.tally)
+                pair.look()
             self._look(model, pair.alone)
 
-    def _look(self, model: str, moments: Moments) -> None:
-        if moments.n < MINIMUM_QUESTIONS or model in self._decisions:
+    def _look(self, model: str, tally: Tally) -> None:
+        if not tally.questions or model in self._decisions:
             return
-        lower, upper = interval(moments)
-        if self._opponent is None:
-            self._decide(model, lower, upper, _EVEN, moments)
+        outcomes, counts = tally.arrays()
+        if self._rule.decided and self._opponent is None:
+            lost = outcomes[:, [1]] - outcomes[:, [0]]
+            if log_capital(outcomes, counts, _EVEN, tally.largest) >= threshold():
+                self._settle(model, "better", tally)
+            if log_capital(np.hstack([lost, outcomes[:, [1]]]), counts, _EVEN, tally.largest) >= threshold():
+                self._settle(model, "worse", tally)
         half_width = self._rule.half_width
-        if half_width is not None and 50.0 * (upper - lower) <= half_width:
-            self._settle(model, "precise", moments)
+        if half_width is not None:
+            lower, upper = interval(outcomes, counts, tally.largest)
+            if 50.0 * (upper - lower) <= half_width:
+                self._settle(model, "precise", tally)
 
-    def _decide(self, model: str, lower: float, upper: float, even: float, moments: Moments) -> None:
-        if self._rule.decided and not lower <= even <= upper:
-            self._settle(model, "better" if lower > even else "worse", moments)
-
-    def _settle(self, model: str, decision: Decision, moments: Moments) -> None:
+    def _settle(self, model: str, decision: Decision, tally: Tally) -> None:
         """Decide; the first decision is final."""
         if model not in self._decisions:
             self._decisions[model] = decision
-            self._decided_after[model] = int(moments.n)
+            self._decided_after[model] = tally.questions
 
 
 class _Records:
-    """One model's points by position in the order, and the moments of those that count."""
+    """One model's points by position in the order, and the tally of those that count."""
 
-    def __init__(self) -> None:
-        self.moments = Moments()
+    def __init__(self, largest: float) -> None:
+        self.tally = Tally(largest)
         self.complete: dict[int, Points] = {}
         self.counted = 0
         self._partial: dict[int, dict[str, Points]] = {}
@@ -213,19 +220,20 @@ class _Records:
             return False
         self.counted += 1
         if points.total:
-            self.moments = self.moments.plus(*points)
+            self.tally.add(points)
         return True
 
 
 class _Pair:
     """A model and the named opponent on the questions of both; `alone` is the model up to the same position."""
 
-    def __init__(self) -> None:
-        self.alone = Moments()
-        self.mine = Moments()
-        self.theirs = Moments()
-        self._cross = CrossMoments()
+    def __init__(self, largest: float) -> None:
+        self.alone = Tally(largest)
+        self.tally = Tally(largest)
         self._next = 0
+        self._look_at = 1
+        self._seen = self.tally.arrays()
+        self._limits: tuple[float, float] | None = None
 
     def count(self, mine: _Records, theirs: _Records) -> bool:
         """Count the next question, if it is complete for both."""
@@ -234,12 +242,32 @@ class _Pair:
             return False
         self._next += 1
         if a.total:
-            self.alone = self.alone.plus(*a)
+            self.alone.add(a)
         if a.total and b.total:
-            self.mine = self.mine.plus(*a)
-            self.theirs = self.theirs.plus(*b)
-            self._cross = self._cross.plus(*a, *b)
+            self.tally.add((*a, *b))
+            if self.tally.questions >= self._look_at:
+                self.look()
         return True
 
+    def direction(self) -> Decision | None:
+        """Return whether the model is better or worse than the opponent; None while that is undecided."""
+        if not self.tally.questions:
+            return None
+        outcomes, counts = self.tally.arrays()
+        if is_apart(outcomes, counts, 0.0, self.tally.largest, threshold()):
+            return "better"
+        if is_apart(outcomes[:, [2, 3, 0, 1]], counts, 0.0, self.tally.largest, threshold()):
+            return "worse"
+        return None
+
+    def look(self) -> None:
+        """Take the limits from here on from the questions up to now."""
+        self._look_at = self.tally.questions + max(1, self.tally.questions // 20)
+        self._seen = self.tally.arrays()
+        self._limits = None
+
     def limits(self) -> tuple[float, float]:
-        return difference_interval(self.mine, self.theirs, self._cross)
+        """Return the limits of the difference at the last look: they take long, so looks are a twentieth apart."""
+        if self._limits is None:
+            self._limits = difference_interval(*self._seen, self.tally.largest)
+        return self._limits

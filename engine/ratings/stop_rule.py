@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.errors import UsageProblem, listed
-from engine.ratings import ALPHA, MINIMUM_QUESTIONS
+from engine.ratings import ALPHA, FEWEST_QUESTIONS
 
 Decision: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"]
 _HINT = "conditions, joined by commas: decided (against the baseline), decided:MODEL, ci:POINTS, calls:N, minutes:N"
@@ -152,7 +152,7 @@ def stop_report(rule: str, opponent: str, standings: Mapping[str, Standing]) -> 
         rule=rule,
         opponent=opponent,
         alpha=ALPHA,
-        minimum_questions=MINIMUM_QUESTIONS,
+        minimum_questions=FEWEST_QUESTIONS,
         models=[ModelStanding(model=model, **msgspec.structs.asdict(known)) for model, known in standings.items()],
     )
 

@@ -1,7 +1,7 @@
 """The stop rule of a run (`until`): which work it still wants, and a forecast of what it saves.
 
-Nothing is decided on fewer than 30 questions, so those may all be started at once. After that, work runs ahead of what
-has counted by a quarter of it: enough to keep servers busy, and little to lose when the decision comes.
+Work runs ahead of what has counted by a quarter of it, and by 10 questions at least: enough to keep servers busy, and
+little to lose when the decision comes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import msgspec
 from engine.errors import UsageProblem
 from engine.events import Event, RecordFailed, RecordSaved, Stage, StandingChanged, StopRuleSet, TaskKey, TaskStopped
 from engine.labels import Label
-from engine.ratings import MINIMUM_QUESTIONS
-from engine.ratings.sequential import Decider
+from engine.ratings import FEWEST_QUESTIONS
 from engine.ratings.stop_rule import Standing, StopRule
 from engine.work.jobs import GAME_NUMBERS, JudgeJob, OpenPart
 from engine.work.plan import Plan
@@ -66,20 +65,18 @@ class Stopping:
 class EarlyStop(Stopping):
     """Wants what may still decide. What the bench holds already counts as if the run had made it.
 
+    Where there are several baselines, games against the first decide; those against the others end with them.
     `emit` gets the events about standings and stopped tasks. Raises UsageProblem for a rule whose opponent is not
-    judged, where nothing is judged, and where there are several baselines.
+    judged, and where nothing is judged.
     """
 
     def __init__(self, rule: StopRule, plan: Plan, emit: Callable[[Event], None]) -> None:
+        from engine.ratings.sequential import Decider  # numpy: only runs with a stop rule need it
+
         participants = plan.participants
         judged = participants.judged_against(participants.baseline)
         if not plan.judging or not judged:
             raise UsageProblem(f"stop rule {rule}: nothing is judged in this run", "only judgments can decide")
-        if len(participants.baselines) > 1:
-            raise UsageProblem(
-                f"stop rule {rule}: {len(participants.baselines)} baselines, but models are decided against one",
-                "name one as judge.baseline, or judge without a stop rule",
-            )
         self.calls = sum(map(_calls_made, plan.judgments))
         self.decider = Decider(
             rule,
@@ -90,7 +87,7 @@ class EarlyStop(Stopping):
         )
         self._rule = rule
         self._emit = emit
-        self._baseline = participants.baseline
+        self._baselines = tuple(participants.baselines)
         self._judged = tuple(judged)
         self._tasks = [task.key for task in plan.tasks if task.has_work]
         self._stopped: set[TaskKey] = set()
@@ -116,10 +113,11 @@ class EarlyStop(Stopping):
             self.skip_judgment(event.task, event.question_id)
 
     def add_judgment(self, task: TaskKey, question_id: str, labels: Sequence[Label | None]) -> None:
-        self._after(task.model, self.decider.observe(task.model, question_id, labels, judge=task.judge))
+        if not task.baseline:
+            self._after(task.model, self.decider.observe(task.model, question_id, labels, judge=task.judge))
 
     def skip_judgment(self, task: TaskKey, question_id: str) -> None:
-        if self._is_useful(task):
+        if not task.baseline and self._is_useful(task):
             self._after(task.model, self.decider.skip(task.model, question_id))
 
     def wants(self, part: OpenPart) -> bool:
@@ -139,7 +137,7 @@ class EarlyStop(Stopping):
         if self._over or (stage == "answers" and self._answers_first):
             return None
         counted = max((self.decider.counted(model) for model in self._judged if self._is_open(model)), default=0)
-        return max(MINIMUM_QUESTIONS, counted + max(LEAST_AHEAD, counted // 4))
+        return counted + max(LEAST_AHEAD, counted // 4)
 
     def permits(self, task: TaskKey | None) -> bool:
         if task is None:
@@ -158,7 +156,7 @@ class EarlyStop(Stopping):
         if self._rule.calls is not None and self._most_answers is None:
             counted = max(map(self.decider.counted, self._judged))
             left = max(0, self._rule.calls - self.calls)
-            self._most_answers = counted + math.ceil(left / (len(GAME_NUMBERS) * self._judges))
+            self._most_answers = counted + math.ceil(left / (len(GAME_NUMBERS) * self._judges * len(self._baselines)))
         self.revision += 1
 
     def judge_lost(self, judge: str) -> None:
@@ -187,18 +185,20 @@ class EarlyStop(Stopping):
         is up."""
         if not self._is_contestant(task.model):
             return not self._exhausted
-        if task.model == self._baseline:
+        if task.stage == "answers" and task.model in self._baselines:
             return not self._over and not self.decider.all_settled
         return not self._over and self._is_open(task.model)
 
     def _is_contestant(self, model: str) -> bool:
-        return model == self._baseline or model in self._judged
+        return model in self._baselines or model in self._judged
 
     def _is_open(self, model: str) -> bool:
         return not self.decider.is_settled(model)
 
     def _add_cached(self, task: Task, ids: set[str]) -> None:
         key = task.key
+        if key.baseline:
+            return
         coming = {job.question.id for job in task.jobs} | {question.id for question in task.awaited}
         for question in ids - coming - task.labels.keys():
             self.decider.skip(key.model, question)
@@ -261,11 +261,11 @@ def stop_forecast(rule: StopRule, plan: Plan) -> StopForecast:
 
     stop = EarlyStop(rule, plan, collect)
     rank = {question.id: at for at, question in enumerate(plan.questions)}
-    baseline = plan.participants.baseline
+    baselines = plan.participants.baselines
     open_models = [model for model in standings if not stop.decider.is_settled(model)]
-    needed = {model: max(MINIMUM_QUESTIONS, stop.decider.counted(model) + 1) for model in open_models}
+    needed = {model: max(FEWEST_QUESTIONS, stop.decider.counted(model) + 1) for model in open_models}
     if open_models:
-        needed[baseline] = max(needed.values())
+        needed |= dict.fromkeys(baselines, max(needed.values()))
     left = max(0, rule.calls - stop.calls) if rule.calls is not None else None
 
     def calls(task: Task, *, within: float) -> int:
@@ -274,7 +274,7 @@ def stop_forecast(rule: StopRule, plan: Plan) -> StopForecast:
 
     fewest = most = 0
     for tasks in (plan.answers, plan.judgments):
-        useful = [task for task in tasks if task.key.model in needed or task.key.model not in (baseline, *standings)]
+        useful = [task for task in tasks if task.key.model in needed or task.key.model not in (*baselines, *standings)]
         at_least = sum(calls(task, within=needed.get(task.key.model, len(rank))) for task in useful)
         at_most = sum(calls(task, within=len(rank)) for task in useful)
         if left is not None and tasks is plan.judgments:
@@ -284,7 +284,7 @@ def stop_forecast(rule: StopRule, plan: Plan) -> StopForecast:
         fewest = most
     return StopForecast(
         rule=rule,
-        opponent=rule.opponent or baseline,
+        opponent=rule.opponent or plan.participants.baseline,
         fewest=0 if rule.minutes is not None else fewest,
         most=most,
         whole=plan.calls,

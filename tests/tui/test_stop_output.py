@@ -51,7 +51,7 @@ def test_the_table_has_a_line_a_model_and_says_whom_it_was_compared_with():
 
 def test_json_has_the_limits_of_every_model():
     told = json.loads(json_text(stop_report("decided", "base", {"m": BETTER, "n": OPEN})))
-    assert (told["rule"], told["opponent"], told["alpha"], told["minimum_questions"]) == ("decided", "base", 0.05, 30)
+    assert (told["rule"], told["opponent"], told["alpha"], told["minimum_questions"]) == ("decided", "base", 0.05, 7)
     assert told["models"][0] == {
         "model": "m",
         "verdict": "better",

@@ -48,9 +48,9 @@ def refusal(*arguments: object, **options: object) -> str:
 
 def test_a_model_that_is_as_good_passes_and_one_that_is_far_worse_fails() -> None:
     now = result(old=model(0.6), same=model(0.6), worse=model(0.2))
-    report = gate(now, ["same"], "old", GateOptions(margin=5.0))
+    report = gate(now, ["same"], "old", GateOptions(margin=12.0))
     assert (report.passed, report.checks[0].finding) == (True, "not worse")
-    report = gate(now, ["same", "worse"], "old", GateOptions(margin=5.0))
+    report = gate(now, ["same", "worse"], "old", GateOptions(margin=12.0))
     assert (report.passed, [check.finding for check in report.checks]) == (False, ["not worse", "worse"])
 
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
+from engine.ratings import FEWEST_QUESTIONS
 from engine.ratings.battles import Battles
-from engine.ratings.confidence_sequence import boundary
+from engine.ratings.betting import threshold
 from engine.ratings.estimate import BenchFacts, RatingOptions
 from engine.ratings.power import MeasuredPace, Need, StudyPlan, plan_study, questions_needed, questions_until_decided
 
@@ -46,14 +47,15 @@ def test_the_formula_is_that_of_the_textbook() -> None:
 
 
 @given(st.floats(1, 100), st.floats(0.5, 50))
-def test_a_confidence_sequence_decides_at_the_first_count_that_suffices(spread: float, difference: float) -> None:
+def test_a_run_is_planned_to_decide_at_the_first_count_that_suffices(spread: float, difference: float) -> None:
     count = questions_until_decided(spread, difference)
 
     def is_enough(questions: int) -> bool:
-        return difference >= boundary(questions) * spread / math.sqrt(questions) * (1 - 1e-12)
+        growth = math.log1p((difference / spread) ** 2)
+        return questions * growth >= (2.0 * threshold() + 0.5 * math.log(questions)) * (1 - 1e-12)
 
-    assert count == 30 or is_enough(count)
-    assert count == 30 or not is_enough(count - 1)
+    assert count == FEWEST_QUESTIONS or is_enough(count)
+    assert count == FEWEST_QUESTIONS or not is_enough(count - 1)
 
 
 def test_pairing_saves_questions_and_the_baseline_needs_least() -> None:

@@ -105,9 +105,9 @@ def test_what_is_on_disk_decides_before_anything_is_asked() -> None:
 
 def test_work_runs_ahead_of_what_has_counted_by_a_bounded_number_of_questions() -> None:
     desk = Desk("decided", found("m", "n"))
-    assert (desk.stop.limit("answers"), desk.stop.limit("judgments")) == (30, 30), "none is in vain before 30"
+    assert (desk.stop.limit("answers"), desk.stop.limit("judgments")) == (10, 10)
     desk.judge("m", range(1, 28), ("A=B", "A=B"))
-    assert desk.stop.limit("answers") == 30, "the first question is still out, so nothing has counted"
+    assert desk.stop.limit("answers") == 10, "the first question is still out, so nothing has counted"
     desk.judge("m", range(1), ("A=B", "A=B"))
     assert desk.stop.limit("answers") == 28 + 10
     desk.judge("m", range(28, 80), ("A=B", "A=B"))
@@ -117,7 +117,7 @@ def test_work_runs_ahead_of_what_has_counted_by_a_bounded_number_of_questions() 
 def test_answers_that_must_all_be_made_first_wait_for_no_judgment() -> None:
     desk = Desk("decided", found("m"))
     desk.stop.judge_waits("judge")
-    assert (desk.stop.limit("answers"), desk.stop.limit("judgments")) == (None, 30)
+    assert (desk.stop.limit("answers"), desk.stop.limit("judgments")) == (None, 10)
     capped = Desk("decided,calls:60", found("m"))
     capped.stop.judge_waits("judge")
     assert capped.stop.limit("answers") is None, "an answer that waited for a judge would hold that judge up"
@@ -150,9 +150,9 @@ def test_calls_for_models_that_are_whole_are_not_counted_and_those_of_unfinished
 
 def test_a_budget_that_is_used_up_while_the_last_calls_decide_leaves_the_verdict_to_them() -> None:
     desk = Desk("decided,calls:60", found("m"))
-    desk.judge("m", range(29))
+    desk.judge("m", range(17))
     desk.stop.expire()
-    desk.judge("m", range(29, 30))
+    desk.judge("m", range(17, 18))
     desk.stop.end()
     assert desk.standings()["m"].verdict == "better"
 
@@ -194,7 +194,7 @@ def test_a_question_waits_for_all_judges_and_a_judge_that_is_lost_ends_the_work(
 
 def test_answers_that_no_judgment_waits_for_have_no_limit_once_the_judge_is_lost() -> None:
     desk = Desk("decided", found("m"))
-    assert desk.stop.limit("answers") == 30
+    assert desk.stop.limit("answers") == 10
     desk.stop.judge_lost("judge")
     assert desk.stop.limit("answers") is None, "no more judgments come that could raise a limit"
     assert desk.wants(answers("bystander"), 150)
@@ -228,9 +228,24 @@ def test_a_rule_without_judgments_is_refused() -> None:
         Desk("decided", Plan(plan.participants, QUESTIONS, plan.answers, [], {}, {}))
     with pytest.raises(UsageProblem, match="no such model"):
         Desk("decided:nobody", plan)
-    two = Participants(["base", "m"], ["base", "m"], ["judge"], ["base", "m"])
-    with pytest.raises(UsageProblem, match="2 baselines"):
-        Desk("decided", Plan(two, QUESTIONS, plan.answers, plan.judgments, plan.judging, {}))
+
+
+def test_of_several_baselines_the_first_decides_and_the_games_against_the_others_end_with_it() -> None:
+    plan = found("m", "second")
+    baselines = Participants(["base", "second", "m"], ["m", "second"], ["judge"], ["base", "second"])
+    against_second = TaskKey("judgments", "m", "judge", "second")
+    more = [*plan.judgments, Task(against_second, 200, 0, awaited=QUESTIONS)]
+    desk = Desk("decided", Plan(baselines, QUESTIONS, plan.answers, more, plan.judging, {}))
+    for question in QUESTIONS[:40]:
+        desk.stop.handle(RecordSaved(against_second, question.id, labels=LOSS))
+    assert desk.standings()["m"].questions == 0
+    desk.judge("second", range(31), WIN)
+    assert desk.wants(answers("second")), "the other model is still compared with it"
+    assert desk.wants(against_second)
+    desk.judge("m", range(31), WIN)
+    assert desk.standings()["m"].verdict == "better"
+    assert not desk.wants(against_second)
+    assert not desk.wants(answers("second"))
 
 
 def test_units_of_games_and_answers_are_asked_about_by_their_task() -> None:
