@@ -37,7 +37,7 @@ def test_it_says_what_it_can_spare_then_what_is_decided_and_stores_it(tmp_path, 
     plan = arena("-c", config, "run", "--until", "decided", "--dry-run")
     assert plan.returncode == 0, plan.stderr
     assert "a model is stopped when it is decided to be better or worse than sim-baseline." in plan.stdout
-    assert "210 to 2100 calls instead of 2100" in plan.stdout
+    assert "49 to 2100 calls instead of 2100" in plan.stdout
     done = arena("-c", config, "run", "--until", "decided", "--json")
     assert done.returncode == 0, done.stderr
     board = json.loads(done.stdout)

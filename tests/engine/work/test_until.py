@@ -151,7 +151,7 @@ async def test_a_judge_that_comes_only_when_the_answers_are_made_is_waited_for_b
 
 
 async def test_a_judge_that_refuses_all_from_some_moment_on_ends_the_run_and_no_answer_is_made_for_nothing(at_desk):
-    locked = FaultRule(Status(401), model="judge", skip=20)
+    locked = FaultRule(Status(401), model="judge", skip=8)
     async with at_desk(faults=(locked,)) as desk:
         questions(desk)
         run = await run_until(desk, "decided", "good")
