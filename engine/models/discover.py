@@ -24,6 +24,8 @@ from engine.models.refusal import BASE_URL_HINT, failure_of_status, readable
 TIME_LIMIT = 10.0  # seconds for each request
 TRIAL_TIME_LIMIT = 60.0  # seconds for the trial call: a first token may take long
 LARGEST_LIST = 4 * 2**20  # bytes
+MAX_MODELS = 10_000  # of a list; the rest is not read
+LONGEST_NAME = 500  # characters; a longer one is no name
 VERSION_TIME_LIMIT = 3.0
 SHOWN_NAMES = 5
 NO_SUCH_PATH = (404, 405, 501)
@@ -208,16 +210,16 @@ def _models(reply: bytes) -> tuple[ServedModel, ...]:
             status=200,
             hint=BASE_URL_HINT,
         )
-    return tuple(filter(None, map(_model, entries)))
+    return tuple(filter(None, map(_model, entries[:MAX_MODELS])))
 
 
 def _model(entry: Any) -> ServedModel | None:
     if isinstance(entry, str):
-        return ServedModel(entry)
+        entry = {"id": entry}
     if not isinstance(entry, dict):
         return None
     name = next((entry[key] for key in ("id", "name", "model") if isinstance(entry.get(key), str)), None)
-    if name is None:
+    if name is None or len(name) > LONGEST_NAME:
         return None
     return ServedModel(name, _text(entry.get("root")), _length(entry.get("max_model_len")), _text(entry.get("parent")))
 

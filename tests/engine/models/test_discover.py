@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from model_servers import Connected, Handler, read_request
 
-from engine.models.discover import ServedModel, probe
+from engine.models.discover import LONGEST_NAME, MAX_MODELS, ServedModel, probe
 from engine.models.endpoint import Endpoint
 
 Serve = Callable[[Handler], Awaitable[str]]
@@ -224,3 +224,10 @@ async def test_a_model_that_the_trial_call_rejects_is_not_served(
     report = await probe(session, Endpoint(await serve(chatting({"data": []}, chat=error, chat_status=status))), "m")
     assert not report.ok
     assert "does not exist" in report.error
+
+
+async def test_a_list_of_any_length_is_read_up_to_a_bound(serve: Serve, session: aiohttp.ClientSession):
+    names = ["tiny", "x" * (LONGEST_NAME + 1), *(f"model-{number}" for number in range(2 * MAX_MODELS))]
+    report = await probe(session, Endpoint(await serve(server(*names))), "tiny")
+    assert report.ok
+    assert len(report.models) == MAX_MODELS - 1
