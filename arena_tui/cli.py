@@ -276,8 +276,13 @@ def import_(invocation: Invocation, source: Path, name: str | None, output: Path
     help="Folders of other programs, one table with a row a game, or an HTML page.",
 )
 @judge_option("Judges to export.")
-@models_option("Only these models (the baseline is always included).")
-@baseline_option
+@models_option("Only these models (baselines are always included).")
+@click.option(
+    "--baseline",
+    callback=names,
+    metavar="B[,B2]",
+    help="Only judgments against these; the first is compared in formats with one.  [default: all, the config's first]",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from arena_tui import console
+from arena_tui.advice import phrase
 from arena_tui.invocation import Invocation
 from engine.bench import Bench
 from engine.formats.arena_hard import CountTokens
@@ -25,7 +26,7 @@ def export_command(
     form: ExportFormat,
     judges: tuple[str, ...],
     models: tuple[str, ...],
-    baseline: str | None,
+    baseline: tuple[str, ...],
     out: Path | None,
     force: bool,
     strict: bool,
@@ -37,7 +38,10 @@ def export_command(
     for absent in [judge for judge in config.judge.model if not judges and judge not in available]:
         console.say(f"note: no judgments by {absent} in this bench")
     chosen = judges or tuple(judge for judge in config.judge.model if judge in available)
-    choice = ExportChoice(baseline=baseline or config.judge.baseline, judges=chosen, models=models, strict=strict)
+    first, *others = baseline or (config.judge.baseline,)
+    choice = ExportChoice(
+        baseline=first, others=tuple(others) if baseline else None, judges=chosen, models=models, strict=strict
+    )
     out = out or Path(f"{bench.name}-{form}" if form in FOLDERS else f"{bench.name}.{form}")
     if form == "html":
         from arena_tui.output.html_report import export_html
@@ -55,7 +59,7 @@ def _show(report: ExportReport) -> None:
         if file.path != report.out.name:
             click.echo(console.printable(f"  {file.path}: {file.records}"))
     for note in report.notes:
-        console.say(f"note: {note}")
+        console.say(f"note: {phrase(note)}")
 
 
 def _tokenizer() -> CountTokens | None:

@@ -12,6 +12,8 @@ from hashlib import sha256
 from html import escape
 from pathlib import Path
 
+import msgspec
+
 from arena_tui.advice import phrase
 from arena_tui.output.leaderboard_columns import headline, score_columns
 from arena_tui.output.tables import TableColumn
@@ -173,6 +175,7 @@ def _labels(judgment: WholeJudgment) -> str:
 def export_html(bench: Bench, choice: ExportChoice, out: Path, *, force: bool = False) -> ExportReport:
     """Write the page to `out`. Raises UsageProblem, BenchError (no judgment to rate) and StorageError."""
     refuse_overwriting(out, force=force, is_folder=False)
+    choice = msgspec.structs.replace(choice, others=())  # the page shows one leaderboard
     selection = Selection(bench, choice)
     if not selection.judges:
         raise BenchError(f"{bench.paths.root}: no judgments to show", "create them with `arena-tui run`")

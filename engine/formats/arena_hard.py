@@ -10,13 +10,14 @@ Generation 2 has one turn per question: of a question with several, `prompt` is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from engine.bench.generation_2 import answer_metadata, chat
 from engine.bench.layout import BenchPaths
 from engine.bench.shapes import text_or_none
-from engine.bench.stored import WholeAnswer, WholeGame
+from engine.bench.stored import WholeAnswer, WholeGame, WholeJudgment
 from engine.formats.selection import FileRecords, RawRecord, Selection
 from engine.records import Question
 
@@ -144,20 +145,19 @@ def _judgments_1(selection: Selection, judge: str, model: str) -> Iterator[RawRe
     unplayed = 0
     for question, judgment, raw in selection.judgments(judge, model):
         unplayed += sum(game is None for game in judgment.games)
-        games = raw["games"] if isinstance(raw.get("games"), list) else []
         yield _without_generation_2(raw) | {
             "question_id": question.id,
             "model": model,
             "judge": judge,
-            "games": [_game_1(game, stored) for game, stored in zip(judgment.games, games, strict=True)],
-            "baseline": judgment.baseline or selection.baseline,
+            "games": [_game_1(game, stored) for game, stored in _with_raw(judgment, raw)],
+            "baseline": judgment.baseline,
         }
     if unplayed:
         selection.note(f"{unplayed} games of {model} by {judge} were not played: they are exported without a label")
 
 
-def _game_1(game: WholeGame | None, raw: object) -> RawRecord:
-    if game is None or not isinstance(raw, dict):
+def _game_1(game: WholeGame | None, raw: RawRecord) -> RawRecord:
+    if game is None:
         return {"user_prompt": "", "judgment": "", "score": None}
     prompt = next((message.content for message in reversed(game.messages) if message.role == "user"), "")
     more = {key: value for key, value in raw.items() if key != "prompt"}
@@ -203,14 +203,24 @@ def _judgments_2(selection: Selection, judge: str, model: str) -> Iterator[RawRe
             "category": question.category,
             "judge": judge,
             "model": model,
-            "baseline": judgment.baseline or selection.baseline,
-            "games": [None if game is None else _game_2(game) for game in judgment.games],
+            "baseline": judgment.baseline,
+            "games": [_game_2(game, stored) for game, stored in _with_raw(judgment, raw)],
             **_kept(raw),
         }
 
 
-def _game_2(game: WholeGame) -> RawRecord:
+def _with_raw(judgment: WholeJudgment, raw: RawRecord) -> Iterator[tuple[WholeGame | None, RawRecord]]:
+    """Yield each game, also as it is in the file."""
+    stored = raw["games"] if isinstance(raw.get("games"), list) else []
+    for game, each in zip_longest(judgment.games, stored):
+        yield game, each if isinstance(each, dict) else {}
+
+
+def _game_2(game: WholeGame | None, raw: RawRecord) -> RawRecord | None:
+    if game is None:
+        return None
     return {
+        **{key: value for key, value in raw.items() if key != "user_prompt"},
         "score": game.label,
         "judgment": {"answer": game.judgment},
         "prompt": [{"role": message.role, "content": message.content} for message in game.messages],

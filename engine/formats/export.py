@@ -51,6 +51,8 @@ def export_bench(
     be read, StorageError.
     """
     refuse_overwriting(out, force=force, is_folder=form in FOLDERS)
+    if form == "alpaca-eval":  # its win rates are against one reference
+        choice = msgspec.structs.replace(choice, others=())
     selection = Selection(bench, choice)
     if form not in FOLDERS:
         rows = (export_csv if form == "csv" else export_parquet)(selection, out)

@@ -7,6 +7,7 @@ its byte range, and verified to be the one that was checked. Texts are in memory
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,7 +21,7 @@ from engine.bench.digest import text_key
 from engine.bench.index import BenchIndex
 from engine.bench.lines import CHANGED, LineSpan, changed_meanwhile, read_object
 from engine.bench.stored import WholeAnswer, WholeJudgment, whole_answer, whole_judgment
-from engine.errors import Advice, AdviceKind, BenchError, UsageProblem
+from engine.errors import Advice, AdviceKind, BenchError, UsageProblem, listed
 from engine.judged import counted
 from engine.records import Question
 
@@ -35,19 +36,21 @@ FileRecords: TypeAlias = tuple[Path, Iterator[RawRecord]]
 class ExportChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of a bench is exported: `judges` None and `models` empty mean all of them.
 
-    `strict` leaves out judgments that cannot be checked.
+    Judgments against `others` are exported beside those against `baseline`; None means every other baseline. `strict`
+    leaves out judgments that cannot be checked.
     """
 
     baseline: str
     judges: tuple[str, ...] | None = None
     models: tuple[str, ...] = ()
+    others: tuple[str, ...] | None = None
     strict: bool = False
 
 
 class Selection:
     """The part of a bench that `choice` names. Reads files. Raises UsageProblem for an unknown name.
 
-    `models` have answers or judgments, the baseline among them. `notes` say what is left out and why, and grow while
+    `models` have answers or judgments, the baselines among them. `notes` say what is left out and why, and grow while
     answers and judgments are read.
     """
 
@@ -69,10 +72,14 @@ class Selection:
         self.judges = tuple(judges) if choice.judges is None else _chosen(choice.judges, judges, AdviceKind.JUDGES)
         judged = {model for judge in judges for model in bench.judged_models(judge)}
         known = sorted({*bench.models_with_answers(), *judged})
-        wanted = {*_chosen(choice.models, known, AdviceKind.MODELS), self.baseline} if choice.models else known
-        self.models = tuple(model for model in known if model in wanted)
+        chosen = _chosen(choice.models, known, AdviceKind.MODELS) if choice.models else known
+        named = self._baselines_of(chosen)
+        others = sorted(named) if choice.others is None else choice.others
+        self.baselines = tuple(dict.fromkeys((self.baseline, *others)))
+        self._note_left_out({name: count for name, count in named.items() if name not in self.baselines})
+        self.models = tuple(model for model in known if model in {*chosen, *self.baselines})
         self._answers: dict[str, _Spans] = {}
-        self._counted: dict[tuple[str, str], _Spans] = {}
+        self._counted: dict[tuple[str, str, str], _Spans] = {}
 
     def answers(self, model: str) -> Iterator[tuple[Question, WholeAnswer, RawRecord]]:
         """Yield the model's answers in the order of the questions, each also as it is in the file."""
@@ -94,27 +101,34 @@ class Selection:
         return ({"settings": digest, **known} for digest, known in self.bench.settings().items())
 
     def judged(self) -> Iterator[tuple[str, str]]:
-        """Yield every judge with each of `models` that it compared with the baseline."""
+        """Yield every judge with each of `models` that it compared with a baseline."""
         for judge in self.judges:
             for model in self.bench.judged_models(judge):
-                if model in self.models and model != self.baseline:
+                if model in self.models and self.baselines != (model,):
                     yield judge, model
 
     def judgments(self, judge: str, model: str) -> Iterator[tuple[Question, WholeJudgment, RawRecord]]:
-        """Yield the current judgments in the order of the questions, each also as it is in the file."""
-        for question in self.questions.values():
-            line = self._read_judgment(judge, model, question.id)
-            if line is not None:
-                yield question, whole_judgment(line, question.id), _decoder.decode(line)
+        """Yield the current judgments by baseline and question, each also as it is in the file.
+
+        `WholeJudgment.baseline` is never None.
+        """
+        for baseline in self.baselines:
+            if model == baseline:
+                continue
+            for question in self.questions.values():
+                line = self._read_judgment(judge, model, baseline, question.id)
+                if line is not None:
+                    judgment = msgspec.structs.replace(whole_judgment(line, question.id), baseline=baseline)
+                    yield question, judgment, _decoder.decode(line)
 
     def judgment(self, judge: str, model: str, question_id: str) -> WholeJudgment | None:
-        """Return one judgment, if it is current."""
-        line = self._read_judgment(judge, model, question_id)
+        """Return one judgment against the first baseline, if it is current."""
+        line = self._read_judgment(judge, model, self.baseline, question_id)
         return None if line is None else whole_judgment(line, question_id)
 
     def judged_questions(self) -> set[str]:
-        """Return the questions with a current judgment."""
-        return {question for judge, model in self.judged() for question in self._current(judge, model)}
+        """Return the questions with a current judgment against the first baseline."""
+        return {question for judge, model in self.judged() for question in self._current(judge, model, self.baseline)}
 
     def _read_answer(self, model: str, question_id: str) -> tuple[WholeAnswer, bytes] | None:
         span, digest = self._answered(model).get(question_id, (None, 0))
@@ -127,8 +141,8 @@ class Selection:
             raise changed_meanwhile(path, span, "its text has changed")
         return answer, line
 
-    def _read_judgment(self, judge: str, model: str, question_id: str) -> bytes | None:
-        span, mark = self._current(judge, model).get(question_id, (None, 0))
+    def _read_judgment(self, judge: str, model: str, baseline: str, question_id: str) -> bytes | None:
+        span, mark = self._current(judge, model, baseline).get(question_id, (None, 0))
         return None if span is None else read_object(self.bench.paths.judgments(judge, model), span, mark)
 
     def _answered(self, model: str) -> _Spans:
@@ -136,19 +150,36 @@ class Selection:
             self._answers[model] = _spans(self._index.answers(model).frame, "digest")
         return self._answers[model]
 
-    def _current(self, judge: str, model: str) -> _Spans:
-        if (judge, model) not in self._counted:
+    def _baselines_of(self, models: Sequence[str]) -> Counter[str]:
+        """Count the judgments of `models` by the baseline that they name."""
+        found: Counter[str] = Counter()
+        for judge in self.judges:
+            for model in set(self.bench.judged_models(judge)).intersection(models):
+                named = self._index.judgments(judge, model).frame["baseline"].drop_nulls().to_list()
+                found += Counter(name for name in named if name != model)
+        return found
+
+    def _note_left_out(self, named: Mapping[str, int]) -> None:
+        if named:
+            text = f"{sum(named.values())} judgments against {listed(sorted(named))} are not exported"
+            self.notes.append(Advice(f"{text}; name their baselines too, or none for all", AdviceKind.BASELINE))
+
+    def _current(self, judge: str, model: str, baseline: str) -> _Spans:
+        key = judge, model, baseline
+        if key not in self._counted:
             import polars as pl
 
-            rows = self._judgments.table(judge, model, self.baseline)
+            is_first = baseline == self.baseline
+            rows = self._judgments.table(judge, model, baseline, needs_name=not is_first)
             current = counted(rows, strict=self._strict)
-            if outdated := len(rows.filter(~pl.col("current"))):
+            is_of_it = pl.col("baseline").is_not_null() | (len(self.baselines) == 1)  # else it may well be of another
+            if outdated := len(rows.filter(~pl.col("current") & is_of_it)):
                 self.note(f"{outdated} judgments of {model} by {judge} are not of today's texts")
             if unchecked := len(rows.filter("unchecked")):
                 how = "not exported" if self._strict else "exported as they are"
                 self.note(f"{unchecked} judgments of {model} by {judge} cannot be checked against today's texts; {how}")
-            self._counted[judge, model] = _spans(current, "mark")
-        return self._counted[judge, model]
+            self._counted[key] = _spans(current, "mark")
+        return self._counted[key]
 
     def drop_questions_of_several_turns(self, form: str) -> None:
         """Leave out questions of several turns, which `form` cannot hold."""

@@ -66,7 +66,8 @@ def game_rows(selection: Selection) -> Iterator[GameRow]:
     """Yield every game of the selection, by judge, model and question."""
     for judge, model in selection.judged():
         for question, judgment, _ in selection.judgments(judge, model):
-            baseline_answer = selection.answer(selection.baseline, question.id)
+            baseline = judgment.baseline or ""
+            baseline_answer = selection.answer(baseline, question.id)
             answer = selection.answer(model, question.id)
             for number, game in enumerate(judgment.games, start=1):
                 if game is None:
@@ -79,7 +80,7 @@ def game_rows(selection: Selection) -> Iterator[GameRow]:
                     cluster=question.cluster,
                     judge=judge,
                     model=model,
-                    baseline=selection.baseline,
+                    baseline=baseline,
                     game=number,
                     label=game.label,
                     winner=None if points is None else _winner(points),

@@ -6,12 +6,14 @@ import csv
 import json
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from hostile_bench import BASE, JUDGE, LABELS, MODELS, QUESTIONS, answer_turns, text_of_cell
 
 from engine.bench import Bench
 from engine.bench.digest import inputs_digest
+from engine.bench.layout import BenchPaths
 from engine.bench.stored import load_questions
 from engine.formats.export import export_bench
 from engine.formats.importing import import_bench
@@ -123,3 +125,70 @@ def test_system_prompts_and_given_turns_come_back_in_their_roles(empty_bench, tm
     assert back.questions().items[0].turns == ("Sure?",)
     assert back.answers("m").items["q"].turns == ("of m",)
     assert back.current.listed("j", "m", "base").current == {"q"}
+
+
+ODDS = {"A>>B": 0.1, "A>B": 0.2, "A=B": 0.3, "B>A": 0.3, "B>>A": 0.1}
+
+
+def two_baselines(paths: BenchPaths, write_lines, *, names_first: bool = True) -> Bench:
+    """Three models against `base`, and two of them and `base` itself against `other`."""
+    keys = [f"q{number}" for number in range(40)]
+    write_lines(paths.questions, *({"question_id": key, "turns": [{"content": f"{key}?"}]} for key in keys))
+    for model in ("base", "other", "m", "n"):
+        choices = [[{"turns": [{"content": f"{key} by {model}", "token_len": 4}]}] for key in keys]
+        answers = ({"question_id": key, "choices": each} for key, each in zip(keys, choices, strict=True))
+        write_lines(paths.answers(model), *answers)
+    for number, (model, baselines) in enumerate(
+        {"other": ["base"], "m": ["base", "other"], "n": ["base", "other"], "base": ["other"]}.items()
+    ):
+        records = []
+        for baseline in baselines:
+            for at, key in enumerate(keys):
+                labels = [("B>A", "A=B"), ("A>B", "B>A"), ("A>>B", "A>B")][(at + number + len(baseline)) % 3]
+                games = [{"score": label, "judgment": "", "probabilities": ODDS} for label in labels]
+                prompts = (f"{key}? {key} by {baseline} {key} by {model}",) * 2
+                games = [game | {"user_prompt": prompt} for game, prompt in zip(games, prompts, strict=True)]
+                named = {"baseline": baseline} if names_first or baseline != "base" else {}
+                records.append({"question_id": key, "model": model, "judge": "j", **named, "games": games})
+        write_lines(paths.judgments("j", model), *records)
+    return Bench(paths.root)
+
+
+def boards(bench: Bench) -> list[bytes]:
+    """The leaderboards of every choice of baselines, without what cannot come back (lengths are the same anyway)."""
+    found = []
+    for baselines in (("base",), ("other",), ("base", "other"), ("other", "base")):
+        judged = judged_bench(bench, ("j",), baselines)
+        for soft in (False, True):
+            board, _ = rate(judged, LeaderboardOptions(baseline=baselines[0], rounds=20, soft=soft))
+            found.append(msgspec.json.encode(board))
+    return found
+
+
+@pytest.mark.parametrize("names_first", [True, False])
+@pytest.mark.parametrize("form", ["arena-hard-v0.1", "arena-hard-v2"])
+def test_games_against_every_baseline_go_out_and_come_back(empty_bench, tmp_path, write_lines, form, names_first):
+    bench = two_baselines(empty_bench, write_lines, names_first=names_first)
+    report = export_bench(bench, ExportChoice(baseline="base"), form, tmp_path / "out")
+    assert sum(file.records for file in report.files if "model_judgment" in file.path) == 6 * 40
+    assert not report.notes
+    import_bench(tmp_path / "out", tmp_path / "back", bench.name)
+    assert boards(Bench.open(tmp_path / "back", bench.name)) == boards(bench)
+
+
+def test_a_table_has_games_against_every_baseline_with_its_answers(empty_bench, tmp_path, write_lines):
+    bench = two_baselines(empty_bench, write_lines)
+    export_bench(bench, ExportChoice(baseline="base"), "csv", tmp_path / "games.csv")
+    rows = rows_of(tmp_path / "games.csv")
+    assert len(rows) == 2 * 6 * 40
+    assert all(row["baseline_answer"] == f"{row['question_id']} by {row['baseline']}" for row in rows)
+
+
+@pytest.mark.parametrize("form", ["arena-hard-v0.1", "csv", "alpaca-eval"])
+def test_judgments_against_baselines_that_are_not_exported_are_counted(empty_bench, tmp_path, write_lines, form):
+    bench = two_baselines(empty_bench, write_lines)
+    report = export_bench(bench, ExportChoice(baseline="base", others=()), form, tmp_path / "out")
+    (note,) = [note for note in report.notes if "are not exported" in note]
+    assert note.startswith("120 judgments against other are not exported")
+    every = export_bench(bench, ExportChoice(baseline="base"), form, tmp_path / "all")
+    assert any("are not exported" in note for note in every.notes) == (form == "alpaca-eval")

@@ -45,6 +45,18 @@ def test_a_csv_is_matched_with_the_questions_that_are_there(empty_bench, tmp_pat
     assert found.answers("my-model").items["7"].turns == ("Well, so",)
 
 
+def test_answers_come_in_in_the_generation_of_the_bench(empty_bench, tmp_path, write_lines):
+    write_lines(empty_bench.questions, {"uid": "7", "prompt": "Why?", "category": "c"})
+    src = tmp_path / "my-model.csv"
+    src.write_text("prompt,response\nWhy?,So.\n", "utf-8")
+    found = bring_in(src, empty_bench, tmp_path)
+    record = json.loads(empty_bench.answers("my-model").read_text("utf-8"))
+    assert record["uid"] == "7"
+    assert record["messages"][-1] == {"role": "assistant", "content": {"answer": "So."}}
+    assert "question_id" not in record
+    assert found.answers("my-model").items["7"].turns == ("So.",)
+
+
 def test_answers_to_unknown_questions_are_refused_and_nothing_comes_in(empty_bench, tmp_path, write_lines):
     write_lines(empty_bench.questions, {"question_id": "q", "turns": [{"content": "Why?"}]})
     src = tmp_path / "outputs.json"
