@@ -329,7 +329,8 @@ def people(tally: Tally, benches: int, questions: int) -> None:
     for labels in (30, 60, 120):
         held, width = people_coverage(benches, 5 * questions, labels)
         for kind, hits in held.items():
-            tally.add(f"{'' if kind == 'corrected' else '- '}score by {labels} labels, {kind}", np.array(hits))
+            name = f"score by {labels} labels, {kind}"
+            tally.add(f"{name}, at least" if kind == "corrected" else f"- {name}", np.array(hits))
         tally.notes.append(f"with {labels} labels the corrected interval is {width:.2f} of that of labels alone")
 
 

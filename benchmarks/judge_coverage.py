@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.auditing.agreement import judge_agreements
 from engine.auditing.intervals import QuestionResampler
-from engine.auditing.people import corrected_score
+from engine.auditing.people import corrected_limits, corrected_score
 from engine.auditing.verdicts import position_report
 from engine.ratings.battles import Battles, battles_from_columns
 from engine.ratings.estimate import RatingOptions
@@ -167,10 +167,11 @@ def people_coverage(benches: int, questions: int, labels: int, seed: int = 3) ->
         people, people_weight, judge, judge_weight = universe[rng.integers(0, _LONG_RUN, questions)].T
         chosen = np.zeros(questions)
         chosen[rng.choice(questions, labels, replace=False)] = 1.0
-        score, error, _weight = corrected_score(people * chosen, people_weight * chosen, judge, judge_weight)
+        _, error, _weight = corrected_score(people * chosen, people_weight * chosen, judge, judge_weight)
         alone, its_error, _ = corrected_score(people * chosen, people_weight * chosen, chosen, np.ones(questions))
         mine, my_error, _ = corrected_score(judge, judge_weight, judge, judge_weight)
-        held["corrected"].append(abs(score - truth) <= factor * error)
+        lower, upper = corrected_limits(people * chosen, people_weight * chosen, judge, judge_weight, 3.0)
+        held["corrected"].append(lower <= truth <= upper)
         held["labels alone"].append(abs(alone - truth) <= factor * its_error)
         held["judge alone"].append(abs(mine - truth) <= 1.96 * my_error)
         widths.append(error / its_error)

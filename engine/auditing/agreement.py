@@ -4,8 +4,9 @@ Kappa: (p - c) / (1 - c) for the agreement p and the agreement c that the raters
 Educ. Psychol. Meas. 20, 1960); weighted by the squared distance of the categories (Cohen, Psychol. Bull. 70, 1968) for
 verdicts with their strength.
 
-Raters that always agree leave resamples nothing to vary. Their lower limit is that of the share of equal verdicts, put
-through the same formula with c as found: on 15 questions without a difference kappa may still be 0.6.
+Raters that always agree, or differ alike on every question, leave resamples nothing to vary. Their limits are those of
+the share of equal verdicts, put through the same formula with c as found: on 15 questions without a difference kappa
+may still be 0.6.
 
 scikit-learn's `cohen_kappa_score` is the oracle of the tests; 1000 resamples of 1000 games take it 1.9 s, this 7 ms.
 """
@@ -120,10 +121,10 @@ def _kappa(tables: FloatArray, resampler: QuestionResampler, *, squared: bool) -
     resampled = _kappas((resampler.draws @ flat).reshape(-1, size, size), squared=squared)
     found = resampler.estimate(value, resampled, int(np.count_nonzero(flat.sum(axis=1))))
     same = _same(tables, resampler)
-    if same.value == 100.0 and same.lower is not None:
-        differ_by_chance = _expected(whole, _costs(size, squared=False))[0]
-        lower = max(-1.0, 1.0 - (1.0 - same.lower / 100.0) / float(differ_by_chance))
-        return msgspec.structs.replace(found, lower=lower, upper=1.0)
+    if (same.value == 100.0 or found.lower is None) and same.lower is not None and same.upper is not None:
+        differ_by_chance = float(_expected(whole, _costs(size, squared=False))[0])
+        lower, upper = (1.0 - (1.0 - share / 100.0) / differ_by_chance for share in (same.lower, same.upper))
+        return msgspec.structs.replace(found, lower=max(-1.0, min(value, lower)), upper=min(1.0, max(value, upper)))
     return found
 
 

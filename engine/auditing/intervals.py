@@ -10,7 +10,10 @@ import msgspec
 import numpy as np
 
 from engine.ratings.battles import BoolArray, FloatArray, IntArray
-from engine.ratings.limits import interval, open_limits, question_draws, sandwich_limits
+from engine.ratings.limits import interval, question_draws, sandwich_limits
+from engine.ratings.score_limits import unseen_limits
+
+_ROUNDING = 1e-9
 
 
 class IntervalEstimate(msgspec.Struct, frozen=True):
@@ -48,7 +51,8 @@ class QuestionResampler:
 
     Cluster bootstrap (Field and Welsh, J. R. Stat. Soc. B 69, 2007) with percentile limits. Shares, many of them small,
     get clustered errors on the logit scale instead (`engine.ratings.limits`): percentiles of a share of 8 % on 100
-    questions hold it 93.5 times in 100, these 95.
+    questions hold it 93.5 times in 100, these 95. Where all questions have the same share, the
+    limits are those of `unseen_limits`.
     """
 
     def __init__(self, questions: int, rounds: int, seed: int) -> None:
@@ -85,9 +89,12 @@ class QuestionResampler:
         if questions < 2 and 0.0 < rate[0] < 1.0:
             return IntervalEstimate(100.0 * float(rate[0]), None, None, questions)
         asked = whole > 0.0
-        values = (part[asked] - rate * whole[asked]) / whole[asked].mean()
-        lower, upper = sandwich_limits(rate, values[:, None])
-        lower, upper = open_limits(rate, lower, upper, np.array([float(questions)]))
+        mean = np.array([whole[asked].mean()])
+        values = (part[asked] - rate * whole[asked]) / mean
+        if np.ptp(values) > _ROUNDING:
+            lower, upper = sandwich_limits(rate, values[:, None])
+        else:
+            lower, upper = unseen_limits(rate, mean, np.array([float(questions)]), np.array([whole.max()]))
         return IntervalEstimate(100.0 * float(rate[0]), 100.0 * float(lower[0]), 100.0 * float(upper[0]), questions)
 
     def sums(self, question: IntArray, values: FloatArray | BoolArray) -> FloatArray:
@@ -95,11 +102,14 @@ class QuestionResampler:
         return np.bincount(question, weights=values, minlength=self.questions).astype(np.float64)
 
     def estimate(self, value: float, resampled: FloatArray, questions: int) -> IntervalEstimate:
-        """Estimate any number with percentile limits from its resamples [R]; NaN resamples are left out."""
+        """Estimate any number with percentile limits from its resamples [R]; NaN resamples are left out.
+
+        Resamples that are all alike say nothing of what was not seen, so they give no limits.
+        """
         if math.isnan(value):
             return NOTHING
         lower, upper = interval(resampled[:, None], questions)
-        if math.isnan(lower[0]):
+        if not upper[0] - lower[0] > _ROUNDING:
             return IntervalEstimate(value, None, None, questions)
         return IntervalEstimate(value, float(lower[0]), float(upper[0]), questions)
 

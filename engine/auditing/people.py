@@ -11,6 +11,7 @@ the labels alone would, a judge that does not cannot bias it. It holds if the la
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from engine.auditing.intervals import NOTHING, IntervalEstimate, QuestionResampl
 from engine.labels import is_strong, points_of_model, strength
 from engine.ratings.battles import Battles, FloatArray, IntArray, label_strength
 from engine.ratings.estimate import RatingOptions
-from engine.ratings.limits import student_quantile
+from engine.ratings.score_limits import ratio_limits
 from engine.review.labels import HumanLabel, Pair
 
 Reviews: TypeAlias = Mapping[str, Mapping[Pair, HumanLabel]]
@@ -33,6 +34,7 @@ Reviews: TypeAlias = Mapping[str, Mapping[Pair, HumanLabel]]
 
 LEAST_TO_CORRECT = 10
 """Labelled questions; below, no corrected score is given."""
+_SEVERAL = 5.0  # questions with lost points, from which on the share that the judge explains is known
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,36 @@ def corrected_score(
     return float(theirs - weight * (on_labelled - on_all)), float(np.sqrt(variance)), weight
 
 
+def corrected_limits(
+    people: FloatArray, people_weight: FloatArray, judge: FloatArray, judge_weight: FloatArray, heaviest: float
+) -> tuple[float, float]:
+    """Return 95 % limits of the prediction-powered score, as fractions; the arguments are those of `corrected_score`.
+
+    They are the limits of the people's score on the labelled questions (`ratio_limits`), around the corrected score and
+    narrower by the share that the judge takes off its standard error. A standard error from a few lost (or won)
+    questions shows no such share yet, so on that side the judge counts as far as it was seen to agree there.
+    They are never narrower than the judge's part of the score allows. `heaviest` is the most that a question can weigh
+    for people.
+    """
+    labelled = people_weight > 0
+    score, error, weight = corrected_score(people, people_weight, judge, judge_weight)
+    nothing = np.where(labelled, 1.0, 0.0)
+    theirs, alone, _ = corrected_score(people, people_weight, nothing, np.ones(len(people)))
+    lower, upper = ratio_limits(people[labelled][:, None], people_weight[labelled][:, None], np.array([heaviest]))
+    gain = 1.0 - error / alone if alone > 0.0 else 0.0
+    judged = float(judge.sum() / judge_weight.sum())
+    least, most = ratio_limits(judge[:, None], judge_weight[:, None], judge_weight.max(keepdims=True))
+
+    def reach(distance: float, points: FloatArray) -> float:
+        squares = float(np.square(points[labelled]).sum())
+        questions = float(points[labelled].sum()) ** 2 / squares if squares else 0.0
+        return distance * (1.0 - gain * (1.0 - math.exp(-questions / _SEVERAL)))
+
+    below = score - max(reach(theirs - float(lower[0]), people_weight - people), weight * (judged - float(least[0])))
+    above = score + max(reach(float(upper[0]) - theirs, people), weight * (float(most[0]) - judged))
+    return max(0.0, min(1.0, below)), min(1.0, max(0.0, above))
+
+
 def _corrected(
     model: int,
     battles: Battles,
@@ -189,20 +221,30 @@ def _corrected(
     people_weight = resampler.sums(labels.question[chosen], label_weights)
     here = judge_weight > 0
     count = int(np.count_nonzero(people_weight[here]))
-    score, error, weight = corrected_score(people[here], people_weight[here], judge[here], judge_weight[here])
+    heaviest = options.weight * float(np.bincount(labels.question[chosen]).max(initial=1))
+    score, _, weight = corrected_score(people[here], people_weight[here], judge[here], judge_weight[here])
     corrected = NOTHING
     if count >= LEAST_TO_CORRECT:
-        half = student_quantile(count - 1) * error
-        limits = (max(0.0, score - half), min(1.0, score + half))
-        corrected = IntervalEstimate(100.0 * min(1.0, max(0.0, score)), 100.0 * limits[0], 100.0 * limits[1], count)
+        lower, upper = corrected_limits(people[here], people_weight[here], judge[here], judge_weight[here], heaviest)
+        corrected = IntervalEstimate(100.0 * min(1.0, max(0.0, score)), 100.0 * lower, 100.0 * upper, count)
     return CorrectedScore(
         model=battles.models[model],
         labels=count,
         judged=100.0 * float(judge.sum() / judge_weight.sum()),
-        labelled=resampler.share_of_sums(np.where(here, people, 0.0), np.where(here, people_weight, 0.0)),
+        labelled=_labelled_score(people[here], people_weight[here], heaviest),
         corrected=corrected,
         judge_weight=weight if corrected.known else 0.0,
     )
+
+
+def _labelled_score(people: FloatArray, weight: FloatArray, heaviest: float) -> IntervalEstimate:
+    """The people's score on the questions that they labelled."""
+    labelled = weight > 0
+    if not labelled.any():
+        return NOTHING
+    lower, upper = ratio_limits(people[labelled][:, None], weight[labelled][:, None], np.array([heaviest]))
+    value = 100.0 * float(people.sum() / weight.sum())
+    return IntervalEstimate(value, 100.0 * float(lower[0]), 100.0 * float(upper[0]), int(labelled.sum()))
 
 
 def _same_games(
@@ -217,14 +259,12 @@ def _same_games(
 
 
 def _mean(question: IntArray, values: FloatArray, resampler: QuestionResampler) -> IntervalEstimate:
-    """The mean of K values with limits from resampled questions."""
-    if not len(question):
-        return NOTHING
-    part = resampler.sums(question, values)
-    whole = resampler.sums(question, np.ones(len(question)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        resampled = (resampler.draws @ part) / (resampler.draws @ whole)
-    return resampler.estimate(float(part.sum() / whole.sum()), resampled, int(np.count_nonzero(whole)))
+    """The mean of K values between -100 and 100 with limits by question."""
+    share = resampler.share(question, (values + 100.0) / 200.0)
+    value, lower, upper = (
+        None if each is None else 2.0 * each - 100.0 for each in (share.value, share.lower, share.upper)
+    )
+    return IntervalEstimate(value, lower, upper, share.questions)
 
 
 def _labels_against(reviews: Reviews, baseline: str) -> Iterator[HumanLabel]:

@@ -11,7 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from engine.auditing.agreement import agreement, judge_agreements
 from engine.auditing.intervals import QuestionResampler
-from engine.auditing.people import LEAST_TO_CORRECT, PeopleLabels, corrected_score, people_report
+from engine.auditing.people import LEAST_TO_CORRECT, PeopleLabels, corrected_limits, corrected_score, people_report
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.limits import student_quantile
@@ -164,3 +164,33 @@ def test_labels_on_what_was_never_judged_are_nothing_to_compare_with() -> None:
     battles = judged()
     none = PeopleLabels(*(np.empty(0, dtype=np.int64) for _ in range(3)), np.empty(0), np.empty(0))
     assert people_report(battles, RatingOptions(baseline="base"), none, QuestionResampler(60, 50, 1)) is None
+
+
+@pytest.mark.parametrize("share_won", [0.5, 0.9, 0.98, 0.995])
+@pytest.mark.parametrize("labels", [10, 12, 30])
+def test_limits_of_corrected_scores_hold_at_few_labels_and_high_scores(share_won: float, labels: int) -> None:
+    rng = np.random.default_rng(5)
+    held = 0
+    for _ in range(200):
+        merit = rng.random(300)
+        people, judge = (merit < share_won) * 1.0, (merit + 0.05 * rng.normal(size=300) < share_won) * 1.0
+        chosen = np.zeros(300)
+        chosen[rng.choice(300, labels, replace=False)] = 1.0
+        lower, upper = corrected_limits(people * chosen, chosen, judge, np.ones(300), 3.0)
+        held += lower <= share_won <= upper
+        assert upper - lower > 0.01
+    assert held >= 184, held
+
+
+def test_twelve_labels_that_all_agree_leave_room_for_others() -> None:
+    battles = judged()
+    labels = labels_on(battles, 12, 1.0)
+    report = people_report(battles, RatingOptions(baseline="base"), labels, QuestionResampler(60, 50, 1))
+    assert report is not None
+    (row,) = report.models
+    for estimate in (row.labelled, row.corrected):
+        assert estimate.value == pytest.approx(100.0)
+        assert estimate.lower is not None
+        assert estimate.lower < 75.0
+    assert report.too_generous.lower is not None
+    assert report.too_generous.lower < -1.0
