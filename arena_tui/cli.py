@@ -91,6 +91,13 @@ def _open_ui(context: click.Context) -> int:
     help="Stop requesting a model as soon as it is decided (against the baseline; decided:MODEL against another), "
     "at ci:POINTS (half-width), calls:N (of judges), or minutes:N; several joined by commas.",
 )
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=300.0,
+    metavar="SECONDS",
+    help="How long to wait for servers that do not answer yet (still starting, queued).",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan only: calls, cached records, estimated tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
 @click.pass_obj

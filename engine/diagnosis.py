@@ -120,6 +120,8 @@ async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> li
                 checks.append(Check("note", subject, report.warning))
             if not report.version and config.provider_name(name) == "vllm" and not config.models[name].provider:
                 checks.append(_unsaid_provider(subject))
+        elif report.may_pass and config.models[name].serve is not None:
+            checks.append(Check("ok", subject, f"{report.url}: nothing answers yet; a run starts the server there"))
         else:
             checks.append(Check("problem", subject, f"{report.url}: {report.error}", report.hint))
     return checks

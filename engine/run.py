@@ -203,6 +203,7 @@ class Run:
                 logs=self.bench.paths.logs,
                 server_grace=self._server_grace,
                 deadline=None if minutes is None else started + 60.0 * minutes,
+                wait=self.scope.wait,
             ) as execution:
                 self._execution = execution
                 if self.gate.closed:

@@ -36,6 +36,7 @@ def run_command(
     limit: int | None,
     refresh: tuple[str, ...],
     until: str | None,
+    wait: float,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -47,6 +48,7 @@ def run_command(
         answers=stage in ("all", "answers"),
         judgments=stage in ("all", "judgments"),
         until=parse_stop_rule(until) if until is not None else None,
+        wait=wait,
     )
     if dry_run and not invocation.demo:
         return _show_plan(invocation.config().with_baselines(baseline), scope)

@@ -18,7 +18,7 @@ from engine.config.model import Config
 from engine.errors import UsageProblem
 from engine.events import Event, Notice, ServerChanged
 from engine.run import SERVER_GRACE_SECONDS
-from engine.serving.endpoints import NoEndpoints
+from engine.serving.endpoints import Demand, NoEndpoints
 from engine.serving.fleet import Fleet
 from engine.serving.plan import server_plan
 
@@ -80,7 +80,7 @@ async def _serve(config: Config, model: str) -> int:
     started = False
     try:
         await fleet.prepare()
-        async with fleet.open(model, is_last_try=True, needed=lambda: True) as found:
+        async with fleet.open(model, Demand()) as found:
             for endpoint in found.endpoints:
                 click.echo(endpoint.base_url)
             if found.endpoints and found.servers:

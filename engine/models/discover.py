@@ -19,6 +19,7 @@ from yarl import URL
 from engine.errors import CallFailed, FailureKind
 from engine.models.connection import FAULTS, failure_of, fetch
 from engine.models.endpoint import Endpoint
+from engine.models.health import DOWN
 from engine.models.refusal import BASE_URL_HINT, failure_of_status, readable
 
 TIME_LIMIT = 10.0  # seconds for each request
@@ -28,6 +29,7 @@ MAX_MODELS = 10_000  # of a list; the rest is not read
 LONGEST_NAME = 500  # characters; a longer one is no name
 VERSION_TIME_LIMIT = 3.0
 SHOWN_NAMES = 5
+STARTING = (502, 503, 504)  # of a proxy whose server does not answer, of a server that loads its model
 NO_SUCH_PATH = (404, 405, 501)
 _SET_MODEL = "set `model` of this model in the config to"
 _NO_SUCH_MODEL = re.compile(
@@ -50,7 +52,8 @@ class ServedModel(msgspec.Struct, frozen=True):
 class EndpointReport(msgspec.Struct, frozen=True):
     """The findings at `url`. When not `ok`, `error` says what is wrong and `hint` what to do.
 
-    `warning` says why an endpoint is used in spite of a doubt. `max_model_len` (tokens) and `version` (of vLLM) are
+    `warning` says why an endpoint is used in spite of a doubt. `may_pass`: nothing answers there, or only a proxy, so a
+    later check may find a server. `max_model_len` (tokens) and `version` (of vLLM) are
     None where the server does not report them; `seconds` is the time until its answer.
     """
 
@@ -63,6 +66,11 @@ class EndpointReport(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     max_model_len: int | None = None
     warning: str = ""
+    may_pass: bool = False
+
+
+class _NotReady(CallFailed):
+    """Nothing answers yet: a server may start later."""
 
 
 async def probe(
@@ -99,7 +107,10 @@ async def probe(
         error, hint = endpoint.redact(failure.title), endpoint.redact(failure.hint)
         version = await prober.version() if models else None
         shown = _shown(models, endpoint)
-        return EndpointReport(endpoint.address, False, error, hint, shown, version, time.monotonic() - started)
+        may_pass = isinstance(failure, _NotReady)
+        return EndpointReport(
+            endpoint.address, False, error, hint, shown, version, time.monotonic() - started, may_pass=may_pass
+        )
     context = _context(serving, models) if serving else None
     return EndpointReport(
         endpoint.address,
@@ -109,6 +120,7 @@ async def probe(
         seconds=seconds,
         max_model_len=context,
         warning=endpoint.redact(warning),
+        may_pass=prober.is_starting,
     )
 
 
@@ -119,6 +131,7 @@ class _Prober:
         self._session = session
         self._endpoint = endpoint
         self._time_limit = time_limit
+        self.is_starting = False  # a trial call found a proxy without a server, or a server that still loads
 
     async def find_chat(self, missing: CallFailed) -> None:
         """Send a chat call that every server with such calls rejects; raise `missing` where there are none."""
@@ -145,6 +158,7 @@ class _Prober:
         try:
             await self.ask(self._endpoint.url("chat/completions"), msgspec.json.encode(body), TRIAL_TIME_LIMIT)
         except CallFailed as refusal:
+            self.is_starting = refusal.status in STARTING
             if refusal.status is None or refusal.status == 429 or (refusal.status >= 500 and refusal.status != 501):
                 return f"{doubt}, and a trial call gave no answer ({refusal.title}); it is used anyway"
             if refusal.status in (401, 403):
@@ -185,7 +199,10 @@ class _Prober:
                 body=body,
             )
         except FAULTS as error:
-            raise failure_of(error, time.monotonic() - started) from None
+            failure = failure_of(error, time.monotonic() - started)
+            if failure.kind not in DOWN or isinstance(error, aiohttp.ClientSSLError):
+                raise failure from None
+            raise _NotReady(failure.kind, failure.title, hint=failure.hint) from None
         if status != 200:
             raise failure_of_status(status, self._endpoint.redact.body(reply))
         return reply

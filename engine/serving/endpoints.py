@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -12,14 +13,15 @@ import aiohttp
 from yarl import URL
 
 from engine.config.model import Config
+from engine.errors import CallFailed, FailureKind
 from engine.events import Event, NoticeLevel, notice
 from engine.models.client import ModelClient
 from engine.models.connection import proxy_for
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint, login_secrets
 
-PROBES = 3
-PROBE_PAUSE_SECONDS = 1.0  # a server that was started a moment ago may listen a moment later
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks at an endpoint that does not answer yet
+LOOK_SECONDS = 0.1  # between two looks whether the model is still needed
 
 
 class ManagedServer(Protocol):
@@ -37,23 +39,33 @@ class ModelEndpoints:
     reports: Sequence[EndpointReport] = ()
 
 
+@dataclass(frozen=True)
+class Demand:
+    """What a run asks of a source for one model.
+
+    Attributes:
+        needed: whether the model still has work; after a wait it decides whether a server is still started.
+        is_early: whether its work can as well begin later (a judge, while answers are made): then a wait has no end.
+        waits: called once if endpoints must be waited for.
+    """
+
+    needed: Callable[[], bool] = lambda: True
+    is_early: Callable[[], bool] = lambda: False
+    waits: Callable[[], None] = lambda: None
+
+
 class EndpointSource(Protocol):
     """Provides the endpoints of models for as long as they are used."""
 
-    def open(
-        self, name: str, *, is_last_try: bool, needed: Callable[[], bool]
-    ) -> AbstractAsyncContextManager[ModelEndpoints]:
-        """Provide the endpoints of a model for the length of the block.
-
-        This may wait for a server; after the wait `needed` decides whether one is still started.
-        """
+    def open(self, name: str, demand: Demand) -> AbstractAsyncContextManager[ModelEndpoints]:
+        """Provide the endpoints of a model for the length of the block. This may wait for a server."""
 
 
 class NoEndpoints:
     """An EndpointSource without any endpoint."""
 
     @asynccontextmanager
-    async def open(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[ModelEndpoints]:
+    async def open(self, name: str, demand: Demand) -> AsyncIterator[ModelEndpoints]:
         """Provide none."""
         yield ModelEndpoints()
 
@@ -82,51 +94,206 @@ async def probe_endpoints(
     session: aiohttp.ClientSession, config: Config, name: str
 ) -> tuple[list[Endpoint], list[EndpointReport]]:
     """Return the endpoints of `name` that serve it, and the reports of all."""
-    endpoints = endpoints_of(config, name)
-    served_name = config.served_name(name)
-    good: list[Endpoint] = []
-    reports: list[EndpointReport] = []
-    for attempt in range(PROBES):
+    looks = await _look(session, config, name, endpoints_of(config, name))
+    return [look.endpoint for look in looks if look.report.ok], [look.report for look in looks]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One endpoint, and what was found there."""
+
+    endpoint: Endpoint
+    report: EndpointReport
+
+
+async def _look(
+    session: aiohttp.ClientSession, config: Config, name: str, endpoints: Iterable[Endpoint]
+) -> list[_Look]:
+    async def look(endpoint: Endpoint) -> _Look:
         limit_field = config.provider(name).max_tokens
-        reports = await asyncio.gather(
-            *(probe(session, endpoint, served_name, limit_field=limit_field) for endpoint in endpoints)
-        )
-        good = [
-            replace(endpoint, context=report.max_model_len)
-            for endpoint, report in zip(endpoints, reports, strict=True)
-            if report.ok
-        ]
-        if good or attempt == PROBES - 1:
-            break
-        await asyncio.sleep(PROBE_PAUSE_SECONDS)
-    return good, reports
+        report = await probe(session, endpoint, config.served_name(name), limit_field=limit_field)
+        return _Look(replace(endpoint, context=report.max_model_len), report)
+
+    return await asyncio.gather(*map(look, endpoints))
 
 
 class ConfiguredEndpoints:
-    """The endpoints that the config names: probed before the first call, so that a model without any fails once."""
+    """The endpoints that the config names: probed before the first call, so that a model without any fails once.
 
-    def __init__(self, config: Config, session: aiohttp.ClientSession, emit: Callable[[Event], None]) -> None:
+    Where nothing listens yet, a server may still be starting: it is waited for, for `wait` seconds if the model has no
+    other endpoint, else for as long as the model is called. What waiting cannot mend is reported at once.
+    """
+
+    def __init__(
+        self, config: Config, session: aiohttp.ClientSession, emit: Callable[[Event], None], *, wait: float
+    ) -> None:
         self._config = config
         self._session = session
         self._emit = emit
+        self._wait = wait
 
     @asynccontextmanager
-    async def open(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[ModelEndpoints]:
-        """Yield the endpoints of `name` that serve it, and report what is wrong with the others."""
-        if not needed():
+    async def open(self, name: str, demand: Demand) -> AsyncIterator[ModelEndpoints]:
+        """Yield the endpoints of `name` as soon as one serves it, and report what is wrong with the others."""
+        if not demand.needed():
             yield ModelEndpoints()
             return
         if not self._config.models[name].endpoints:
             self._emit(notice("error", f"{name}: has work, but its config entry has no endpoint and no [serve]"))
             yield ModelEndpoints()
             return
-        endpoints, reports = await probe_endpoints(self._session, self._config, name)
-        for report in reports:
-            if report.warning:
-                self._emit(notice("warning", f"{name}: {report.url}: {report.warning}"))
-            if report.ok:
+        search = _Search(name, self._config, self._session, self._emit, self._wait)
+        await search.first(demand)
+        following = asyncio.create_task(search.follow()) if search.ready and search.pending else None
+        try:
+            endpoints = [*search.ready, *search.pending] if search.ready else []
+            yield ModelEndpoints(endpoints, [search], search.reports)
+        finally:
+            if following is not None:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+
+class _Search:
+    """Finds the endpoints of one model; a ManagedServer, as it holds calls to those that answer only later.
+
+    `ready` serve the model, `pending` may do so later; `reports` are those of `ready`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        session: aiohttp.ClientSession,
+        emit: Callable[[Event], None],
+        wait: float,
+    ) -> None:
+        self.ready: list[Endpoint] = []
+        self.pending = endpoints_of(config, name)
+        self.reports: list[EndpointReport] = []
+        self._name = name
+        self._config = config
+        self._session = session
+        self._emit = emit
+        self._wait = wait
+        self._clients: list[ModelClient] = []
+        self._now = asyncio.get_running_loop().time
+        self._started = self._now()
+        self._announced: set[str] = set()  # addresses that are waited for
+
+    def attach(self, client: ModelClient) -> None:
+        """Hold the calls of `client` to endpoints that do not answer yet."""
+        self._clients.append(client)
+        for endpoint in self.pending:
+            client.hold(endpoint.address)
+
+    async def first(self, demand: Demand) -> None:
+        """Wait until one endpoint serves the model; none does when waiting is over or of no use."""
+        pause, deadline = FIRST_PAUSE, None
+        while True:
+            was_early = demand.is_early()
+            looks = await _look(self._session, self._config, self._name, self.pending)
+            if deadline is None and not was_early:
+                deadline = self._now() + self._wait
+            is_over = deadline is not None and self._now() >= deadline
+            self._take_ready(looks, even_doubtful=is_over)
+            hopeful = [look for look in looks if look.report.may_pass]
+            if not demand.needed():
+                return
+            if self.ready or (not was_early and (is_over or not hopeful)):
+                self._close(looks, is_over=is_over and not self.ready)
+                return
+            self._announce(looks, is_early=was_early)
+            demand.waits()
+            if was_early and not hopeful:  # a server with another model there may be exchanged for the judge's
+                await self._sleep(math.inf, demand, was_early=True)
+            else:
+                end = self._now() + pause
+                await self._sleep(end if deadline is None else min(end, deadline), demand, was_early=was_early)
+                pause = min(LONGEST_PAUSE, 1.5 * pause)
+
+    async def _sleep(self, end: float, demand: Demand, *, was_early: bool) -> None:
+        """Sleep until `end`, but no longer than the demand stays as it is."""
+        while (left := end - self._now()) > 0:
+            if not demand.needed() or demand.is_early() != was_early:
+                return
+            await asyncio.sleep(min(LOOK_SECONDS, left))
+
+    async def follow(self) -> None:
+        """Take in endpoints that answer later, until all have been found or given up."""
+        pause = FIRST_PAUSE
+        while self.pending:
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, 1.5 * pause)
+            looks = await _look(self._session, self._config, self._name, self.pending)
+            is_over = self._now() - self._started >= self._wait and not self._has_other()
+            found = self._take_ready(looks, even_doubtful=is_over)
+            failed = self._close([look for look in looks if look.endpoint.address not in found], is_over=is_over)
+            for client in self._clients:
+                for address in found:
+                    client.resume(address)
+                for address, why in failed.items():
+                    client.disable(address, why)
+
+    def _has_other(self) -> bool:
+        """Return whether the model can be called at an endpoint that is not waited for."""
+        waiting = {endpoint.address for endpoint in self.pending}
+        return any(
+            not status.disabled and status.endpoint not in waiting
+            for client in self._clients
+            for status in client.status()
+        )
+
+    def _take_ready(self, looks: Iterable[_Look], *, even_doubtful: bool) -> set[str]:
+        """Move what serves the model to `ready`; return the addresses."""
+        found = set()
+        for look in looks:
+            report, address = look.report, look.endpoint.address
+            if not report.ok or (report.may_pass and not even_doubtful):
                 continue
-            level: NoticeLevel = "error" if is_last_try and not endpoints else "warning"
-            again = "" if is_last_try or endpoints else "; probed again when all answers are made"
-            self._emit(notice(level, f"{name}: {report.url}: {report.error}; {report.hint}{again}"))
-        yield ModelEndpoints(endpoints, reports=[report for report in reports if report.ok])
+            found.add(address)
+            self.ready.append(look.endpoint)
+            self.reports.append(report)
+            if report.warning:
+                self._emit(notice("warning", f"{self._name}: {report.url}: {report.warning}"))
+            elif address in self._announced:
+                self._emit(notice("info", f"{self._name}: {report.url}: ready after {self._waited():.0f} s"))
+        self.pending = [endpoint for endpoint in self.pending if endpoint.address not in found]
+        return found
+
+    def _close(self, looks: Iterable[_Look], *, is_over: bool) -> dict[str, CallFailed]:
+        """Report what is wrong where the model is not served, and stop waiting where that is of no use."""
+        failed = {}
+        for look in looks:
+            report, address = look.report, look.endpoint.address
+            if address not in {endpoint.address for endpoint in self.pending}:
+                continue
+            if report.may_pass and not is_over and self.ready:
+                self._announce([look], is_early=False)
+                continue
+            level: NoticeLevel = "warning" if self.ready else "error"
+            waited = f" (waited {self._waited():.0f} s)" if report.may_pass and address in self._announced else ""
+            self._emit(notice(level, f"{self._name}: {report.url}: {report.error}{waited}; {report.hint}"))
+            failed[address] = CallFailed(FailureKind.CONNECTION, report.error, attempts=0, hint=report.hint)
+        self.pending = [endpoint for endpoint in self.pending if endpoint.address not in failed]
+        return failed
+
+    def _announce(self, looks: Iterable[_Look], *, is_early: bool) -> None:
+        for look in looks:
+            report, address = look.report, look.endpoint.address
+            if address in self._announced:
+                continue
+            self._announced.add(address)
+            if self.ready:
+                rest = "it is used as soon as it answers"
+            elif not report.may_pass:
+                rest = "probed again when all answers are made"
+            elif is_early:
+                rest = f"waiting for it until {self._wait:.0f} s after the last answer"
+            else:
+                rest = f"waiting up to {self._wait:.0f} s for it"
+            why = report.error or report.warning
+            self._emit(notice("warning", f"{self._name}: {report.url}: {why}; {report.hint or 'start it'}; {rest}"))
+
+    def _waited(self) -> float:
+        return self._now() - self._started

@@ -16,7 +16,7 @@ from engine.events import Event, notice
 from engine.models.connection import open_session
 from engine.models.discover import EndpointReport, probe
 from engine.models.refusal import readable
-from engine.serving.endpoints import EndpointSource, ModelEndpoints, endpoints_of
+from engine.serving.endpoints import Demand, EndpointSource, ModelEndpoints, endpoints_of
 from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
 from engine.serving.process import local_port, stop_orphans
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
@@ -93,11 +93,11 @@ class Fleet:
                 server.abort(at_once=at_once)
 
     @asynccontextmanager
-    async def open(self, name: str, *, is_last_try: bool, needed: Callable[[], bool]) -> AsyncIterator[ModelEndpoints]:
+    async def open(self, name: str, demand: Demand) -> AsyncIterator[ModelEndpoints]:
         """Provide the servers of a model once their turn has come and they are ready."""
         planned = self._plan.of(name)
         if not planned:
-            async with self._others.open(name, is_last_try=is_last_try, needed=needed) as found:
+            async with self._others.open(name, demand) as found:
                 yield found
             return
         try:
@@ -105,7 +105,7 @@ class Fleet:
                 yield running
                 return
             await self._wait_for_turn(planned)
-            if self._stopping or not needed():
+            if self._stopping or not demand.needed():
                 yield ModelEndpoints()
                 return
             ready = await self._start_all(planned)

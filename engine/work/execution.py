@@ -101,17 +101,18 @@ async def open_execution(
     logs: Path,
     server_grace: float,
     deadline: float | None,
+    wait: float,
 ) -> AsyncIterator[Execution]:
     """Make the parts, and end them with the block. See `Resources` for `flush` and `Workers` for `found`.
 
-    At the `deadline`, by the clock of the loop, the execution expires.
+    At the `deadline`, by the clock of the loop, the execution expires. See `Scope` for `wait`.
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session())
         loading = asyncio.create_task(load_counter()) if pipeline.answers else None
         if loading is not None:
             stack.callback(loading.cancel)
-        configured = ConfiguredEndpoints(config, session, emit)
+        configured = ConfiguredEndpoints(config, session, emit, wait=wait)
         names = [name for name in pipeline.models if pipeline.has_work(name)]
         servers = await asyncio.to_thread(server_plan, config, names, list(pipeline.games))
         if servers.servers and not servers.all_at_once:  # then no server may wait for results of another

@@ -23,6 +23,7 @@ from engine.work.participants import Participants, choose_participants, has_endp
 from engine.work.tasks import Judging, JudgmentPlanner, Refresh, Task, plan_answers, plan_judgments
 
 DEFAULT_SEED = 42
+DEFAULT_WAIT = 300.0  # seconds: a large model loads in minutes
 _NAMED = 3  # questions named in a message
 
 
@@ -30,7 +31,8 @@ _NAMED = 3  # questions named in a message
 class Scope:
     """Which part of the work a command asks for.
 
-    `models` empty means all of them, `limit` None all questions, `until` None no stop rule.
+    `models` empty means all of them, `limit` None all questions, `until` None no stop rule. `wait` is how many seconds
+    a model without any endpoint that answers is waited for.
     """
 
     models: tuple[str, ...] = ()
@@ -40,6 +42,7 @@ class Scope:
     answers: bool = True
     judgments: bool = True
     until: StopRule | None = None
+    wait: float = DEFAULT_WAIT
 
 
 @dataclass(frozen=True)

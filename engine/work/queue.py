@@ -208,6 +208,11 @@ class Pipeline:
         self._stopping.judge_waits(judge)
         self._recheck()
 
+    def judge_found(self, judge: str) -> None:
+        """End a wait for the judge: it can be called."""
+        self._stopping.judge_found(judge)
+        self._recheck()
+
     def expire(self) -> None:
         """End the work as after a last question: time is up."""
         self._stopping.expire()

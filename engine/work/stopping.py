@@ -52,6 +52,9 @@ class Stopping:
     def judge_waits(self, judge: str) -> None:
         """Expect the judge to be available only when all answers are made."""
 
+    def judge_found(self, judge: str) -> None:
+        """End a wait for the judge (`judge_waits`): it can be called."""
+
     def judge_lost(self, judge: str) -> None:
         """Expect no more judgments of the judge: it cannot be called at all."""
 
@@ -92,7 +95,7 @@ class EarlyStop(Stopping):
         self._tasks = [task.key for task in plan.tasks if task.has_work]
         self._stopped: set[TaskKey] = set()
         self._judges = len(plan.judging)
-        self._answers_first = False
+        self._waits = 0  # for judges: answers do not wait for their judgments
         self._most_answers: int | None = None  # questions, where all answers come first
         self._lost = False
         self._over = False
@@ -134,7 +137,7 @@ class EarlyStop(Stopping):
 
         There is no limit where nothing is decided any more, nor for answers that all come before the first judgment.
         """
-        if self._over or (stage == "answers" and self._answers_first):
+        if self._over or (stage == "answers" and self._waits):
             return None
         counted = max((self.decider.counted(model) for model in self._judged if self._is_open(model)), default=0)
         return counted + max(LEAST_AHEAD, counted // 4)
@@ -152,11 +155,15 @@ class EarlyStop(Stopping):
     def judge_waits(self, judge: str) -> None:
         """Let the answers run ahead, but make no more than the budget of calls could have judged if one model got all
         of them."""
-        self._answers_first = True
+        self._waits += 1
         if self._rule.calls is not None and self._most_answers is None:
             counted = max(map(self.decider.counted, self._judged))
             left = max(0, self._rule.calls - self.calls)
             self._most_answers = counted + math.ceil(left / (len(GAME_NUMBERS) * self._judges * len(self._baselines)))
+        self.revision += 1
+
+    def judge_found(self, judge: str) -> None:
+        self._waits -= 1
         self.revision += 1
 
     def judge_lost(self, judge: str) -> None:

@@ -22,7 +22,7 @@ from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport
 from engine.models.limits import PoolClosed
 from engine.models.tokens import TokenCounter
-from engine.serving.endpoints import EndpointSource, ModelEndpoints
+from engine.serving.endpoints import Demand, EndpointSource, ModelEndpoints
 from engine.work.calls import AnswerMaker, GameMaker, JudgeCaller
 from engine.work.jobs import OpenPart
 from engine.work.plan import Plan
@@ -169,32 +169,42 @@ class Workers:
             client.close()
 
     async def _run_model(self, name: str) -> None:
-        """Make all parts of one model. A judge without an endpoint may get one once the answers are made."""
+        """Make all parts of one model, as soon as it can be called. Judges are waited for while answers are made."""
         stages: list[Stage] = ["answers"] if name in self._pipeline.answers else []
         if name in self._pipeline.games:
             stages.append("judgments")
-        needed = partial(self._pipeline.has_work, name)
-        while True:
-            may_wait = "answers" not in stages and not self._answers_over.is_set()
-            async with self._source.open(name, is_last_try=not may_wait, needed=needed) as found:
-                if found.endpoints:
-                    client = self.clients[name] = self._client(name, found)
-                    self.reports[name] = found.reports
-                    self._found()
-                    await self._run_queues(name, client)
-                    return
-            is_needed = needed()  # else its answers were never made, or are no longer wanted
-            if is_needed and self._resources.gate.closed:
-                return
-            if is_needed and may_wait:
+        is_judge = "answers" not in stages
+        waiting: set[str] = set()
+
+        def wait() -> None:
+            if is_judge and name not in waiting:
+                waiting.add(name)
                 self._pipeline.judge_waits(name)
-                await self._answers_over.wait()
-                continue
-            for stage in stages:
-                if is_needed:
-                    self._withdraw(name, stage)
-                self._queue_ended(stage)
+
+        demand = Demand(
+            needed=partial(self._pipeline.has_work, name),
+            is_early=lambda: is_judge and not self._answers_over.is_set(),
+            waits=wait,
+        )
+        async with self._source.open(name, demand) as found:
+            if found.endpoints:
+                if waiting:
+                    self._pipeline.judge_found(name)
+                client = self.clients[name] = self._client(name, found)
+                self.reports[name] = found.reports
+                self._found()
+                await self._run_queues(name, client)
+                return
+        if is_judge and demand.needed() and not self._resources.gate.closed:
+            wait()
+            await self._answers_over.wait()
+        is_needed = demand.needed()  # else its answers were never made, or are no longer wanted
+        if is_needed and self._resources.gate.closed:
             return
+        for stage in stages:
+            if is_needed:
+                self._withdraw(name, stage)
+            self._queue_ended(stage)
 
     async def _run_queues(self, name: str, client: ModelClient) -> None:
         running = []

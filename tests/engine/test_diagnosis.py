@@ -13,6 +13,7 @@ from engine.config.load import parse_config
 from engine.diagnosis import Check, examine
 from engine.errors import Advice, AdviceKind
 from engine.ratings.stop_rule import parse_stop_rule
+from engine.serving.process import pick_port
 from engine.simulator import SimulatedJudge, SimulatedModel, SimulatorConfig, running_simulator
 from engine.work.plan import Scope, make_plan
 from engine.work.stopping import stop_forecast
@@ -46,6 +47,15 @@ def config(data: Path, url: str, **changes: Any) -> Any:
 
 async def checks(used: Any) -> list[Check]:
     return [check async for check in examine(used)]
+
+
+async def test_a_server_that_is_started_at_a_port_of_the_config_is_no_problem_before_it_runs(data: Path):
+    entry = {"endpoints": [{"base_url": f"http://127.0.0.1:{pick_port()}/v1"}], "serve": {"args": []}}
+    async with running_simulator(CAST) as url:
+        models = {name: {"endpoints": [{"base_url": f"{url}/v1"}]} for name in MODELS}
+        found = await checks(config(data, url, models=models | {"judge": entry}))
+    assert "endpoint of judge" not in told(found, "problem")
+    assert "a run starts the server there" in told(found, "ok")["endpoint of judge"].text
 
 
 def told(found: list[Check], status: str) -> dict[str, Check]:

@@ -14,6 +14,7 @@ from engine.ratings.leaderboard import LeaderboardOptions
 from engine.results import judged_bench, rate
 from engine.run import Run
 from engine.simulator import FaultRule, Status
+from engine.work.plan import Scope
 from engine.work.queue import WorkQueue
 
 
@@ -96,12 +97,12 @@ async def test_a_judge_that_comes_up_only_when_the_answers_are_made_is_found_the
         await late.wait_closed()
         document = config.model_dump(mode="json", exclude_unset=True)
         document["models"]["judge"]["endpoints"] = [{"base_url": address}]
-        run = Run(desk.parsed(document))
+        run = Run(desk.parsed(document), Scope(wait=0.0))
         async with asyncio.timeout(60):
             await run.execute()
         reported = "\n".join(notice.text for notice in run.state.notices)
         assert f"judge: {address}" in reported
-        assert "probed again when all answers are made" in reported
+        assert "waiting for it until 0 s after the last answer" in reported
         assert len(desk.answers("good")) == QUESTIONS, "the answers did not wait for it"
         assert run.state.phase == "failed"
 

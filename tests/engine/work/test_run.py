@@ -239,7 +239,7 @@ async def test_an_unreachable_model_is_reported_once_and_the_others_continue(at_
         dead = {"endpoints": [{"base_url": "http://127.0.0.1:9/v1"}]}
         document = config.model_dump(mode="json", exclude_unset=True)
         document["models"]["poor"] = dead
-        run = Run(parse_config(document, None, {}))
+        run = Run(parse_config(document, None, {}), Scope(wait=0.0))
         await run.execute()
         assert run.state.phase == "failed"
         assert notices(run).count("poor: http://127.0.0.1:9/v1") == 1

@@ -143,7 +143,7 @@ async def test_a_judge_that_comes_only_when_the_answers_are_made_is_waited_for_b
         questions(desk, 60)
         document = config(desk, "good").model_dump(mode="json", exclude_unset=True)
         document["models"]["judge"]["endpoints"] = [{"base_url": "http://127.0.0.1:9/v1"}]
-        run = Run(desk.parsed(document), Scope(until=parse_stop_rule("decided")))
+        run = Run(desk.parsed(document), Scope(until=parse_stop_rule("decided"), wait=0.0))
         async with asyncio.timeout(60):
             await run.execute()
         assert run.state.phase == "failed"
