@@ -271,7 +271,7 @@ class ModelClient:
         """
         target = pooled.target
         wait: float | None = None
-        stale, link = False, Link()
+        stale, link = False, Link.begin()
         call = asyncio.current_task()
         assert call is not None
         started = self._now()
@@ -285,7 +285,6 @@ class ModelClient:
                 proxy=target.proxy,
                 timeout=self._timeout,
                 allow_redirects=False,
-                trace_request_ctx=link,
             ) as response:
                 status, location = response.status, response.headers.get("Location", "")
                 if status == 200:

@@ -197,6 +197,6 @@ def test_what_an_exception_says_is_made_fit_to_be_shown():
 )
 def test_only_a_request_that_was_hardly_out_met_a_connection_that_had_its_time(error, seconds: float, stale: bool):
     link = Link()
-    assert not is_stale(error, seconds, link), "a new connection"
-    link.reused = True
     assert is_stale(error, seconds, link) is stale
+    link.reused = False
+    assert not is_stale(error, seconds, link), "a new connection"
