@@ -5,6 +5,7 @@
     bradley_terry  strengths of models from pairwise points
     limits         95 % limits and p-values, from resampled questions or from the influence of each question
     score_limits   95 % limits of scores that hold near 0 and 100 percent too
+    chains         limits and p-values of models that won every chain of games to another
     estimate       win rates against the baseline with 95 % limits
     style          win rates with the effect of answer style taken out
     style_fit      strengths of models and weights of style, fitted together
@@ -23,6 +24,7 @@
     sequential           which models need no more judgments
 
     evidence       points by question, stored with a result, and when two results are comparable
+    bounded_likelihood   test and limits of a mean of bounded values, for the gate
     gate           non-inferiority of models, as a result for CI
 
 This package imports nothing by itself: numpy is loaded when one of its modules is.

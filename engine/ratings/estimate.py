@@ -13,6 +13,7 @@ from engine.errors import Advice, AdviceKind, RatingError, listed
 from engine.labels import DEFAULT_WEIGHT
 from engine.ratings.battles import Battles, FloatArray, common_opponent
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
+from engine.ratings.chains import chain_limits
 from engine.ratings.limits import influence, interval, open_limits, resample_questions, resample_rows, sandwich_limits
 from engine.ratings.outcomes import OutcomeTable, has_odds, heaviest_questions, outcome_table
 from engine.ratings.score_limits import no_narrower, ratio_limits
@@ -146,7 +147,8 @@ def _limits_by_question(
         lower[model], upper[model] = ratio_limits(table.won, table.total, heaviest[model])
         return lower, upper
     limits = sandwich_limits(rate, influence(table, rate)) if ci == "sandwich" else interval(resampled, len(table.won))
-    return no_narrower(limits, rate, table, heaviest)
+    limits = no_narrower(limits, rate, table, heaviest)
+    return limits if table.against_baseline_only else chain_limits(table, rate, limits)
 
 
 def require_rateable(battles: Battles, options: RatingOptions) -> Battles:

@@ -10,6 +10,7 @@ import numpy as np
 from engine.ratings import ALPHA
 from engine.ratings.battles import Battles, BoolArray, FloatArray
 from engine.ratings.bradley_terry import closed_form
+from engine.ratings.chains import chain_p_value
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.limits import influence, interval, resample_questions, sign_test_p, standard_error, two_sided_p
 from engine.ratings.outcomes import OutcomeTable
@@ -75,6 +76,9 @@ class PairedRatings:
         else:  # no question differs from another, which proves no more than that exceptions are rare
             rare = 1.0 - (ALPHA / 2.0) ** (1.0 / questions)
             lower, upper = max(-1.0, difference - rare), min(1.0, difference + rare)
+        p_value = _p_value(difference, error, questions, certain=abs(difference) > _NOTHING)
+        if not self._ratings.table.against_baseline_only and difference and {0.0, 1.0} & {*rate.tolist()}:
+            lower, upper, p_value = self._chained(a, b, lower, upper)
         return PairedDifference(
             questions=questions,
             rate_a=float(rate[0]),
@@ -83,11 +87,23 @@ class PairedRatings:
             upper=upper,
             std_error=error,
             unpaired_std_error=float(np.hypot(*standard_error(values))),
-            p_value=_p_value(difference, error, questions, certain=abs(difference) > _NOTHING),
+            p_value=p_value,
             won=won,
             tied=questions - won - lost,
             lost=lost,
         )
+
+    def _chained(self, a: int, b: int, lower: float, upper: float) -> tuple[float, float, float]:
+        """Return limits and p-value of models of which one won every chain of games to the other."""
+        ratings = self._ratings
+        winner, loser = (a, b) if ratings.rate[a] > ratings.rate[b] else (b, a)
+        least = ratings.lower[winner] if ratings.rate[winner] == 1.0 else ratings.rate[winner]
+        least -= ratings.upper[loser] if ratings.rate[loser] == 0.0 else ratings.rate[loser]
+        if winner == a:
+            lower = min(lower, float(least))
+        else:
+            upper = max(upper, -float(least))
+        return lower, upper, chain_p_value(ratings.table, winner, loser)
 
     def _on(self, questions: BoolArray, a: int, b: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return rates [2], resampled rates [R, 2] and influence values [., 2] of a and b on some of the questions."""
@@ -150,10 +166,10 @@ def _direct_result(rated: Ratings, model: int) -> DirectGames:
 
 
 def _p_value(difference: float, error: float, questions: int, *, certain: bool) -> float:
-    """Return the two-sided p-value of no difference; where no question differs from another (no error), the sign test's
-    if the difference is `certain`, else 1."""
+    """Return the two-sided p-value of no difference, by Student's t as the limits; where no question differs from
+    another (no error), the sign test's if the difference is `certain`, else 1."""
     if error > _NOTHING:
-        return two_sided_p(difference / error)
+        return two_sided_p(difference / error, questions - 1)
     return sign_test_p(questions) if certain else 1.0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from battle_builder import BattleBuilder
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
@@ -50,7 +50,11 @@ def test_a_difference_is_that_of_the_scores_and_the_other_way_round_its_opposite
     assert (back.difference, back.lower, back.upper) == pytest.approx((-forth.difference, -forth.upper, -forth.lower))
     assert (back.won, back.tied, back.lost) == pytest.approx((forth.lost, forth.tied, forth.won))
     assert forth.won + forth.tied + forth.lost == pytest.approx(100.0)
-    assert forth.p_value == forth.p_holm == pytest.approx(two_sided_p(forth.difference / forth.std_error))
+    assert (
+        forth.p_value
+        == forth.p_holm
+        == pytest.approx(two_sided_p(forth.difference / forth.std_error, forth.questions - 1))
+    )
 
 
 def test_pairing_finds_a_small_difference_that_separate_intervals_do_not() -> None:
@@ -162,8 +166,9 @@ def test_rank_ranges_count_who_is_surely_better() -> None:
 
 
 def test_p_values_are_those_of_the_tables() -> None:
-    assert two_sided_p(1.959964) == pytest.approx(0.05, abs=1e-6)
-    assert two_sided_p(-10.0) == pytest.approx(math.erfc(10 / math.sqrt(2)))
+    for freedom in (1, 2, 5, 29, 99, 2000):
+        for t in (0.0, 0.01, 0.7, -1.96, 3.3, 10.0, 60.0):
+            assert two_sided_p(t, freedom) == pytest.approx(2 * stats.t.sf(abs(t), freedom), rel=1e-9, abs=1e-300)
     assert (sign_test_p(1), sign_test_p(5)) == (1.0, 0.0625)
 
 
