@@ -223,6 +223,7 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_messa
             rate=entry.rate,
             timeout=entry.timeout,
             attempts=entry.attempts,
+            stream=entry.stream,
             counts_tokens=config.provider(judge).counts_tokens,
             session=session,
             emit=lambda _: None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -23,7 +23,8 @@ _OWN_REQUEST_FIELDS = {
     "messages": "it is the conversation itself",
     "model": "say `model` in [models.*]",
     "n": "say `num_choices` in [answers]",
-    "stream": "replies are read whole",
+    "stream": "say `stream` in [models.*]",
+    "stream_options": "it is set where replies are streamed",
     "temperature": "say `temperature` beside `extra_body`",
     "max_tokens": "say `max_tokens` beside `extra_body`",
     "max_completion_tokens": "say `max_tokens` beside `extra_body`",
@@ -160,6 +161,12 @@ def _api_version(version: str) -> str:
     return version
 
 
+def _stream(setting: object) -> object:
+    if isinstance(setting, bool) or setting == "auto":
+        return setting
+    raise ValueError('must be true, false or "auto"')
+
+
 def _one_or_more(names: object) -> object:
     return [names] if isinstance(names, str) else names
 
@@ -189,6 +196,7 @@ JudgeNames = Annotated[ModelNames, Field(min_length=1), BeforeValidator(_one_or_
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
 ApiVersion = Annotated[str, AfterValidator(_api_version)]
+Stream = Annotated[Literal[True, False, "auto"], BeforeValidator(_stream)]
 LabelParser = Annotated[str, AfterValidator(_label_parser)]
 Template = Annotated[str, AfterValidator(_template)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]

@@ -200,6 +200,8 @@ class ModelConfig(_Drawing):
     """Seconds of silence after which a server is asked whether it still works, and the longest pause inside a reply."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
     """Tries of one call before a passing fault counts as final."""
+    stream: fields.Stream = "auto"
+    """Whether replies are streamed: always, never, or "auto" for as soon as the server refuses any other call."""
     serve: ServeConfig | None = None
     family: str | None = Field(default=None, min_length=1)
     """Models of one family favour each other as judges; None means derived from the name."""

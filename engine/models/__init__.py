@@ -4,6 +4,7 @@ client      one model behind its endpoints: a call with slots, retries and event
 endpoint    a URL, its key, and the redaction of secrets
 connection  the HTTP session, bounded reading of bodies, connection errors in words
 reply       from the bytes of a reply to a Completion or a CallFailed
+stream      streamed replies: when they are requested, and from their events to one reply
 refusal     from an error status and its body to a CallFailed
 target      an endpoint as the calls of one model see it; notices of its state
 tries       the tries of one call: where it failed, and what counts against its attempts

@@ -32,6 +32,7 @@ from engine.models.limits import EndpointPool, PoolClosed, PooledEndpoint
 from engine.models.metrics import fetch_metrics
 from engine.models.reply import read_reply
 from engine.models.retry import wait_of_headers
+from engine.models.stream import StreamSetting, first_form, form_after
 from engine.models.target import EndpointStatus, Target, change_of_state, status_of
 from engine.models.tries import PASSING, Tries
 from engine.records import Completion
@@ -68,6 +69,7 @@ class ModelClient:
         emit: gets a CallStarted and a CallEnded for every request.
         permits: is asked right before every request.
         counts_tokens: the servers' usage counts exactly what `max_tokens` bounds (see `engine.models.context`).
+        stream: replies are streamed: always, never, or from an endpoint's first refusal on that demands it ("auto").
 
     Raises ArenaError for a key that no HTTP header can hold.
     """
@@ -87,11 +89,12 @@ class ModelClient:
         outages: OutagePolicy | None = None,
         chance: Callable[[], float] = random.random,
         counts_tokens: bool = False,
+        stream: StreamSetting = "auto",
         permits: Callable[[TaskKey | None], bool] = lambda _: True,
     ) -> None:
         self.name = name
         self._pool = EndpointPool(
-            [Target(each, session, idle_timeout) for each in endpoints],
+            [Target(each, session, idle_timeout, first_form(stream)) for each in endpoints],
             parallel=parallel,
             rate=rate,
             outages=outages,
@@ -106,6 +109,7 @@ class ModelClient:
         self._patience = min(timeout, (outages or OutagePolicy()).disable_after)
         self._chance = chance
         self._permits = permits
+        self._stream = stream
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
         self._idle_timeout = idle_timeout
         self._now = asyncio.get_running_loop().time
@@ -180,7 +184,7 @@ class ModelClient:
             )
 
     async def complete(self, body: dict[str, Any], task: TaskKey | None = None, prefix: str = "") -> Completion:
-        """Return the reply to one chat request (a JSON body of `chat/completions`, not streamed), made for `task`.
+        """Return the reply to one chat request (a JSON body of `chat/completions`), made for `task`.
 
         Calls with the same `prefix`, whose prompts begin alike, go to the same endpoint as far as it can take them.
         Raises CallFailed when the call failed for good, NeverAsked when no endpoint was left to send it to, and
@@ -231,7 +235,7 @@ class ModelClient:
                 target.url,
                 time_limit=TINY_CALL_SECONDS,
                 largest=LARGEST_ERROR,
-                body=msgspec.json.encode(tiny),
+                body=target.form.apply(msgspec.json.encode(tiny)),
             )
         except (CallFailed, *FAULTS):
             return
@@ -270,7 +274,6 @@ class ModelClient:
         Returns the reply, or the failure and whether a closed idle connection was the cause.
         """
         target = pooled.target
-        wait: float | None = None
         stale, link = False, Link.begin()
         call = asyncio.current_task()
         assert call is not None
@@ -278,22 +281,8 @@ class ModelClient:
         self._emit(CallStarted(self.name, target.address))
         target.silence.began(call, started)
         try:
-            async with self._session.post(
-                target.url,
-                data=payload,
-                headers=target.headers,
-                proxy=target.proxy,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
-                status, location = response.status, response.headers.get("Location", "")
-                if status == 200:
-                    reply = await read_body(response, largest, self._idle_timeout)
-                else:
-                    reply = await read_error(response)
-                    wait = wait_of_headers(response.headers) if status in LIMITED else None
-            seconds = self._now() - started
-            completion = _read(target.endpoint, status, reply, seconds, location)
+            completion = await self._exchange(target, payload, largest)
+            seconds = completion.seconds
             doubts = self._context.verify(completion, payload, max_tokens)
         except CallFailed as fault:
             failure = fault
@@ -320,8 +309,6 @@ class ModelClient:
             return completion
         finally:
             target.silence.ended(call)
-        if wait is not None:
-            failure.retry_after = wait
         redact = target.endpoint.redact
         failure.title, failure.hint = redact(failure.title)[:LONGEST_MESSAGE], redact(failure.hint)
         failure.args = (failure.title,)
@@ -332,6 +319,39 @@ class ModelClient:
         self._pool.release(pooled)
         self._emit(CallEnded(self.name, target.address, self._now() - started, None, failure.kind.value, task))
         return failure, stale
+
+    async def _exchange(self, target: Target, payload: bytes, largest: int) -> Completion:
+        """Send the request and read the reply; once more where the server demands another form of reply.
+
+        Raises CallFailed, and `FAULTS`.
+        """
+        while True:
+            form, started = target.form, self._now()
+            async with self._session.post(
+                target.url,
+                data=form.apply(payload),
+                headers=target.headers,
+                proxy=target.proxy,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                status, headers = response.status, response.headers
+                if status == 200:
+                    reply = await read_body(response, largest, self._idle_timeout)
+                else:
+                    reply = await read_error(response)
+            try:
+                return _read(target.endpoint, status, reply, self._now() - started, headers.get("Location", ""))
+            except CallFailed as failure:
+                wait = wait_of_headers(headers) if status in LIMITED else None
+                failure.retry_after = failure.retry_after if wait is None else wait
+                demanded = form_after(form, failure)
+                if demanded is None:
+                    raise
+                if self._stream is False:
+                    failure.hint = "remove `stream = false` of this model: the server only streams"
+                    raise
+                target.form = demanded
 
     def warn(self, text: str) -> None:
         """Emit a warning about replies of the model once, and no more of them than a reader can take."""

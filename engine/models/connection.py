@@ -17,12 +17,14 @@ from yarl import URL
 from engine.errors import CallFailed, FailureKind
 from engine.models.endpoint import Endpoint
 from engine.models.refusal import readable
+from engine.models.stream import STREAM_FACTOR, STREAM_TAIL, STREAM_TYPE, is_end, is_stream
 
 LARGEST_BODY = 64 * 2**20  # bytes: a hundred times the longest answer of a model
 LARGEST_ERROR, LONGEST_ERROR = 2**20, 15.0  # bytes and seconds in which the body of an error is read
 SMALLEST_BOUND = 2**18  # bytes of a reply beside its tokens
 TOKEN_BYTES = 256  # of a reply: a token of 20 letters, each escaped as JSON, twice
 LOGPROB_BYTES = 512  # of a reply, for each log-probability
+LONGEST_END = 0.5  # seconds to wait for the end of a body after the last event of its stream
 KEEP_ALIVE = 4.0  # seconds: vLLM closes idle connections after 5, and a request lost to that costs a retry
 CONNECT_TIMEOUT = 15.0  # seconds to get a connection, apart from the time for the reply
 DNS_TTL = 300
@@ -109,22 +111,47 @@ async def fetch(
 async def read_body(
     response: aiohttp.ClientResponse, largest: int = LARGEST_BODY, longest_pause: float | None = None
 ) -> bytes:
-    """Read the whole body. Raises CallFailed (MALFORMED) beyond `largest` bytes, and what aiohttp raises.
+    """Read the whole body; a stream may be longer, and is read until the event that ends it.
 
-    Raises CallFailed (TIMEOUT) when no byte arrives for `longest_pause` seconds.
+    Raises CallFailed (MALFORMED) beyond `largest` bytes, CallFailed (TIMEOUT) when no byte arrives for `longest_pause`
+    seconds, and what aiohttp raises.
     """
     length = response.content_length
     is_small = length is not None and length <= largest and "Content-Encoding" not in response.headers
     if is_small and (longest_pause is None or response.content.is_eof()):  # as a rule it came with the headers
         return await response.read()
+    time = asyncio.get_running_loop().time
+    pieces: list[bytes] = []
+    read, tail, ended = 0, b"", False
+    streamed = response.content_type == STREAM_TYPE
     try:
         async with asyncio.timeout(longest_pause) as pause:
-            return await _read_pieces(response, largest, longest_pause, pause)
+            async for piece in response.content.iter_any():
+                streamed = streamed or (not read and is_stream(piece))
+                read += len(piece)
+                if read > (most := min(LARGEST_BODY, largest * STREAM_FACTOR) if streamed else largest):
+                    response.close()
+                    size = f"{most / 2**20:.0f} MiB" if most >= 2**20 else f"{most / 2**10:.0f} KiB"
+                    raise CallFailed(FailureKind.MALFORMED, f"the reply is longer than {size}")
+                pieces.append(piece)
+                if ended:
+                    continue
+                if streamed:
+                    ended = is_end(tail + piece)
+                    tail = (tail + piece)[-STREAM_TAIL:]
+                if ended or longest_pause is not None:
+                    pause.reschedule(time() + (LONGEST_END if ended else longest_pause or 0.0))
+    except aiohttp.ClientPayloadError:
+        if not ended:
+            raise
     except TimeoutError:
         if not pause.expired():  # that of the whole call
             raise
         response.close()
-        raise CallFailed(FailureKind.TIMEOUT, f"the reply stopped midway: no byte for {longest_pause:g} s") from None
+        if not ended:
+            message = f"the reply stopped midway: no byte for {longest_pause:g} s"
+            raise CallFailed(FailureKind.TIMEOUT, message) from None
+    return b"".join(pieces)
 
 
 async def read_error(response: aiohttp.ClientResponse) -> bytes:
@@ -144,24 +171,6 @@ async def read_error(response: aiohttp.ClientResponse) -> bytes:
             raise
         response.close()
     return b"".join(pieces)[:LARGEST_ERROR]
-
-
-async def _read_pieces(
-    response: aiohttp.ClientResponse, largest: int, longest_pause: float | None, pause: asyncio.Timeout
-) -> bytes:
-    time = asyncio.get_running_loop().time
-    read = 0
-    pieces: list[bytes] = []
-    async for piece in response.content.iter_any():
-        read += len(piece)
-        if read > largest:
-            response.close()
-            size = f"{largest / 2**20:.0f} MiB" if largest >= 2**20 else f"{largest / 2**10:.0f} KiB"
-            raise CallFailed(FailureKind.MALFORMED, f"the reply is longer than {size}")
-        pieces.append(piece)
-        if longest_pause is not None:
-            pause.reschedule(time() + longest_pause)
-    return b"".join(pieces)
 
 
 def failure_of(error: BaseException, seconds: float) -> CallFailed:

@@ -21,6 +21,7 @@ from engine.models.connection import FAULTS, failure_of, fetch
 from engine.models.endpoint import Endpoint
 from engine.models.health import DOWN
 from engine.models.refusal import BASE_URL_HINT, failure_of_status, readable
+from engine.models.stream import ReplyForm, form_after
 
 TIME_LIMIT = 10.0  # seconds for each request
 TRIAL_TIME_LIMIT = 60.0  # seconds for the trial call: a first token may take long
@@ -158,6 +159,8 @@ class _Prober:
         try:
             await self.ask(self._endpoint.url("chat/completions"), msgspec.json.encode(body), TRIAL_TIME_LIMIT)
         except CallFailed as refusal:
+            if form_after(ReplyForm.WHOLE, refusal):  # it only streams
+                return f"{doubt}, but takes calls; it is used"
             self.is_starting = refusal.status in STARTING
             if refusal.status is None or refusal.status == 429 or (refusal.status >= 500 and refusal.status != 501):
                 return f"{doubt}, and a trial call gave no answer ({refusal.title}); it is used anyway"

@@ -16,6 +16,7 @@ import msgspec
 from engine.errors import CallFailed, FailureKind
 from engine.judging.reasoning import split_reasoning
 from engine.models.refusal import error_text, failure_of_status, page_text, readable, refusal
+from engine.models.stream import is_stream, joined
 from engine.records import Completion, Usage
 
 _FINISH_REASONS: dict[str, str] = {
@@ -64,7 +65,7 @@ _decoder = msgspec.json.Decoder(_Reply)
 
 
 def read_reply(status: int, body: bytes, seconds: float = 0.0, location: str = "") -> Completion:
-    """Return the first choice of a chat completion; `seconds` is stored as the time that the call took.
+    """Return the first choice of a chat completion, whole or streamed; `seconds` is stored as the time of the call.
 
     Raises CallFailed: by status for anything but 200; MALFORMED without usable JSON; EMPTY without text; TRUNCATED when
     the tokens ended before the text began; ABORTED when the server cut it; REJECTED when a filter withheld it; for an
@@ -140,21 +141,22 @@ def _fingerprint(reply: _Reply) -> str:
 
 
 def _decode(body: bytes) -> _Reply:
+    if is_stream(body):
+        return _without_lone_surrogates(joined(body))
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
         message = f"the reply is no chat completion: {readable(str(error))}"
         raise CallFailed(FailureKind.MALFORMED, message, status=200) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _decode_with_lone_surrogates(body, error)
+        return _decode_loosely(body, error)
 
 
-def _decode_with_lone_surrogates(body: bytes, fault: Exception) -> _Reply:
+def _decode_loosely(body: bytes, fault: Exception) -> _Reply:
     """Replace half characters (`\\ud83d`), which some servers send at the token limit, by U+FFFD."""
     if rb"\u" in body:
         try:
-            loaded = json.loads(body)
-            return msgspec.convert(json.loads(_replaced(json.dumps(loaded, ensure_ascii=False))), _Reply)
+            return _without_lone_surrogates(json.loads(body))
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
             pass
     raise CallFailed(FailureKind.MALFORMED, _not_json(body, fault), status=200) from None
@@ -172,8 +174,10 @@ def _not_json(body: bytes, fault: Exception) -> str:
     return f"the reply is not JSON, but begins: {readable(start.decode('utf-8', 'replace'))}"
 
 
-def _replaced(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _without_lone_surrogates(loaded: Any) -> _Reply:
+    """Return a decoded reply in which halves of a character are joined, or replaced where they stand alone."""
+    text = json.dumps(loaded, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return msgspec.convert(json.loads(text), _Reply)
 
 
 def _texts(message: _Message) -> tuple[str, str | None]:

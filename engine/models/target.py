@@ -12,6 +12,7 @@ from engine.models.connection import proxy_for
 from engine.models.endpoint import Endpoint
 from engine.models.limits import PooledEndpoint
 from engine.models.silence import LONGEST_PROBE, Activity, SilenceWatch, probe_activity
+from engine.models.stream import ReplyForm
 
 
 class EndpointStatus(msgspec.Struct, frozen=True):
@@ -34,17 +35,21 @@ class Target:
         "down_since",
         "echoing",
         "endpoint",
+        "form",
         "headers",
         "proxy",
         "silence",
         "url",
     )
 
-    def __init__(self, endpoint: Endpoint, session: aiohttp.ClientSession, idle_timeout: float) -> None:
+    def __init__(
+        self, endpoint: Endpoint, session: aiohttp.ClientSession, idle_timeout: float, form: ReplyForm = ReplyForm.WHOLE
+    ) -> None:
         async def probe() -> Activity:
             return await probe_activity(session, endpoint, min(LONGEST_PROBE, idle_timeout))
 
         self.endpoint = endpoint
+        self.form = form  # in which replies are requested; it changes when the server demands another one
         self.silence = SilenceWatch(idle_timeout, probe)
         self.down_since: float | None = None  # since when it is reported as down
         self.disabled_reported = False

@@ -272,6 +272,7 @@ class Workers:
             timeout=entry.timeout,
             idle_timeout=entry.idle_timeout,
             attempts=entry.attempts,
+            stream=entry.stream,
             counts_tokens=self._config.provider(name).counts_tokens,
             session=self._resources.session,
             emit=self._resources.emit,

@@ -216,6 +216,20 @@ def test_request_fields_that_have_a_name_of_their_own_are_refused_in_extra_body(
     assert "say `max_tokens` beside" in found["answers.extra_body"]
 
 
+@pytest.mark.parametrize("setting", [True, False, "auto"])
+def test_whether_replies_are_streamed_is_set_for_a_model(setting):
+    config = parse_config(with_changes(models={**SMALL["models"], "aya": {"stream": setting}}))
+
+    assert config.models["aya"].stream == setting
+
+
+@pytest.mark.parametrize("setting", [1, 0, "yes", "true", []])
+def test_another_setting_of_streams_is_refused(setting):
+    found = problems_of(with_changes(models={**SMALL["models"], "aya": {"stream": setting}}))
+
+    assert found["models.aya.stream"].strip() == 'must be true, false or "auto"'
+
+
 def test_request_fields_must_be_json(write):
     path = write("""
         bench = "b"
