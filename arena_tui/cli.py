@@ -28,6 +28,7 @@ from arena_tui.options import (
     judge_option,
     models_option,
     names,
+    null_games_option,
     points,
     rating_options,
     soft_option,
@@ -236,6 +237,7 @@ def audit(invocation: Invocation, /, **options: Any) -> int:
 @first_game_option
 @battles_option
 @strict_option
+@null_games_option
 @click.pass_obj
 def gate(invocation: Invocation, /, **options: Any) -> int:
     """Check that models are not worse, for CI. MODEL (none named: every one) may lose at most the margin.

@@ -15,6 +15,7 @@ from engine.errors import UsageProblem
 if TYPE_CHECKING:
     from engine.api import JudgedSource
     from engine.config.model import Config
+    from engine.ratings.battles import NullGames
 
 DEFAULT_CONFIG = Path("config.toml")
 
@@ -51,6 +52,7 @@ class Invocation:
         baselines: Sequence[str] = (),
         *,
         strict: bool = False,
+        null_games: NullGames = "keep",
     ) -> JudgedSource:
         """Open the file of battles, if one is named, else the bench of the config; warnings are phrased.
 
@@ -59,7 +61,8 @@ class Invocation:
         from engine.api import open_source
 
         source = self.config(keys=False) if battles is None else battles
-        opened = open_source(source, judges, baselines, strict=strict, lender=self.lender() if battles else None)
+        lender = self.lender() if battles else None
+        opened = open_source(source, judges, baselines, strict=strict, null_games=null_games, lender=lender)
         return replace(opened, judged=replace(opened.judged, warnings=phrase_all(opened.judged.warnings)))
 
     def lender(self) -> Config | None:

@@ -4,7 +4,7 @@ names, style_words, points          callbacks that split a value at its commas
 format_option                       --format; its first value is the default
 judge_option, models_option         lists of names
 baseline_option, baselines_option   --baseline, one or several
-rating_options                      --judge --baseline --weight --soft --battles --strict: which games count, how much
+rating_options                      --judge --baseline --weight --soft --battles --strict --null-games: what counts
 bootstrap_options                   --rounds --seed
 """
 
@@ -87,10 +87,22 @@ battles_option = click.option("--battles", type=FILE, help="A published arena_ha
 strict_option = click.option(
     "--strict", is_flag=True, help="Leave out judgments that cannot be checked against today's texts."
 )
+null_games_option = click.option(
+    "--null-games",
+    type=click.Choice(["keep", "drop-pair"]),
+    default="keep",
+    help="Of a pair of games of which one has no label, keep the other, or drop both as arena-hard v2 does.",
+)
 first_game_option = click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
 
 rating_options = together(
-    judge_option("Judges to pool."), baselines_option, weight_option, soft_option, battles_option, strict_option
+    judge_option("Judges to pool."),
+    baselines_option,
+    weight_option,
+    soft_option,
+    battles_option,
+    strict_option,
+    null_games_option,
 )
 bootstrap_options = together(
     click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds."),

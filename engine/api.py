@@ -22,7 +22,7 @@ from engine.config.load import parse_config
 from engine.config.model import Config
 from engine.errors import Advice, AdviceKind, BenchError, UsageProblem, listed
 from engine.labels import DEFAULT_WEIGHT
-from engine.ratings.battles import Battles, common_opponent
+from engine.ratings.battles import Battles, NullGames, common_opponent
 from engine.ratings.estimate import BenchFacts, CiKind, RatingOptions, rate_battles
 from engine.ratings.leaderboard import GroupKind, Leaderboard, LeaderboardOptions, Rater
 from engine.results import JudgedBench, judged_bench, rate, read_style
@@ -49,6 +49,7 @@ class JudgedSource:
     weight: int
     bench: Bench | None = None
     answers: Bench | None = None
+    strict: bool = False
 
 
 Source: TypeAlias = Config | Bench | JudgedSource | str | PathLike[str]
@@ -178,11 +179,13 @@ def open_source(
     baselines: Names = (),
     *,
     strict: bool = False,
+    null_games: NullGames = "keep",
     lender: Config | None = None,
 ) -> JudgedSource:
     """Read the battles of a source. The bench of `lender` lends questions and answers to a file of battles.
 
-    `strict` leaves out judgments that cannot be checked against today's texts.
+    `strict` leaves out judgments that cannot be checked against today's texts, `null_games="drop-pair"` both games of a
+    pair of which one has no label.
 
     Raises ArenaError if there is nothing to rate.
     """
@@ -192,8 +195,8 @@ def open_source(
         return _open_battles(file, _tuple(baselines), lender)
     bench, config = _bench_of(source, _tuple(judges), _tuple(baselines))
     names = tuple(config.judge.baselines)
-    judged = judged_bench(bench, tuple(config.judge.model), names, strict=strict)
-    return JudgedSource(judged, names[0], DEFAULT_WEIGHT, bench, bench)
+    judged = judged_bench(bench, tuple(config.judge.model), names, strict=strict).with_null_games(null_games)
+    return JudgedSource(judged, names[0], DEFAULT_WEIGHT, bench, bench, strict=strict)
 
 
 def audit_material(
@@ -336,7 +339,8 @@ def _direct_games(source: JudgedSource, models: Sequence[str]) -> list[Battles]:
     found = []
     for baseline in models:
         with suppress(BenchError):  # none were judged against this one
-            judged = judged_bench(source.bench, source.judged.facts.judges, baseline).battles
+            read = judged_bench(source.bench, source.judged.facts.judges, baseline, strict=source.strict)
+            judged = read.with_null_games(source.judged.null_games).battles
             if baseline != source.baseline and len(set(models) & set(judged.models)) > 1:
                 found.append(judged)
     if not found:

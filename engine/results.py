@@ -13,7 +13,7 @@ Also counts the style of the answers of a bench, for style control and the audit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,7 +24,7 @@ from engine.bench import Bench
 from engine.bench.snapshot import Snapshot
 from engine.errors import Advice
 from engine.judged import NO_ANSWER, NO_LENGTH, JudgedFacts, JudgedReader
-from engine.ratings.battles import Battles, battles_from_labels
+from engine.ratings.battles import Battles, NullGames, battles_from_labels
 from engine.ratings.estimate import BenchFacts, RatingOptions, Ratings, rate_battles
 from engine.ratings.evidence import Evidence, Origin, Result, evidence
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Rater, leaderboard
@@ -54,10 +54,23 @@ class JudgedBench:
     compared: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Sequence[str | None]]] = field(default_factory=dict)
     sampling: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    null_games: NullGames = "keep"
 
     def evidence(self, options: RatingOptions) -> Evidence:
         """Return what the ratings rest on, by question. Raises RatingError where the baseline takes no part."""
-        return evidence(self.battles, options, Origin(self.compared, self.settings, self.sampling))
+        found = evidence(self.battles, options, Origin(self.compared, self.settings, self.sampling))
+        return msgspec.structs.replace(found, null_games=self.null_games)
+
+    def with_null_games(self, null_games: NullGames) -> JudgedBench:
+        """Return the same judgments, with `drop-pair` without pairs of games that lack a label, which is reported."""
+        if null_games == "keep":
+            return self
+        kept = self.battles.whole_pairs()
+        dropped = len(self.battles) - len(kept)
+        text = f"{dropped} games left out with their pair, because one of both has no label"
+        return replace(
+            self, battles=kept, null_games=null_games, warnings=[*self.warnings, *([text] if dropped else [])]
+        )
 
 
 def judged_bench(

@@ -11,6 +11,7 @@ from arena_tui import console
 from arena_tui.invocation import Invocation
 from arena_tui.output.compare import CompareFormat, format_comparison
 from engine.api import compare
+from engine.ratings.battles import NullGames
 
 
 def compare_command(
@@ -22,10 +23,13 @@ def compare_command(
     baseline: tuple[str, ...],
     battles: Path | None,
     strict: bool,
+    null_games: NullGames,
     **rating: Any,
 ) -> int:
     """Compare and print. Return the exit code."""
-    result = compare(invocation.open_source(battles, judges, baseline, strict=strict), *models, **rating)
+    result = compare(
+        invocation.open_source(battles, judges, baseline, strict=strict, null_games=null_games), *models, **rating
+    )
     if form != "json":
         console.warn(result.warnings)
     text = format_comparison(result, form, width=console.stdout_width(), ascii_only=not console.stdout_has_unicode())

@@ -15,6 +15,7 @@ from engine.bench.settings import describe_difference
 from engine.errors import UsageProblem
 from engine.judged import sampling_digests
 from engine.opening import read_whole
+from engine.ratings.battles import NullGames
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.evidence import Describe, Result
 from engine.ratings.gate import GateOptions, gate
@@ -34,6 +35,7 @@ def gate_command(
     baseline: str | None,
     battles: Path | None,
     strict: bool,
+    null_games: NullGames,
     soft: bool,
     weight: int | None,
     first_game_only: bool,
@@ -41,7 +43,9 @@ def gate_command(
 ) -> int:
     """Check and print. Return the exit code: 0 passed, 1 failed."""
     stored = _stored(baseline_result) if baseline_result is not None else None
-    source = invocation.open_source(battles, judges, (baseline,) if baseline else (), strict=strict)
+    source = invocation.open_source(
+        battles, judges, (baseline,) if baseline else (), strict=strict, null_games=null_games
+    )
     rating = RatingOptions(
         baseline=source.baseline, weight=weight or source.weight, soft=soft, first_game_only=first_game_only
     )

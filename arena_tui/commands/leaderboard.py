@@ -13,6 +13,7 @@ from arena_tui.advice import phrase
 from arena_tui.invocation import Invocation
 from arena_tui.output.leaderboard import LeaderboardFormat, format_leaderboard
 from engine.api import style_rater
+from engine.ratings.battles import NullGames
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions
 from engine.ratings.outcomes import unused_odds
@@ -28,13 +29,14 @@ def leaderboard_command(
     weight: int | None,
     battles: Path | None,
     strict: bool,
+    null_games: NullGames,
     save_battles: Path | None,
     save_bootstrap: Path | None,
     style: tuple[str, ...] = (),
     **rating: Any,
 ) -> int:
     """Rate and print. Return the exit code."""
-    source = invocation.open_source(battles, judges, baseline, strict=strict)
+    source = invocation.open_source(battles, judges, baseline, strict=strict, null_games=null_games)
     options = LeaderboardOptions(baseline=source.baseline, weight=weight or source.weight, **rating)
     rater, notes = style_rater(source, style) if style else (rate_battles, [])
     console.warn(notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from engine.labels import IS_STRONG, POINTS_OF_B
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+NullGames: TypeAlias = Literal["keep", "drop-pair"]
+"""Whether a game without a label leaves the other game of its pair in the rating, or takes it out (arena-hard v2)."""
 Codes: TypeAlias = npt.NDArray[np.integer[Any]]
 
 # By label code; the last entry is that of `UNPARSED`, which is -1.
@@ -81,6 +83,14 @@ class Battles:
     def first_games(self) -> Battles:
         """Return only the games that are known to be the first of their pair."""
         return self.where(self.game == 1)
+
+    def whole_pairs(self) -> Battles:
+        """Return only the pairs of games of which both have a label, as `show_result.py` of arena-hard-auto v2 does."""
+        models = len(self.models)
+        pair = ((self.question * models + self.model_a) * models + self.model_b) * len(self.judges) + self.judge
+        _, place, games = np.unique(pair, return_inverse=True, return_counts=True)
+        nulls = np.bincount(place, weights=~self.labelled, minlength=len(games))
+        return self.where(((nulls == 0) & (games > 1))[place])
 
     def with_any_of(self, models: Iterable[str]) -> BoolArray:
         """[N]: the games that one of the models takes part in."""

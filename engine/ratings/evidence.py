@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from engine.ratings.battles import Battles, BoolArray, FloatArray
+from engine.ratings.battles import Battles, BoolArray, FloatArray, NullGames
 from engine.ratings.estimate import RatingOptions, require_rateable
 from engine.ratings.outcomes import game_points
 
@@ -38,7 +38,7 @@ class ModelEvidence(msgspec.Struct, frozen=True, kw_only=True):
     sampling: list[str | None] = []
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Points of all models, by label or (`soft`) as expected; `compared_with` has, for each question, the digest of its
     text and of the baseline's answer (None: unknown)."""
 
@@ -46,6 +46,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     questions: list[str]
     compared_with: list[str | None]
     models: dict[str, ModelEvidence]
+    null_games: NullGames = "keep"
 
     def problem(self) -> str:
         """Return what is wrong with evidence that was read from a file; empty if it is consistent."""
@@ -166,6 +167,7 @@ def other_contest(now: Result, stored: Result) -> list[str]:
         ("baseline", stored.baseline, now.baseline),
         ("weight of a strong label", stored.weight, now.weight),
         ("kind of points", *("expected" if each.evidence.soft else "by label" for each in (stored, now))),
+        ("treatment of null games", stored.evidence.null_games, now.evidence.null_games),
         ("games", *("first game only" if each.first_game_only else "both games" for each in (stored, now))),
     )
     return [
