@@ -10,10 +10,10 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from engine.bench.atomic import storage_error
+from engine.bench.atomic import storage_error, write_file
 from engine.bench.layout import BenchPaths
 from engine.errors import ArenaError, BenchError, BenchLocked
-from engine.opening import check_tree, open_to_write, read_whole
+from engine.opening import check_tree, read_whole
 
 
 class BenchLock:
@@ -43,11 +43,10 @@ class BenchLock:
             raise storage_error(self._paths.lock, error) from error
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         try:
-            with os.fdopen(open_to_write(self._owner_file, os.O_WRONLY | os.O_TRUNC), "wb") as stream:
-                stream.write(json.dumps(owner).encode())
-        except OSError as error:
+            write_file(self._owner_file, json.dumps(owner).encode())
+        except ArenaError:
             self._lock.release()
-            raise storage_error(self._owner_file, error) from error
+            raise
         return self
 
     def __exit__(

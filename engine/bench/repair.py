@@ -109,10 +109,13 @@ def _start_of_last_line(descriptor: int, size: int) -> int:
 
 
 def _append(path: Path, data: bytes) -> None:
+    is_new = not path.exists()
     with os.fdopen(open_to_write(path, os.O_WRONLY | os.O_APPEND), "ab") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
+    if is_new:
+        sync(path.parent)
 
 
 class FileRepair(msgspec.Struct, frozen=True):

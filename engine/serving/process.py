@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 import msgspec
 import psutil
 
+from engine.bench.atomic import write_file
+from engine.errors import ArenaError
 from engine.serving import warden
 from engine.serving.server_log import LineSplitter
 
@@ -134,9 +136,8 @@ def record_server(folder: Path, name: str, session: int, warden_pid: int) -> Pat
     entry = _LedgerEntry(socket.gethostname(), name, session, _created(session), warden_pid, _created(warden_pid))
     file = folder / f"server-{session}.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(msgspec.json.encode(entry))
-    except OSError:
+        write_file(file, msgspec.json.encode(entry))
+    except ArenaError:
         return None
     return file
 

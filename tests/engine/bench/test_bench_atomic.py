@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
+
 import pytest
 
+import engine
 from engine.bench.atomic import atomic_file, atomic_folder, partial_name, write_file
+from engine.bench.layout import BenchPaths
+from engine.bench.lock import BenchLock
 from engine.errors import StorageError
+from engine.serving.process import record_server
 
 
 def test_a_file_appears_when_it_is_whole_with_the_folders_around_it(tmp_path):
@@ -76,3 +84,37 @@ def test_an_error_while_filling_a_folder_leaves_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "out") as partial:
         (partial / "a.txt").write_bytes(bytes(1 // 0))
     assert not list(tmp_path.iterdir())
+
+
+def test_small_files_are_replaced_by_the_one_function_that_syncs_them():
+    """A file that is written in its place is empty after a crash of the machine."""
+    root = Path(engine.__file__).parents[1]
+    allowed = {"engine/bench/atomic.py"}
+    found = [
+        path.relative_to(root).as_posix()
+        for package in ("engine", "arena_tui")
+        for path in (root / package).rglob("*.py")
+        if re.search(r"\.write_(bytes|text)\(|O_TRUNC|open\([^)]*[\"']w[\"']", path.read_text("utf-8"))
+    ]
+    assert set(found) <= allowed
+
+
+def test_the_owner_of_a_lock_is_replaced_and_never_truncated(tmp_path):
+    paths = BenchPaths(tmp_path)
+    owner = tmp_path / f"{paths.lock.name}.owner"
+    owner.write_bytes(b"of a crash")
+    with owner.open("rb") as old, BenchLock(paths):
+        assert old.read() == b"of a crash"
+        assert f'"pid": {os.getpid()}' in owner.read_text()
+    assert not owner.exists()
+
+
+def test_the_ledger_of_a_server_is_replaced_and_never_truncated(tmp_path):
+    file = tmp_path / f"server-{os.getpid()}.json"
+    file.write_bytes(b"of a crash")
+    with file.open("rb") as old:
+        assert record_server(tmp_path, "m", os.getpid(), os.getpid()) == file
+        assert old.read() == b"of a crash"
+    assert file.read_bytes().startswith(b"{")
+    (tmp_path / "file").touch()
+    assert record_server(tmp_path / "file", "m", os.getpid(), os.getpid()) is None
