@@ -23,7 +23,7 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
         decided: its score is decided to be above or below the opponent's.
         opponent: the model that decides; None is the baseline.
         half_width: half the width of its confidence sequence, in points, is at most this. Limits that stay valid at
-            every look are about 1.6 times as wide as those of a leaderboard on the same questions.
+            every look are about 1.7 times as wide as those of a leaderboard on the same questions.
         calls: so many judge calls were made, all models together. Those of earlier runs for the models that are still
             judged count too, so that an interrupted and resumed run costs no more than another.
         minutes: duration of this run.

@@ -172,6 +172,17 @@ async def test_two_judges_decide_together(at_desk):
         assert run.state.calls < FULL_RUN / 4
 
 
+async def test_of_several_baselines_the_first_decides_and_all_games_end_with_it(at_desk):
+    async with at_desk() as desk:
+        questions(desk)
+        run = await run_until(desk, "decided", "good", "poor", baseline=["base", "poor"])
+        assert run.state.phase == "done"
+        assert {name: each.verdict for name, each in run.state.standings.items()} == {"good": "better", "poor": "worse"}
+        assert run.state.calls < FULL_RUN / 4
+        again = await run_until(desk, "decided", "good", "poor", baseline=["base", "poor"])
+        assert again.state.calls == 0
+
+
 async def test_an_opponent_who_is_not_judged_ends_the_run_before_the_first_call(at_desk):
     async with at_desk() as desk:
         questions(desk, 40)
