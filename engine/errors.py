@@ -124,7 +124,7 @@ class ConfigError(ArenaError):
 
     def describe(self, phrase: Callable[[str], str]) -> str:
         """Return the title; `phrase` turns the hint of a problem, which may be an `Advice`, into text."""
-        lines = [f"{p.key}: {p.message}" + (f" ({phrase(p.hint)})" if p.hint else "") for p in self.problems]
+        lines = [f"{p.key}: {as_line(p.message)}" + (f" ({phrase(p.hint)})" if p.hint else "") for p in self.problems]
         count = len(self.problems)
         return f"{self.file}: {count} problem{'s' if count != 1 else ''}\n  " + "\n  ".join(lines)
 
@@ -196,6 +196,20 @@ class CallFailed(ArenaError):
 
 class NeverAsked(CallFailed):
     """A call that was not sent even once, because every endpoint of its model was given up: it stays to be done."""
+
+
+def as_line(*parts: str) -> str:
+    """Join a title, its hint and what follows to one line; empty parts and full stops leave no mark.
+
+    An `Advice` among the parts stays one.
+    """
+    kept = [text for part in parts if (text := part.strip(" ;\n\t").rstrip(".;, "))]
+    line = kept[0] if kept else ""
+    for text in kept[1:]:
+        line += (" " if line.endswith(("?", "!")) else "; ") + text
+    advice = [part for part in parts if isinstance(part, Advice)]
+    kinds = [kind for part in advice for kind in part.kinds]
+    return Advice(line, *kinds, values=[value for part in advice for value in part.values]) if kinds else line
 
 
 def listed(items: Sequence[str], most: int = 5) -> str:

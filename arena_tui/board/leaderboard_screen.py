@@ -33,7 +33,7 @@ from arena_tui.theme import inks
 from arena_tui.widgets.lines import LineInput, TextLines
 from arena_tui.widgets.screens import ArenaScreen, Pacer
 from arena_tui.widgets.virtual_list import VirtualList
-from engine.errors import ArenaError
+from engine.errors import ArenaError, as_line
 from engine.work.progress import RunState
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class LeaderboardScreen(ArenaScreen):
                 self._rater.rate, session.bench, judged, choices, session.config.judge.baseline
             )
         except ArenaError as error:
-            self.board, self._problem = None, f"{title(error)}. {phrase(error.hint)}".strip(". ")
+            self.board, self._problem = None, as_line(title(error), phrase(error.hint))
             self.query_one(BoardTable).explain("nothing to rate yet")
         self._show()
 

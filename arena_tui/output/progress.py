@@ -11,6 +11,7 @@ from arena_tui.advice import phrase
 from arena_tui.console import printable
 from arena_tui.output.stop_rule import is_decided, standing_words, verdict_words
 from arena_tui.session.run_watch import ServerLines, SpeedGauge, busy_servers, stage_words
+from engine.errors import as_line
 from engine.events import Event, Notice, RecordFailed, ServerChanged, StandingChanged, StopRuleSet
 from engine.work.progress import RunSpeed, RunState, TaskState
 
@@ -88,7 +89,7 @@ class _Notices:
                 shown.add((event.task.model, event.message))
                 more = " (more are only counted)" if len(shown) == SHOWN_FAILURES else ""
                 who = f"{event.task.model}, question {event.question_id}"
-                return printable(f"failed: {who}: {event.kind}: {event.message}{more}")
+                return printable(f"failed: {who}: {event.kind}: {as_line(event.message)}{more}")
         if isinstance(event, StopRuleSet):
             self._opponent = event.opponent
         if isinstance(event, StandingChanged) and is_decided(event.standing) and event.model not in self._decided:

@@ -23,7 +23,7 @@ from arena_tui.widgets.columns import short_number
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.screens import show_notice
 from arena_tui.widgets.virtual_list import VirtualList
-from engine.errors import ArenaError
+from engine.errors import ArenaError, as_line
 
 if TYPE_CHECKING:
     from engine.ratings.stop_rule import StopRule
@@ -118,7 +118,7 @@ class PlanScreen(ModalScreen[None]):
             await self._session.make_plan(scope)
             self._problem = ""
         except ArenaError as error:
-            self._problem = f"{title(error)}. {phrase(error.hint)}".strip(". ")
+            self._problem = as_line(title(error), phrase(error.hint))
         self._show()
 
     def _show(self) -> None:

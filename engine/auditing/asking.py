@@ -16,7 +16,7 @@ import msgspec
 from engine.auditing.trials import Trials, identical_probe, probe_result, repeat_report
 from engine.bench.stored import StoredAnswer
 from engine.config.model import Config
-from engine.errors import Advice, AdviceKind, CallFailed, UsageProblem
+from engine.errors import Advice, AdviceKind, CallFailed, UsageProblem, as_line
 from engine.judging.prompts import game_messages
 from engine.labels import Label
 from engine.models.client import ModelClient
@@ -214,7 +214,7 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_messa
         if not endpoints:
             raise UsageProblem(f"{judge}: {unfit[0].url}: {unfit[0].error}", unfit[0].hint)
         for report in reports:
-            if doubt := report.warning or f"{report.error}; {report.hint}" * (not report.ok):
+            if doubt := report.warning or as_line(report.error, report.hint):
                 on_message(f"warning: {judge}: {report.url}: {doubt}")
         client = ModelClient(
             judge,

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from engine.auditing.intervals import NOTHING, IntervalEstimate, QuestionResampler
-from engine.errors import RatingError
+from engine.errors import RatingError, as_line
 from engine.ratings.battles import Battles, BoolArray, FloatArray
 from engine.ratings.estimate import RatingOptions, Ratings, StyleCovariate, rate_battles
 from engine.ratings.style import STYLE_WORDS, StyleCounts, rate_with_style
@@ -90,7 +90,7 @@ def preference_report(
     try:
         ratings = rate_with_style(battles, options, STYLE_WORDS, style)
     except RatingError as error:
-        return PreferenceReport(longer, [], f"{error.title}.")
+        return PreferenceReport(longer, [], f"{as_line(error.title)}.")
     assert ratings.style is not None
     if ratings.style.weak:
         return PreferenceReport(longer, [], "Style hardly varies within the models.")

@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from engine.errors import CallFailed, FailureKind
+from engine.errors import CallFailed, FailureKind, as_line
 from engine.models.connection import FAULTS, failure_of, fetch
 from engine.models.endpoint import Endpoint
 from engine.models.health import DOWN
@@ -154,7 +154,7 @@ class _Prober:
         listed = [model.id for model in models]
         doubt = f"model {readable(name)!r} is not in the list of models"
         if unlisted is not None:
-            doubt = f"the list of models cannot be read ({unlisted.title})"
+            doubt = f"the list of models cannot be read ({as_line(unlisted.title)})"
         body = {"model": name, "messages": [{"role": "user", "content": "Hi"}], limit_field: 1}
         try:
             await self.ask(self._endpoint.url("chat/completions"), msgspec.json.encode(body), TRIAL_TIME_LIMIT)
@@ -163,13 +163,13 @@ class _Prober:
                 return f"{doubt}, but takes calls; it is used"
             self.is_starting = refusal.status in STARTING
             if refusal.status is None or refusal.status == 429 or (refusal.status >= 500 and refusal.status != 501):
-                return f"{doubt}, and a trial call gave no answer ({refusal.title}); it is used anyway"
+                return f"{doubt}, and a trial call gave no answer ({as_line(refusal.title)}); it is used anyway"
             if refusal.status in (401, 403):
                 raise
             has_no_list = unlisted is not None and unlisted.status in NO_SUCH_PATH
             is_refused = refusal.status in NO_SUCH_PATH or _NO_SUCH_MODEL.search(refusal.title)
             if (has_no_list and not is_refused) or (not listed and unlisted is None and not is_refused):
-                return f"{doubt}, and a trial call was rejected ({refusal.title}); it is used anyway"
+                return f"{doubt}, and a trial call was rejected ({as_line(refusal.title)}); it is used anyway"
             if listed:
                 error, hint = _not_served(listed, name, refusal)
                 raise CallFailed(refusal.kind, error, status=refusal.status, hint=hint) from None
@@ -274,7 +274,8 @@ def _not_served(served: Sequence[str], wanted: str, refusal: CallFailed) -> tupl
     error = f"model {readable(wanted)!r} not served here (available: {shown}{more})"
     if close := difflib.get_close_matches(wanted, [name for name in served if "*" not in name], n=1, cutoff=0.8):
         return error, f"did you mean {readable(close[0])!r}? {_SET_MODEL} that name"
-    return error, f"if one of these is the same model under another name, {_SET_MODEL} that name ({refusal.title})"
+    why = as_line(refusal.title)
+    return error, f"if one of these is the same model under another name, {_SET_MODEL} that name ({why})"
 
 
 def _text(value: Any) -> str | None:

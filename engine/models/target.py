@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import aiohttp
 import msgspec
 
+from engine.errors import as_line
 from engine.events import Notice, TaskKey, notice
 from engine.models.connection import proxy_for
 from engine.models.endpoint import Endpoint
@@ -74,15 +75,14 @@ def change_of_state(
 ) -> Notice | None:
     """Return one notice each time that an endpoint of `every` goes down, recovers or is disabled."""
     target, health = pooled.target, pooled.health
-    name, cause = f"{model}: {target.address}", cause.rstrip(".")
+    name, cause = f"{model}: {target.address}", as_line(cause)
     has_others = any(each.health.disabled_by is None for each in every if each is not pooled)
     if (why := health.disabled_by) is not None:
         if target.disabled_reported:
             return None
         target.disabled_reported = True
         rest = "its calls go to the other endpoints" if has_others else "no endpoint is left for its calls"
-        hint = f" ({why.hint})" if why.hint else ""
-        return notice("error", f"{name} disabled, {rest}: {why.title}{hint}")
+        return notice("error", as_line(f"{name} disabled, {rest}: {why.title}", why.hint))
     if health.stays_down and target.down_since is None:
         target.down_since = now - health.failing_for(now)
         rest = "its calls go to the other endpoints" if has_others else "its calls wait"

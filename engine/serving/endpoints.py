@@ -13,7 +13,7 @@ import aiohttp
 from yarl import URL
 
 from engine.config.model import Config
-from engine.errors import CallFailed, FailureKind
+from engine.errors import CallFailed, FailureKind, as_line
 from engine.events import Event, NoticeLevel, notice
 from engine.models.client import ModelClient
 from engine.models.connection import proxy_for
@@ -273,7 +273,8 @@ class _Search:
                 continue
             level: NoticeLevel = "warning" if self.ready else "error"
             waited = f" (waited {self._waited():.0f} s)" if report.may_pass and address in self._announced else ""
-            self._emit(notice(level, f"{self._name}: {report.url}: {report.error}{waited}; {report.hint}"))
+            error = f"{self._name}: {report.url}: {as_line(report.error)}{waited}"
+            self._emit(notice(level, as_line(error, report.hint)))
             failed[address] = CallFailed(FailureKind.CONNECTION, report.error, attempts=0, hint=report.hint)
         self.pending = [endpoint for endpoint in self.pending if endpoint.address not in failed]
         return failed
@@ -292,8 +293,8 @@ class _Search:
                 rest = f"waiting for it until {self._wait:.0f} s after the last answer"
             else:
                 rest = f"waiting up to {self._wait:.0f} s for it"
-            why = report.error or report.warning
-            self._emit(notice("warning", f"{self._name}: {report.url}: {why}; {report.hint or 'start it'}; {rest}"))
+            why = f"{self._name}: {report.url}: {report.error or report.warning}"
+            self._emit(notice("warning", as_line(why, report.hint or "start it", rest)))
 
     def _waited(self) -> float:
         return self._now() - self._started

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from engine.config.model import Config
+from engine.errors import as_line
 from engine.events import Event, notice
 from engine.models.connection import open_session
 from engine.models.discover import EndpointReport, probe
@@ -149,7 +150,7 @@ class Fleet:
         results = await asyncio.gather(*(server.wait_ready() for server in servers), return_exceptions=True)
         for result in results:
             if isinstance(result, ServerFailed):
-                self._emit(notice("error", f"{result.title}; {result.hint}"))
+                self._emit(notice("error", as_line(result.title, result.hint)))
             elif isinstance(result, BaseException):
                 raise result
         return [server for server in servers if server.is_ready]

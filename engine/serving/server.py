@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from engine.bench.names import file_stem
-from engine.errors import ArenaError, CallFailed, FailureKind
+from engine.errors import ArenaError, CallFailed, FailureKind, as_line
 from engine.events import Event, ServerChanged, ServerStatus, notice, steady_now
 from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
@@ -171,7 +171,7 @@ class VllmServer:
                 if not (cause.is_transient and tries):
                     self._mark_failed(cause)
                     return
-                self._emit(notice("warning", f"{self.name}: {cause.title}; trying again"))
+                self._emit(notice("warning", as_line(f"{self.name}: {cause.title}", "trying again")))
             elif not restarts:
                 self._mark_failed(
                     Cause(f"exited {self._settings.restarts + 1} times, the last time: {cause.title}", cause.hint)
@@ -270,12 +270,12 @@ class VllmServer:
 
     def _mark_failed(self, cause: Cause) -> None:
         self.emit_status("failed", detail=cause.title)
-        failed = ServerFailed(f"{self.name}: {cause.title}", f"{cause.hint}; log: {self.log.path}".lstrip("; "))
+        failed = ServerFailed(f"{self.name}: {cause.title}", as_line(cause.hint, f"log: {self.log.path}"))
         refusal = CallFailed(FailureKind.CONNECTION, failed.title, attempts=0, hint=failed.hint)
         for client in self._clients:
             client.disable(self.endpoint.address, refusal)
         if self._up.done():
-            self._emit(notice("error", f"{self.name}: {cause.title}; {failed.hint}"))
+            self._emit(notice("error", as_line(failed.title, failed.hint)))
         else:
             self._up.set_exception(failed)
             self._up.exception()  # mark as retrieved: there may be no waiter
