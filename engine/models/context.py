@@ -31,6 +31,9 @@ LARGEST_COUNT = 16 * 2**20  # bytes: the reply lists every token
 
 LEAST_CUT = 256  # tokens: smaller numbers are no context, but made up
 DOUBTFUL, CERTAIN = 1.5, 2.0  # how many times more tokens a text has at least than were counted
+SUSPECT = 1.45  # spaces for each token, in a sample of the request, from which on its words are counted
+SAMPLE = 2048  # bytes
+FEWEST_BYTES, MOST_BYTES = 6, 12  # of a request for each token: fewer are no cut prompt, more may be one
 SAME_COUNTS = 3  # prompts of different lengths with the same, largest count
 
 _WORD = re.compile(r"\w\S*")
@@ -66,8 +69,8 @@ class ContextGuard:
         self._seen = 0
         self._densest = 0.0
         self._density = 1.0  # tokens per byte of a request, at most
-        self._largest = 0  # count of prompt tokens, and the sizes of requests that had it
-        self._largest_sizes: list[int] = []
+        self._largest = 0  # count of prompt tokens
+        self._shortest = self._longest = self._sizes = 0  # requests with that count: sizes, and how many different ones
         self._doubted = False  # a doubt about prompts is reported
 
     def fits(self, size: int, max_tokens: int) -> bool:
@@ -97,8 +100,12 @@ class ContextGuard:
         tokens = usage.prompt_tokens + (usage.cached_tokens if usage.cached_tokens > usage.prompt_tokens else 0)
         if tokens < LEAST_CUT:
             return []
-        doubts = self._same_count(tokens, len(payload))
-        if payload.count(b" ") < DOUBTFUL * tokens and len(payload) < 12 * tokens:
+        size = len(payload)
+        doubts = self._same_count(tokens, size) if tokens >= self._largest else []
+        if size < FEWEST_BYTES * tokens:
+            return doubts
+        middle = payload[size // 2 : size // 2 + SAMPLE]
+        if size < MOST_BYTES * tokens and middle.count(b" ") * size < SUSPECT * tokens * len(middle):
             return doubts
         words, least = _least_tokens(payload)
         if least > CERTAIN * tokens:
@@ -111,13 +118,13 @@ class ContextGuard:
 
     def _same_count(self, tokens: int, size: int) -> list[str]:
         """Return a warning when the largest count comes again and again for requests of different sizes."""
-        if tokens != self._largest:
-            if tokens > self._largest:
-                self._largest, self._largest_sizes = tokens, [size]
-            return []
-        if all(not 0.9 < size / other < 1.1 for other in self._largest_sizes):
-            self._largest_sizes.append(size)
-        if self._doubted or len(self._largest_sizes) < SAME_COUNTS:
+        if tokens > self._largest:
+            self._largest, self._shortest, self._longest, self._sizes = tokens, size, size, 1
+        elif size > 1.1 * self._longest:
+            self._longest, self._sizes = size, self._sizes + 1
+        elif size < 0.9 * self._shortest:
+            self._shortest, self._sizes = size, self._sizes + 1
+        if self._doubted or self._sizes < SAME_COUNTS:
             return []
         self._doubted = True
         return [f"{tokens} prompt tokens are counted for prompts of different lengths: are they cut? {_CUT_HINT}"]
