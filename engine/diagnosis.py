@@ -19,6 +19,7 @@ from engine.models.discover import probe
 from engine.models.tokens import load_counter
 from engine.serving.endpoints import endpoints_of
 from engine.serving.gpus import GpuQueryFailed, has_driver, query_gpus
+from engine.serving.model_folder import folder_problems
 from engine.serving.plan import server_plan
 from engine.work.plan import Scope, make_plan
 
@@ -163,6 +164,9 @@ def _server_checks(config: Config) -> Iterator[Check]:
         return
     for server in plan.servers:
         gpus = f" on GPU {','.join(map(str, server.gpus))}" if server.gpus else ""
+        if server.replica == 0:
+            for cause in folder_problems(server.spec):
+                yield Check("problem", f"models.{server.spec.name}.model", cause.title, cause.hint)
         yield Check("ok", f"server of {server.name}", f"vllm serve {server.spec.model}{gpus}")
 
 

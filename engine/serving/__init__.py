@@ -5,6 +5,7 @@ forecast    how long the starts, and so the whole plan, will take
 gpus        the GPUs of this machine, as nvidia-smi reports them
 fleet       the servers of one run, each started in its turn and stopped when no model needs it
 server      one server from its first start to its last exit
+model_folder  what is wrong with the folder of a model
 process     its process under a warden, its port, orphans of a crash
 warden      the program that stops a server when its owner exits
 ready       whether a started server answers

@@ -74,9 +74,9 @@ def _spec(config: Config, entries: tuple[str, ...]) -> ServerSpec:
         tensor = max(1, len(serve.gpus or ()) // (serve.replicas * data * pipeline))
     for flag, value in (("--tensor-parallel-size", tensor), ("--data-parallel-size", data)):
         short = "-tp" if flag.startswith("--t") else "-dp"
-        if value > 1 and _text(serve.args, flag, short) is None:
+        if value > 1 and flag_value(serve.args, flag, short) is None:
             arguments += [flag, str(value)]
-    given = _text(serve.args, "--gpu-memory-utilization")
+    given = flag_value(serve.args, "--gpu-memory-utilization")
     if serve.memory is not None and given is None:
         arguments += ["--gpu-memory-utilization", f"{serve.memory:g}"]
     return ServerSpec(
@@ -107,16 +107,10 @@ def model_folder(config: Config, model: str) -> Path | None:
 
 
 def spec_problems(config: Config, specs: Sequence[ServerSpec], gpus: Sequence[int] | None) -> list[ConfigProblem]:
-    """Return what prevents servers from ever starting on a machine with these GPUs (None: without any)."""
+    """Return which servers do not fit on a machine with these GPUs (None: without any)."""
     problems = []
     for spec in specs:
         at = f"models.{spec.name}"
-        if spec.is_folder and not Path(spec.model).exists():
-            problems.append(ConfigProblem(f"{at}.model", f"{spec.model} not found", "check the path of the model"))
-        elif spec.is_folder and not (Path(spec.model) / "config.json").exists() and Path(spec.model).is_dir():
-            problems.append(
-                ConfigProblem(f"{at}.model", f"no config.json in {spec.model}", "name the folder of a saved model")
-            )
         need = spec.gpus_each * spec.replicas
         allowed = config.vllm.gpus if config.vllm.gpus is not None else gpus
         usable = spec.pinned or allowed
@@ -135,7 +129,7 @@ def spec_problems(config: Config, specs: Sequence[ServerSpec], gpus: Sequence[in
     return problems
 
 
-def _text(arguments: Sequence[str], *flags: str) -> str | None:
+def flag_value(arguments: Sequence[str], *flags: str) -> str | None:
     """Return the value of a flag, `--flag value` or `--flag=value`; underscores count as dashes, as in vLLM."""
     value = None
     for at, argument in enumerate(arguments):
@@ -146,7 +140,7 @@ def _text(arguments: Sequence[str], *flags: str) -> str | None:
 
 
 def _number(arguments: Sequence[str], *flags: str) -> int | None:
-    given = _text(arguments, *flags)
+    given = flag_value(arguments, *flags)
     return int(given) if given is not None and given.isdecimal() and int(given) > 0 else None
 
 
@@ -278,7 +272,7 @@ def _place(
 def server_plan(config: Config, names: Iterable[str], judging: Collection[str]) -> ServerPlan:
     """Plan the servers for the entries `names` on this machine, those in `judging` last.
 
-    Blocks on the GPU driver: call it in a thread. Raises ConfigError for servers that can never start here.
+    Blocks on the GPU driver: call it in a thread. Raises ConfigError for servers that do not fit on it.
     """
     specs = server_specs(config, names)
     if not specs:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import random
+import secrets
 import signal
 import socket
 import sys
@@ -39,7 +40,8 @@ _picked_ports: set[int] = set()  # a server binds its port seconds after it was 
 class ServerProcess:
     """One server from its start to the exit of its last process. Create it with `start`; always await `close`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, on_line: Callable[[str], None]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, mark: str, on_line: Callable[[str], None]) -> None:
+        self.mark = mark  # in the environment of all its processes
         self.failure: str | None = None  # why it could not be started at all
         self.exit_code: int | None = None
         self.has_exited = asyncio.Event()
@@ -55,15 +57,16 @@ class ServerProcess:
         cls, command: Sequence[str], environment: Mapping[str, str], grace: float, on_line: Callable[[str], None]
     ) -> ServerProcess:
         """Start `command`; `on_line` receives each line of its output, `grace` is how many seconds it has to exit."""
+        mark = secrets.token_hex(16)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(Path(warden.__file__)), str(grace), *command),
+            *(sys.executable, "-I", "-S", str(Path(warden.__file__)), str(grace), mark, *command),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=dict(environment),
             start_new_session=True,  # what ends this program by its terminal must not end the warden
         )
-        return cls(process, on_line)
+        return cls(process, mark, on_line)
 
     @property
     def warden_pid(self) -> int:
@@ -80,7 +83,7 @@ class ServerProcess:
         await asyncio.shield(self._readers)
         await self._process.wait()
         if self.session is not None and not self._is_empty:  # the warden was killed before it could finish
-            while left := warden.members(self.session):
+            while left := warden.members(self.session, self.mark):
                 for pid in left:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.kill(pid, signal.SIGKILL)
@@ -129,11 +132,12 @@ class _LedgerEntry(msgspec.Struct):
     session_created: float
     warden: int
     warden_created: float
+    mark: str = ""
 
 
-def record_server(folder: Path, name: str, session: int, warden_pid: int) -> Path | None:
+def record_server(folder: Path, name: str, session: int, warden_pid: int, mark: str) -> Path | None:
     """Write the ledger file of a started server; return it, or None if the folder cannot be written."""
-    entry = _LedgerEntry(socket.gethostname(), name, session, _created(session), warden_pid, _created(warden_pid))
+    entry = _LedgerEntry(socket.gethostname(), name, session, _created(session), warden_pid, _created(warden_pid), mark)
     file = folder / f"server-{session}.json"
     try:
         write_file(file, msgspec.json.encode(entry))
@@ -162,18 +166,18 @@ def stop_orphans(folder: Path) -> list[str]:
         if (
             is_ours
             and entry.session_created >= psutil.boot_time() - CLOCK_STEP_SECONDS
-            and warden.members(entry.session)
+            and warden.members(entry.session, entry.mark)
         ):
-            _stop_session(entry.session)
+            _stop_session(entry.session, entry.mark)
             stopped.append(entry.name)
         file.unlink(missing_ok=True)
     return stopped
 
 
-def _stop_session(session: int) -> None:
+def _stop_session(session: int, mark: str) -> None:
     deadline = time.monotonic() + ORPHAN_GRACE_SECONDS
     signal_number = signal.SIGTERM
-    while members := warden.members(session):
+    while members := warden.members(session, mark):
         for pid in members:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal_number)

@@ -10,7 +10,7 @@ import msgspec
 
 from engine.models.endpoint import Endpoint
 from engine.models.refusal import readable
-from engine.serving.server_log import Cause
+from engine.serving.server_log import NO_CHAT_TEMPLATE, Cause
 
 POLL_SECONDS = 0.25
 HEALTH_TIMEOUT = 5.0  # seconds
@@ -49,8 +49,5 @@ async def first_call(session: aiohttp.ClientSession, endpoint: Endpoint, model: 
     except _FAULTS as error:
         return Cause(f"first call failed: {error or type(error).__name__}", "see its log")
     if re.search(r"chat[_ ]template", body_text):
-        return Cause(
-            "the model has no chat template, so it takes no chat messages",
-            'pass one: args = ["--chat-template", "FILE.jinja"]; base models have none',
-        )
+        return NO_CHAT_TEMPLATE
     return Cause(f"first call refused with {reply.status}: {body_text[:200]}", "see its log")

@@ -20,6 +20,7 @@ from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
 from engine.redaction import argument_secrets, masked, names_secret
 from engine.serving.gpus import wait_for_memory
+from engine.serving.model_folder import folder_problems
 from engine.serving.plan import PlannedServer
 from engine.serving.process import ServerProcess, is_free, pick_port, record_server
 from engine.serving.ready import first_call, until_healthy
@@ -197,7 +198,9 @@ class VllmServer:
         await process.has_begun.wait()
         ledger_file = None
         if process.session:
-            ledger_file = record_server(self._settings.logs, self.name, process.session, process.warden_pid)
+            ledger_file = record_server(
+                self._settings.logs, self.name, process.session, process.warden_pid, process.mark
+            )
         if self._at_once:
             process.order("kill")
         serving = asyncio.create_task(self._serve(process))
@@ -286,8 +289,8 @@ class VllmServer:
                 f"{self._settings.command[0]!r} not found",
                 "pip install 'arena-tui[vllm]', or name another environment's program in [vllm] command",
             )
-        if self.spec.is_folder and not await asyncio.to_thread(Path(self.spec.model).exists):
-            return Cause(f"{self.spec.model} not found", "check `model` of the entry")
+        if problems := await asyncio.to_thread(lambda: list(folder_problems(self.spec))):
+            return problems[0]
         if not is_free(self._port):
             if self._own_port is not None:
                 return Cause(

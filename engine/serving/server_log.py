@@ -148,6 +148,20 @@ class Cause(msgspec.Struct, frozen=True):
     is_transient: bool = False
 
 
+NO_CHAT_TEMPLATE = Cause(
+    "the model has no chat template, so it takes no chat messages",
+    'pass one: args = ["--chat-template", "FILE.jinja"]; base models have none',
+)
+
+
+def context_exceeded(asked: int, context: int) -> Cause:
+    """Return the cause for a --max-model-len beyond the model's context (both tokens)."""
+    return Cause(
+        f"--max-model-len {asked} exceeds the model's context of {context} tokens",
+        f"set at most {context}, or remove the flag",
+    )
+
+
 _ToCause = Callable[[re.Match[str]], Cause]
 
 _KNOWN: tuple[tuple[re.Pattern[str], _ToCause], ...] = tuple(
@@ -169,10 +183,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], _ToCause], ...] = tuple(
         ),
         (
             r"max_model_len \((\d+)\) is greater than the derived max_model_len \(\w+=(\d+)",
-            lambda m: Cause(
-                f"--max-model-len {m[1]} exceeds the model's context of {m[2]} tokens",
-                f"set at most {m[2]}, or remove the flag",
-            ),
+            lambda m: context_exceeded(int(m[1]), int(m[2])),
         ),
         (
             r"To serve at least one request with the model's max seq len \((\d+)\)(?:.*model length is (\d+))?",
@@ -258,6 +269,8 @@ def find_cause(lines: Iterable[str]) -> Cause | None:
 def exit_cause(code: int | None, lines: Iterable[str]) -> Cause:
     """Return why a server exited by itself: from its log, else from its exit code."""
     kept = list(lines)
+    if code is None:
+        return Cause("the process that watches it was killed", "see `dmesg` for a lack of memory", is_transient=True)
     if (found := find_cause(kept)) is not None:
         return found
     if any("EngineDeadError" in line or "EngineCore encountered an issue" in line for line in kept):

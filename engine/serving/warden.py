@@ -1,4 +1,4 @@
-"""Run one server and make sure that no process of it is left: `python warden.py GRACE PROGRAM ARGUMENT...`
+"""Run one server and make sure that no process of it is left: `python warden.py GRACE MARK PROGRAM ARGUMENT...`
 
 A process of its own between arena-tui and the server, so that the server stops even if arena-tui is killed (-9). It
 gives the server a session and reads orders from a pipe of its owner, which closes when the owner exits. Standard
@@ -11,7 +11,9 @@ library only (no psutil): it starts in milliseconds with `-I -S` and does not de
 
 vLLM is a tree of processes. While it starts, it handles SIGINT and loses SIGTERM; once it serves, SIGTERM is right; if
 its parent is killed or crashes, the engine's processes keep running and keep the GPU's memory. So after the exit of the
-parent, and `GRACE` seconds after the order to stop, everything left of its session is killed.
+parent, and `GRACE` seconds after the order to stop, everything left of it is killed: its session, all descendants of
+this process (orphans become its children), and whatever has `MARK` in its environment. Processes that it starts in
+sessions of their own, as Ray does, are among them.
 """
 
 from __future__ import annotations
@@ -27,13 +29,15 @@ import time
 LOOK_SECONDS = 0.1
 LEFTOVERS_SECONDS = 5.0  # for processes that outlive the parent, most of which are about to exit
 LARGEST_BACKLOG = 1 << 20  # bytes of output not yet read by the owner; more is dropped
+MARK = "ARENA_TUI_SERVER"  # the environment variable of all processes of a server
 SET_CHILD_SUBREAPER = 36  # prctl: orphans of the server become our children, so that we see them exit
 
 
-def members(session: int) -> list[int]:
-    """Return the live processes of a session, without zombies (their memory is free).
+def members(session: int, mark: str, parent: int = 0) -> list[int]:
+    """Return the live processes of a server, without zombies (their memory is free).
 
-    Without /proc: minus the id of its process group while that exists, which `kill` accepts.
+    They are those of its session, those with `mark` in their environment, the children of `parent`, and all descendants
+    of these. Without /proc: minus the id of its process group while that exists, which `kill` accepts.
     """
     found = []
     if not os.path.isdir("/proc/self"):
@@ -41,19 +45,40 @@ def members(session: int) -> list[int]:
             os.killpg(session, 0)
             found.append(-session)
         return found
+    children: dict[int, list[int]] = {}
+    alive = set()
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/stat", "rb") as stat:
-                state, _parent, _group, its_session = stat.read().rpartition(b")")[2].split()[:4]
-                if int(its_session) == session and state not in (b"Z", b"X"):
-                    found.append(int(name))
-    return found
+                state, its_parent, _group, its_session = stat.read().rpartition(b")")[2].split()[:4]
+                pid = int(name)
+                children.setdefault(int(its_parent), []).append(pid)
+                if state not in (b"Z", b"X"):
+                    alive.add(pid)
+                if int(its_session) == session or (parent and int(its_parent) == parent) or has_mark(pid, mark):
+                    found.append(pid)
+    seen = set(found)
+    for pid in found:  # grows
+        new = [child for child in children.get(pid, ()) if child not in seen]
+        seen.update(new)
+        found += new
+    return [pid for pid in found if pid in alive and pid != os.getpid()]
+
+
+def has_mark(pid: int, mark: str) -> bool:
+    """Return whether a process was started with the mark; programs that set their title may lose it."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            return f"{MARK}={mark}".encode() in stream.read().split(b"\0")
+    except OSError:  # gone, or of another user
+        return False
 
 
 class Warden:
     """One server from its start to the end of its last process."""
 
-    def __init__(self, command: list[str], grace: float) -> None:
+    def __init__(self, command: list[str], grace: float, mark: str) -> None:
+        self.mark = mark
         self.grace = grace
         self.server = subprocess.Popen(
             command,
@@ -62,6 +87,7 @@ class Warden:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             bufsize=0,
+            env={**os.environ, MARK: mark},
         )
         self.session = self.server.pid
         self.ended: int | None = None
@@ -91,7 +117,7 @@ class Warden:
             self.pass_on()
             self.reap()
             self.kill_when_due()
-            if self.ended is not None and not members(self.session):
+            if self.ended is not None and not self.left():
                 self.read_output()
                 self.flush()
                 report("empty")
@@ -133,8 +159,11 @@ class Warden:
                     self.signal_all(signal.SIGTERM)
                     self.kill_by(time.monotonic() + LEFTOVERS_SECONDS)
 
+    def left(self) -> list[int]:
+        return members(self.session, self.mark, os.getpid())
+
     def signal_all(self, number: int) -> None:
-        for process in members(self.session):
+        for process in self.left():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
 
@@ -195,7 +224,7 @@ def main() -> int:
         signal.signal(number, lambda *_: None)
     adopt_orphans()
     try:
-        warden = Warden(sys.argv[2:], float(sys.argv[1]))
+        warden = Warden(sys.argv[3:], float(sys.argv[1]), sys.argv[2])
     except OSError as error:
         report(f"failed {error.strerror}")
         return 127

@@ -11,6 +11,7 @@ and exits with 0. `fake.json` in the model's folder says what else it does:
   dies_after      calls, after which the engine is killed as by the system (once: `deaths` counts them)
   latency         seconds of a call
   prefers         whose answer wins, when it judges (else that of place A)
+  apart           starts a process in a session of its own ("clean": without its environment, by one that exits)
   stubborn        neither signal ends it
 """
 
@@ -77,6 +78,8 @@ class Fake:
                 if self.behaviour.get("fail") and failing:
                     say(*self.behaviour["fail"])
                     return self.behaviour.get("code", 1)
+                if self.behaviour.get("apart"):
+                    self.start_apart(is_clean=self.behaviour["apart"] == "clean")
                 self.engine = subprocess.Popen([sys.executable, "-S", __file__, "engine"], stdin=subprocess.DEVNULL)
             say(line)
         server = ThreadingHTTPServer(("127.0.0.1", self.port), self.handler())
@@ -91,6 +94,19 @@ class Fake:
         say("(APIServer pid=1) ERROR 11-23 18:20:00 [async_llm.py:1] EngineDeadError: EngineCore encountered an issue.")
         server.shutdown()
         return 0
+
+    def start_apart(self, *, is_clean: bool) -> None:
+        """As Ray does: a process whose session, parent or environment say nothing of this one."""
+        sleeper = [sys.executable, "-S", __file__, "engine"]
+        if is_clean:
+            made = subprocess.run(
+                [sys.executable, "-S", __file__, "leave", *sleeper], stdout=subprocess.PIPE, check=True, text=True
+            )
+            pid = int(made.stdout)
+        else:
+            pid = subprocess.Popen(sleeper, start_new_session=True, stdin=subprocess.DEVNULL).pid
+        with (Path(self.model) / "apart").open("a") as stream:
+            stream.write(f"{pid}\n")
 
     def on_term(self, *_: object) -> None:
         if self.ready and not self.behaviour.get("stubborn"):
@@ -217,6 +233,9 @@ def say(*lines: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "leave":  # start a program that keeps nothing of this one, and exit
+        print(subprocess.Popen(sys.argv[2:], start_new_session=True, env={}, stdout=subprocess.DEVNULL).pid)
+        sys.exit(0)
     if sys.argv[1] == "engine":
         sys.exit(engine())
     if "--no-such-flag" in sys.argv:

@@ -29,7 +29,7 @@ def idle() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def test_a_server_whose_warden_was_killed_is_ended_even_while_nobody_has_reaped_the_warden(idle, tmp_path: Path):
     server, warden = idle
-    entry = record_server(tmp_path, "good", server.pid, warden.pid)
+    entry = record_server(tmp_path, "good", server.pid, warden.pid, "mark")
     assert entry is not None
     warden.kill()
     stat = Path(f"/proc/{warden.pid}/stat")
@@ -42,7 +42,7 @@ def test_a_server_whose_warden_was_killed_is_ended_even_while_nobody_has_reaped_
 
 def test_a_server_with_its_warden_is_left_alone(idle, tmp_path: Path):
     server, warden = idle
-    entry = record_server(tmp_path, "good", server.pid, warden.pid)
+    entry = record_server(tmp_path, "good", server.pid, warden.pid, "mark")
     assert stop_orphans(tmp_path) == []
     assert server.poll() is None
     assert entry is not None
@@ -51,7 +51,7 @@ def test_a_server_with_its_warden_is_left_alone(idle, tmp_path: Path):
 
 def test_a_process_that_has_the_number_of_an_ended_server_is_left_alone(idle, tmp_path: Path):
     server, warden = idle
-    entry = record_server(tmp_path, "good", server.pid, warden.pid)
+    entry = record_server(tmp_path, "good", server.pid, warden.pid, "mark")
     assert entry is not None
     recorded = json.loads(entry.read_text())
     entry.write_text(json.dumps(recorded | {"session_created": recorded["session_created"] - 60}))

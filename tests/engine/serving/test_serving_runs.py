@@ -8,10 +8,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from yard import QUESTIONS, Yard, carried_out, listening, live_members, parent_of, until
+from yard import QUESTIONS, Yard, carried_out, is_alive, listening, live_members, parent_of, until
 
 from engine.bench.run_files import load_runs
-from engine.errors import ConfigError
 from engine.events import CallEnded, CallStarted, ServerChanged
 from engine.run import Run
 from engine.serving.process import pick_port
@@ -215,11 +214,17 @@ async def test_a_flag_that_vllm_does_not_know_is_named(yard):
     assert "good: this vLLM does not know --no-such-flag" in notices(run)
 
 
-async def test_a_path_where_nothing_is_and_a_missing_vllm_are_told_before_any_start(yard):
-    models = {name: yard.model(name) for name in ("judge", "base", "good")}
+async def test_a_path_where_nothing_is_costs_its_model_and_no_other(yard):
+    models = {name: yard.model(name) for name in ("judge", "base", "good", "other")}
     models["good"]["model"] = str(yard.folder / "nowhere")
-    with pytest.raises(ConfigError, match=r"models\.good\.model: .*nowhere not found"):
-        await Run(yard.config(models)).execute()
+    run = Run(yard.config(models))
+    await carried_out(run)
+    assert f"good: {yard.folder / 'nowhere'} not found" in notices(run)
+    assert run.state.phase == "failed"
+    assert len(yard.lines("model_judgment/judge/other.jsonl")) == QUESTIONS
+
+
+async def test_a_missing_vllm_is_told(yard):
     models = {name: yard.model(name) for name in ("judge", "base", "good")}
     run = Run(yard.config(models, command=["no-such-vllm"]))
     await carried_out(run)
@@ -316,3 +321,38 @@ async def test_a_warden_that_is_killed_leaves_no_server_behind_and_the_run_goes_
     assert run.state.phase == "done", notices(run)
     assert not live_members([server])
     assert len(yard.starts("good")) == 2
+
+
+async def test_a_warden_that_is_killed_during_a_start_costs_another_start_and_no_model(yard):
+    models = {name: yard.model(name) for name in ("judge", "base")} | {"good": yard.model("good", stage_seconds=0.2)}
+    run = Run(yard.config(models))
+    ending = asyncio.create_task(carried_out(run))
+    await until(lambda: yard.starts("good"))
+    os.kill(parent_of(yard.pids("good")[0]), signal.SIGKILL)
+    await ending
+    assert run.state.phase == "done", notices(run)
+    assert "good: the process that watches it was killed" in notices(run)
+    assert len(yard.starts("good")) == 2
+
+
+@pytest.mark.parametrize("apart", ["session", "clean"])
+async def test_what_a_server_started_in_a_session_of_its_own_ends_with_it(yard, apart):
+    models = {name: yard.model(name, apart=apart) for name in ("judge", "base", "good")}
+    run = Run(yard.config(models))
+    await carried_out(run)
+    assert run.state.phase == "done", notices(run)
+    pids = [int(line) for name in models for line in (yard.folder / "models" / name / "apart").read_text().split()]
+    assert len(pids) == 3
+    assert not any(map(is_alive, pids))
+
+
+async def test_what_a_server_started_apart_ends_also_when_its_warden_is_killed(yard):
+    models = {name: yard.model(name) for name in ("judge", "base")}
+    run = Run(yard.config(models | {"good": yard.model("good", apart="session", latency=0.3)}))
+    ending = asyncio.create_task(carried_out(run))
+    await until(lambda: (s := run.state.servers.get("good")) and s.status == "ready")
+    first = int((yard.folder / "models" / "good" / "apart").read_text())
+    os.kill(parent_of(yard.pids("good")[0]), signal.SIGKILL)
+    await ending
+    assert run.state.phase == "done", notices(run)
+    assert not is_alive(first)
