@@ -1,4 +1,4 @@
-"""The promises of the statistics, checked by a small version of benchmarks/statistics_coverage.py."""
+"""The promises of the statistics, checked by a small version of the benchmarks statistics_coverage and statistics_skewed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
-BENCHMARK = Path(__file__).resolve().parents[3] / "benchmarks" / "statistics_coverage.py"
+BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
 def coverage() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("statistics_coverage", BENCHMARK)
+    return benchmark("statistics_coverage")
+
+
+@pytest.fixture(scope="module")
+def skewed() -> ModuleType:
+    return benchmark("statistics_skewed")
+
+
+def benchmark(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -44,3 +54,16 @@ def test_the_gate_lets_a_worse_model_through_no_more_often_than_it_says(
     found = coverage.gate_errors(strengths, questions, benches=100)
     assert found["passed though worse"] < 0.08  # 2.5 % and what chance adds to it in 100
     assert least_power - 0.1 < found["power"] < 0.92  # planned: 0.8; near 100 percent the limits are wider
+
+
+@pytest.mark.parametrize("case", [0, 1, 2, 4])
+def test_skewed_outcomes_break_neither_promise(skewed: ModuleType, case: int) -> None:
+    rng = np.random.default_rng(1)
+    mix = skewed.SKEWED[case]
+    passed, _ = skewed.gate_error(mix, 60, 400, rng)
+    assert passed < 0.055  # 2.5 % and what chance adds to it in 400
+    assert skewed.sequence_error(mix, 200, rng) < 0.1
+
+
+def test_students_t_would_pass_far_more_often_than_it_says(skewed: ModuleType) -> None:
+    assert skewed.gate_error(skewed.SKEWED[0], 30, 400, np.random.default_rng(1))[1] > 0.08
