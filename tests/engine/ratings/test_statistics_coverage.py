@@ -1,4 +1,4 @@
-"""The promises of the statistics, checked by a small version of the benchmarks statistics_coverage and statistics_skewed."""
+"""The promises of the statistics, checked by small versions of statistics_coverage.py and statistics_skewed.py."""
 
 from __future__ import annotations
 
