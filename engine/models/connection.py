@@ -22,7 +22,7 @@ from engine.models.stream import STREAM_FACTOR, STREAM_TAIL, STREAM_TYPE, is_end
 LARGEST_BODY = 64 * 2**20  # bytes: a hundred times the longest answer of a model
 LARGEST_ERROR, LONGEST_ERROR = 2**20, 15.0  # bytes and seconds in which the body of an error is read
 SMALLEST_BOUND = 2**18  # bytes of a reply beside its tokens
-TOKEN_BYTES = 256  # of a reply: a token of 20 letters, each escaped as JSON, twice
+TOKEN_BYTES = 1024  # of a reply: a token is an event of its own in a stream, and may be escaped as JSON
 LOGPROB_BYTES = 512  # of a reply, for each log-probability
 LONGEST_END = 0.5  # seconds to wait for the end of a body after the last event of its stream
 KEEP_ALIVE = 4.0  # seconds: vLLM closes idle connections after 5, and a request lost to that costs a retry

@@ -305,7 +305,7 @@ async def test_a_reply_far_longer_than_max_tokens_is_not_read(serve_raw: ServeRa
                 sent += 2**16
 
     failure = await failure_of(caller(await serve_raw(connected), attempts=1).complete({**BODY, "max_tokens": 256}))
-    assert (failure.kind, failure.title) == (FailureKind.MALFORMED, "the reply is longer than 320 KiB")
+    assert (failure.kind, failure.title) == (FailureKind.MALFORMED, "the reply is longer than 512 KiB")
     assert sent < 30 * 2**20, "and what the kernel buffers"
 
 
