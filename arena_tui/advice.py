@@ -15,6 +15,7 @@ SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
     AdviceKind.SERVE: "`arena-tui serve {0}`",
     AdviceKind.REPAIR: "`arena-tui doctor --repair`; with --dry-run it only lists the changes",
     AdviceKind.IMPORT: "`arena-tui import SOURCE`",
+    AdviceKind.PROBE: "`arena-tui audit --probe`",
     AdviceKind.RATE_BATTLES: "`arena-tui leaderboard --battles {0}`",
     AdviceKind.DEMO: "`arena-tui --demo`",
     AdviceKind.CONFIG: "-c FILE",

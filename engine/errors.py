@@ -45,6 +45,7 @@ class AdviceKind(StrEnum):
     SERVE = "serve"  # start the server of a model: model
     REPAIR = "repair"  # repair damaged files of the bench; a dry run lists the changes
     IMPORT = "import"  # import a bench or a config
+    PROBE = "probe"  # have the judge compare constant answers, which must lose
     RATE_BATTLES = "rate_battles"  # rate a published file of battles: file
     DEMO = "demo"  # run on simulated servers, without a config
     # Arguments of the function that was called

@@ -25,6 +25,7 @@
 
     evidence       points by question, stored with a result, and when two results are comparable
     bounded_likelihood   test and limits of a mean of bounded values, for the gate
+    sensitivity    whether the judge can be seen to notice a difference
     gate           non-inferiority of models, as a result for CI
 
 This package imports nothing by itself: numpy is loaded when one of its modules is.

@@ -11,6 +11,7 @@ from engine.ratings import MINIMUM_QUESTIONS
 from engine.ratings.estimate import RatingOptions, Ratings
 from engine.ratings.model_stats import Coverage, questions_by_judge
 from engine.ratings.outcomes import soft_report
+from engine.ratings.sensitivity import sensitivity_cautions
 
 _MANY_UNPARSED = 0.05
 _FAR_FROM_SAME_STYLE = 1.0  # points
@@ -28,6 +29,7 @@ def cautions(
         *_unrated(ratings),
         *_unbounded(ratings),
         *_few_questions(ratings),
+        *sensitivity_cautions(ratings.battles, [ratings.models.index(name) for name in counts]),
         *_missing(counts, len(question_ids)),
         *_unparsed(counts),
         *_uneven_judges(ratings, counts),

@@ -17,6 +17,7 @@ from engine.ratings.estimate import BenchFacts, RatingOptions, Ratings, rate_bat
 from engine.ratings.limits import holm, rank_ranges
 from engine.ratings.outcomes import SoftReport, relative_width, soft_report
 from engine.ratings.paired import DirectGames, PairedDifference, PairedRatings, direct_games, meetings
+from engine.ratings.sensitivity import sensitivity_cautions
 
 
 class PairComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,6 +233,7 @@ def _cautions(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairCompa
     if few:
         text = f"limits are too narrow and p-values too small below {MINIMUM_QUESTIONS} questions in common"
         warnings.append(f"{text}: {listed(few)}")
+    warnings += sensitivity_cautions(ratings.battles, [index for index in chosen if index != ratings.table.baseline])
     if not ratings.table.against_baseline_only:
         return warnings  # strengths come from all games together, whatever the pair has in common
     most = int(ratings.table.questions_of_models().max())

@@ -5,7 +5,7 @@ comparable.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -14,6 +14,7 @@ import numpy as np
 from engine.ratings.battles import Battles, BoolArray, FloatArray, NullGames
 from engine.ratings.estimate import RatingOptions, require_rateable
 from engine.ratings.outcomes import game_points
+from engine.ratings.sensitivity import Discrimination, pair_verdicts
 
 MANY_UNPARSED = 0.05
 """Above this share of questions without a label, those with one may not represent the others."""
@@ -30,12 +31,15 @@ class ModelEvidence(msgspec.Struct, frozen=True, kw_only=True):
             without a label.
         settings: by judge, the digests of the settings of its judgments (None: unknown).
         sampling: the digests of the settings of its answers without the model's name (None: unknown).
+        orders: pairs of games of the same answers in both orders, and how many of them name the same winner, another
+            winner after the swap, and none; empty if unknown.
     """
 
     won: list[float | None]
     total: list[float | None]
     settings: dict[str, list[str | None]] = {}
     sampling: list[str | None] = []
+    orders: list[int] = []
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,7 +63,18 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             for won, total in zip(mine.won, mine.total, strict=True):
                 if (won is None) != (total is None) or not 0.0 <= (won or 0.0) <= (total or 0.0):
                     return f"{model} has impossible points"
+            if mine.orders and (len(mine.orders) != 4 or min(mine.orders) < 0 or sum(mine.orders[1:]) > mine.orders[0]):
+                return f"{model} has impossible counts of orders"
         return ""
+
+    def discrimination(self) -> Discrimination:
+        """Return the verdicts on all models; where pairs of games are not counted, questions stand for them."""
+        counts = np.zeros(4, dtype=np.int64)
+        for mine in self.models.values():
+            points = [(won, of) for won, of in zip(mine.won, mine.total, strict=True) if won is not None and of]
+            ties = sum(2.0 * won == of for won, of in points)
+            counts += mine.orders or (len(points), len(points) - ties, 0, ties)
+        return Discrimination(*counts.tolist())
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -91,6 +106,7 @@ def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Eviden
     won, total = summed(np.where(swapped, weight - won_by_b, won_by_b)), summed(weight)
     played = (np.bincount(cell, minlength=shape[0] * shape[1]) > 0).reshape(shape)
     asked = np.flatnonzero(played.any(axis=1))
+    verdicts = pair_verdicts(used)
     questions = [battles.questions[index] for index in asked]
     return Evidence(
         soft=options.soft,
@@ -104,6 +120,7 @@ def evidence(battles: Battles, options: RatingOptions, origin: Origin) -> Eviden
                     judge: list(known) for judge, known in origin.settings.get(battles.models[index], {}).items()
                 },
                 sampling=list(origin.sampling.get(battles.models[index], ())),
+                orders=list(astuple(verdicts.of(int(index)))) if len(verdicts.same) else [],
             )
             for index in np.flatnonzero(played.any(axis=0))
         },

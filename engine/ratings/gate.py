@@ -3,7 +3,8 @@
 Non-inferiority is shown when the lower limit of the difference lies above -margin: the test of the hypothesis that the
 model is worse by the margin or more, at the one-sided level of that limit (ICH E9, "Statistical principles for clinical
 trials", 1998, section 3.3.2; Blackwelder, Controlled Clinical Trials 3, 1982). Too few questions make the limit low, so
-an undecided test fails. Results that cannot be compared are refused, with all reasons at once.
+an undecided test fails. Results that cannot be compared are refused, with all reasons at once, and so are those of a
+judge that cannot be seen to notice a difference of the margin (`engine.ratings.sensitivity`).
 
 The difference is paired: both models answered the same questions, which are the observations. The limits are those of
 the likelihood ratio over all distributions of outcomes that the labels allow (`engine.ratings.bounded_likelihood`), so
@@ -40,6 +41,7 @@ from engine.ratings.evidence import (
     unknown_settings,
     unknown_texts,
 )
+from engine.ratings.sensitivity import blind
 
 POWER = 0.8
 
@@ -243,6 +245,7 @@ def gate(
             warnings += unknown_texts(mine, theirs)
         if not refused:
             checks.append(_check(mine, theirs, both, options, most))
+    reasons += blind(now.evidence.discrimination(), options.margin)
     if reasons:
         raise GateRefused(list(dict.fromkeys(reasons)))
     return GateReport(
