@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from arena_tui.advice import phrase_all
+from arena_tui.advice import phrase, phrase_all
 from arena_tui.output.audit_findings import PhrasedFinding, phrased
 from arena_tui.output.json_text import json_text
 from arena_tui.output.tables import TableColumn, escaped, fitted, markdown_table, text_table
@@ -42,7 +42,7 @@ def format_audit(report: AuditReport, form: AuditFormat, *, width: int = 120, as
 
 def _document(report: AuditReport) -> dict[str, Any]:
     """The JSON output: the figures, and after the name of each judge what they mean in words."""
-    document: dict[str, Any] = msgspec.to_builtins(report)
+    document: dict[str, Any] = msgspec.to_builtins(report, enc_hook=phrase)
     judges = []
     for figures in document["judges"]:
         opinion, found = phrased(report, figures["judge"])

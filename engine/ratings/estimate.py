@@ -147,7 +147,7 @@ def _limits_by_question(
         lower[model], upper[model] = ratio_limits(table.won, table.total, heaviest[model])
         return lower, upper
     limits = sandwich_limits(rate, influence(table, rate)) if ci == "sandwich" else interval(resampled, len(table.won))
-    limits = no_narrower(limits, rate, table, heaviest)
+    limits = no_narrower(limits, rate, table)
     return limits if table.against_baseline_only else chain_limits(table, rate, limits)
 
 

@@ -84,10 +84,14 @@ def unseen_limits(
 
 
 def no_narrower(
-    limits: tuple[FloatArray, FloatArray], rate: FloatArray, table: OutcomeTable, heaviest: FloatArray
+    limits: tuple[FloatArray, FloatArray], rate: FloatArray, table: OutcomeTable
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the limits [M] of rates of a table, widened to `unseen_limits` where they are narrower; NaN stays NaN."""
-    weight = np.abs(table.signs).T @ table.total.sum(axis=0)
+    """Return the limits [M] of rates of a table, widened to `unseen_limits` where they are narrower; NaN stays NaN.
+
+    An unseen question weighs as much as the heaviest of the model's.
+    """
+    weights = table.total @ np.abs(table.signs)
+    weight, heaviest = weights.sum(axis=0), weights.max(axis=0)
     questions = table.questions_of_models().astype(np.float64)
     below, above = unseen_limits(rate, weight / np.maximum(questions, 1.0), questions, heaviest)
     below[table.baseline] = above[table.baseline] = rate[table.baseline]

@@ -25,7 +25,7 @@ from engine.ratings.battles import Battles, FloatArray
 from engine.ratings.bradley_terry import resampled_win_rates, sigmoid, win_rates
 from engine.ratings.estimate import RatingOptions, Ratings, StyleControl, StyleCovariate, require_rateable
 from engine.ratings.limits import interval, question_draws
-from engine.ratings.outcomes import OutcomeTable, heaviest_questions, outcome_table
+from engine.ratings.outcomes import OutcomeTable, outcome_table
 from engine.ratings.score_limits import no_narrower
 from engine.ratings.style_fit import PRECISION, StyleDesign, fit_once, fit_resamples, least_information
 
@@ -108,9 +108,8 @@ def rate_with_style(battles: Battles, options: RatingOptions, words: Collection[
 
     rate, lower, upper, resampled = rates(mean / deviation if table.against_baseline_only else np.zeros(len(gamma)))
     same, same_lower, same_upper, _ = rates(np.zeros(len(gamma)))
-    heaviest = heaviest_questions(used, options.weight)
-    lower, upper = no_narrower((lower, upper), rate, table, heaviest)
-    same_lower, same_upper = no_narrower((same_lower, same_upper), same, table, heaviest)
+    lower, upper = no_narrower((lower, upper), rate, table)
+    same_lower, same_upper = no_narrower((same_lower, same_upper), same, table)
     columns = (gamma, *interval(gammas, questions), mean, deviation)
     control = StyleControl(
         words=tuple(word for word in STYLE_WORDS if word in words),
