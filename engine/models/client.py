@@ -337,7 +337,7 @@ class ModelClient:
             ) as response:
                 status, headers = response.status, response.headers
                 if status == 200:
-                    reply = await read_body(response, largest, self._idle_timeout)
+                    reply = await read_body(response, largest, self._idle_timeout, target.silence.heard)
                 else:
                     reply = await read_error(response)
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -109,9 +109,12 @@ async def fetch(
 
 
 async def read_body(
-    response: aiohttp.ClientResponse, largest: int = LARGEST_BODY, longest_pause: float | None = None
+    response: aiohttp.ClientResponse,
+    largest: int = LARGEST_BODY,
+    longest_pause: float | None = None,
+    heard: Callable[[], None] = lambda: None,
 ) -> bytes:
-    """Read the whole body; a stream may be longer, and is read until the event that ends it.
+    """Read the whole body, calling `heard` for each piece; a stream may be longer, and ends with its last event.
 
     Raises CallFailed (MALFORMED) beyond `largest` bytes, CallFailed (TIMEOUT) when no byte arrives for `longest_pause`
     seconds, and what aiohttp raises.
@@ -129,6 +132,7 @@ async def read_body(
             async for piece in response.content.iter_any():
                 streamed = streamed or (not read and is_stream(piece))
                 read += len(piece)
+                heard()
                 if read > (most := min(LARGEST_BODY, largest * STREAM_FACTOR) if streamed else largest):
                     response.close()
                     size = f"{most / 2**20:.0f} MiB" if most >= 2**20 else f"{most / 2**10:.0f} KiB"

@@ -77,9 +77,13 @@ class SilenceWatch:
     def ended(self, call: asyncio.Task[Any]) -> None:
         """Note that the request of this task has ended."""
         del self._in_flight[call]
-        self._last_reply = self._loop.time()
+        self.heard()
         if not self._in_flight and self._probing is not None:
             self._probing.cancel()
+
+    def heard(self) -> None:
+        """Note that a reply, or a part of one, has arrived."""
+        self._last_reply = self._loop.time()
 
     def answered(self, asked: float) -> None:
         """Note that the server answered another request, sent at `asked`, meanwhile."""

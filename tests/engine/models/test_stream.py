@@ -185,6 +185,22 @@ async def test_a_reply_ends_with_its_last_event_though_the_connection_stays_open
     assert completion.content == "Hi there."
 
 
+async def test_a_server_that_streams_is_not_silent_whatever_its_metrics_report(serve: Serve, caller: Caller):
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.Response(text="vllm:num_requests_running 0\nvllm:num_requests_waiting 0\n")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for _ in range(30):
+            await response.write(events(chunk(content="a"), end=b""))
+            await asyncio.sleep(0.1)
+        await response.write(events(chunk("stop")))
+        return response
+
+    completion = await caller(await serve(handler), idle_timeout=1.0, attempts=1).complete(BODY)
+    assert completion.content == "a" * 30
+
+
 async def test_a_stream_without_end_is_cut_at_the_bound_of_what_was_asked_for(serve: Serve, caller: Caller):
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
