@@ -56,6 +56,12 @@ class TaskPlanned(msgspec.Struct, frozen=True):
     stale: int = 0  # of the cached, made with other settings than today's
 
 
+class RunStarted(msgspec.Struct, frozen=True):
+    """The run begins: it plans, then starts servers and waits for endpoints."""
+
+    at: float
+
+
 class StageStarted(msgspec.Struct, frozen=True):
     """Work on a stage starts; the other one may be running."""
 
@@ -258,7 +264,8 @@ class RunEnded(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    TaskPlanned
+    RunStarted
+    | TaskPlanned
     | StageStarted
     | StageEnded
     | CallStarted

@@ -25,7 +25,7 @@ from engine.bench.repair import recover
 from engine.bench.run_files import new_run_id, write_run
 from engine.bench.writer import BenchWriter
 from engine.config.model import Config
-from engine.events import Event, RecordFailed, RecordSaved, RunEnded, notice, steady_now
+from engine.events import Event, RecordFailed, RecordSaved, RunEnded, RunStarted, notice, steady_now
 from engine.work.plan import Plan, Scope, make_plan
 from engine.work.progress import RunState, reduce
 from engine.work.queue import Gate, Pipeline, planned_event
@@ -155,6 +155,7 @@ class Run:
     async def execute(self) -> RunState:
         """Carry out the run. Raises ArenaError for what a user must fix. A stop is no error: see the state's phase."""
         with BenchLock(self.bench.paths):
+            self._events.emit(RunStarted(steady_now()))
             for cut in recover(self.bench.paths):
                 self._warn(str(cut))
             self._events.raise_failure()

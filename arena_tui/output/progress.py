@@ -12,7 +12,7 @@ from arena_tui.console import printable
 from arena_tui.output.stop_rule import is_decided, standing_words, verdict_words
 from arena_tui.session.run_watch import ServerLines, SpeedGauge, busy_servers, stage_words
 from engine.errors import as_line
-from engine.events import Event, Notice, RecordFailed, ServerChanged, StandingChanged, StopRuleSet
+from engine.events import Event, Notice, RecordFailed, ServerChanged, StandingChanged, StopRuleSet, steady_now
 from engine.work.progress import RunSpeed, RunState, TaskState
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ class PlainDisplay:
             self._next = now + PLAIN_SECONDS
             if state.stages:
                 self._print(summary_line(state, speed))
+            for line in server_lines(state):
+                self._print(line)
 
     def notice(self, event: Event) -> None:
         if line := self._notices.line(event):
@@ -160,7 +162,7 @@ def _table(state: RunState, speed: RunSpeed, width: int) -> RenderableType:
     from rich.text import Text
 
     rows = [(key, task) for key, task in state.tasks.items() if key.stage in state.stages]
-    servers = [Text(f"server {printable(name)}: {stage_words(server)}") for name, server in busy_servers(state)]
+    servers = [Text(line) for line in server_lines(state)]
     if not rows:
         return Group(*servers) if servers else Text(state.doing)
     table = Table.grid(padding=(0, 1))
@@ -187,13 +189,23 @@ def _counts(task: TaskState) -> str:
 
 def summary_line(state: RunState, speed: RunSpeed) -> str:
     """Return one line on the current stages: done, failed, cached, speeds, ETA."""
-    eta = f"ETA {clock(speed.eta)}" if speed.eta is not None else "ETA -"
+    eta = f" | ETA {clock(speed.eta)}" if speed.eta is not None else ""
     stages = " | ".join(_stage_line(state, stage) for stage in state.stages) or state.phase
     decided = f" | {standings}" if (standings := standing_words(state)) else ""
     return (
         f"{stages} | {state.in_flight} in flight, {speed.calls_per_second:.1f} calls/s, "
-        f"{speed.tokens_per_second:.0f} tokens/s | {eta}{decided}"
+        f"{speed.tokens_per_second:.0f} tokens/s{eta}{decided}"
     )
+
+
+def server_lines(state: RunState) -> list[str]:
+    """Return a line for each server that starts or stops: since when, and how long its last start took."""
+    lines = []
+    for name, server in busy_servers(state):
+        before = f" (the last start took {clock(server.started_in)})" if server.started_in is not None else ""
+        since = clock(max(0.0, steady_now() - server.since))
+        lines.append(printable(f"server {name}: {stage_words(server)} for {since}{before}"))
+    return lines
 
 
 def _stage_line(state: RunState, stage: str) -> str:

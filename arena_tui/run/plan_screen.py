@@ -151,6 +151,10 @@ class PlanScreen(ModalScreen[None]):
             text.append(f"\na model stops early when {printable(forecast.rule.describe(forecast.opponent))}")
         if pending := sum(len(task.awaited) for task in tasks):
             text.append(f"\n{pending} judgments wait for answers; their tokens are not counted")
+        if self._session.servers:
+            from arena_tui.output.plan import turn_lines
+
+            text.append("\n" + "\n".join(map(printable, turn_lines(self._session.servers))))
         return text.append("\n")
 
     def _lines(self) -> Iterator[_Line]:

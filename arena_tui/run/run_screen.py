@@ -11,6 +11,7 @@ from arena_tui.run.endpoints import EndpointRow, EndpointTable, endpoint_rows
 from arena_tui.run.log import LogList, entry_details
 from arena_tui.run.summary import GpuLines, RunSummary, summary
 from arena_tui.run.tasks import TaskRow, TaskTable, plan_rows, task_details, task_rows
+from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.session.run_watch import LogEntry, SpeedGauge
 from arena_tui.theme import inks
@@ -76,7 +77,7 @@ class RunScreen(ArenaScreen):
         table = self.query_one(EndpointTable)
         table.styles.height = min(max(len(endpoints), _LEAST_ROWS), _MOST_ROWS, max(2, self.size.height // 5)) + 1
         if session.plan is not None:
-            table.empty = "no endpoints in the config; only cached records can be rated"
+            table.empty = _without_endpoints(session)
         table.set_rows(endpoints)
         self.query_one(GpuLines).show(session.gpus.gpus)
         log = session.watch, session.watch.version
@@ -153,3 +154,11 @@ class RunScreen(ArenaScreen):
             self._gauge = SpeedGauge()
             self._gauge.pace(state)
         return self._gauge
+
+
+def _without_endpoints(session: ArenaSession) -> str:
+    """Say why the table of endpoints is empty: the run starts all servers, or there are none."""
+    served = [name for name, entry in session.config.models.items() if entry.serve is not None]
+    if served:
+        return f"a run starts the servers itself: {one_line(', '.join(served))}"
+    return "no endpoints in the config; only cached records can be rated"

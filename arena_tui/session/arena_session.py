@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from engine.results import JudgedBench
     from engine.review.library import Library
     from engine.run import Run
+    from engine.serving.forecast import ServerTurn
     from engine.work.duration import Duration
     from engine.work.following import Follower
     from engine.work.plan import Plan, Scope
@@ -44,6 +45,7 @@ class ArenaSession:
         self.plan: Plan | None = None
         self.run: Run | None = None
         self.duration: Duration | None = None  # of `plan`
+        self.servers: list[ServerTurn] = []  # that a run of `plan` starts
         self.forecast: StopForecast | None = None  # of `plan`, where its scope has a stop rule
         self.watch = RunWatch()
         self.gpus = GpuWatch()
@@ -133,7 +135,7 @@ class ArenaSession:
 
     async def make_plan(self, scope: Scope | None = None) -> Plan:
         """Plan what `scope` still needs, and on success make it the scope of the session. Raises ArenaError."""
-        from engine.work.duration import estimate_duration
+        from engine.work.duration import estimate_duration, server_turns
         from engine.work.plan import make_plan
         from engine.work.stopping import stop_forecast
 
@@ -143,8 +145,10 @@ class ArenaSession:
         plan = await asyncio.to_thread(make_plan, self.config, self.bench, wanted)
         forecast = await asyncio.to_thread(stop_forecast, wanted.until, plan) if wanted.until else None
         duration = await asyncio.to_thread(estimate_duration, self.config, self.bench, plan)
+        servers = await asyncio.to_thread(server_turns, self.config, self.bench, plan)
         # All at once and with the state, since a screen may be painted at every await.
-        self._scope, self.plan, self.forecast, self.duration = wanted, plan, forecast, duration
+        self._scope, self.plan, self.forecast = wanted, plan, forecast
+        self.duration, self.servers = duration, servers
         if not self.is_running:
             self._state = _planned(plan)
             self.run = None

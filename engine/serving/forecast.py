@@ -38,8 +38,7 @@ def turns(
     judges = set(judging)
     for server in plan.servers:
         starts_in, measured = start_seconds(server.spec, runs)
-        earlier = [turn for turn in found if _excludes(turn.server, server)]
-        begins = max((turn.ends for turn in earlier), default=0.0)
+        begins = _begin(plan, server, found)
         work = max((works_for.get(entry, 0.0) for entry in server.spec.entries), default=0.0) / server.spec.replicas
         found.append(ServerTurn(server, begins, starts_in, work, measured))
     if not plan.side_by_side:
@@ -66,8 +65,15 @@ def start_seconds(spec: ServerSpec, runs: Sequence[Mapping[str, Any]]) -> tuple[
     return ASSUMED_START + _weights(spec) / ASSUMED_LOADING, False
 
 
-def _excludes(earlier: PlannedServer, server: PlannedServer) -> bool:
-    return bool(set(earlier.devices) & set(server.devices)) and earlier.share + server.share > 1.0 + 1e-9
+def _begin(plan: ServerPlan, server: PlannedServer, earlier: Sequence[ServerTurn]) -> float:
+    """Return when the server and its other replicas may start: the first moment when all fit."""
+    together = [other for other in plan.servers if other.spec is server.spec]
+    others = [turn for turn in earlier if turn.server not in together]
+    for moment in sorted({0.0, *(turn.ends for turn in others)}):
+        finished = [turn.server for turn in others if turn.ends <= moment]
+        if all(plan.may_start(each, finished) for each in together):
+            return moment
+    return max((turn.ends for turn in others), default=0.0)
 
 
 def _weights(spec: ServerSpec) -> int:

@@ -21,6 +21,7 @@ from engine.events import (
     RecordFailed,
     RecordSaved,
     RunEnded,
+    RunStarted,
     ServerChanged,
     ServerSeen,
     ServerStatus,
@@ -230,6 +231,8 @@ def reduce(state: RunState, event: Event) -> RunState:
         case ServerChanged(server=name):
             server = _server_changed(state.servers.get(name), event)
             return _replace(state, servers=_with(state.servers, name, server))
+        case RunStarted():
+            return _replace(state, started_at=event.at)
         case StageStarted():
             stages = tuple(sorted({*state.stages, event.stage}))
             return _replace(state, phase="running", stages=stages, started_at=state.started_at or event.at)

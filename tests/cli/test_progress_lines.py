@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 
-from arena_tui.output.progress import SHOWN_FAILURES, open_display
-from engine.events import Event, RecordFailed, TaskKey
-from engine.work.progress import RunState
+from arena_tui.output.progress import SHOWN_FAILURES, open_display, server_lines, summary_line
+from engine.events import Event, RecordFailed, TaskKey, steady_now
+from engine.work.progress import RunSpeed, RunState, ServerState
 
 ANSWERS = TaskKey("answers", "poor")
 
@@ -46,3 +46,15 @@ def test_a_stream_that_takes_nothing_more_ends_no_run():
         display.notice(event)
     display.show(RunState(phase="running"))
     display.close(RunState(phase="interrupted"))
+
+
+def test_a_server_that_starts_shows_for_how_long_and_how_long_its_last_start_took():
+    server = ServerState(("good",), "starting", steady_now() - 65.0, "loading weights", 0.5, started_in=90.0)
+    (line,) = server_lines(RunState(servers={"good": server}))
+    assert line.startswith("server good: loading weights 50% for 1:05")
+    assert line.endswith("(the last start took 1:30)")
+
+
+def test_an_eta_that_is_not_known_is_left_out():
+    assert "ETA" not in summary_line(RunState(), RunSpeed(0.0, 0.0, 0.0, None))
+    assert "ETA 1:00" in summary_line(RunState(), RunSpeed(1.0, 1.0, 1.0, 60.0))

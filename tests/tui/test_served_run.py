@@ -14,7 +14,7 @@ from yard import Yard
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.run.endpoints import endpoint_rows
+from arena_tui.run.endpoints import EndpointTable, endpoint_rows
 from arena_tui.session.arena_session import ArenaSession
 
 
@@ -32,6 +32,8 @@ async def test_servers_that_come_and_go_are_rows_with_their_state_and_lines_of_t
         async with app.run_test(size=(120, 34)) as pilot, asyncio.timeout(240):
             while session.plan is None:
                 await pilot.pause(0.05)
+            assert {turn.server.name for turn in session.servers} == set(models)
+            assert "servers itself: judge, base, good" in app.screen.query_one(EndpointTable).empty
             session.start()
             while session.is_running:
                 await pilot.pause(0.05)

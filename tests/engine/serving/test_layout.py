@@ -131,6 +131,18 @@ def test_a_forecast_adds_up_the_turns_of_one_gpu_and_trusts_what_earlier_starts_
     assert told[-1].ends == 310.0
 
 
+def test_shares_of_memory_are_summed_not_compared_in_pairs():
+    plan = planned([0], base={"memory": 0.5}, good={"memory": 0.5}, more={"memory": 0.5}, judge={})
+    told = turns(plan, {"base": 40.0, "good": 100.0, "more": 1.0}, [], [])
+    assert [turn.begins for turn in told[:3]] == [0.0, 0.0, 100.0], "base stops first, and gives its half to the third"
+
+
+def test_replicas_begin_together():
+    plan = planned([0, 1], base={}, good={"replicas": 2}, judge={})
+    told = turns(plan, {"base": 40.0, "good": 100.0}, [], [])
+    assert [turn.begins for turn in told[:3]] == [0.0, 100.0, 100.0]
+
+
 def test_a_judge_side_by_side_is_needed_until_the_last_answer():
     plan = planned([0, 1], base={}, good={}, judge={})
     told = {turn.server.name: turn for turn in turns(plan, {"base": 100.0, "good": 100.0, "judge": 5.0}, [], ["judge"])}

@@ -14,6 +14,7 @@ from engine.events import (
     RecordFailed,
     RecordSaved,
     RunEnded,
+    RunStarted,
     ServerSeen,
     StageStarted,
     StandingChanged,
@@ -186,3 +187,9 @@ def test_what_a_server_says_is_kept_with_what_it_said_first_until_it_falls_silen
     numbers = state.server_numbers["m", "http://h/v1"]
     assert (numbers.first.prompt_tokens, numbers.now.prompt_tokens) == (100, 250)
     assert reduce(state, ServerSeen("m", "http://h/v1", None)).server_numbers == {}
+
+
+def test_the_time_of_a_run_counts_from_its_beginning_not_from_its_first_stage():
+    state = folded(RunStarted(5.0), StageStarted("answers", 100.0), RunEnded("done", 161.0))
+    assert (state.started_at, state.ended_at) == (5.0, 161.0)
+    assert folded(RunStarted(5.0)).phase == "planning"
