@@ -118,8 +118,9 @@ async def test_a_listener_that_raises_before_the_work_starts_costs_no_call(at_de
         run = Run(desk.config())
 
         def broken(event: Event) -> None:
-            if isinstance(event, Notice):
-                raise LookupError(f"a mistake of the listener at {event}")
+            if not isinstance(event, Notice):
+                return
+            raise LookupError(f"a mistake of the listener at {event}")
 
         run.listen(broken)
         before = await desk.calls()
