@@ -26,6 +26,7 @@ from engine.ratings.battles import Battles, NullGames, common_opponent
 from engine.ratings.estimate import BenchFacts, CiKind, RatingOptions, rate_battles
 from engine.ratings.leaderboard import GroupKind, Leaderboard, LeaderboardOptions, Rater
 from engine.results import JudgedBench, judged_bench, rate, read_style
+from engine.token_lengths import comparable_lengths
 
 if TYPE_CHECKING:  # each function loads what it alone needs
     from engine.auditing.material import Material
@@ -323,7 +324,7 @@ def _facts(bench: Bench, battles: Battles) -> BenchFacts | None:
     questions = tuple(bench.questions().items)
     if not {question.id for question in questions} & set(battles.questions):
         return None
-    lengths = {model: bench.token_lengths(model).items for model in battles.models}
+    lengths, _, _ = comparable_lengths(bench.index, battles.models)
     return BenchFacts(name=bench.paths.name, questions=questions, token_lengths=lengths)
 
 

@@ -17,6 +17,7 @@ from engine.bench.snapshot import Columns
 from engine.config.sampling import settings_digest
 from engine.errors import Advice, AdviceKind, BenchError, listed
 from engine.labels import FIRST_DIGIT, LABELS, NOT_PLAYED
+from engine.token_lengths import comparable_lengths
 
 if TYPE_CHECKING:
     import polars as pl
@@ -164,14 +165,18 @@ class JudgedReader:
 
     def _tokens(self) -> tuple[npt.NDArray[Any], list[str]]:
         """Return the lengths of the answers in tokens, [answering, answered], and the answered questions."""
-        tables = [self._bench.index.answers(model).frame for model in self._answering]
+        lengths, _, warning = comparable_lengths(self._bench.index, self._answering)
+        if warning:
+            self._warnings.append(warning)
         place: dict[str, int] = {}
-        for table in tables:
-            for key in table["key"]:
+        for known in lengths.values():
+            for key in known:
                 place.setdefault(key, len(place))
-        tokens = np.full((len(tables), len(place)), NO_ANSWER, dtype=np.int32)
-        for row, table in enumerate(tables):
-            tokens[row, [place[key] for key in table["key"]]] = table["tokens"].fill_null(NO_LENGTH).to_numpy()
+        tokens = np.full((len(lengths), len(place)), NO_ANSWER, dtype=np.int32)
+        for row, known in enumerate(lengths.values()):
+            tokens[row, [place[key] for key in known]] = [
+                NO_LENGTH if length is None else length for length in known.values()
+            ]
         return tokens, list(place)
 
     def _sampling(self, models: Iterable[str], made_with: Mapping[str, str]) -> dict[str, list[str | None]]:

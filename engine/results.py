@@ -31,6 +31,7 @@ from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions, Rater, l
 from engine.ratings.markdown import count_markdown
 from engine.ratings.style import COVARIATES, StyleCounts
 from engine.records import Question
+from engine.token_lengths import by_one_counter
 
 _BYTES_PER_TOKEN = 4.3  # of UTF-8, in cl100k_base, for English and for Russian alike
 
@@ -186,20 +187,31 @@ def count_style(answers: Mapping[str, Mapping[str, StoredAnswer]]) -> tuple[Styl
     models = tuple(sorted(answers))
     questions = tuple(sorted({question_id for known in answers.values() for question_id in known}))
     row = {question_id: index for index, question_id in enumerate(questions)}
-    has_tokens = all(answer.token_len is not None for known in answers.values() for answer in known.values())
+    every = [answer for model in models for answer in answers[model].values()]
+    has_tokens = all(answer.token_len is not None for answer in every)
+    lengths: list[int | None] = [None] * len(every)
+    warning = "answers without a token count; all lengths are estimated from their bytes"
+    if has_tokens:
+        sizes = [sum(len(turn.encode("utf-8", "surrogatepass")) for turn in answer.turns) for answer in every]
+        lengths, _, warning = by_one_counter(
+            [answer.token_len for answer in every],
+            [answer.token_counter for answer in every],
+            sizes,
+            lambda at: every[at].turns,
+        )
+    length = iter(lengths)
     counts = np.full((len(questions), len(models), len(COVARIATES)), np.nan)
     for column, model in enumerate(models):
         for question_id, answer in answers[model].items():
-            counts[row[question_id], column] = _style_of(answer, has_tokens)
-    warnings = [] if has_tokens else ["answers without a token count; all lengths are estimated from their bytes"]
-    return StyleCounts(questions, models, counts), warnings
+            counts[row[question_id], column] = _style_of(answer, next(length))
+    return StyleCounts(questions, models, counts), [warning] if warning else []
 
 
-def _style_of(answer: StoredAnswer, has_tokens: bool) -> tuple[float, int, int, int]:
+def _style_of(answer: StoredAnswer, length: int | None) -> tuple[float, int, int, int]:
     """Tokens, headers, list items and bold spans over all turns of an answer."""
     marks = [count_markdown(turn) for turn in answer.turns]
-    if has_tokens and answer.token_len is not None:
-        tokens = float(answer.token_len)
+    if length is not None:
+        tokens = float(length)
     else:
         tokens = sum(len(turn.encode("utf-8", "surrogatepass")) for turn in answer.turns) / _BYTES_PER_TOKEN
     return (

@@ -29,6 +29,7 @@ Scalar: TypeAlias = str | int | float | None
 ANSWER_START = "<|The Start of Assistant {}'s Answer|>"  # how every fork's prompt template frames the two answers
 ANSWER_END = "<|The End of Assistant {}'s Answer|>"
 NO_ID = "no question_id (or uid) in it"
+COUNTER_OF_GENERATION_2 = "arena-hard-v2"
 ERROR_ANSWER = "$ERROR$"  # what the original stores in place of an answer that it could not get
 
 
@@ -177,6 +178,12 @@ class AnswerLine(_Line, gc=False, kw_only=True):
             return self.metadata.token_len if self.metadata is not None else None
         lengths = [turn.token_len for turn in turns if turn is not None and turn.token_len is not None]
         return sum(lengths) if len(lengths) == len(turns) else None
+
+    def counter(self) -> str | None:
+        """Return what counted the tokens, None if the file does not have their number."""
+        if self.tokens() is None:
+            return None
+        return self.token_counter or ("cl100k_base" if self._turns() is not None else COUNTER_OF_GENERATION_2)
 
     def usable(self) -> tuple[str, ...] | None:
         """Return the turns if all of them have text."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from engine.bench.tables import TableKind
 
-VERSION = 5
+VERSION = 6
 _MAGIC = b"arena-tui index\n"
 _LENGTHS = struct.Struct("<IIQ")  # version, bytes of the header, CRC-32 of header and body
 _CHUNK = 4 << 20

@@ -38,6 +38,7 @@ class StoredAnswer(msgspec.Struct, frozen=True):
     settings: str | None = None
     finish_reason: str | None = None
     inputs: str | None = None
+    token_counter: str | None = None
 
 
 class ListedAnswer:
@@ -137,6 +138,7 @@ class WholeAnswer(msgspec.Struct, frozen=True):
     token_len: int | None = None
     finish_reason: str | None = None
     reasoning: str | None = None
+    token_counter: str | None = None
 
 
 def load_questions(path: Path) -> Loaded[list[Question]]:
@@ -169,7 +171,8 @@ def load_answers(path: Path) -> Loaded[dict[str, StoredAnswer]]:
         if turns is None or not line.key:
             log.add(number, line.complaint())
             continue
-        found[line.key] = StoredAnswer(line.key, turns, line.tokens(), line.settings, line.finish_reason, line.inputs)
+        how = line.settings, line.finish_reason, line.inputs, line.counter()
+        found[line.key] = StoredAnswer(line.key, turns, line.tokens(), *how)
     return Loaded(found, log.result())
 
 
@@ -270,7 +273,7 @@ def whole_answer(data: bytes, question_id: str) -> WholeAnswer:
     turns = line.usable()
     if turns is None:
         raise BenchError(line.complaint(), CHANGED)
-    return WholeAnswer(turns, line.tokens(), line.finish_reason, line.reasoning)
+    return WholeAnswer(turns, line.tokens(), line.finish_reason, line.reasoning, line.counter())
 
 
 def read_judgment(path: Path, span: LineSpan, question_id: str) -> WholeJudgment:

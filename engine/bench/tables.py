@@ -80,12 +80,13 @@ def _read_answers(lines: Lines, log: ProblemLog) -> list[Row]:
                 len(line),
                 text_key(turns),
                 record.tokens(),
-                record.token_counter,
+                record.counter(),
                 record.settings,
                 record.finish_reason,
                 record.inputs,
                 record.tstamp,
                 len(record.choices or ()) or 1,
+                sum(len(turn.encode("utf-8", "surrogatepass")) for turn in turns),
                 True,
             )
         )
@@ -120,12 +121,12 @@ def _read_judgments(lines: Lines, log: ProblemLog) -> list[Row]:
                 record.baseline,
                 record.settings,
                 record.inputs,
-                record.inputs is not None or any(prompts),
                 "".join(map(_digit, games)),
                 odds or None,
                 record.tstamp,
                 sum((game and game.asks) or 1 for game in games),
                 *((None, None, None) if shown is None else (text_key((text,)) for text in shown)),
+                record.inputs is not None or any(prompts),
             )
         )
     return rows
@@ -188,6 +189,7 @@ ANSWERS = TableKind(
         "inputs": pl.String,
         "tstamp": pl.Float64,
         "choices": pl.Int32,
+        "bytes": pl.Int64,
         "is_usable": pl.Boolean,  # null for an error or nothing in place of an answer
     },
     ("key", "is_usable"),
@@ -201,7 +203,6 @@ JUDGMENTS = TableKind(
         "baseline": pl.String,
         "settings": pl.String,
         "inputs": pl.String,
-        "is_checkable": pl.Boolean,  # whether it has a digest of its texts or prompts
         "games": pl.String,  # see `labels_of`
         "odds": pl.List(pl.Float64),  # of all labels, game by game; null where no game has any
         "tstamp": pl.Float64,
@@ -209,6 +210,7 @@ JUDGMENTS = TableKind(
         "shown_question": pl.UInt64,  # digests of what the prompts show, where `inputs` is null
         "shown_baseline": pl.UInt64,
         "shown_model": pl.UInt64,
+        "is_checkable": pl.Boolean,  # whether it has a digest of its texts or prompts
     },
     ("key", "baseline"),
     _read_judgments,

@@ -50,6 +50,11 @@ class TokenLengths:
             return sum(map(self._count, turns))
         return sum(round(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN) for text in turns)
 
+    @property
+    def counter(self) -> str:
+        """The name of what fills lengths in, for records: without one, the generations have different ones."""
+        return "cl100k_base" if self._count is not None else "bytes"
+
     def note(self) -> str | None:
         """Return how lengths were filled in, if any were."""
         if not self._filled:
@@ -113,7 +118,7 @@ def _note_context(selection: Selection) -> None:
 def _answer_1(model: str, question: Question, answer: WholeAnswer, raw: RawRecord, lengths: TokenLengths) -> RawRecord:
     """Return the record unchanged if it is whole and of generation 1, which needs the length of every turn."""
     choices = raw["choices"] if isinstance(raw.get("choices"), list) else []
-    if answer.token_len is None or _contents(choices) != answer.turns:
+    if _contents(choices) != answer.turns or _tokens(choices) is None or _tokens(choices) != answer.token_len:
         turns = _turns(answer, lengths.of(answer.turns, answer.token_len))
         choices = [{"index": 0, "turns": turns}, *choices[1:]]
     return _without_generation_2(raw) | {
@@ -122,7 +127,13 @@ def _answer_1(model: str, question: Question, answer: WholeAnswer, raw: RawRecor
         "model_id": model,
         "choices": choices,
         "tstamp": raw.get("tstamp") or 0.0,
+        "token_counter": answer.token_counter or lengths.counter,
     }
+
+
+def _tokens(choices: list[Any]) -> int | None:
+    lengths = [turn.get("token_len") for turn in choices[0]["turns"]]
+    return None if None in lengths else sum(lengths)
 
 
 def _contents(choices: list[Any]) -> tuple[object, ...] | None:
@@ -193,6 +204,7 @@ def _answer_2(model: str, question: Question, answer: WholeAnswer, raw: RawRecor
         "messages": list(chat(question, [{"answer": turn} for turn in answer.turns])),
         "metadata": answer_metadata(answer.turns, lengths.of(answer.turns, answer.token_len)),
         **_kept(raw),
+        "token_counter": answer.token_counter or lengths.counter,
     }
 
 

@@ -24,6 +24,7 @@ from engine.bench.stored import WholeAnswer, WholeJudgment, whole_answer, whole_
 from engine.errors import Advice, AdviceKind, BenchError, UsageProblem, listed
 from engine.judged import counted
 from engine.records import Question
+from engine.token_lengths import comparable_lengths
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,6 +79,8 @@ class Selection:
         self.baselines = tuple(dict.fromkeys((self.baseline, *others)))
         self._note_left_out({name: count for name, count in named.items() if name not in self.baselines})
         self.models = tuple(model for model in known if model in {*chosen, *self.baselines})
+        self._lengths, self._counter, warning = comparable_lengths(self._index, self.models)
+        self.notes += [warning] if warning else []
         self._answers: dict[str, _Spans] = {}
         self._counted: dict[tuple[str, str, str], _Spans] = {}
 
@@ -139,6 +142,9 @@ class Selection:
         answer = whole_answer(line, question_id)
         if text_key(answer.turns) != digest:
             raise changed_meanwhile(path, span, "its text has changed")
+        if self._counter and answer.token_len is not None:
+            length = self._lengths[model][question_id]
+            answer = msgspec.structs.replace(answer, token_len=length, token_counter=self._counter)
         return answer, line
 
     def _read_judgment(self, judge: str, model: str, baseline: str, question_id: str) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import msgspec
 import pytest
@@ -13,6 +14,9 @@ from engine.bench import Bench
 from engine.bench.lines import encode_line
 from engine.bench.stored import StoredAnswer, load_answers
 from engine.records import AnswerRecord, Choice, Turn
+
+CL = partial(StoredAnswer, token_counter="cl100k_base")
+V2 = partial(StoredAnswer, token_counter="arena-hard-v2")
 
 
 def generation_1(question_id, *texts, token_len=7, **more):
@@ -35,7 +39,7 @@ def generation_2(uid, text, token_len=None):
 def test_both_generations_read_alike(bench, write_lines):
     path = write_lines(bench.answers("m"), generation_1("q", "text"), generation_2("u", "text", token_len=7))
     loaded = load_answers(path)
-    assert loaded.items == {"q": StoredAnswer("q", ("text",), 7), "u": StoredAnswer("u", ("text",), 7)}
+    assert loaded.items == {"q": CL("q", ("text",), 7), "u": V2("u", ("text",), 7)}
     assert loaded.problems == ()
 
 
@@ -50,7 +54,7 @@ def test_token_lengths_are_summed_over_the_turns_of_the_first_choice(bench, writ
     record = generation_1("q", "one", "two", token_len=20)
     record["choices"].append(other_choice)
     path = write_lines(bench.answers("m"), record)
-    assert load_answers(path).items == {"q": StoredAnswer("q", ("one", "two"), 40)}
+    assert load_answers(path).items == {"q": CL("q", ("one", "two"), 40)}
 
 
 def test_a_token_length_that_is_not_told_is_none(bench, write_lines):
@@ -68,7 +72,7 @@ def test_the_last_answer_to_a_question_counts(bench, write_lines):
         generation_1("q", "refreshed", settings="12ab", finish_reason="length"),
     )
     loaded = load_answers(path)
-    assert loaded.items == {"q": StoredAnswer("q", ("refreshed",), 7, "12ab", "length")}
+    assert loaded.items == {"q": CL("q", ("refreshed",), 7, "12ab", "length")}
     assert loaded.problems == ()
 
 
@@ -155,7 +159,9 @@ def test_what_the_program_writes_reads_back(tmp_path_factory, question_id, texts
     path = tmp_path_factory.mktemp("answers") / "m.jsonl"
     path.write_bytes(encode_line(record))
     total = None if tokens is None else tokens * len(texts)
-    assert load_answers(path).items == {question_id: StoredAnswer(question_id, tuple(texts), total, "s", "stop")}
+    counter = None if tokens is None else "cl100k_base"
+    expected = StoredAnswer(question_id, tuple(texts), total, "s", "stop", token_counter=counter)
+    assert load_answers(path).items == {question_id: expected}
     assert msgspec.json.decode(path.read_bytes(), type=AnswerRecord) == record
 
 
