@@ -79,17 +79,25 @@ class PairVerdicts:
 
 
 def pair_verdicts(battles: Battles) -> PairVerdicts:
-    """Return the pairs of games, between two models, that have a label in both orders."""
+    """Return the pairs of games, between two models, that have a label in both orders.
+
+    Where the source does not say which game is which, two games of the same answers are such a pair.
+    """
     models = len(battles.models)
-    code = (battles.judge * len(battles.questions) + battles.question) * models**2
-    code += battles.model_a * models + battles.model_b
-    rated = battles.labelled & (battles.model_a != battles.model_b)
-    first, second = (np.flatnonzero(rated & (battles.game == game)) for game in (1, 2))
-    _, at_first, at_second = np.intersect1d(code[first], code[second], return_indices=True)
-    first, second = first[at_first], second[at_second]
-    one, two = battles.points[first] - 0.5, battles.points[second] - 0.5
-    tied = (one == 0.0) & (two == 0.0)
-    return PairVerdicts(battles.model_a[first], battles.model_b[first], one * two > 0.0, one * two < 0.0, tied)
+    low, high = np.minimum(battles.model_a, battles.model_b), np.maximum(battles.model_a, battles.model_b)
+    code = ((battles.judge * len(battles.questions) + battles.question) * models + low) * models + high
+    rated = np.flatnonzero(battles.labelled & (low != high))
+    rated = rated[np.argsort(code[rated] * 3 + battles.game[rated], kind="stable")]
+    begins = np.ones(len(rated), dtype=np.bool_)
+    begins[1:] = code[rated][1:] != code[rated][:-1]
+    at = np.flatnonzero(begins[:-1] & ~begins[1:])
+    first, second = rated[at], rated[at + 1]
+    swapped = (battles.game[first] != battles.game[second]) != (battles.model_a[first] != battles.model_a[second])
+    in_both_orders = swapped | (battles.game[first] == 0)
+    first, second = first[in_both_orders], second[in_both_orders]
+    signed = np.where(battles.model_b == high, battles.points - 0.5, 0.5 - battles.points)
+    one, two = signed[first], signed[second]
+    return PairVerdicts(low[first], high[first], one * two > 0.0, one * two < 0.0, (one == 0.0) & (two == 0.0))
 
 
 def blind(found: Discrimination, margin: float) -> Iterator[str]:

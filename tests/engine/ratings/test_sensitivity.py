@@ -111,3 +111,11 @@ def test_pairs_need_a_label_in_both_orders() -> None:
     builder.add("q2", "base", "m", 1.0, game=1)
     builder.add("q2", "base", "m", float("nan"), game=2)
     assert pair_verdicts(builder.build()).of() == Discrimination(0, 0, 0, 0)
+
+
+def test_games_without_numbers_pair_by_what_they_compare() -> None:
+    builder = BattleBuilder()
+    for number in range(40):
+        builder.add(f"q{number}", "base", "m", 0.0, game=0)  # place A won
+        builder.add(f"q{number}", "m", "base", 0.0, game=0)
+    assert pair_verdicts(builder.build()).of() == Discrimination(pairs=40, same=0, flips=40, ties=0)
