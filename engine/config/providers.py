@@ -58,6 +58,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     constraint: Literal["", "choice", "regex", "grammar", "json_schema"] = ""
     top_logprobs: int = 0
     masked: bool = False
+    soft_fields: Mapping[str, bool] = {}  # sent where probabilities are asked for
     counts_tokens: bool = False  # its usage counts exactly what max_tokens bounds, and it may cut a reply before that
     reports_queue: bool = False  # in vLLM's `/metrics`
 
@@ -73,7 +74,12 @@ _OWN_SERVER = Provider(takes=_ALL, neutral=_NEUTRAL, takes_template_arguments=Tr
 PROVIDERS: Mapping[ProviderName, Provider] = {
     "vllm": replace(_OWN_SERVER, constraint="choice", masked=True, reports_queue=True),
     "sglang": replace(_OWN_SERVER, constraint="regex", masked=True),
-    "llama.cpp": replace(_OWN_SERVER, constraint="grammar", renamed={"repetition_penalty": "repeat_penalty"}),
+    "llama.cpp": replace(
+        _OWN_SERVER,
+        constraint="grammar",
+        renamed={"repetition_penalty": "repeat_penalty"},
+        soft_fields={"post_sampling_probs": True},  # else its probabilities are those before the grammar
+    ),
     "openai": Provider(
         base_url="https://api.openai.com/v1",
         key_variable="OPENAI_API_KEY",

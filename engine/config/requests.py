@@ -135,7 +135,7 @@ def soft_requests(
         without_reasoning(unchanged, provider),
         provider,
         refuses,
-        {**fields, "logprobs": True, "top_logprobs": alternatives},
+        {**fields, **provider.soft_fields, "logprobs": True, "top_logprobs": alternatives},
     )
 
 

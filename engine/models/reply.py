@@ -8,6 +8,7 @@ and everything else may be odd or absent. Whatever a reply holds, the worst it c
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ _FINISH_REASONS: dict[str, str] = {
 """What OpenAI, vLLM, TGI, Ollama, Anthropic, Gemini, Cohere, Mistral, DeepSeek and others write as finish_reason."""
 
 NO_USAGE = Usage()
+SHARE_ERROR = 1e-6  # of rounding, by which a probability may exceed 1
 MAX_COUNT = 2**53  # tokens; a larger number is not a count
 LONGEST_NAME = 80  # characters kept of a name that a server gives
 _TEXT_PARTS = ("text", "output_text")
@@ -210,13 +212,20 @@ def _parts(parts: list[Any], types: tuple[str, ...], depth: int = 3) -> Iterator
 
 
 def _first_token(logprobs: Any) -> tuple[tuple[str, float], ...]:
-    """Return the likeliest first tokens with their log-probabilities; malformed ones are skipped."""
+    """Return the likeliest first tokens with their log-probabilities; malformed ones are skipped.
+
+    llama.cpp sends probabilities after sampling (`post_sampling_probs`) as `top_probs` with a `prob` each.
+    """
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     first = tokens[0] if isinstance(tokens, list) and tokens else None
-    ranked = first.get("top_logprobs") if isinstance(first, dict) else None
+    ranked = (first.get("top_logprobs") or first.get("top_probs")) if isinstance(first, dict) else None
     found = []
     for each in ranked if isinstance(ranked, list) else ():
-        token, logprob = (each.get("token"), _number(each.get("logprob"))) if isinstance(each, dict) else (None, None)
+        if not isinstance(each, dict):
+            continue
+        token, logprob, share = each.get("token"), _number(each.get("logprob")), _number(each.get("prob"))
+        if logprob is None and share is not None and 0.0 < share <= 1.0 + SHARE_ERROR:
+            logprob = math.log(share)
         if isinstance(token, str) and logprob is not None:
             found.append((token, logprob))
     return tuple(found)

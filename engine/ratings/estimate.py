@@ -168,6 +168,9 @@ def require_rateable(battles: Battles, options: RatingOptions) -> Battles:
     rated = used.labelled & (used.model_a != used.model_b)
     if not rated.any():
         missing = Advice("judge some answers first", AdviceKind.RUN_JUDGMENTS)
+        if games := int(np.count_nonzero(used.model_a != used.model_b)):
+            how = 'bind the judge to labels (`verdict = "constrained"` in [judge])'
+            missing = Advice(f"all {games} games are unparsed: {how}, or judge them again", AdviceKind.REFRESH_UNPARSED)
         unknown = Advice("rate both games if the first ones are unknown", AdviceKind.FIRST_GAME_ONLY)
         raise RatingError("no game between two models has a label", unknown if options.first_game_only else missing)
     playing = np.zeros(len(used.models), dtype=np.bool_)

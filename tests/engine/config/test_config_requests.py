@@ -139,6 +139,14 @@ def test_a_soft_call_asks_for_one_token_drawn_from_all():
     }
 
 
+def test_llama_cpp_is_asked_for_the_probabilities_behind_its_grammar():
+    body = soft_requests("m", Sampling(0.0, 512), PROVIDERS["llama.cpp"], NUMBERS).body(MESSAGES)
+    assert body["post_sampling_probs"] is True
+    assert "grammar" in body
+    assert (body["top_p"], body["min_p"], body["temperature"]) == (1.0, 0.0, 1.0), "nothing cuts the five labels"
+    assert "post_sampling_probs" not in soft_requests("m", Sampling(0.0, 512), VLLM, NUMBERS).fixed
+
+
 def test_where_a_constraint_would_wrap_the_name_more_alternatives_are_asked_for():
     body = soft_requests("m", Sampling(0.0, 512), PROVIDERS["openai"], NUMBERS).body(MESSAGES)
     assert body["top_logprobs"] == 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -323,3 +324,12 @@ def test_any_json_in_any_place_is_an_answer_with_text_or_a_failure(
 @given(st.text(min_size=1).filter(lambda text: text.strip() and "<" not in text))
 def test_text_without_reasoning_comes_through_untouched(text: str):
     assert read_reply(200, encoded(text)).content == text
+
+
+def test_probabilities_after_sampling_are_read_as_llama_cpp_sends_them():
+    body = reply("1")
+    shares = [{"id": 16, "token": "1", "bytes": [49], "prob": 0.75}, {"token": "2", "prob": 0.25}]
+    odd = [{"token": "3", "prob": 0.0}, {"token": "4", "prob": 7.0}, {"token": "5", "prob": "1"}, 5]
+    body["choices"][0]["logprobs"] = {"content": [{"token": "1", "prob": 0.75, "top_probs": [*shares, *odd]}]}
+    found = read_reply(200, json.dumps(body).encode()).first_token
+    assert [(token, round(math.exp(logprob), 9)) for token, logprob in found] == [("1", 0.75), ("2", 0.25)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from battle_builder import BattleBuilder
 
-from engine.errors import RatingError
+from engine.errors import Advice, AdviceKind, RatingError
 from engine.ratings.battles import Battles
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.limits import interval, percentiles, resample_questions, resample_rows
@@ -197,8 +197,11 @@ def test_without_a_single_verdict_there_is_no_rating() -> None:
     builder = BattleBuilder()
     builder.add("q1", "baseline", "model", float("nan"), game=1)
     builder.add("q2", "baseline", "baseline", 1.0, game=1)
-    with pytest.raises(RatingError, match="no game between two models has a label"):
+    with pytest.raises(RatingError, match="no game between two models has a label") as raised:
         rate_battles(builder.build(), RatingOptions(baseline="baseline"))
+    assert isinstance(raised.value.hint, Advice)
+    assert "all 1 games are unparsed" in raised.value.hint
+    assert raised.value.hint.kinds == (AdviceKind.REFRESH_UNPARSED,)
 
 
 def test_limits_from_few_questions_reach_further_into_the_tails() -> None:
