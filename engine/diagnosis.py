@@ -13,16 +13,23 @@ import msgspec
 from engine.bench import Bench
 from engine.bench.repair import examine_bench
 from engine.config.model import Config
-from engine.errors import Advice, AdviceKind, ArenaError, ConfigError
-from engine.models.connection import open_session
+from engine.config.requests import read_choice
+from engine.errors import Advice, AdviceKind, ArenaError, CallFailed, ConfigError
+from engine.judging.verdicts import choices
+from engine.models.connection import FAULTS, LARGEST_ERROR, fetch, open_session
 from engine.models.discover import probe
+from engine.models.endpoint import Endpoint
+from engine.models.refusal import readable
+from engine.models.reply import read_reply
 from engine.models.tokens import load_counter
 from engine.serving.endpoints import endpoints_of
 from engine.serving.gpus import GpuQueryFailed, has_driver, query_gpus
 from engine.serving.model_folder import folder_problems
 from engine.serving.plan import server_plan
+from engine.work.calls import judge_requests
 from engine.work.plan import Scope, make_plan
 
+BINDING_SECONDS = 60.0  # for the call that shows whether labels are enforced
 Status: TypeAlias = Literal["ok", "note", "problem"]
 LITTLE_DISK = 2 * 2**30  # bytes: a bench of 500 questions and 20 models takes about 0.2 GiB
 
@@ -45,6 +52,8 @@ async def examine(config: Config) -> AsyncIterator[Check]:
         yield check
     async with open_session() as session:
         for check in await _endpoint_checks(config, session):
+            yield check
+        for check in await _binding_checks(config, session):
             yield check
     for check in (*_vllm_checks(config), *_gpu_checks(), *_server_checks(config)):
         yield check
@@ -126,6 +135,43 @@ async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> li
         else:
             checks.append(Check("problem", subject, f"{report.url}: {report.error}", report.hint))
     return checks
+
+
+async def _binding_checks(config: Config, session: aiohttp.ClientSession) -> list[Check]:
+    """Request something else of each judge that must reply with a label: one that is bound to labels cannot obey."""
+    if config.judge.mode.kind != "constrained":
+        return []
+    return await asyncio.gather(
+        *(
+            _binding_check(config, session, judge, endpoint)
+            for judge in config.judge.model
+            for endpoint in endpoints_of(config, judge)
+        )
+    )
+
+
+async def _binding_check(config: Config, session: aiohttp.ClientSession, judge: str, endpoint: Endpoint) -> Check:
+    subject = f"verdicts of {judge}"
+    body = judge_requests(config, judge)["verdict"].body([{"role": "user", "content": "Reply with the word hello."}])
+    url = endpoint.url("chat/completions")
+    data = msgspec.json.encode(body)
+    try:
+        status, reply = await fetch(
+            session, endpoint, url, time_limit=BINDING_SECONDS, largest=LARGEST_ERROR, body=data
+        )
+        text = read_choice(read_reply(status, endpoint.redact.body(reply)).content)
+    except (CallFailed, *FAULTS) as error:
+        return Check(
+            "note", subject, f"{endpoint.address}: not tried whether labels are enforced: {readable(str(error))}"
+        )
+    if text in choices(config.judge.mode):
+        return Check("ok", subject, f"{endpoint.address}: replies are bound to the labels")
+    return Check(
+        "problem",
+        subject,
+        f"{endpoint.address} ignores {config.provider(judge).constraint}: it replied {readable(text)[:40]!r}",
+        'name the right `provider` of the judge, or set verdict = "text" in [judge]',
+    )
 
 
 def _unsaid_provider(subject: str) -> Check:

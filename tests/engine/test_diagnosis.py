@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from engine.bench import Bench
 from engine.config.load import parse_config
@@ -128,3 +130,26 @@ async def test_a_stop_rule_is_forecast_between_the_fewest_and_the_most_calls(dat
     assert forecast.settled == {}
     bounded = stop_forecast(parse_stop_rule("calls:7"), found)
     assert bounded.most < forecast.most
+
+
+@pytest.mark.parametrize("is_bound", [True, False])
+async def test_one_call_shows_whether_a_judge_is_bound_to_its_labels(data: Path, is_bound: bool):
+    async def complete(_: web.Request) -> web.Response:
+        content = '{"verdict": "[[A>B]]"}' if is_bound else "hello"
+        message = {"role": "assistant", "content": content}
+        return web.json_response({"choices": [{"message": message, "finish_reason": "stop"}]})
+
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": name} for name in (*MODELS, "judge")]})
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    app.router.add_get("/v1/models", models)
+    async with TestServer(app) as server:
+        url = str(server.make_url("")).rstrip("/")
+        entry = {"endpoints": [{"base_url": f"{url}/v1"}], "provider": "generic"}
+        judge = {"model": "judge", "baseline": "base", "verdict": "constrained"}
+        found = await checks(config(data, url, models=dict.fromkeys((*MODELS, "judge"), entry), judge=judge))
+    texts = [check.text for check in found if check.subject == "verdicts of judge"]
+    assert any("replies are bound to the labels" in text for text in texts) == is_bound
+    assert any("ignores json_schema: it replied 'hello'" in text for text in texts) != is_bound
