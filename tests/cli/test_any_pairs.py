@@ -128,7 +128,7 @@ def test_a_model_that_won_everything_is_told_to_have_no_finite_strength(
     top = found["rows"][0]
     assert code == 0
     assert (top["model"], top["score"], top["elo"]) == ("birch", 100.0, None)
-    assert 85.0 < top["lower"] < 100.0
+    assert 75.0 < top["lower"] < 100.0  # by profile likelihood: the links of the chain are uncertain too
     assert any("won every chain of games to the baseline" in text for text in found["warnings"])
 
 
