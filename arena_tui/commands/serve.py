@@ -20,6 +20,7 @@ from engine.events import Event, Notice, ServerChanged
 from engine.run import SERVER_GRACE_SECONDS
 from engine.serving.endpoints import Demand, NoEndpoints
 from engine.serving.fleet import Fleet
+from engine.serving.model_folder import folder_problems
 from engine.serving.plan import server_plan
 
 
@@ -57,6 +58,9 @@ async def _serve(config: Config, model: str) -> int:
                 ended.set()
 
     plan = await asyncio.to_thread(server_plan, config, [model], [])
+    for planned in plan.servers:
+        if problem := await asyncio.to_thread(lambda spec: next(folder_problems(spec), None), planned.spec):
+            raise UsageProblem(f"{model}: {problem.title}", problem.hint)
     fleet = Fleet(
         config,
         plan,
