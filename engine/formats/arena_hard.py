@@ -14,6 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from engine.bench.decoding import COUNTER_OF_GENERATION_2
 from engine.bench.generation_2 import answer_metadata, chat
 from engine.bench.layout import BenchPaths
 from engine.bench.shapes import text_or_none
@@ -127,8 +128,14 @@ def _answer_1(model: str, question: Question, answer: WholeAnswer, raw: RawRecor
         "model_id": model,
         "choices": choices,
         "tstamp": raw.get("tstamp") or 0.0,
-        "token_counter": answer.token_counter or lengths.counter,
+        **_counter(answer, raw, lengths, "cl100k_base"),
     }
+
+
+def _counter(answer: WholeAnswer, raw: RawRecord, lengths: TokenLengths, usual: str) -> RawRecord:
+    """Return the field that names the counter of the lengths, unless it is the usual one of the generation."""
+    counter = answer.token_counter or lengths.counter
+    return {"token_counter": counter} if counter != usual or "token_counter" in raw else {}
 
 
 def _tokens(choices: list[Any]) -> int | None:
@@ -204,7 +211,7 @@ def _answer_2(model: str, question: Question, answer: WholeAnswer, raw: RawRecor
         "messages": list(chat(question, [{"answer": turn} for turn in answer.turns])),
         "metadata": answer_metadata(answer.turns, lengths.of(answer.turns, answer.token_len)),
         **_kept(raw),
-        "token_counter": answer.token_counter or lengths.counter,
+        **_counter(answer, raw, lengths, COUNTER_OF_GENERATION_2),
     }
 
 

@@ -113,8 +113,8 @@ def test_the_ledger_of_a_server_is_replaced_and_never_truncated(tmp_path):
     file = tmp_path / f"server-{os.getpid()}.json"
     file.write_bytes(b"of a crash")
     with file.open("rb") as old:
-        assert record_server(tmp_path, "m", os.getpid(), os.getpid()) == file
+        assert record_server(tmp_path, "m", os.getpid(), os.getpid(), "mark") == file
         assert old.read() == b"of a crash"
     assert file.read_bytes().startswith(b"{")
     (tmp_path / "file").touch()
-    assert record_server(tmp_path / "file", "m", os.getpid(), os.getpid()) is None
+    assert record_server(tmp_path / "file", "m", os.getpid(), os.getpid(), "mark") is None
