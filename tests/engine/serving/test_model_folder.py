@@ -97,7 +97,9 @@ def test_a_model_without_a_chat_template(folder: Path):
 
 @pytest.mark.parametrize("name", ["tokenizer_config.json", "config.json", "model.safetensors.index.json"])
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{", '{"weight_map": 5, "rope_scaling": 7, "text_config": []}', "[" * 9999]
+    "content",
+    ["", "[]", "{", '{"weight_map": 5, "rope_scaling": 7, "text_config": []}', "[" * 9999],
+    ids=["empty", "list", "cut", "odd", "deep"],
 )
 def test_files_of_an_unknown_shape_say_nothing_more(folder: Path, name: str, content: str):
     (folder / name).write_text(content)

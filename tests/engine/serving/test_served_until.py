@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from yard import Yard, carried_out
 
+from engine.ratings.__init__ import FEWEST_QUESTIONS
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.run import Run
 from engine.simulator import SimulatedJudge, SimulatorConfig, running_simulator
@@ -70,7 +71,7 @@ async def test_models_that_take_turns_do_not_wait_for_a_judge_who_waits_for_them
         await carried_out(run)
         assert run.state.phase == "done", run.state.notices
         assert len(yard.lines("model_answer/base.jsonl")) == QUESTIONS
-        assert run.state.standings["good"].questions >= 30
+        assert run.state.standings["good"].questions >= FEWEST_QUESTIONS
         assert not yard.left()
 
 
