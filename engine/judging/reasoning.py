@@ -26,6 +26,7 @@ _BLOCKS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
         (r"<\|channel>\s*thought\b", r"<channel\|>"),  # Gemma 4
     )
 )
+_IN_CLOSING = ("</", "[/", "◁/", "|>")  # one of them is in every closing mark: most replies are searched no further
 # OpenAI's harmony format (gpt-oss): channels "analysis", "commentary" and "final", also with the marks left out.
 _HARMONY = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>")
 _MESSAGE = re.compile(
@@ -73,7 +74,7 @@ def split_reasoning(text: str) -> SplitReply:
         place = _after_space(text, end.end())
     if place > start:
         return SplitReply(_WRAPPING.sub("", text[place:]), _joined(reasoning), False)
-    if (closing_mark := _unopened(text)) is not None:
+    if any(part in text for part in _IN_CLOSING) and (closing_mark := _unopened(text)) is not None:
         return SplitReply(
             text[_after_space(text, closing_mark.end()) :], _joined([text[: closing_mark.start()]]), False
         )
