@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -13,7 +13,10 @@ _STEPS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 500.0)
 
 
 class Strokes(msgspec.Struct, frozen=True):
-    """Characters of an interval: left end, line, estimate, right end; the baseline outside and inside it; an axis."""
+    """Characters of an interval: left end, line, estimate, right end; the baseline outside and inside it; an axis.
+
+    With `halves`, the ends are half as wide as the line, so that intervals are drawn to half a column.
+    """
 
     left: str
     line: str
@@ -21,13 +24,15 @@ class Strokes(msgspec.Struct, frozen=True):
     right: str
     middle: str
     cross: str
+    axis: str
     tick: str
     ellipsis: str
     separator: str
+    halves: bool
 
 
-UNICODE = Strokes("├", "─", "●", "┤", "┊", "┼", "┴", "…", " · ")
-ASCII = Strokes("|", "-", "o", "|", ":", "+", "+", "~", " | ")
+UNICODE = Strokes("╺", "━", "●", "╸", "┊", "┿", "─", "┴", "…", " · ", halves=True)
+ASCII = Strokes("|", "-", "o", "|", ":", "+", "-", "+", "~", " | ", halves=False)
 
 
 def terminal_strokes() -> Strokes:
@@ -52,26 +57,40 @@ class Scale(msgspec.Struct, frozen=True):
 
     def place(self, value: float) -> int:
         """Return the column of `value`; values beyond an end are drawn at that end."""
+        return round(self._column(value))
+
+    def _column(self, value: float) -> float:
+        """Return where `value` is, in columns; whole numbers are the middles of columns."""
         span = (self.high - self.low) or 1.0
-        return round(min(max((value - self.low) / span, 0.0), 1.0) * (self.columns - 1))
+        return min(max((value - self.low) / span, 0.0), 1.0) * (self.columns - 1)
 
     def bar(self, lower: float, point: float, upper: float, strokes: Strokes) -> str:
         """Draw one interval, exactly `columns` wide."""
         cells = [" "] * self.columns
         middle = self.place(self.middle)
         cells[middle] = strokes.middle
-        left, at, right = map(self.place, (lower, point, upper))
         if lower != upper:
-            cells[left : right + 1] = strokes.line * (right + 1 - left)
-            if left < middle < right:
-                cells[middle] = strokes.cross
-            cells[left], cells[right] = strokes.left, strokes.right
-        cells[at] = strokes.point
+            for at, stroke in self._line(lower, upper, strokes):
+                cells[at] = strokes.cross if at == middle and stroke == strokes.line else stroke
+        cells[self.place(point)] = strokes.point
         return "".join(cells)
+
+    def _line(self, lower: float, upper: float, strokes: Strokes) -> Iterator[tuple[int, str]]:
+        """Yield the columns of an interval with their characters."""
+        if not strokes.halves:
+            left, right = self.place(lower), self.place(upper)
+            yield from ((at, strokes.line) for at in range(left + 1, right))
+            yield left, strokes.left
+            yield right, strokes.right
+            return
+        first, end = round(2 * self._column(lower) + 1), round(2 * self._column(upper) + 1)  # in half columns
+        for at in range(first // 2, (end + 1) // 2):
+            has_left, has_right = first <= 2 * at < end, first <= 2 * at + 1 < end
+            yield at, strokes.line if has_left and has_right else strokes.right if has_left else strokes.left
 
     def axis(self, strokes: Strokes) -> str:
         """Draw a line with a tick for each of `ticks`."""
-        cells = [strokes.line] * self.columns
+        cells = [strokes.axis] * self.columns
         for value in self.ticks():
             cells[self.place(value)] = strokes.tick
         return "".join(cells)

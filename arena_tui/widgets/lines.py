@@ -80,7 +80,7 @@ class TitleBar(Widget):
     TitleBar {
         dock: top;
         height: 1;
-        background: $surface;
+        background: $panel;
         color: $foreground;
         & > .title-bar--current { color: $ink-accent; text-style: bold; }
         & > .title-bar--notice { color: $ink-warning; text-style: bold; }
@@ -150,7 +150,7 @@ class KeyBar(Widget):
     KeyBar {
         dock: bottom;
         height: 1;
-        background: $surface;
+        background: $panel;
         color: $foreground;
         & > .key-bar--key { color: $ink-accent; text-style: bold; }
     }

@@ -55,8 +55,8 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
         background: $background;
         color: $foreground;
         & > .virtual-list--header { color: $ink-muted; background: $surface; text-style: bold; }
-        & > .virtual-list--cursor { background: $panel; text-style: bold; }
-        & > .virtual-list--cursor-elsewhere { text-style: none; }
+        & > .virtual-list--cursor { background: $row-cursor; text-style: bold; }
+        & > .virtual-list--cursor-elsewhere { background: $surface; }
         & > .virtual-list--empty { color: $ink-muted; }
     }
     """

@@ -33,9 +33,16 @@ def test_ticks_are_round_lie_on_the_scale_and_have_the_middle_among_them(limits,
 
 def test_the_baseline_is_marked_beside_and_within_an_interval():
     scale = Scale(0.0, 100.0, 21, 50.0)
-    assert scale.bar(60.0, 70.0, 80.0, UNICODE) == "          ┊ ├─●─┤    "
-    assert scale.bar(30.0, 45.0, 70.0, UNICODE) == "      ├──●┼───┤      "
+    assert scale.bar(60.0, 70.0, 80.0, UNICODE) == "          ┊ ╺━●━╸    "
+    assert scale.bar(30.0, 45.0, 70.0, UNICODE) == "      ╺━━●┿━━━╸      "
     assert scale.bar(50.0, 50.0, 50.0, UNICODE) == "          ●          "
+
+
+def test_an_interval_is_drawn_to_half_a_column():
+    scale = Scale(0.0, 100.0, 21, 50.0)  # five points a column
+    drawn = [scale.bar(lower, 70.0, 82.5, UNICODE)[10:] for lower in (60.0, 61.0, 62.5, 64.0)]
+    assert drawn == ["┊ ╺━●━━    ", "┊ ╺━●━━    ", "┊  ━●━━    ", "┊  ╺●━━    "]
+    assert scale.bar(69.0, 70.0, 71.0, UNICODE)[10:] == "┊   ●      "
 
 
 def test_a_terminal_without_unicode_gets_plain_characters():
