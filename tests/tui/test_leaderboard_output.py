@@ -145,7 +145,7 @@ def test_intervals_are_drawn_to_scale_around_the_mark_of_the_baseline() -> None:
                                   ("SimPO", "suzume", BASELINE, "gemma"))  # fmt: skip
     assert base.index("●") == simpo.index("┊") == gemma.index("┊")
     assert gemma.index("●") < base.index("●") < suzume.index("●") < simpo.index("●")
-    assert suzume[suzume.index("●") - 1] in "╺━" and suzume[suzume.index("●") + 1] in "━╸"
+    assert "╺●" in suzume  # a point and a half wide: less than two columns
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
