@@ -197,6 +197,10 @@ def open_source(
     bench, config = _bench_of(source, _tuple(judges), _tuple(baselines))
     names = tuple(config.judge.baselines)
     judged = judged_bench(bench, tuple(config.judge.model), names, strict=strict).with_null_games(null_games)
+    if bench.paths.probes.exists():
+        from engine.auditing.known_bad import with_known_bad
+
+        judged = with_known_bad(judged, bench, config if isinstance(source, Config) else None)
     return JudgedSource(judged, names[0], DEFAULT_WEIGHT, bench, bench, strict=strict)
 
 

@@ -170,6 +170,7 @@ def gate_result(judged: JudgedBench, options: RatingOptions) -> Result:
         weight=options.weight,
         evidence=judged.evidence(options),
         first_game_only=options.first_game_only,
+        known_bad=list(judged.facts.known_bad),
     )
 
 

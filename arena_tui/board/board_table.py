@@ -20,7 +20,7 @@ from arena_tui.session.arena_session import SessionStatus
 from arena_tui.theme import Inks, inks
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import GUTTER, VirtualList
-from engine.ratings.leaderboard import Leaderboard, Row
+from engine.ratings.leaderboard import Leaderboard, Noise, Row
 from engine.ratings.stop_rule import Standing
 from engine.work.progress import RunState
 
@@ -47,6 +47,7 @@ class BoardRow(msgspec.Struct, frozen=True):
     ranks: tuple[int, int] | None = None
     mark: str = ""
     standing: Standing | None = None  # by the stop rule of the current run
+    noise: Noise | None = None
 
 
 def board_rows(
@@ -59,6 +60,7 @@ def board_rows(
     reverse: bool,
     name: str,
     standings: Mapping[str, Standing],
+    noise: Mapping[str, Noise],
 ) -> list[BoardRow]:
     """Return the rows whose model contains `name`, sorted."""
     wanted = name.strip().casefold()
@@ -69,6 +71,7 @@ def board_rows(
             ranges.get(row.model),
             "AB"[marked.index(row.model)] if row.model in marked else "",
             standings.get(row.model),
+            noise.get(row.model),
         )
         for row in rows
         if wanted in row.model.casefold()
@@ -190,6 +193,8 @@ class BoardTable(VirtualList[BoardRow]):
                     right=True,
                     need=4,
                 ),
+                Column("flips", lambda row, _: _share(row.noise, "flips"), width=5, right=True),
+                Column("ties", lambda row, _: _share(row.noise, "ties"), width=4, right=True),
                 Column(
                     self._title("unparsed", "unparsed"),
                     self._unparsed,
@@ -245,6 +250,11 @@ class BoardTable(VirtualList[BoardRow]):
 
     def _missing(self, row: BoardRow, width: int) -> Text:
         return Text(_count(row, row.row.missing), inks(self.app).warning if row.row.missing else "")
+
+
+def _share(noise: Noise | None, kind: Literal["flips", "ties"]) -> str:
+    """Return the share of pairs of games that flip with the places, or are ties."""
+    return "-" if noise is None else f"{100 * (noise.flips if kind == 'flips' else noise.ties) / noise.pairs:.0f}%"
 
 
 def _ranks(row: BoardRow) -> str:

@@ -345,6 +345,7 @@ class LeaderboardScreen(ArenaScreen):
                 reverse=self.reverse,
                 name=self._wanted_name,
                 standings=self.session.state.standings,
+                noise=board.leaderboard.noise or {},
             )
             table.explain(f'no model name contains "{one_line(self._wanted_name.strip())}"; x shows all')
             table.show(shown, rows, board.options.baseline, self.sort, self.reverse)

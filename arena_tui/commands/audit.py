@@ -13,10 +13,12 @@ from arena_tui.output.audit import AuditFormat, format_audit
 from engine.api import audit_material
 from engine.auditing.asking import TrialPlan, ask_judge
 from engine.auditing.auditor import Auditor, with_trials
+from engine.auditing.known_bad import store_probe
 from engine.auditing.material import Material
 from engine.auditing.report import AuditReport
+from engine.bench import Bench
 from engine.config.model import Config
-from engine.errors import UsageProblem
+from engine.errors import StorageError, UsageProblem
 
 
 def audit_command(
@@ -67,5 +69,9 @@ async def _with_extra_calls(
         if trials.failed:
             reasons = "; ".join(trials.failures)
             console.warn([f"{trials.failed} of {trials.games} games with {audit.judge} failed: {reasons}"])
+        try:
+            store_probe(Bench.open(config.data, config.bench), config, audit.judge, report.baseline, plan, trials)
+        except StorageError as error:
+            console.warn([f"the probe of {audit.judge} is not stored: {error.title}"])
         report = with_trials(report, audit.judge, trials)
     return report, failed

@@ -13,6 +13,7 @@ from arena_tui.commands.leaderboard import show, with_evidence
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
 from arena_tui.output.stop_rule import format_stop_report
+from engine.auditing.known_bad import with_known_bad
 from engine.bench import Bench
 from engine.config.model import Config
 from engine.errors import BenchError, RatingError
@@ -90,6 +91,7 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
     options = LeaderboardOptions(baseline=judging.baseline)
     try:
         judged = judged_bench(run.bench, judging.model, judging.baselines)
+        judged = with_known_bad(judged, run.bench, run.config)
         board, _ = rate(judged, options)
         if as_json:
             board = with_evidence(board, judged, options)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from arena_tui.output.json_text import json_text
-from arena_tui.output.leaderboard_columns import further_baselines, soft_phrase
+from arena_tui.output.leaderboard_columns import further_baselines, known_bad_phrases, soft_phrase
 from arena_tui.output.tables import TableColumn, fitted, text_table
 from arena_tui.safe_text import one_line
 from engine.ratings import ALPHA
@@ -49,7 +49,7 @@ def _headline(result: Comparison) -> str:
     phrases.append(f"paired by question, 95% CI from {result.rounds} rounds")
     if isinstance(result.soft, SoftReport):
         phrases.append(soft_phrase(result.soft))
-    return " · ".join(phrases)
+    return " · ".join([*phrases, *known_bad_phrases(result.known_bad)])
 
 
 def _in_words(pair: PairComparison) -> str:

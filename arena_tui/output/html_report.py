@@ -18,6 +18,7 @@ from arena_tui.advice import phrase
 from arena_tui.output.leaderboard_columns import headline, score_columns
 from arena_tui.output.tables import TableColumn
 from arena_tui.safe_text import one_line, readable, shorten
+from engine.auditing.known_bad import with_known_bad
 from engine.bench import Bench
 from engine.bench.atomic import atomic_file
 from engine.bench.stored import WholeJudgment
@@ -180,7 +181,8 @@ def export_html(bench: Bench, choice: ExportChoice, out: Path, *, force: bool = 
     if not selection.judges:
         raise BenchError(f"{bench.paths.root}: no judgments to show", "create them with `arena-tui run`")
     options = LeaderboardOptions(baseline=choice.baseline, weight=DEFAULT_WEIGHT)
-    board, _ = rate(judged_bench(bench, selection.judges, choice.baseline, strict=choice.strict), options)
+    judged = judged_bench(bench, selection.judges, choice.baseline, strict=choice.strict)
+    board, _ = rate(with_known_bad(judged, bench, None), options)
     lines = 0
     with atomic_file(out) as stream:
         for line in page(board, selection):
@@ -203,7 +205,7 @@ def page(board: Leaderboard, selection: Selection) -> Iterator[str]:
     yield f'<p class="soft">{name(" · ".join(headline(board)[1:]))}</p>'
     yield from forest_plot(rows, board.baseline)
     yield "<h2>Leaderboard</h2>"
-    yield from _table(score_columns(rows, board.baseline))
+    yield from _table(score_columns(rows, board.baseline, board.noise))
     if board.warnings:
         yield '<h2>Warnings</h2><ul class="cautions">'
         yield from (f"<li>{name(phrase(warning))}</li>" for warning in board.warnings)

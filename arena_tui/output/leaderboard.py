@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
@@ -18,14 +18,14 @@ from arena_tui.output.json_text import json_text, rounded
 from arena_tui.output.leaderboard_columns import headline, interval, same_games, score_columns, stats_columns
 from arena_tui.output.tables import GAP, TableColumn, escaped, fitted, markdown_table, table_width, text_table
 from arena_tui.safe_text import one_line, text_width
-from engine.ratings.leaderboard import Leaderboard, Row
+from engine.ratings.leaderboard import Leaderboard, Noise, Row
 
 LeaderboardFormat: TypeAlias = Literal["table", "json", "csv", "markdown", "arena-hard"]
 LEADERBOARD_FORMATS: tuple[LeaderboardFormat, ...] = get_args(LeaderboardFormat)
 
 _NARROWEST_NAME = 24
 _NARROWEST_BAR, _WIDEST_BAR = 15, 41
-_DROPPED_FIRST = ("games", "questions", "tokens", "by label")
+_DROPPED_FIRST = ("games", "questions", "ties %", "flips %", "tokens", "by label")
 
 
 def format_leaderboard(
@@ -114,17 +114,18 @@ def _cell(value: object) -> str:
 
 def _markdown(board: Leaderboard) -> str:
     """Return a line on what was compared, the table, and a section a group."""
-    parts = [escaped(" · ".join(headline(board))), *_markdown_tables(board.rows, board.baseline)]
+    parts = [escaped(" · ".join(headline(board))), *_markdown_tables(board.rows, board.baseline, board.noise)]
     for group in board.groups if board.groups is not UNSET else []:
         parts.append(f"### {board.by}: {escaped(one_line(group.group))} ({group.questions} questions)")
         parts += _markdown_tables(group.rows, board.baseline) or [escaped(one_line(text)) for text in group.warnings]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_tables(rows: Sequence[Row], baseline: str) -> list[str]:
+def _markdown_tables(rows: Sequence[Row], baseline: str, noise: Mapping[str, Noise] | UnsetType = UNSET) -> list[str]:
     if not rows:
         return []
-    return [markdown_table(columns) for columns in (score_columns(rows, baseline), stats_columns(rows)) if columns]
+    tables = score_columns(rows, baseline, noise), stats_columns(rows)
+    return [markdown_table(columns) for columns in tables if columns]
 
 
 def _table(board: Leaderboard, *, width: int, ascii_only: bool) -> str:
@@ -145,7 +146,7 @@ def _table(board: Leaderboard, *, width: int, ascii_only: bool) -> str:
 def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: Strokes, width: int) -> list[str]:
     if not rows:
         return []
-    columns = score_columns(rows, board.baseline)
+    columns = score_columns(rows, board.baseline, board.noise if rows is board.rows else UNSET)
     if same_games(board.rows) and same_games(rows):
         columns = [column for column in columns if column.title not in ("questions", "games")]
     columns = _fit(columns, width, strokes)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from arena_tui.output.tables import TableColumn
 from arena_tui.safe_text import one_line
-from engine.ratings.leaderboard import Leaderboard, Row, StyleReport
+from engine.ratings.leaderboard import Leaderboard, Noise, Row, StyleReport
 from engine.ratings.model_stats import ModelStats
 from engine.ratings.outcomes import SoftReport
+from engine.ratings.sensitivity import KnownBad
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -33,8 +34,10 @@ def interval(row: Row) -> Interval:
     return Interval(score, lower, upper, 0)
 
 
-def score_columns(rows: Sequence[Row], baseline: str) -> list[TableColumn]:
-    """Return rank, model, score, interval and counts.
+def score_columns(
+    rows: Sequence[Row], baseline: str, noise: Mapping[str, Noise] | UnsetType = UNSET
+) -> list[TableColumn]:
+    """Return rank, model, score, interval and counts, and the shares of flips and ties where they are known.
 
     Empty columns (no known lengths, nothing unparsed, nothing missing) are omitted.
     """
@@ -61,6 +64,12 @@ def score_columns(rows: Sequence[Row], baseline: str) -> list[TableColumn]:
         columns.append(TableColumn("tokens", ["-" if row.avg_tokens is None else str(row.avg_tokens) for row in rows]))
     columns += [TableColumn("questions", _counts(rows, lambda row: row.questions))]
     columns += [TableColumn("games", _counts(rows, lambda row: row.games))]
+    if not isinstance(noise, UnsetType):
+        known = [noise.get(row.model) for row in rows]
+        columns += [
+            TableColumn("flips %", ["-" if each is None else _share(each.flips, each.pairs) for each in known]),
+            TableColumn("ties %", ["-" if each is None else _share(each.ties, each.pairs) for each in known]),
+        ]
     if any(row.unparsed for row in rows):
         columns.append(TableColumn("unparsed", _counts(rows, lambda row: row.unparsed)))
     if any(row.missing for row in rows):
@@ -122,7 +131,7 @@ def headline(board: Leaderboard) -> list[str]:
         phrases.append(f"style controlled: {', '.join(board.style.words)}")
     if isinstance(board.soft, SoftReport):
         phrases.append(soft_phrase(board.soft))
-    return phrases
+    return phrases + known_bad_phrases(board.known_bad)
 
 
 def further_baselines(baselines: Sequence[str] | UnsetType) -> list[str]:
@@ -152,6 +161,25 @@ def _limits(number: Interval) -> str:
 def _counts(rows: Sequence[Row], count: Callable[[Row], int]) -> list[str]:
     """Return the counts, with a dash for a row without games (the baseline)."""
     return [str(count(row)) if row.games or row.missing or row.unparsed else "-" for row in rows]
+
+
+def _share(count: int, of: int) -> str:
+    return f"{100.0 * count / of:.0f}"
+
+
+def known_bad_phrases(known: Sequence[KnownBad] | UnsetType) -> list[str]:
+    """Return the highest score of an answer that must lose, by judge, as short phrases."""
+    if isinstance(known, UnsetType):
+        return []
+    judges = list(dict.fromkeys(each.judge for each in known))
+    worst = {
+        judge: max((each for each in known if each.judge == judge), key=lambda each: each.score) for judge in judges
+    }
+    return [
+        f"answers that must lose score at most {each.score:.1f}"
+        + (f" with {one_line(judge)}" if len(judges) > 1 else "")
+        for judge, each in worst.items()
+    ]
 
 
 def _percent(value: float | None) -> str:

@@ -246,7 +246,7 @@ class ArenaSession:
     async def judged(self, judges: Sequence[str] | None = None, baselines: Sequence[str] = ()) -> JudgedBench:
         """Return the current judgments of `judges` against `baselines`, by default the config's. Raises BenchError."""
         return await self._judged.load(
-            self.bench, judges or self.config.judge.model, baselines or self.config.judge.baselines
+            self.bench, judges or self.config.judge.model, baselines or self.config.judge.baselines, self.config
         )
 
     @property

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from engine.bench import Bench
+    from engine.config.model import Config
     from engine.results import JudgedBench
 
 _Stamp: TypeAlias = tuple[tuple[Path, int, int], ...]
+_Key: TypeAlias = tuple[tuple[str, ...], tuple[str, ...], str]  # judges, baselines, settings of the judges
 KEPT = 4  # combinations of judges and baseline
 
 
@@ -19,23 +21,33 @@ class JudgedCache:
     """Keeps the judgments read last, by judges and baselines. The same object means that no file has changed."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[_Stamp, JudgedBench]] = {}
+        self._held: dict[_Key, tuple[_Stamp, JudgedBench]] = {}
         self._reading = asyncio.Lock()  # screens that load at once share one read
 
-    async def load(self, bench: Bench, judges: Sequence[str], baselines: Sequence[str]) -> JudgedBench:
-        """Return the current judgments of `judges` against `baselines`. Raises BenchError if there are none."""
-        from engine.results import judged_bench
+    async def load(
+        self, bench: Bench, judges: Sequence[str], baselines: Sequence[str], config: Config | None = None
+    ) -> JudgedBench:
+        """Return the current judgments of `judges` against `baselines`, with today's probes of the judges.
 
-        key = tuple(judges), tuple(baselines)
+        Raises BenchError if there are no judgments.
+        """
+        key = tuple(judges), tuple(baselines), config.judge.model_dump_json() if config is not None else ""
         async with self._reading:
             stamp = await asyncio.to_thread(_stamp, bench)
             held = self._held.pop(key, None)
             if held is None or held[0] != stamp:
-                held = stamp, await asyncio.to_thread(judged_bench, bench, *key)
+                held = stamp, await asyncio.to_thread(_read, bench, key[0], key[1], config)
             self._held[key] = held
             while len(self._held) > KEPT:
                 del self._held[next(iter(self._held))]
             return held[1]
+
+
+def _read(bench: Bench, judges: tuple[str, ...], baselines: tuple[str, ...], config: Config | None) -> JudgedBench:
+    from engine.auditing.known_bad import with_known_bad
+    from engine.results import judged_bench
+
+    return with_known_bad(judged_bench(bench, judges, baselines), bench, config)
 
 
 def _stamp(bench: Bench) -> _Stamp:

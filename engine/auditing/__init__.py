@@ -16,4 +16,5 @@ With input and output:
     material     what a bench, or a published battles file, holds for an audit
     auditor      from the material to the report
     asking       extra calls to the judge
+    known_bad    what a judge gave to answers that must lose, stored with the bench
 """

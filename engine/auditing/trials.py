@@ -14,7 +14,7 @@ from engine.labels import Label, points_of_model
 class ProbeResult(msgspec.Struct, frozen=True):
     """A constant answer in place of a model's: percent of the points it won from the baseline in `games`.
 
-    `unparsed` games have no label; they are not among `games`.
+    `unparsed` games have no label; they are not among `games`. An answer that `addresses_judge` asks for its verdict.
     """
 
     name: str
@@ -22,6 +22,7 @@ class ProbeResult(msgspec.Struct, frozen=True):
     games: int
     unparsed: int
     points: IntervalEstimate
+    addresses_judge: bool = False
 
 
 class IdenticalProbe(msgspec.Struct, frozen=True):
@@ -59,7 +60,13 @@ class Trials(msgspec.Struct, frozen=True):
 
 
 def probe_result(
-    name: str, text: str, questions: Sequence[str], games: Sequence[int], labels: Sequence[Label | None]
+    name: str,
+    text: str,
+    questions: Sequence[str],
+    games: Sequence[int],
+    labels: Sequence[Label | None],
+    *,
+    addresses_judge: bool = False,
 ) -> ProbeResult:
     """Score a constant answer from one label a game; `games` are the orders (1: the baseline is A)."""
     question, resampler = resampler_of(questions)
@@ -71,6 +78,7 @@ def probe_result(
         games=int(labelled.sum()),
         unparsed=int((~labelled).sum()),
         points=resampler.share(question[labelled], points[labelled]),
+        addresses_judge=addresses_judge,
     )
 
 

@@ -6,6 +6,7 @@ data/<bench>/model_judgment/<judge>/<model>.jsonl
 data/<bench>/errors.jsonl          failures, never mixed with answers or judgments
 data/<bench>/review/<reviewer>.jsonl
 data/<bench>/settings.jsonl        the settings behind the digests in the records
+data/<bench>/probes.jsonl          what a judge gave to answers that must lose
 data/<bench>/runs/<id>.json        each run: versions, flags, sampling, counts
 data/<bench>/logs/<server>.log     output of the servers that a run started
 data/<bench>/journal.jsonl         finished parts of records that are not whole yet
@@ -40,6 +41,7 @@ class BenchPaths:
         self.errors = root / "errors.jsonl"
         self.journal = root / "journal.jsonl"
         self.settings = root / "settings.jsonl"
+        self.probes = root / "probes.jsonl"
         self.lock = root / ".lock"
         self.index = root / ".index"
         self.languages = self.index / "languages"
@@ -74,7 +76,7 @@ class BenchPaths:
     def appended_files(self) -> list[Path]:
         """Return every existing file that this program appends to (the question set is not among them), sorted."""
         folders = [self.answers_dir, self.review_dir, *(f for f in _visible(self.judgments_dir) if f.is_dir())]
-        single = [file for file in (self.errors, self.journal, self.settings) if file.is_file()]
+        single = [file for file in (self.errors, self.journal, self.settings, self.probes) if file.is_file()]
         return sorted([*single, *(file for folder in folders for file in _record_files(folder))])
 
 

@@ -32,7 +32,7 @@ class BenchLock:
     def __enter__(self) -> BenchLock:
         check_tree(self._paths.root, self._paths.root, self._paths.root.parent)
         paths = self._paths
-        for file in (paths.lock, self._owner_file, paths.errors, paths.journal, paths.settings):
+        for file in (paths.lock, self._owner_file, paths.errors, paths.journal, paths.settings, paths.probes):
             if file.is_symlink():
                 raise BenchError(f"{file}: is a link, which is never written through", "remove it")
         try:

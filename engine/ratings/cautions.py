@@ -11,7 +11,7 @@ from engine.ratings import MINIMUM_QUESTIONS
 from engine.ratings.estimate import RatingOptions, Ratings
 from engine.ratings.model_stats import Coverage, questions_by_judge
 from engine.ratings.outcomes import soft_report
-from engine.ratings.sensitivity import sensitivity_cautions
+from engine.ratings.sensitivity import KnownBad, sensitivity_cautions
 
 _MANY_UNPARSED = 0.05
 _FAR_FROM_SAME_STYLE = 1.0  # points
@@ -23,13 +23,17 @@ def cautions(
     judges: Sequence[str],
     question_ids: Collection[str],
     options: RatingOptions,
+    known_bad: Sequence[KnownBad] = (),
 ) -> list[str]:
-    """Return all warnings about one leaderboard. `counts` holds the models that have a row, without the baseline."""
+    """Return all warnings about one leaderboard. `counts` holds the models that have a row, without the baseline.
+
+    `known_bad` are the scores of answers that must lose.
+    """
     return [
         *_unrated(ratings),
         *_unbounded(ratings),
         *_few_questions(ratings),
-        *sensitivity_cautions(ratings.battles, [ratings.models.index(name) for name in counts]),
+        *sensitivity_cautions(ratings.battles, [ratings.models.index(name) for name in counts], known_bad),
         *_missing(counts, len(question_ids)),
         *_unparsed(counts),
         *_uneven_judges(ratings, counts),

@@ -17,7 +17,7 @@ from engine.ratings.estimate import BenchFacts, RatingOptions, Ratings, rate_bat
 from engine.ratings.limits import holm, rank_ranges
 from engine.ratings.outcomes import SoftReport, relative_width, soft_report
 from engine.ratings.paired import DirectGames, PairedDifference, PairedRatings, direct_games, meetings
-from engine.ratings.sensitivity import sensitivity_cautions
+from engine.ratings.sensitivity import KnownBad, sensitivity_cautions
 
 
 class PairComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +71,8 @@ class Separable(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """The whole result, models and pairs by falling score (two models in the order in which they were named).
 
-    `soft` is present when expected outcomes were asked for, `baselines` when games against several count.
+    `soft` is present when expected outcomes were asked for, `baselines` when games against several count, `known_bad`
+    where a judge was probed with answers that must lose.
     """
 
     bench: str
@@ -86,6 +87,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
     soft: SoftReport | UnsetType = UNSET
     baselines: list[str] | UnsetType = UNSET
+    known_bad: list[KnownBad] | UnsetType = UNSET
 
 
 def compare(
@@ -127,9 +129,10 @@ def compare(
             holm=sum(pair.p_holm < ALPHA for pair in pairs),
             intervals=sum(map(bool, apart)),
         ),
-        warnings=_cautions(ratings, chosen, pairs),
+        warnings=_cautions(ratings, chosen, pairs, facts.known_bad),
         soft=_soft_report(ratings, options, found),
         baselines=list(facts.baselines) if len(facts.baselines) > 1 else UNSET,
+        known_bad=list(facts.known_bad) or UNSET,
     )
 
 
@@ -223,7 +226,9 @@ def _ranked(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairCompari
     ]
 
 
-def _cautions(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairComparison]) -> list[str]:
+def _cautions(
+    ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairComparison], known_bad: Sequence[KnownBad]
+) -> list[str]:
     warnings = []
     possible = len(chosen) * (len(chosen) - 1) // 2
     if len(pairs) < possible:
@@ -233,7 +238,8 @@ def _cautions(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairCompa
     if few:
         text = f"limits are too narrow and p-values too small below {MINIMUM_QUESTIONS} questions in common"
         warnings.append(f"{text}: {listed(few)}")
-    warnings += sensitivity_cautions(ratings.battles, [index for index in chosen if index != ratings.table.baseline])
+    contestants = [index for index in chosen if index != ratings.table.baseline]
+    warnings += sensitivity_cautions(ratings.battles, contestants, known_bad)
     if not ratings.table.against_baseline_only:
         return warnings  # strengths come from all games together, whatever the pair has in common
     most = int(ratings.table.questions_of_models().max())

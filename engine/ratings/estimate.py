@@ -17,6 +17,7 @@ from engine.ratings.chains import chain_limits
 from engine.ratings.limits import influence, interval, open_limits, resample_questions, resample_rows, sandwich_limits
 from engine.ratings.outcomes import OutcomeTable, has_odds, heaviest_questions, outcome_table
 from engine.ratings.score_limits import no_narrower, ratio_limits
+from engine.ratings.sensitivity import KnownBad
 from engine.records import Question
 
 CiKind: TypeAlias = Literal["question", "battle", "sandwich"]
@@ -45,7 +46,8 @@ class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a result needs of a bench beside its battles.
 
     `baselines` are those that the battles are against, where known, the anchor first. `questions` is the whole question
-    set (empty: that of the battles). `token_lengths` holds the lengths of answers by model and question.
+    set (empty: that of the battles). `token_lengths` holds the lengths of answers by model and question. `known_bad`
+    are the scores of answers that must lose, by the judges that were probed with them.
     """
 
     name: str
@@ -53,6 +55,7 @@ class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
     baselines: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
     token_lengths: Mapping[str, Mapping[str, int | None]] = msgspec.field(default_factory=dict)
+    known_bad: tuple[KnownBad, ...] = ()
 
 
 class StyleCovariate(msgspec.Struct, frozen=True):

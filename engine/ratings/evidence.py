@@ -14,7 +14,7 @@ import numpy as np
 from engine.ratings.battles import Battles, BoolArray, FloatArray, NullGames
 from engine.ratings.estimate import RatingOptions, require_rateable
 from engine.ratings.outcomes import game_points
-from engine.ratings.sensitivity import Discrimination, pair_verdicts
+from engine.ratings.sensitivity import Discrimination, KnownBad, pair_verdicts
 
 MANY_UNPARSED = 0.05
 """Above this share of questions without a label, those with one may not represent the others."""
@@ -132,7 +132,10 @@ def _or_none(values: FloatArray, played: BoolArray) -> list[float | None]:
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a result that a gate needs; a leaderboard and a gate report as JSON both have them."""
+    """The fields of a result that a gate needs; a leaderboard and a gate report as JSON both have them.
+
+    `known_bad` are the scores of answers that must lose, by the judges that were probed with them.
+    """
 
     bench: str
     judges: list[str]
@@ -140,6 +143,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     weight: int
     evidence: Evidence
     first_game_only: bool = False
+    known_bad: list[KnownBad] = []
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from engine.ratings.evidence import (
     unknown_settings,
     unknown_texts,
 )
-from engine.ratings.sensitivity import blind
+from engine.ratings.sensitivity import blind, blind_to_bad, known_bad_cautions
 
 POWER = 0.8
 
@@ -245,7 +245,9 @@ def gate(
             warnings += unknown_texts(mine, theirs)
         if not refused:
             checks.append(_check(mine, theirs, both, options, most))
+    warnings += known_bad_cautions(now.known_bad)
     reasons += blind(now.evidence.discrimination(), options.margin)
+    reasons += blind_to_bad(now.known_bad, options.margin)
     if reasons:
         raise GateRefused(list(dict.fromkeys(reasons)))
     return GateReport(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -26,6 +26,7 @@ from engine.ratings.estimate import (
 from engine.ratings.evidence import Evidence
 from engine.ratings.model_stats import Coverage, ModelStats, average_tokens, coverage, model_stats
 from engine.ratings.outcomes import SoftReport, relative_width, soft_report
+from engine.ratings.sensitivity import KnownBad, pair_verdicts
 from engine.ratings.stop_rule import StopReport
 
 GroupKind: TypeAlias = Literal["category", "cluster"]
@@ -71,6 +72,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     label_upper: float | UnsetType = UNSET
 
 
+class Noise(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `pairs` of games of a model with swapped places: how many have another winner, and a tie in both."""
+
+    pairs: int
+    flips: int
+    ties: int
+
+
 class StyleReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the scores were controlled for, and the effect of each covariate on the judges."""
 
@@ -110,6 +119,8 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence | UnsetType = UNSET
     soft: SoftReport | UnsetType = UNSET
     baselines: list[str] | UnsetType = UNSET
+    known_bad: list[KnownBad] | UnsetType = UNSET
+    noise: dict[str, Noise] | UnsetType = UNSET
 
 
 def leaderboard(
@@ -143,6 +154,8 @@ def leaderboard(
         style=whole.style,
         soft=whole.soft,
         baselines=list(facts.baselines) if len(facts.baselines) > 1 else UNSET,
+        known_bad=list(facts.known_bad) or UNSET,
+        noise=_noise(ratings, whole.rows) or UNSET,
     )
 
 
@@ -196,10 +209,19 @@ def _part(
         group=group,
         questions=len(question_ids),
         rows=rows,
-        warnings=[] if group else cautions(ratings, contestants, facts.judges, question_ids, options),
+        warnings=[] if group else cautions(ratings, contestants, facts.judges, question_ids, options, facts.known_bad),
         style=_style_report(ratings.style),
         soft=_soft_report(ratings, by_label),
     )
+
+
+def _noise(ratings: Ratings, rows: Iterable[Row]) -> dict[str, Noise]:
+    """Return by model what its pairs of games with swapped places say; nothing of models without such a pair."""
+    verdicts = pair_verdicts(ratings.battles)
+    found = {row.model: verdicts.of(ratings.models.index(row.model)) for row in rows if row.games}
+    return {
+        model: Noise(pairs=each.pairs, flips=each.flips, ties=each.ties) for model, each in found.items() if each.pairs
+    }
 
 
 def _percent(index: int, *values: FloatArray) -> list[float]:

@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from engine.errors import Advice, AdviceKind, listed
@@ -29,6 +30,33 @@ LEAST_VISIBLE = 2.0
 _MANY_FLIPS, _MANY_TIES = 0.3, 0.6
 _ENOUGH_PAIRS = 100  # to show that a judge sees differences; fewer call it blind only if that is sure
 _ONE_SIDED = 1.645  # deviates: 95 %
+_BAD_SCORE = 15.0  # percent of the points, for an answer that must lose
+_ENOUGH_GAMES = 20  # of an answer that must lose, for its limits to decide
+
+
+class KnownBad(msgspec.Struct, frozen=True, kw_only=True):
+    """What a judge gave to an answer that must lose, percent with 95 % limits; some `addresses_judge` for its verdict.
+
+    The limits are None where there are too few questions for them.
+    """
+
+    judge: str
+    answer: str
+    score: float
+    lower: float | None
+    upper: float | None
+    games: int
+    addresses_judge: bool = False
+
+    @property
+    def words(self) -> str:
+        limits = "" if self.lower is None or self.upper is None else f" [{self.lower:.1f}, {self.upper:.1f}]"
+        return f"{self.answer} {self.score:.1f}{limits}"
+
+    def is_seen(self, margin: float) -> bool:
+        """Return whether the judge was seen to find it worse than the baseline by more than `margin` points."""
+        most = 50.0 - margin
+        return self.score < most and (self.games < _ENOUGH_GAMES or self.upper is None or self.upper < most)
 
 
 @dataclass(frozen=True)
@@ -112,8 +140,45 @@ def blind(found: Discrimination, margin: float) -> Iterator[str]:
         )
 
 
-def sensitivity_cautions(battles: Battles, models: Sequence[int]) -> Iterator[str]:
-    """Yield warnings where the verdicts on some of the models (indices) show little of their differences."""
+def blind_to_bad(known: Sequence[KnownBad], margin: float) -> Iterator[str]:
+    """Yield the reason why a judge cannot show a difference of `margin` points, if an answer without content shows it.
+
+    An answer that addresses the judge is left out: that it wins shows how to cheat the judge, not what the judge sees.
+    """
+    for judge in dict.fromkeys(each.judge for each in known):
+        unseen = [each.words for each in known if each.judge == judge and _is_unseen(each, margin)]
+        if unseen:
+            yield Advice(
+                f"no assay sensitivity: {judge} does not see that answers which must lose are worse by {margin:g} "
+                f"points ({listed(unseen)}), so finding no difference proves nothing (ICH E10, 1.5); use another judge "
+                "or prompt, and probe it",
+                AdviceKind.PROBE,
+            )
+
+
+def _is_unseen(each: KnownBad, margin: float) -> bool:
+    return not each.addresses_judge and not each.is_seen(margin)
+
+
+def known_bad_cautions(known: Sequence[KnownBad]) -> Iterator[str]:
+    """Yield warnings about judges that give many points to answers that must lose."""
+    for judge in dict.fromkeys(each.judge for each in known):
+        high = [each for each in known if each.judge == judge and each.score >= _BAD_SCORE]
+        if content := [each.words for each in high if not each.addresses_judge]:
+            yield (
+                f"{judge} gives points to answers that must lose: {listed(content)}; such noise pulls scores towards "
+                "50, so a score near it does not mean equal quality"
+            )
+        if orders := [each.words for each in high if each.addresses_judge]:
+            yield f"{judge} obeys answers that ask for its verdict: {listed(orders)}; look for such answers in an audit"
+
+
+def sensitivity_cautions(battles: Battles, models: Sequence[int], known: Sequence[KnownBad] = ()) -> Iterator[str]:
+    """Yield warnings where the verdicts on some of the models (indices) show little of their differences.
+
+    `known` are the scores of answers that must lose.
+    """
+    yield from known_bad_cautions(known)
     verdicts = pair_verdicts(battles)
     found = verdicts.of()
     least, most = found.visible

@@ -51,7 +51,7 @@ def test_the_audit_is_a_page_on_stdout_and_asks_nobody(arena: Arena, judged: Pat
     assert done.stderr == ""
 
 
-def test_probe_and_repeat_ask_the_judge_and_write_nothing(arena: Arena, judged: Path) -> None:
+def test_probe_and_repeat_ask_the_judge_and_store_the_probe_alone(arena: Arena, judged: Path) -> None:
     before = {path: path.read_bytes() for path in judged.parent.rglob("*.jsonl")}
     done = arena(
         "-c", judged, "audit", "--probe", "--repeat", "2", "--sample", "4", "--format", "json", "--rounds", "50"
@@ -62,7 +62,15 @@ def test_probe_and_repeat_ask_the_judge_and_write_nothing(arena: Arena, judged: 
     assert judge["probes"][0]["points"]["value"] < 50
     assert (judge["repeats"]["games"], judge["repeats"]["times"]) == (4, 2)
     assert judge["repeats"]["same_label"]["value"] == 100.0
-    assert {path: path.read_bytes() for path in judged.parent.rglob("*.jsonl")} == before
+    after = {path: path.read_bytes() for path in judged.parent.rglob("*.jsonl")}
+    stored = after.pop(judged.parent / "data" / "small" / "probes.jsonl")
+    assert after == before
+    record = json.loads(stored)
+    assert (record["judge"], len(record["compared"]), len(record["probes"])) == ("sim-judge", 4, 3)
+    assert record["settings"] in before[judged.parent / "data" / "small" / "settings.jsonl"].decode()
+    board = json.loads(arena("-c", judged, "leaderboard", "--format", "json").stdout)
+    assert [each["answer"] for each in board["known_bad"]] == [probe["name"] for probe in judge["probes"]]
+    assert "answers that must lose score at most" in arena("-c", judged, "leaderboard").stdout
 
 
 def test_style_is_controlled_by_words_and_told_in_the_headline(arena: Arena, judged: Path) -> None:

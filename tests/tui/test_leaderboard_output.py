@@ -185,7 +185,7 @@ def test_details_come_as_a_second_table() -> None:
 def test_groups_are_shown_in_every_format(form: LeaderboardFormat) -> None:
     text = format_leaderboard(played(by="category"), form)
     assert text.index("code") < text.index("prose")
-    assert text.count("seldom") == 3
+    assert text.count("seldom") == 3 + (form == "json")  # its noise, too
     assert text.endswith("\n")
 
 
