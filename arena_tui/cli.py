@@ -90,7 +90,8 @@ def _open_ui(context: click.Context) -> int:
     "--until",
     metavar="RULE",
     help="Stop requesting a model as soon as it is decided (against the baseline; decided:MODEL against another), "
-    "at ci:POINTS (half-width), calls:N (of judges), or minutes:N; several joined by commas.",
+    "equivalent:POINTS (or surely further apart), at ci:POINTS (half-width), calls:N (of judges), or minutes:N; "
+    "several joined by commas.",
 )
 @click.option(
     "--wait",
@@ -146,6 +147,12 @@ def leaderboard(invocation: Invocation, /, **options: Any) -> int:
 @format_option("table", "json")
 @rating_options
 @click.option("--direct", is_flag=True, help="Also use games judged directly between the named models.")
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0, max=50, min_open=True, max_open=True),
+    metavar="POINTS",
+    help="Models whose difference is shown to be smaller count as equivalent.  [default: 2, where undecided otherwise]",
+)
 @bootstrap_options
 @click.pass_obj
 def compare(invocation: Invocation, /, **options: Any) -> int:

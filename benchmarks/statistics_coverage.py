@@ -23,8 +23,8 @@ import numpy as np
 
 from engine.ratings import betting
 from engine.ratings.battles import Battles
+from engine.ratings.bounded_difference import centred_points
 from engine.ratings.bounded_likelihood import p_value
-from engine.ratings.gate import centred_points
 from engine.ratings.power import questions_needed
 
 UNIVERSE = 20_000

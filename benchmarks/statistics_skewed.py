@@ -1,4 +1,4 @@
-"""Whether `run --until` and `gate` keep their error rates where outcomes are skewed, and in the worst case of a search.
+"""Whether `run --until`, `gate` and equivalence keep their error rates where outcomes are skewed, also in a search.
 
     python benchmarks/statistics_skewed.py [--runs 1000] [--search]
 
@@ -9,6 +9,9 @@ can be counted:
     sequence   a sequence of limits ever misses the true score within 500 questions (allowed: 5 %)
     gate       the lower limit after 30, 60 or 150 questions is above the true difference from the baseline, or from
                another model that ties more often (allowed: 2.5 %); beside it, that of Student's t
+    equivalence  after 150 or 500 questions a model whose true difference is the margin is called equivalent (allowed:
+               5 %); beside it, by two one-sided tests with Student's t
+    equal:P    a sequence of tests (`run --until equivalent`) ever calls such a model equivalent (allowed: 5 %)
 
 `--search` tries a grid of such distributions and measures the worst ones again, with ten times the runs. Exits with 1
 where a rate is more than half a point above what is allowed and chance does not explain it.
@@ -24,14 +27,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from engine.ratings.betting import log_capital, threshold
+from engine.ratings.betting import log_capital, threshold, threshold_one_sided
+from engine.ratings.bounded_difference import centred_points
 from engine.ratings.bounded_likelihood import p_value
-from engine.ratings.gate import centred_points
 
 LARGEST = 6.0
 HORIZON = 500
 GATE_ALPHA = 0.025
 SEQUENCE_ALPHA = 0.05
+EQUIVALENCE_ALPHA = 0.05
 TOLERANCE = 0.005
 POINTS = {"tie": (1.0, 2.0), "win": (2.0, 2.0), "loss": (0.0, 2.0), "strong win": (6.0, 6.0), "strong loss": (0.0, 6.0)}
 
@@ -125,32 +129,87 @@ def gate_error(
     return float(errors[0]) / runs, float(errors[1]) / runs
 
 
+def equivalence_error(mix: Mix, questions: int, runs: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Return how often a model whose difference from the baseline is the margin is called equivalent: by the verdict,
+    and by two one-sided tests with Student's t."""
+    outcomes, shares = mix.outcomes()
+    rows = np.column_stack([outcomes, outcomes[:, 1] / 2.0, outcomes[:, 1]])
+    margin = abs(float(shares @ outcomes[:, 0] / (shares @ outcomes[:, 1])) - 0.5)
+    if not 0.0 < margin < 0.5:
+        return 0.0, 0.0
+    mirrored = rows.copy()
+    mirrored[:, [0, 2]] = rows[:, [1, 3]] - rows[:, [0, 2]]
+    passed: dict[tuple[int, ...], tuple[bool, bool]] = {}
+    errors = np.zeros(2)
+    for counts in rng.multinomial(questions, shares, size=runs):
+        key = tuple(counts.tolist())
+        if key not in passed:
+            seen = counts > 0
+            known = counts[seen].astype(float)
+            passed[key] = (
+                all(_refused(each[seen], known, -margin) for each in (rows, mirrored)),
+                all(_student(each[seen], known, -margin, EQUIVALENCE_ALPHA) for each in (rows, mirrored)),
+            )
+        errors += passed[key]
+    return float(errors[0]) / runs, float(errors[1]) / runs
+
+
+def _refused(rows: np.ndarray, counts: np.ndarray, hypothesis: float) -> bool:
+    values, worst = centred_points(rows, counts, LARGEST, hypothesis, known=0.5)
+    return bool(counts @ values > 0.0) and p_value(values, counts, worst, EQUIVALENCE_ALPHA) <= EQUIVALENCE_ALPHA
+
+
+def early_equivalence_error(mix: Mix, runs: int, rng: np.random.Generator) -> float:
+    """Return how often a sequence of tests ever calls a model equivalent whose true difference is the margin."""
+    outcomes, shares = mix.outcomes()
+    margin = abs(float(shares @ outcomes[:, 0] / (shares @ outcomes[:, 1])) - 0.5)
+    if not 0.0 < margin < 0.5:
+        return 0.0
+    mirrored = np.stack([outcomes[:, 1] - outcomes[:, 0], outcomes[:, 1]], axis=1)
+    wrong = 0
+    for begin in range(0, runs, 100):
+        drawn = rng.choice(len(shares), p=shares, size=(min(100, runs - begin), HORIZON))
+        counts = np.cumsum(drawn[..., None] == np.arange(len(shares)), axis=1, dtype=np.float64)
+        sides = (log_capital(each, counts, 0.5 - margin, LARGEST) for each in (outcomes, mirrored))
+        wrong += int((np.minimum(*sides) >= threshold_one_sided(EQUIVALENCE_ALPHA)).any(axis=1).sum())
+    return wrong / runs
+
+
 @dataclass(frozen=True)
 class Measured:
-    """Error rates of one distribution; `gates` has those of the gate beside those of Student's t."""
+    """Error rates of one distribution; `gates` and `equivalence` have those of Student's t beside."""
 
     mix: Mix
     sequence: float
     gates: tuple[tuple[float, float], ...]
+    equivalence: tuple[tuple[float, float], ...]
+    early_equivalence: float
 
     @classmethod
     def of(cls, mix: Mix, runs: int, rng: np.random.Generator) -> Measured:
         alone = [gate_error(mix, questions, runs, rng) for questions in (30, 60, 150)]
-        return cls(mix, sequence_error(mix, runs, rng), (*alone, gate_error(mix, 60, runs, rng, RIVAL)))
+        equivalence = tuple(equivalence_error(mix, questions, runs, rng) for questions in (150, 500))
+        early = early_equivalence_error(mix, runs, rng)
+        gates = (*alone, gate_error(mix, 60, runs, rng, RIVAL))
+        return cls(mix, sequence_error(mix, runs, rng), gates, equivalence, early)
 
     @property
     def worst_gate(self) -> float:
         return max(rate for rate, _ in self.gates)
 
+    @property
+    def worst_equivalence(self) -> float:
+        return max(self.early_equivalence, *(rate for rate, _ in self.equivalence))
 
-def _student(outcomes: np.ndarray, counts: np.ndarray, truth: float) -> bool:
+
+def _student(outcomes: np.ndarray, counts: np.ndarray, truth: float, alpha: float = GATE_ALPHA) -> bool:
     """Return whether the lower limit of Student's t, clustered by question, is above the truth."""
     won, total, their_won, their_total = outcomes.T
     questions = counts.sum()
     rates = counts @ won / (counts @ total), counts @ their_won / (counts @ their_total)
     values = (won - rates[0] * total) / (counts @ total) - (their_won - rates[1] * their_total) / (counts @ their_total)
     error = np.sqrt(counts @ values**2 * questions / (questions - 1))
-    return bool(rates[0] - rates[1] - stats.t.ppf(1.0 - GATE_ALPHA, questions - 1) * error > truth)
+    return bool(rates[0] - rates[1] - stats.t.ppf(1.0 - alpha, questions - 1) * error > truth)
 
 
 def _holds(rate: float, allowed: float, runs: int) -> bool:
@@ -169,17 +228,24 @@ def main() -> int:
     if options.search:
         found = [Measured.of(mix, runs, rng) for mix in grid()]
         worst = (
-            sorted(found, key=lambda each: -each.worst_gate)[:8] + sorted(found, key=lambda each: -each.sequence)[:4]
+            sorted(found, key=lambda each: -each.worst_gate)[:8]
+            + sorted(found, key=lambda each: -each.sequence)[:4]
+            + sorted(found, key=lambda each: -each.worst_equivalence)[:4]
         )
         mixes, runs = [each.mix for each in worst], 10 * runs
     holds = True
-    print("sequence   gate at 30, 60, 150 questions, and at 60 against a model (Student's t)")
+    print("each with Student's t in brackets:")
+    print("sequence   gate at 30, 60, 150 questions, and at 60 against a model   equivalence at 150 and 500, and early")
     for mix in dict.fromkeys(mixes):
         each = Measured.of(mix, runs, rng)
         holds &= _holds(each.sequence, SEQUENCE_ALPHA, runs)
         holds &= all(_holds(rate, GATE_ALPHA, runs) for rate, _ in each.gates)
-        gates = "".join(f"{rate:7.1%} ({other:.1%})" for rate, other in each.gates)
-        print(f"  {each.sequence:6.1%}   {gates}   {mix}", flush=True)
+        holds &= all(_holds(rate, EQUIVALENCE_ALPHA, runs) for rate, _ in each.equivalence)
+        holds &= _holds(each.early_equivalence, EQUIVALENCE_ALPHA, runs)
+        gates, equal = (
+            "".join(f"{rate:7.1%} ({other:.1%})" for rate, other in rates) for rates in (each.gates, each.equivalence)
+        )
+        print(f"  {each.sequence:6.1%}   {gates}  {equal}{each.early_equivalence:7.1%}   {mix}", flush=True)
     return 0 if holds else 1
 
 

@@ -113,9 +113,11 @@ def compare(
     seed: int = 42,
     weight: int | None = None,
     soft: bool = False,
+    margin: float | None = None,
 ) -> Comparison:
     """Compare models pairwise on the same questions; none named: all.
 
+    `margin` is the difference, in points, below which two models count as equivalent.
     With `direct`, games that were judged between the named models count as well. Raises ArenaError.
     """
     from engine.ratings.compare import compare as compare_battles
@@ -125,7 +127,7 @@ def compare(
         baseline=opened.baseline, rounds=rounds, seed=seed, weight=weight or opened.weight, soft=soft
     )
     games = _direct_games(opened, models) if direct else []
-    result = compare_battles(opened.judged.battles, options, opened.judged.facts, models, games)
+    result = compare_battles(opened.judged.battles, options, opened.judged.facts, models, games, margin)
     return msgspec.structs.replace(result, warnings=[*map(str, opened.judged.warnings), *result.warnings])
 
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import click
 import msgspec
+from msgspec import UNSET
 
 from arena_tui import console
 from arena_tui.advice import phrase
@@ -21,6 +22,7 @@ from engine.events import TaskKey
 from engine.ratings.leaderboard import LeaderboardOptions
 from engine.ratings.outcomes import unused_odds
 from engine.ratings.stop_rule import parse_stop_rule, stop_cautions, stop_report
+from engine.ratings.verdict import standing_verdict
 from engine.results import judged_bench, rate
 from engine.run import Run
 from engine.work.plan import Scope, make_plan
@@ -101,7 +103,8 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
     stopped = stop_report(state.stop_rule, state.opponent, state.standings) if state.stop_rule else None
     if stopped is not None:
         warnings = [*board.warnings, *stop_cautions(stopped)]
-        board = msgspec.structs.replace(board, until=stopped, warnings=warnings)
+        answer = standing_verdict(state.standings, state.opponent) or UNSET
+        board = msgspec.structs.replace(board, until=stopped, warnings=warnings, answer=answer)
     show(board, "json" if as_json else "table")
     if hint := unused_odds(judged.battles, soft=options.soft):
         console.say(f"note: arena-tui leaderboard: {phrase(hint)}")

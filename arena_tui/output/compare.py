@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias
 from arena_tui.output.json_text import json_text
 from arena_tui.output.leaderboard_columns import further_baselines, known_bad_phrases, soft_phrase
 from arena_tui.output.tables import TableColumn, fitted, text_table
+from arena_tui.output.verdict import pair_words, without_unicode
 from arena_tui.safe_text import one_line
-from engine.ratings import ALPHA
 from engine.ratings.compare import Comparison, PairComparison
 from engine.ratings.outcomes import SoftReport
 from engine.ratings.paired import DirectGames
 
 CompareFormat: TypeAlias = Literal["table", "json"]
-_DROPPED_FIRST = ("questions", "won/tied/lost %")
+_DROPPED_FIRST = ("questions", "won/tied/lost %", "verdict")
 
 
 def format_comparison(result: Comparison, form: CompareFormat, *, width: int = 120, ascii_only: bool = False) -> str:
@@ -37,7 +37,7 @@ def format_comparison(result: Comparison, form: CompareFormat, *, width: int = 1
     if len(result.models) > 2:
         parts.append(_separable(result))
     text = "\n\n".join(parts) + "\n"
-    return text.replace("−", "-").replace("·", "|").encode("ascii", "replace").decode() if ascii_only else text
+    return without_unicode(text) if ascii_only else text
 
 
 def _headline(result: Comparison) -> str:
@@ -54,15 +54,11 @@ def _headline(result: Comparison) -> str:
 
 def _in_words(pair: PairComparison) -> str:
     """Answer "is a better than b?", one sentence for each kind of evidence."""
-    a, b = one_line(pair.model_a), one_line(pair.model_b)
-    limits = f"[{pair.lower:.1f}, {pair.upper:.1f}]"
-    if pair.p_value < ALPHA:
-        word = "better" if pair.difference > 0 else "worse"
-        lines = [f"{a} is {word} than {b} by {abs(pair.difference):.1f} points, 95% CI of the difference {limits}"]
-    else:
-        lines = [f"{a} against {b} is undecided: difference {pair.difference:+.1f} points, 95% CI {limits}"]
-    lines[0] += f" ({_p(pair.p_value)}, {pair.questions} questions)."
-    lines.append(f"It has more of the points on {pair.won:.0f}% of the questions, less on {pair.lost:.0f}%.")
+    lines = [
+        f"{pair_words(pair)}.",
+        f"95% CI [{pair.lower:.1f}, {pair.upper:.1f}] ({_p(pair.p_value)}, {pair.questions} questions).",
+        f"{one_line(pair.model_a)} has more of the points on {pair.won:.0f}% of them, less on {pair.lost:.0f}%.",
+    ]
     if isinstance(pair.direct, DirectGames):
         direct = pair.direct
         lines.append(
@@ -105,7 +101,9 @@ def _pair_columns(pairs: Sequence[PairComparison]) -> list[TableColumn]:
     ]
     if any(isinstance(pair.direct, DirectGames) for pair in pairs):
         columns.append(column("A against B", _direct))
-    if len(pairs) == 1:
+    if len(pairs) > 1:
+        columns.append(column("verdict", lambda pair: pair.verdict, right=False))
+    else:
         columns = [each for each in columns if each.title != "p Holm"]
     return columns
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from arena_tui.advice import phrase
 from arena_tui.output.json_text import json_text
 from arena_tui.output.tables import TableColumn, escaped, markdown_table, text_table
+from arena_tui.output.verdict import pair_words, without_unicode
 from arena_tui.safe_text import one_line
 from engine.ratings.gate import GateCheck, GateReport
 
@@ -22,7 +25,7 @@ def format_gate(report: GateReport, form: GateFormat, *, ascii_only: bool = Fals
         return _markdown(report)
     parts = [_headline(report), "\n".join(_sentence(check, report) for check in report.checks)]
     text = "\n\n".join([*parts, text_table(_columns(report)), _basis(report)]) + "\n"
-    return text.replace("−", "-").encode("ascii", "replace").decode() if ascii_only else text
+    return without_unicode(text) if ascii_only else text
 
 
 def _markdown(report: GateReport) -> str:
@@ -45,6 +48,11 @@ def _headline(report: GateReport) -> str:
 
 
 def _sentence(check: GateCheck, report: GateReport) -> str:
+    answer = msgspec.structs.replace(check.answer, model_b=_reference(check, report))
+    return f"{_finding(check, report)} Verdict: {pair_words(answer)}."
+
+
+def _finding(check: GateCheck, report: GateReport) -> str:
     model, reference = one_line(check.model), _reference(check, report)
     margin = f"{report.margin:g} points"
     limit = f"at least {check.lower:+.1f} with {_sure(report)} certainty"

@@ -17,6 +17,7 @@ from arena_tui.output.forest import ASCII, UNICODE, Scale, Strokes
 from arena_tui.output.json_text import json_text, rounded
 from arena_tui.output.leaderboard_columns import headline, interval, same_games, score_columns, stats_columns
 from arena_tui.output.tables import GAP, TableColumn, escaped, fitted, markdown_table, table_width, text_table
+from arena_tui.output.verdict import answer_words, without_unicode
 from arena_tui.safe_text import one_line, text_width
 from engine.ratings.leaderboard import Leaderboard, Noise, Row
 
@@ -114,7 +115,8 @@ def _cell(value: object) -> str:
 
 def _markdown(board: Leaderboard) -> str:
     """Return a line on what was compared, the table, and a section a group."""
-    parts = [escaped(" · ".join(headline(board))), *_markdown_tables(board.rows, board.baseline, board.noise)]
+    parts = [f"**{escaped(line)}**" for line in answer_words(board)[:1]]
+    parts += [escaped(" · ".join(headline(board))), *_markdown_tables(board.rows, board.baseline, board.noise)]
     for group in board.groups if board.groups is not UNSET else []:
         parts.append(f"### {board.by}: {escaped(one_line(group.group))} ({group.questions} questions)")
         parts += _markdown_tables(group.rows, board.baseline) or [escaped(one_line(text)) for text in group.warnings]
@@ -134,13 +136,14 @@ def _table(board: Leaderboard, *, width: int, ascii_only: bool) -> str:
     phrases = headline(board)
     if each := same_games(board.rows):
         phrases.append(f"{each.questions} questions, {each.games} games each")
-    parts = ["\n".join(_wrapped(phrases, strokes.separator, width)), *_blocks(board.rows, board, strokes, width)]
+    parts = ["\n".join(answer)] if (answer := answer_words(board)) else []
+    parts += ["\n".join(_wrapped(phrases, strokes.separator, width)), *_blocks(board.rows, board, strokes, width)]
     for group in board.groups if board.groups is not UNSET else []:
         title = f"{board.by}: {one_line(group.group)} ({group.questions} question{'s' if group.questions != 1 else ''})"
         blocks = _blocks(group.rows, board, strokes, width) or [one_line(text) for text in group.warnings]
         parts += ["\n".join([title, *blocks[:1]]), *blocks[1:]]
     text = "\n\n".join(parts) + "\n"
-    return text.encode("ascii", "replace").decode("ascii") if ascii_only else text
+    return without_unicode(text) if ascii_only else text
 
 
 def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: Strokes, width: int) -> list[str]:

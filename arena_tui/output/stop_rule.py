@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def is_decided(standing: Standing | ModelStanding) -> bool:
     """Return whether judgments decided it, rather than an exhausted budget."""
-    return standing.verdict in ("better", "worse", "precise")
+    return standing.verdict in ("better", "worse", "equivalent", "precise")
 
 
 def verdict_words(model: str, standing: Standing | ModelStanding, opponent: str) -> str:
@@ -26,6 +26,8 @@ def verdict_words(model: str, standing: Standing | ModelStanding, opponent: str)
     match standing.verdict:
         case "better" | "worse":
             state = f"is {standing.verdict} than {rival} {after}"
+        case "equivalent":
+            state = f"is equivalent to {rival} within ±{standing.margin:g} points {after}"
         case "precise":
             state = f"is known precisely enough {after}"
         case "budget":
@@ -80,6 +82,8 @@ def format_stop_report(report: StopReport) -> str:
 def _verdict(model: ModelStanding, opponent: str) -> str:
     if model.model == opponent:
         return "reference"
+    if model.verdict == "equivalent":
+        return f"equivalent within ±{model.margin:g}"
     words = {"precise": "precise enough", "budget": "undecided (budget used up)"}
     return words.get(model.verdict, model.verdict)
 

@@ -38,6 +38,7 @@ UNTIL = {  # stop rules in the syntax of `run --until`
     "": "no",
     "decided": "when better or worse is decided",
     "decided,ci:5": "when decided, or known to ±5 points",
+    "decided,equivalent:2": "when decided, or equivalent within ±2 points",
     "ci:5": "when known to ±5 points",
     "ci:2.5": "when known to ±2.5 points",
 }
@@ -216,6 +217,7 @@ def _next(values: tuple[_ValueT, ...], value: _ValueT, step: int) -> _ValueT:
 _CONDITIONS = """\
 decided        it is better or worse than 50
 decided:MODEL  it is better or worse than another model
+equivalent:2   it is within ±2 points, or surely not
 ci:2.5         its score is known to ±2.5 points
 calls:4000     the run has made 4000 judge calls
 minutes:20     the run has lasted 20 minutes

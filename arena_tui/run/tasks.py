@@ -48,7 +48,7 @@ class TaskRow(msgspec.Struct, frozen=True):
         return min(self.task.expected, self.task.cached + self.task.done)
 
 
-_SHORT_VERDICTS = {"precise": "known", "stopped": "ended"}
+_SHORT_VERDICTS = {"equivalent": "equal", "precise": "known", "stopped": "ended"}
 
 
 def _verdict(state: RunState, key: TaskKey, task: TaskState) -> str:

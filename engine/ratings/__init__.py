@@ -17,6 +17,7 @@
 
     paired         two models question by question, and the games they played against each other
     compare        all pairs of models as one result, exactly as the JSON output has it
+    verdict        better, worse, equivalent within a margin, or undecided: what all results state first
     power          questions, calls and time needed to detect a difference
 
     stop_rule            stop rules of a run: the rule, where a model stands, and the report at the end
@@ -26,6 +27,7 @@
     evidence       points by question, stored with a result, and when two results are comparable
     bounded_likelihood   test and limits of a mean of bounded values, for the gate
     sensitivity    whether the judge can be seen to notice a difference
+    bounded_difference   difference of two scores with limits that hold for skewed outcomes
     gate           non-inferiority of models, as a result for CI
 
 This package imports nothing by itself: numpy is loaded when one of its modules is.

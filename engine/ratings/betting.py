@@ -71,6 +71,12 @@ def threshold(alpha: float = ALPHA) -> float:
     return math.log(2.0 / alpha)
 
 
+def threshold_one_sided(alpha: float = ALPHA) -> float:
+    """Return the logarithm of the capital that excludes a hypothesis in a test of one side, as each of two that must
+    both exclude theirs."""
+    return math.log(1.0 / alpha)
+
+
 def log_capital(outcomes: FloatArray, counts: FloatArray, share: float | FloatArray, largest: float) -> FloatArray:
     """Return the logarithm of the capital won against "the score is at most `share`".
 
@@ -146,6 +152,26 @@ def is_apart(outcomes: FloatArray, counts: FloatArray, gap: float, largest: floa
     likely = min(_CELLS - 1, int(_CELLS * won / total))
     first = log_capital_apart(outcomes, counts, gap, largest, [likely])  # nearly always small enough to stop here
     return first >= level and log_capital_apart(outcomes, counts, gap, largest) >= level
+
+
+def is_near_even(outcomes: FloatArray, counts: FloatArray, margin: float, largest: float, level: float) -> bool:
+    """Return whether both capitals, against scores at most 0.5 - `margin` and at least 0.5 + `margin`, have reached
+    `level`.
+
+    Args:
+        outcomes: [K, 2] points won and played for.
+    """
+    lost = np.stack([outcomes[:, 1] - outcomes[:, 0], outcomes[:, 1]], axis=1)
+    return all(bool(log_capital(each, counts, 0.5 - margin, largest) >= level) for each in (outcomes, lost))
+
+
+def is_near(outcomes: FloatArray, counts: FloatArray, margin: float, largest: float, level: float) -> bool:
+    """Return whether both capitals, against differences of `margin` and more in either direction, reached `level`.
+
+    Args:
+        outcomes: [K, 4] points won and played for by a, then by b, on the same question.
+    """
+    return all(is_apart(each, counts, -margin, largest, level) for each in (outcomes, outcomes[:, [2, 3, 0, 1]]))
 
 
 def difference_interval(

@@ -18,31 +18,25 @@ from engine.ratings.limits import holm, rank_ranges
 from engine.ratings.outcomes import SoftReport, relative_width, soft_report
 from engine.ratings.paired import DirectGames, PairedDifference, PairedRatings, direct_games, meetings
 from engine.ratings.sensitivity import KnownBad, sensitivity_cautions
+from engine.ratings.verdict import PairVerdict, pair_verdict, require_margin
 
 
-class PairComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """model_a against model_b, in points: scores are percent against the baseline on the questions of both.
+class PairComparison(PairVerdict, frozen=True, kw_only=True):
+    """The verdict on two models with its numbers: scores are percent against the baseline on the questions of both.
 
     Attributes:
-        difference, lower, upper: score_a - score_b with absolute 95 % limits (paired cluster bootstrap).
         std_error: clustered standard error of the difference; `unpaired_std_error` without the pairing.
         p_value: two-sided, from `std_error`; `p_holm` is adjusted for all pairs of the result.
-        questions: those that both were judged on; won, tied and lost are percent of them, from the view of model_a.
+        won, tied, lost: percent of the questions, from the view of model_a.
         direct: games between the two, if any.
     """
 
-    model_a: str
-    model_b: str
     score_a: float
     score_b: float
-    difference: float
-    lower: float
-    upper: float
     std_error: float
     unpaired_std_error: float
     p_value: float
     p_holm: float
-    questions: int
     won: float
     tied: float
     lost: float
@@ -96,13 +90,17 @@ def compare(
     facts: BenchFacts,
     models: Sequence[str] = (),
     direct: Sequence[Battles] = (),
+    margin: float | None = None,
 ) -> Comparison:
     """Compare all pairs of `models` (none named: of all rated models, the baseline among them).
 
-    `direct` are games between the models beside those of `battles`; for each pair the first of these batches with games
-    between the two counts, else `battles`.
-    Raises RatingError when a named model has no rating, or the battles cannot be rated.
+    `margin` is the difference, in points, below which models count as equivalent. `direct` are games between the models
+    beside those of `battles`; for each pair the first of these batches with games between the two counts, else
+    `battles`.
+    Raises RatingError when a named model has no rating, or the battles cannot be rated, and UsageProblem for a margin
+    out of range.
     """
+    require_margin(margin)
     ratings = rate_battles(battles, msgspec.structs.replace(options, ci="question"))
     chosen = _chosen(ratings, models)
     paired = PairedRatings(ratings, options)
@@ -110,8 +108,9 @@ def compare(
     adjusted = holm([difference.p_value for _, _, difference in found])
     sources = [(games, meetings(games)) for games in (*direct, battles)]
     pairs = [
-        _pair(ratings, a, b, difference, p, _direct(ratings, a, b, sources, options))
+        _pair(difference, p, _direct(ratings, a, b, sources, options), verdict)
         for (a, b, difference), p in zip(found, adjusted, strict=True)
+        if (verdict := pair_verdict(ratings, paired, a, b, difference, margin, facts.known_bad))
     ]
     apart = [ratings.lower[a] > ratings.upper[b] or ratings.lower[b] > ratings.upper[a] for a, b, _ in found]
     return Comparison(
@@ -171,22 +170,17 @@ def _by_score(ratings: Ratings, models: Sequence[int]) -> list[int]:
 
 
 def _pair(
-    ratings: Ratings, a: int, b: int, found: PairedDifference, p_holm: float, direct: DirectGames | UnsetType
+    found: PairedDifference, p_holm: float, direct: DirectGames | UnsetType, verdict: PairVerdict
 ) -> PairComparison:
     percent = 100.0 / found.questions
     return PairComparison(
-        model_a=ratings.models[a],
-        model_b=ratings.models[b],
+        **msgspec.structs.asdict(verdict),
         score_a=100.0 * found.rate_a,
         score_b=100.0 * found.rate_b,
-        difference=100.0 * (found.rate_a - found.rate_b),
-        lower=100.0 * found.lower,
-        upper=100.0 * found.upper,
         std_error=100.0 * found.std_error,
         unpaired_std_error=100.0 * found.unpaired_std_error,
         p_value=found.p_value,
         p_holm=p_holm,
-        questions=found.questions,
         won=percent * found.won,
         tied=percent * found.tied,
         lost=percent * found.lost,

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Literal, TypeAlias
 
@@ -27,7 +26,7 @@ import numpy as np
 from engine.errors import Advice, AdviceKind, GateRefused, UsageProblem, listed
 from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 from engine.ratings.battles import FloatArray
-from engine.ratings.bounded_likelihood import lower_limit
+from engine.ratings.bounded_difference import Difference, difference
 from engine.ratings.evidence import (
     Describe,
     Evidence,
@@ -42,89 +41,9 @@ from engine.ratings.evidence import (
     unknown_texts,
 )
 from engine.ratings.sensitivity import blind, blind_to_bad, known_bad_cautions
+from engine.ratings.verdict import PairVerdict, VerdictWord, missing_questions
 
 POWER = 0.8
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Score of a model minus that of its reference, as fractions, with one-sided limits at level alpha on each side."""
-
-    questions: int
-    rate: float
-    reference_rate: float
-    lower: float
-    upper: float
-    std_error: float
-
-    @property
-    def difference(self) -> float:
-        return self.rate - self.reference_rate
-
-    @property
-    def spread(self) -> float:
-        """The standard error of one question."""
-        return self.std_error * math.sqrt(self.questions)
-
-
-def difference(
-    won: FloatArray, total: FloatArray, reference: tuple[FloatArray, FloatArray] | None, alpha: float, largest: float
-) -> Difference:
-    """Return the paired difference of two scores, from points won and played for [Q] on the same questions.
-
-    At least two. `reference` has the points of the other model; None is the baseline, which is even on every question.
-    `largest` is the most points that a question can be played for.
-    """
-    rate, their_rate, error = _compared(won, total, reference)
-    rows = np.stack([won, total, *(reference or (total / 2.0, total))], axis=1)
-    outcomes, counts = np.unique(rows, axis=0, return_counts=True)
-    mirrored = outcomes.copy()
-    mirrored[:, [0, 2]] = outcomes[:, [1, 3]] - outcomes[:, [0, 2]]
-    known = None if reference is not None else 0.5
-    estimate = rate - their_rate
-    lower = _lower_limit(outcomes, counts.astype(np.float64), largest, alpha, estimate, error, known)
-    upper = -_lower_limit(mirrored, counts.astype(np.float64), largest, alpha, -estimate, error, known)
-    return Difference(len(won), rate, their_rate, lower, upper, error)
-
-
-def _lower_limit(
-    outcomes: FloatArray,
-    counts: FloatArray,
-    largest: float,
-    alpha: float,
-    estimate: float,
-    error: float,
-    known: float | None,
-) -> float:
-    """Return the lower limit of the difference; `known` is the score of the reference where it has no uncertainty."""
-    centred = partial(centred_points, outcomes, counts, largest, known=known)
-    lowest = -1.0 if known is None else -known
-    return lower_limit(centred, counts, alpha, lowest, estimate, error)
-
-
-def centred_points(
-    outcomes: FloatArray, counts: FloatArray, largest: float, difference: float, *, known: float | None = None
-) -> tuple[FloatArray, float]:
-    """Return values [K] whose mean over questions is 0 if the scores differ by `difference`, and the lowest possible.
-
-    They are the points won beyond those expected, in units of the mean weight of a question, of the model minus those
-    of the reference. What is expected follows from the scores; the score of the reference is the one in the middle
-    between its own and that of the model less `difference`, or `known`.
-
-    Args:
-        outcomes: [K, 4] points won and played for by the model, then by the reference.
-        largest: the most points that a question can be played for.
-    """
-    won, total, their_won, their_total = outcomes.T
-    mean, their_mean = (counts @ each / counts.sum() for each in (total, their_total))
-    if known is not None:
-        score = known + difference
-        return (won - score * total) / mean, -score * largest / mean
-    rate, their_rate = counts @ won / (counts @ total), counts @ their_won / (counts @ their_total)
-    their_score = min(max((rate - difference + their_rate) / 2.0, 0.0, -difference), 1.0, 1.0 - difference)
-    score = their_score + difference
-    values = (won - score * total) / mean - (their_won - their_score * their_total) / their_mean
-    return values, float(-score * largest / mean - (1.0 - their_score) * largest / their_mean)
 
 
 def questions_for(spread: float, margin: float, alpha: float) -> int:
@@ -136,21 +55,6 @@ def questions_for(spread: float, margin: float, alpha: float) -> int:
     """
     normal = NormalDist()
     return math.ceil(((normal.inv_cdf(1.0 - alpha) + normal.inv_cdf(POWER)) * spread / margin) ** 2)
-
-
-def _compared(
-    won: FloatArray, total: FloatArray, reference: tuple[FloatArray, FloatArray] | None
-) -> tuple[float, float, float]:
-    """Return both scores, and the clustered standard error of their difference."""
-    rate, values = _score(won, total)
-    their_rate, their_values = _score(*reference) if reference is not None else (0.5, np.zeros(len(won)))
-    return rate, their_rate, float((values - their_values).std(ddof=1)) / math.sqrt(len(won))
-
-
-def _score(won: FloatArray, total: FloatArray) -> tuple[float, FloatArray]:
-    """Return the score, and the influence [Q] of each question on it."""
-    rate = float(won.sum() / total.sum())
-    return rate, np.asarray((won - rate * total) / total.mean(), dtype=np.float64)
 
 
 Finding: TypeAlias = Literal["not worse", "worse", "not shown"]
@@ -172,6 +76,7 @@ class GateCheck(msgspec.Struct, frozen=True, kw_only=True):
     """One model against the reference, in points. `lower` and `upper` are one-sided limits of the difference.
 
     With `questions_needed` questions, an equally good model passes with 80 % probability; None where the margin is 0.
+    `answer` is the verdict on both, by the same kind of limits; equivalence is about the gate's margin.
     """
 
     model: str
@@ -185,6 +90,7 @@ class GateCheck(msgspec.Struct, frozen=True, kw_only=True):
     std_error: float
     questions: int
     questions_needed: int | None
+    answer: PairVerdict
 
 
 class GateReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -306,10 +212,13 @@ def _chosen(now: Result, models: Sequence[str], reference: str | None, stored: R
 def _check(mine: GateSide, theirs: GateSide, questions: Sequence[str], options: GateOptions, most: float) -> GateCheck:
     points, reference = _arrays(mine, questions), None if theirs.is_baseline else _arrays(theirs, questions)
     largest = max(points[1].max(), most) if reference is None else max(points[1].max(), reference[1].max(), most)
-    found = difference(*points, reference, options.alpha, float(largest))
+    by_alpha = {
+        alpha: difference(*points, reference, alpha, float(largest)) for alpha in {options.alpha, ALPHA / 2.0, ALPHA}
+    }
     unchanged = reference is not None and mine.model == theirs.model and np.array_equal(points, reference)
     if unchanged:  # the judgments are the stored ones, so nothing is uncertain
-        found = replace(found, lower=0.0, upper=0.0)
+        by_alpha = {alpha: replace(found, lower=0.0, upper=0.0) for alpha, found in by_alpha.items()}
+    found = by_alpha[options.alpha]
     margin = options.margin / 100.0
     finding: Finding = "not shown"
     if unchanged or found.lower > -margin:
@@ -328,6 +237,29 @@ def _check(mine: GateSide, theirs: GateSide, questions: Sequence[str], options: 
         std_error=100.0 * found.std_error,
         questions=found.questions,
         questions_needed=questions_for(found.spread, margin, options.alpha) if margin > 0.0 else None,
+        answer=_answer(mine, theirs, by_alpha[ALPHA / 2.0], by_alpha[ALPHA], options.margin),
+    )
+
+
+def _answer(mine: GateSide, theirs: GateSide, wide: Difference, narrow: Difference, margin: float) -> PairVerdict:
+    """Return the verdict by the limits at 2.5 % on each side, and at 5 % on each side for equivalence."""
+    lower, upper = 100.0 * wide.lower, 100.0 * wide.upper
+    near, far = 100.0 * narrow.lower, 100.0 * narrow.upper
+    half_width, more = missing_questions(100.0 * wide.spread, wide.questions, (upper - lower) / 2.0, margin or None)
+    verdict: VerdictWord = "better" if lower > 0.0 else "worse" if upper < 0.0 else "undecided"
+    return PairVerdict(
+        model_a=mine.model,
+        model_b=theirs.model,
+        verdict="equivalent" if near == far == 0.0 or (-margin < near and far < margin) else verdict,
+        difference=100.0 * wide.difference,
+        lower=lower,
+        upper=upper,
+        margin=margin,
+        equivalence_lower=near,
+        equivalence_upper=far,
+        questions=wide.questions,
+        half_width=half_width,
+        more_questions=more,
     )
 
 

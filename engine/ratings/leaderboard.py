@@ -28,6 +28,7 @@ from engine.ratings.model_stats import Coverage, ModelStats, average_tokens, cov
 from engine.ratings.outcomes import SoftReport, relative_width, soft_report
 from engine.ratings.sensitivity import KnownBad, pair_verdicts
 from engine.ratings.stop_rule import StopReport
+from engine.ratings.verdict import PairVerdict, leading_verdict
 
 GroupKind: TypeAlias = Literal["category", "cluster"]
 Rater: TypeAlias = Callable[[Battles, RatingOptions], Ratings]
@@ -100,7 +101,10 @@ class GroupBoard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole result. The fields after `warnings` are present only where they apply."""
+    """The whole result. The fields after `warnings` are present only where they apply.
+
+    `answer` is the verdict on the two models whose comparison answers most (see `engine.ratings.verdict`).
+    """
 
     bench: str
     judges: list[str]
@@ -121,6 +125,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     baselines: list[str] | UnsetType = UNSET
     known_bad: list[KnownBad] | UnsetType = UNSET
     noise: dict[str, Noise] | UnsetType = UNSET
+    answer: PairVerdict | UnsetType = UNSET
 
 
 def leaderboard(
@@ -156,6 +161,7 @@ def leaderboard(
         baselines=list(facts.baselines) if len(facts.baselines) > 1 else UNSET,
         known_bad=list(facts.known_bad) or UNSET,
         noise=_noise(ratings, whole.rows) or UNSET,
+        answer=leading_verdict(ratings, options, known_bad=facts.known_bad) or UNSET,
     )
 
 

@@ -80,31 +80,33 @@ def resample_rows(table: OutcomeTable, battles: Battles, weight: int, rounds: in
         yield times @ to_won, times @ to_total
 
 
-def interval(resampled: FloatArray, questions: int | None = None) -> tuple[FloatArray, FloatArray]:
-    """Return the 95 % limits of each column of [R, M], over the resamples that determine it; NaN if none does.
+def interval(
+    resampled: FloatArray, questions: int | None = None, alpha: float = ALPHA
+) -> tuple[FloatArray, FloatArray]:
+    """Return limits of each column of [R, M], over the resamples that determine it; NaN if none does.
 
-    `questions` is how many of them were resampled (None: rows were).
+    `questions` is how many of them were resampled (None: rows were); outside of the limits is `alpha`.
     """
     lower, upper = np.full(resampled.shape[1], np.nan), np.full(resampled.shape[1], np.nan)
     gaps = np.isnan(resampled)
     whole = ~gaps.any(axis=0)
-    limits = list(percentiles(questions))
+    limits = list(percentiles(questions, alpha))
     lower[whole], upper[whole] = np.percentile(resampled[:, whole], limits, axis=0)
     for column in np.flatnonzero(~whole & ~gaps.all(axis=0)):
         lower[column], upper[column] = np.percentile(resampled[~gaps[:, column], column], limits)
     return lower, upper
 
 
-def percentiles(questions: int | None) -> tuple[float, float]:
-    """Return the percentiles of resamples that are 95 % limits; 2.5 and 97.5 where `questions` is None.
+def percentiles(questions: int | None, alpha: float = ALPHA) -> tuple[float, float]:
+    """Return the percentiles of resamples that are limits; 2.5 and 97.5 where `questions` is None and alpha 5 %.
 
     Resamples of Q questions spread less than estimates do, by the root of (Q - 1) / Q, and have the tails of a normal
     distribution where Student's are due; the "expanded" percentiles make up for both (Hesterberg, What Teachers Should
     Know about the Bootstrap, Amer. Statistician 69, 2015, section 4.3).
     """
     if questions is None or questions < 2:
-        return 50.0 * ALPHA, 100.0 - 50.0 * ALPHA
-    reach = student_quantile(questions - 1) * (questions / (questions - 1)) ** 0.5
+        return 50.0 * alpha, 100.0 - 50.0 * alpha
+    reach = student_quantile(questions - 1, 1.0 - alpha / 2.0) * (questions / (questions - 1)) ** 0.5
     lower = 100.0 * NormalDist().cdf(-reach)
     return lower, 100.0 - lower
 

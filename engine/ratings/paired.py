@@ -13,7 +13,7 @@ from engine.ratings.bradley_terry import closed_form
 from engine.ratings.chains import chain_p_value
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.limits import influence, interval, resample_questions, sign_test_p, standard_error, two_sided_p
-from engine.ratings.outcomes import OutcomeTable
+from engine.ratings.outcomes import OutcomeTable, heaviest_questions
 
 _NOTHING = 1e-12  # differences and errors below this are rounding
 
@@ -26,6 +26,7 @@ class PairedDifference:
         questions: their number.
         rate_a, rate_b: win rates against the baseline on them.
         lower, upper: 95 % limits of rate_a - rate_b from resampled questions.
+        narrow_lower, narrow_upper: 90 % limits by the same distribution, each a one-sided one at 5 %.
         std_error: clustered standard error of the difference, from the influence of each question.
         unpaired_std_error: the standard error if the two had answered different questions.
         p_value: two-sided, for no difference.
@@ -37,6 +38,8 @@ class PairedDifference:
     rate_b: float
     lower: float
     upper: float
+    narrow_lower: float
+    narrow_upper: float
     std_error: float
     unpaired_std_error: float
     p_value: float
@@ -70,21 +73,21 @@ class PairedRatings:
         gap = self._shares[both, a] - self._shares[both, b]
         won, lost = int(np.count_nonzero(gap > _NOTHING)), int(np.count_nonzero(gap < -_NOTHING))
         error = float(standard_error(values[:, 0] - values[:, 1]))
-        if error > _NOTHING:
-            limits = interval((resampled[:, 0] - resampled[:, 1])[:, None], questions)
-            lower, upper = float(limits[0][0]), float(limits[1][0])
-        else:  # no question differs from another, which proves no more than that exceptions are rare
-            rare = 1.0 - (ALPHA / 2.0) ** (1.0 / questions)
-            lower, upper = max(-1.0, difference - rare), min(1.0, difference + rare)
+        gaps = resampled[:, 0] - resampled[:, 1] if error > _NOTHING else None
+        lower, upper = _limits(difference, gaps, questions, ALPHA)
+        narrow_lower, narrow_upper = _limits(difference, gaps, questions, 2.0 * ALPHA)
         p_value = _p_value(difference, error, questions, certain=abs(difference) > _NOTHING)
         if not self._ratings.table.against_baseline_only and difference and {0.0, 1.0} & {*rate.tolist()}:
             lower, upper, p_value = self._chained(a, b, lower, upper)
+            narrow_lower, narrow_upper = min(lower, narrow_lower), max(upper, narrow_upper)
         return PairedDifference(
             questions=questions,
             rate_a=float(rate[0]),
             rate_b=float(rate[1]),
             lower=lower,
             upper=upper,
+            narrow_lower=narrow_lower,
+            narrow_upper=narrow_upper,
             std_error=error,
             unpaired_std_error=float(np.hypot(*standard_error(values))),
             p_value=p_value,
@@ -92,6 +95,29 @@ class PairedRatings:
             tied=questions - won - lost,
             lost=lost,
         )
+
+    def points(self, a: int, b: int) -> tuple[FloatArray, FloatArray, float] | None:
+        """Return the points won and played for, [Q, 2] each, of a and of b on the questions of both, and the most that
+        a question can be played for.
+
+        The baseline is even on every question. None where strengths come from several baselines together, or where
+        neither plays.
+        """
+        table = self._ratings.table
+        if not table.against_baseline_only or a == b:
+            return None
+        heaviest = heaviest_questions(self._ratings.battles, self._options.weight)
+        both = ~np.isnan(self._shares[:, a]) & ~np.isnan(self._shares[:, b])
+        sides = [
+            None
+            if end == table.baseline
+            else np.stack([each[both, self._column[end]] for each in (table.won, table.total)], axis=1)
+            for end in (a, b)
+        ]
+        played = next(side for side in sides if side is not None)
+        even = np.stack([played[:, 1] / 2.0, played[:, 1]], axis=1)
+        first, second = (even if side is None else side for side in sides)
+        return first, second, float(max(heaviest[end] for end in (a, b) if end != table.baseline))
 
     def _chained(self, a: int, b: int, lower: float, upper: float) -> tuple[float, float, float]:
         """Return limits and p-value of models of which one won every chain of games to the other."""
@@ -163,6 +189,16 @@ def _direct_result(rated: Ratings, model: int) -> DirectGames:
         upper=100.0 * float(rated.upper[model]),
         p_value=_p_value(rate - 0.5, error, questions, certain=rate in (0.0, 1.0)),
     )
+
+
+def _limits(difference: float, gaps: FloatArray | None, questions: int, alpha: float) -> tuple[float, float]:
+    """Return limits of a difference from its resamples [R]; None where no question differs from another, which proves
+    no more than that exceptions are rare."""
+    if gaps is not None:
+        lower, upper = interval(gaps[:, None], questions, alpha)
+        return float(lower[0]), float(upper[0])
+    rare = 1.0 - (alpha / 2.0) ** (1.0 / questions)
+    return max(-1.0, difference - rare), min(1.0, difference + rare)
 
 
 def _p_value(difference: float, error: float, questions: int, *, certain: bool) -> float:

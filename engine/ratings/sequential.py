@@ -7,7 +7,11 @@ It looks after every question, which bets allow (see `engine.ratings.betting`). 
   for those before it.
 - A decision is final, though records already in flight may still arrive.
 
-The promise is per model: the probability that it is ever called better or worse wrongly is at most 5 %.
+The promise is per model: the probability that it is ever called better, worse or equivalent wrongly is at most 5 %.
+Equivalence is two one-sided tests at 5 % each (Schuirmann, 1987), of which a difference as large as the margin passes
+at most one. To call such a model wrongly better or worse takes a capital that would have excluded the margin before, so
+both mistakes together have the probability of one. A judge that cannot be seen to notice a difference of the margin
+decides no equivalence (`engine.ratings.sensitivity`).
 """
 
 from __future__ import annotations
@@ -18,8 +22,19 @@ import msgspec
 import numpy as np
 
 from engine.errors import UsageProblem, listed
-from engine.labels import DEFAULT_WEIGHT, Label, Points, points_of_games
-from engine.ratings.betting import Tally, difference_interval, interval, is_apart, log_capital, threshold
+from engine.labels import DEFAULT_WEIGHT, Label, Points, points_of_games, strength
+from engine.ratings.betting import (
+    Tally,
+    difference_interval,
+    interval,
+    is_apart,
+    is_near,
+    is_near_even,
+    log_capital,
+    threshold,
+    threshold_one_sided,
+)
+from engine.ratings.sensitivity import Discrimination, blind
 from engine.ratings.stop_rule import Decision, Standing, StopRule
 
 _EVEN = 0.5
@@ -71,7 +86,10 @@ class Decider:
         largest = judges * (1 if first_game_only else 2) * max(1.0, weight)
         self._records = {model: _Records(largest) for model in models}
         self._opponent = opponent
+        # Better or worse is a difference beyond this; one within a margin alone is left to the test of equivalence.
+        self._gap = 0.0 if rule.decided else None if rule.margin is None else rule.margin / 100.0
         self._pairs = {model: _Pair(largest) for model in models if opponent is not None and model != opponent}
+        self._orders = np.zeros(4, dtype=np.int64)  # pairs of games: all, same winner, flips, ties
         self._decisions: dict[str, Decision] = {}
         self._decided_after: dict[str, int] = {}
 
@@ -80,6 +98,9 @@ class Decider:
     ) -> tuple[str, ...]:
         """Count a judge's labels of one question (game 1, game 2)."""
         points = points_of_games(labels, self._weight, first_game_only=self._first_game_only)
+        if len(labels) == 2 and labels[0] is not None and labels[1] is not None:
+            first, second = strength(labels[0], 1), strength(labels[1], 2)
+            self._orders += (1, first * second > 0, first * second < 0, first == second == 0)
         return self.observe_points(model, question_id, points, judge=judge)
 
     def observe_points(self, model: str, question_id: str, points: Points, *, judge: str = "") -> tuple[str, ...]:
@@ -129,7 +150,12 @@ class Decider:
     def standing(self, model: str) -> Standing:
         """Return the state of a model for a display."""
         tally = self._records[model].tally
-        known = Standing(self.decision(model), tally.questions, decided_after=self._decided_after.get(model))
+        known = Standing(
+            self.decision(model),
+            tally.questions,
+            decided_after=self._decided_after.get(model),
+            margin=self._rule.margin,
+        )
         if not tally.questions:
             return known
         won, total = tally.sums()
@@ -163,8 +189,12 @@ class Decider:
         assert self._opponent is not None
         pair = self._pairs[model]
         while pair.count(self._records[model], self._records[self._opponent]):
-            if self._rule.decided and model not in self._decisions and (direction := pair.direction()):
+            if self._gap is not None and model not in self._decisions and (direction := pair.direction(self._gap)):
                 self._settle(model, direction, pair.tally)
+                pair.look()
+            margin = self._rule.margin
+            if margin is not None and model not in self._decisions and pair.is_near(margin / 100.0):
+                self._settle_equivalent(model, margin, pair.tally)
                 pair.look()
             self._look(model, pair.alone)
 
@@ -172,17 +202,28 @@ class Decider:
         if not tally.questions or model in self._decisions:
             return
         outcomes, counts = tally.arrays()
-        if self._rule.decided and self._opponent is None:
+        if self._gap is not None and self._opponent is None:
             lost = outcomes[:, [1]] - outcomes[:, [0]]
-            if log_capital(outcomes, counts, _EVEN, tally.largest) >= threshold():
+            least = _EVEN + self._gap
+            if log_capital(outcomes, counts, least, tally.largest) >= threshold():
                 self._settle(model, "better", tally)
-            if log_capital(np.hstack([lost, outcomes[:, [1]]]), counts, _EVEN, tally.largest) >= threshold():
+            if log_capital(np.hstack([lost, outcomes[:, [1]]]), counts, least, tally.largest) >= threshold():
                 self._settle(model, "worse", tally)
+        margin = self._rule.margin
+        if margin is not None and self._opponent is None:
+            level = threshold_one_sided()
+            if is_near_even(outcomes, counts, margin / 100.0, tally.largest, level):
+                self._settle_equivalent(model, margin, tally)
         half_width = self._rule.half_width
         if half_width is not None:
             lower, upper = interval(outcomes, counts, tally.largest)
             if 50.0 * (upper - lower) <= half_width:
                 self._settle(model, "precise", tally)
+
+    def _settle_equivalent(self, model: str, margin: float, tally: Tally) -> None:
+        """Decide, if the judges can be seen to notice a difference of so many points."""
+        if not any(True for _ in blind(Discrimination(*self._orders.tolist()), margin)):
+            self._settle(model, "equivalent", tally)
 
     def _settle(self, model: str, decision: Decision, tally: Tally) -> None:
         """Decide; the first decision is final."""
@@ -249,16 +290,25 @@ class _Pair:
                 self.look()
         return True
 
-    def direction(self) -> Decision | None:
-        """Return whether the model is better or worse than the opponent; None while that is undecided."""
+    def direction(self, gap: float) -> Decision | None:
+        """Return whether the model is better or worse than the opponent by more than `gap`; None while undecided."""
         if not self.tally.questions:
             return None
         outcomes, counts = self.tally.arrays()
-        if is_apart(outcomes, counts, 0.0, self.tally.largest, threshold()):
+        if is_apart(outcomes, counts, gap, self.tally.largest, threshold()):
             return "better"
-        if is_apart(outcomes[:, [2, 3, 0, 1]], counts, 0.0, self.tally.largest, threshold()):
+        if is_apart(outcomes[:, [2, 3, 0, 1]], counts, gap, self.tally.largest, threshold()):
             return "worse"
         return None
+
+    def is_near(self, margin: float) -> bool:
+        """Return whether a difference of `margin` and more is excluded in both directions."""
+        if not self.tally.questions:
+            return False
+        won, total, their_won, their_total = self.tally.sums()
+        if abs(won / total - their_won / their_total) >= margin:
+            return False
+        return is_near(*self.tally.arrays(), margin, self.tally.largest, threshold_one_sided())
 
     def look(self) -> None:
         """Take the limits from here on from the questions up to now."""

@@ -12,8 +12,11 @@ from msgspec.structs import replace
 from engine.errors import UsageProblem, listed
 from engine.ratings import ALPHA, FEWEST_QUESTIONS
 
-Decision: TypeAlias = Literal["undecided", "better", "worse", "precise", "budget"]
-_HINT = "conditions, joined by commas: decided (against the baseline), decided:MODEL, ci:POINTS, calls:N, minutes:N"
+Decision: TypeAlias = Literal["undecided", "better", "worse", "equivalent", "precise", "budget"]
+_HINT = (
+    "conditions, joined by commas: decided (against the baseline), decided:MODEL, equivalent:POINTS, "
+    "equivalent:POINTS:MODEL, ci:POINTS, calls:N, minutes:N"
+)
 
 
 class StopRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +25,7 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         decided: its score is decided to be above or below the opponent's.
         opponent: the model that decides; None is the baseline.
+        margin: its score is shown to be within so many points of the opponent's, or further away than that.
         half_width: half the width of its confidence sequence, in points, is at most this. Limits that stay valid at
             every look are about 1.7 times as wide as those of a leaderboard on the same questions.
         calls: so many judge calls were made, all models together. Those of earlier runs for the models that are still
@@ -31,6 +35,7 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
 
     decided: bool = False
     opponent: str | None = None
+    margin: float | None = None
     half_width: float | None = None
     calls: int | None = None
     minutes: float | None = None
@@ -39,6 +44,9 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
         """Return the rule as `parse_stop_rule` reads it."""
         decided = f"decided:{self.opponent}" if self.opponent else "decided"
         parts = [decided] if self.decided else []
+        if self.margin is not None:
+            named = f":{self.opponent}" if self.opponent and not self.decided else ""
+            parts.append(f"equivalent:{self.margin:g}{named}")
         for kind, value in (("ci", self.half_width), ("calls", self.calls), ("minutes", self.minutes)):
             if value is not None:
                 parts.append(f"{kind}:{value:g}" if isinstance(value, float) else f"{kind}:{value}")
@@ -46,7 +54,10 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
 
     def describe(self, baseline: str) -> str:
         """Return the conditions that end the judging of a model, as the middle of a sentence."""
-        parts = [f"it is decided to be better or worse than {self.opponent or baseline}"] if self.decided else []
+        rival = self.opponent or baseline
+        parts = [f"it is decided to be better or worse than {rival}"] if self.decided else []
+        if self.margin is not None:
+            parts.append(f"it is equivalent to {rival} within ±{self.margin:g} points or surely further apart")
         if self.half_width is not None:
             parts.append(f"its score is known to ±{self.half_width:g} points")
         if self.calls is not None:
@@ -71,7 +82,13 @@ def parse_stop_rule(text: str) -> StopRule:
         if kind == "decided":
             if colon and not value:
                 raise _problem(text, "decided: names no model")
-            rule = replace(rule, decided=True, opponent=value or None)
+            rule = replace(rule, decided=True, opponent=_opponent(text, rule, value))
+        elif kind == "equivalent":
+            points, colon, name = (piece.strip() for piece in value.partition(":"))
+            if colon and not name:
+                raise _problem(text, f"equivalent:{points}: names no model")
+            margin = _number(text, kind, points, most=49.0)
+            rule = replace(rule, margin=margin, opponent=_opponent(text, rule, name))
         elif kind == "ci":
             rule = replace(rule, half_width=_number(text, kind, value, most=50.0))
         elif kind == "calls":
@@ -81,6 +98,13 @@ def parse_stop_rule(text: str) -> StopRule:
         else:
             raise _problem(text, f"unknown condition {condition!r}" if condition else "a condition is empty")
     return rule
+
+
+def _opponent(text: str, rule: StopRule, name: str) -> str | None:
+    """Return the one opponent of a rule, named by this condition or by another."""
+    if name and rule.opponent not in (None, name):
+        raise _problem(text, f"one rule has one opponent, not both {rule.opponent} and {name}")
+    return name or rule.opponent
 
 
 def _number(text: str, kind: str, value: str, *, most: float = math.inf, whole: bool = False) -> float:
@@ -102,12 +126,14 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state of a model in a run that stops models which need no more judgments.
 
     Attributes:
-        verdict: "better" or "worse" than the opponent, "precise" enough, stopped by the "budget", or "undecided".
+        verdict: "better" or "worse" than the opponent, "equivalent" to it within the rule's margin, "precise" enough,
+            stopped by the "budget", or "undecided".
         questions: how many have counted.
         score, lower, upper: percent, with the limits of the confidence sequence; None before the first question.
         difference, difference_lower, difference_upper: points above the opponent on the questions of both, where the
             opponent is a named model; else None.
         decided_after: how many had counted at the decision; calls in flight then are counted later.
+        margin: points, of a rule that looks for equivalence.
     """
 
     verdict: Decision
@@ -119,6 +145,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     difference_lower: float | None = None
     difference_upper: float | None = None
     decided_after: int | None = None
+    margin: float | None = None
 
 
 class ModelStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +161,7 @@ class ModelStanding(msgspec.Struct, frozen=True, kw_only=True):
     difference_lower: float | None
     difference_upper: float | None
     decided_after: int | None
+    margin: float | None = None
 
 
 class StopReport(msgspec.Struct, frozen=True, kw_only=True):

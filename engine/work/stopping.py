@@ -287,7 +287,7 @@ def stop_forecast(rule: StopRule, plan: Plan) -> StopForecast:
         if left is not None and tasks is plan.judgments:
             at_least, at_most = min(at_least, left), min(at_most, left)
         fewest, most = fewest + at_least, most + at_most
-    if not rule.decided and rule.half_width is None and rule.minutes is None:
+    if not rule.decided and rule.margin is None and rule.half_width is None and rule.minutes is None:
         fewest = most
     return StopForecast(
         rule=rule,

@@ -25,6 +25,12 @@ def pair(a: str = "model-a", b: str = "model-b", **changes: object) -> PairCompa
         difference=7.5,
         lower=2.25,
         upper=12.75,
+        verdict="better",
+        margin=2.0,
+        equivalence_lower=3.1,
+        equivalence_upper=11.9,
+        half_width=2.5,
+        more_questions=1700,
         std_error=2.7,
         unpaired_std_error=3.4,
         p_value=0.0055,
@@ -66,16 +72,27 @@ def three() -> Comparison:
 
 def test_two_models_get_an_answer_in_words() -> None:
     text = format_comparison(two(), "table")
-    assert "model-a is better than model-b by 7.5 points, 95% CI of the difference [2.2, 12.8]" in text
-    assert "(p = 0.0055, 500 questions)" in text
+    assert "model-a is better than model-b: +7.5 points [2.2, 12.8]." in text
+    assert "95% CI [2.2, 12.8] (p = 0.0055, 500 questions)" in text
     assert "p Holm" not in text
     assert "watch out" not in text
 
 
 def test_what_is_not_significant_is_called_so() -> None:
-    text = format_comparison(two(p_value=0.11, difference=-3.0), "table")
-    assert "model-a against model-b is undecided: difference -3.0 points" in text
-    assert "model-a is worse than model-b by 3.0" in format_comparison(two(difference=-3.0), "table")
+    text = format_comparison(two(p_value=0.11, difference=-3.0, verdict="undecided"), "table")
+    assert "model-a against model-b is undecided: -3.0 points [2.2, 12.8]; about 1,700 more questions for ±2.5." in text
+    text = format_comparison(two(difference=-3.0, verdict="worse"), "table")
+    assert "model-a is worse than model-b: -3.0 points" in text
+
+
+def test_equivalence_names_the_margin_and_the_limits_of_its_tests() -> None:
+    limits = {"lower": -0.3, "upper": 1.9, "equivalence_lower": -0.1, "equivalence_upper": 1.7}
+    text = format_comparison(two(verdict="equivalent", difference=0.8, **limits), "table")
+    assert "model-a and model-b are equivalent within ±2 points: +0.8 [-0.1, 1.7], 90% CI." in text
+    assert "95% CI [-0.3, 1.9] (p = 0.0055, 500 questions)" in text
+    limits["lower"] = 0.1
+    text = format_comparison(two(verdict="equivalent", difference=0.8, **limits), "table", ascii_only=True)
+    assert "equivalent within +-2 points: +0.8 [-0.1, 1.7], 90% CI (better by less than that)." in text
 
 
 def test_direct_games_are_told() -> None:

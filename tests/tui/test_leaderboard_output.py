@@ -131,7 +131,9 @@ def test_json_and_csv_say_the_same() -> None:
 
 def test_the_table_shows_scores_to_two_decimals_with_their_interval() -> None:
     text = format_leaderboard(PUBLISHED, "table", width=120)
-    head, simpo = text.splitlines()[0], next(line for line in text.splitlines() if "SimPO" in line)
+    first, _, head = text.splitlines()[:3]
+    assert first == f"Against {BASELINE}: 2 better, 1 worse, 0 undecided"
+    simpo = next(line for line in text.splitlines() if "SimPO" in line)
     assert "judge Llama-3-70B-Instruct-AH-AWQ" in head
     assert f"baseline {BASELINE}" in head
     assert "83.00  [81.50, 84.40]" in simpo
@@ -141,7 +143,7 @@ def test_the_table_shows_scores_to_two_decimals_with_their_interval() -> None:
 
 def test_intervals_are_drawn_to_scale_around_the_mark_of_the_baseline() -> None:
     lines = format_leaderboard(PUBLISHED, "table", width=120).splitlines()
-    simpo, suzume, base, gemma = (next(x for x in lines if name in x and "judge" not in x) for name in
+    simpo, suzume, base, gemma = (next(x for x in lines[3:] if name in x and "judge" not in x) for name in
                                   ("SimPO", "suzume", BASELINE, "gemma"))  # fmt: skip
     assert base.index("●") == simpo.index("┊") == gemma.index("┊")
     assert gemma.index("●") < base.index("●") < suzume.index("●") < simpo.index("●")

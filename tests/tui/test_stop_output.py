@@ -63,6 +63,7 @@ def test_json_has_the_limits_of_every_model():
         "difference_lower": None,
         "difference_upper": None,
         "decided_after": 41,
+        "margin": None,
     }
 
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from engine.ratings.bounded_difference import difference
 from engine.ratings.estimate import RatingOptions, rate_battles
 from engine.ratings.evidence import Origin, evidence
-from engine.ratings.gate import difference, questions_for
+from engine.ratings.gate import questions_for
 from engine.ratings.limits import student_quantile
 from engine.ratings.outcomes import outcome_table
 from engine.ratings.paired import PairedRatings

@@ -205,3 +205,69 @@ def test_published_models_are_decided_within_a_tenth_of_the_questions(shared_dat
         medians.append(float(np.median(taken)))
         assert np.percentile(taken, 90) <= 110
     assert np.all(np.sort(medians) <= [9, 13, 15, 20, 35, 41])
+
+
+def test_equivalence_is_decided_against_the_baseline_and_against_another_model() -> None:
+    order = [f"q{number:04}" for number in range(1500)]
+    seen = [WIN, LOSS] * 40 + [TIE] * 1420
+    for rule, model in (("equivalent:5", "m"), ("equivalent:5:rival", "m")):
+        decider = Decider(parse_stop_rule(rule), ("m", "rival"), baseline="base", order=order)
+        for question, labels in zip(order, seen, strict=True):
+            decider.observe("rival", question, labels)
+            decider.observe(model, question, labels)
+        standing = decider.standing(model)
+        assert (standing.verdict, standing.margin) == ("equivalent", 5.0)
+        assert standing.decided_after is not None
+        assert standing.decided_after < 1500
+
+
+def test_a_rule_about_equivalence_also_ends_for_a_model_that_is_surely_further_apart() -> None:
+    decider = make_decider("equivalent:2", "winner", "loser")
+    feed(decider, "winner", [WIN] * 60)
+    feed(decider, "loser", [LOSS] * 60)
+    assert (decider.decision("winner"), decider.decision("loser")) == ("better", "worse")
+
+
+def test_a_judge_that_only_ties_or_follows_the_places_decides_no_equivalence() -> None:
+    for labels in (TIE, ("B>A", "B>A")):
+        decider = make_decider("equivalent:10")
+        feed(decider, "m", [labels] * 200)
+        assert decider.decision("m") == "undecided"
+
+
+def test_a_model_at_the_margin_is_rarely_called_equivalent_at_any_look() -> None:
+    """Ties, and strong losses on 6 % of the questions: skewed, and the true difference is the margin."""
+    rng, runs = np.random.default_rng(3), 200
+    share = 0.06
+    margin = 100.0 * (0.5 - (1.0 - share) / (2.0 * (1.0 - share) + 6.0 * share))
+    wrong = 0
+    for _ in range(runs):
+        decider = Decider(StopRule(margin=margin), ("m", "other"), baseline="base", order=ORDER)
+        feed(decider, "other", [WIN] * 200)
+        lost = rng.random(200) < share
+        feed(decider, "m", [("A>>B", "B>>A") if each else TIE for each in lost])
+        wrong += decider.decision("m") == "equivalent"
+    assert wrong <= 0.05 * runs + 3 * (0.05 * 0.95 * runs) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("equivalent:2", "equivalent:2"),
+        ("decided, equivalent:1.5", "decided,equivalent:1.5"),
+        ("equivalent:2:rival", "equivalent:2:rival"),
+        ("decided:rival,equivalent:2", "decided:rival,equivalent:2"),
+        ("equivalent:2:rival,decided", "decided:rival,equivalent:2"),
+    ],
+)
+def test_a_rule_with_a_margin_reads_as_it_is_written(text: str, written: str) -> None:
+    assert str(parse_stop_rule(text)) == written
+    assert parse_stop_rule(written) == parse_stop_rule(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["equivalent", "equivalent:0", "equivalent:50", "equivalent:2:", "decided:a,equivalent:2:b"]
+)
+def test_a_rule_with_a_wrong_margin_or_two_opponents_is_refused(text: str) -> None:
+    with pytest.raises(UsageProblem):
+        parse_stop_rule(text)
