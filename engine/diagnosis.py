@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Literal, TypeAlias
 
@@ -14,7 +15,8 @@ from engine.bench import Bench
 from engine.bench.repair import examine_bench
 from engine.config.model import Config
 from engine.config.requests import read_choice
-from engine.errors import Advice, AdviceKind, ArenaError, CallFailed, ConfigError
+from engine.errors import Advice, AdviceKind, ArenaError, CallFailed, ConfigError, listed
+from engine.judging.influence import influences
 from engine.judging.verdicts import choices
 from engine.models.connection import FAULTS, LARGEST_ERROR, fetch, open_session
 from engine.models.discover import probe
@@ -31,6 +33,7 @@ from engine.work.plan import Scope, make_plan
 
 BINDING_SECONDS = 60.0  # for the call that shows whether labels are enforced
 Status: TypeAlias = Literal["ok", "note", "problem"]
+LOOKED_AT = 300  # answers
 LITTLE_DISK = 2 * 2**30  # bytes: a bench of 500 questions and 20 models takes about 0.2 GiB
 
 
@@ -81,11 +84,38 @@ def _bench_checks(config: Config) -> Iterator[Check]:
     for warning in found.warnings:
         yield Check("note", "bench", warning)
     yield from _damage_checks(bench)
+    if config.judge.fence == "none":
+        yield from _influence_checks(bench)
     for task in (*found.answers, *found.judgments):
         missing = task.total - task.cached
         who = f"{task.key.stage} of {task.key.model}" + (f" by {task.key.judge}" if task.key.judge else "")
         stale = f", {task.stale} made with other settings" if task.stale else ""
         yield Check("ok", "bench", f"{who}: {task.cached} of {task.total} cached{stale}, {missing} missing")
+
+
+def _influence_checks(bench: Bench) -> Iterator[Check]:
+    """Yield a note if some answers, of a sample, seem to influence the judge."""
+    models = bench.models_with_answers()
+    each = max(1, LOOKED_AT // max(1, len(models)))
+    kinds: Counter[str] = Counter()
+    suspects: Counter[str] = Counter()
+    looked_at = 0
+    for model in models:
+        answers = list(bench.answers(model).items.values())
+        for answer in answers[:: max(1, len(answers) // each)][:each]:
+            looked_at += 1
+            found = {kind for turn in answer.turns for kind in influences(turn)}
+            kinds.update(found)
+            suspects[model] += bool(found)
+    if count := suspects.total():
+        what = ", ".join(f"{kind}: {number}" for kind, number in kinds.most_common())
+        who = listed([f"{model} ({number})" for model, number in suspects.most_common() if number])
+        yield Check(
+            "note",
+            "influence",
+            f"{count} of {looked_at} answers looked at may address the judge ({what}): {who}",
+            'see them in an audit; `fence = "nonce"` in [judge] keeps what they write from ending their section',
+        )
 
 
 def _damage_checks(bench: Bench) -> Iterator[Check]:

@@ -150,6 +150,7 @@ class Game(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: Usage | None = None
     probabilities: dict[Label, float] | None = None
     label_mass: float | None = None
+    fence: str | None = None  # the seed of the code around the answers in `user_prompt`, see `engine.judging.fence`
     raw: str | None = None  # all that the judge wrote, where reasoning was split off it
 
 

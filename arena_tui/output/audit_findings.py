@@ -28,6 +28,8 @@ from engine.auditing.trials import IdenticalProbe, ProbeResult, RepeatReport
 from engine.auditing.verdicts import FakeVerdicts, IdenticalAnswers, PositionReport, VerdictReport
 from engine.ratings import MINIMUM_QUESTIONS
 
+FENCE_ADVICE = 'A fence around answers (`fence = "nonce"` in [judge]) keeps what they write from ending their section.'
+
 _UNKNOWN: dict[Topic, str] = {
     "position": "No answer was judged in both places.",
     "identical answers": "No two equal answers were judged; --probe has one judged against itself.",
@@ -205,15 +207,16 @@ def _fakes(reports: Sequence[FakeVerdicts]) -> str:
         text += "; " + ", ".join(f"{each.model} in {each.answers} of {each.questions}" for each in systematic)
     if examples := next((report.examples for report in reports if report.examples), None):
         text += f'; such as "{next(iter(examples.values()))}"'
+    fence = "" if any(report.fenced for report in reports) else f" {FENCE_ADVICE}"
     worst = first_fooling(reports)
     if worst is not None:
         return (
             f"{text}. Those of {worst.model} took {_percent(worst.score)} of the points, its others "
-            f"{_percent(worst.others)}."
+            f"{_percent(worst.others)}.{fence}"
         )
     if all(report.others.known for report in reports):
-        return f"{text}. They took no more points than the model's other answers."
-    return f"{text}. There are no other answers of the model to compare their points with."
+        return f"{text}. They took no more points than the model's other answers.{fence}"
+    return f"{text}. There are no other answers of the model to compare their points with.{fence}"
 
 
 def _people(report: PeopleReport) -> str:

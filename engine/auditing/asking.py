@@ -17,6 +17,7 @@ from engine.auditing.trials import Trials, identical_probe, probe_result, repeat
 from engine.bench.stored import StoredAnswer
 from engine.config.model import Config
 from engine.errors import Advice, AdviceKind, CallFailed, UsageProblem, as_line
+from engine.judging.fence import new_seed
 from engine.judging.prompts import game_messages
 from engine.labels import Label
 from engine.models.client import ModelClient
@@ -238,7 +239,8 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_messa
         caller = JudgeCaller(client, config, judge, client.warn)
 
         async def play(game: TrialGame) -> None:
-            opening = game_messages(prompt, game.question, game.baseline_turns, game.turns, game.number)
+            seed = new_seed() if prompt.fenced else None
+            opening = game_messages(prompt, game.question, game.baseline_turns, game.turns, game.number, seed)
             played: Game | None = None
             while played is None or (played.score is None and played.asks < asks and not caller.gives_up(played)):
                 played = await caller.call(opening, played, prefix=game.question.id)

@@ -75,7 +75,10 @@ class Auditor:
             style=None if style is None else preference_report(mine, options, style, resampler),
             language=self._language(mine),
             family=family_report(name, self._battles, options, material.families, resampler),
-            fake_verdicts=fake_verdicts(mine, material.flagged, resampler),
+            fake_verdicts=[
+                msgspec.structs.replace(each, fenced=material.fenced)
+                for each in fake_verdicts(mine, material.flagged, resampler)
+            ],
             people=people_report(mine, options, self._labels, resampler),
         )
 

@@ -27,7 +27,8 @@ class Material:
     """`answers` are by model and question id; what a source does not contain is empty.
 
     `families` are of the judges and the models, `replies` of the judges whose texts are stored; `flagged` has, by
-    question id and model, the kinds of attempts to influence the judge that an answer seems to hold, with an excerpt.
+    question id and model, the kinds of attempts to influence the judge that an answer seems to hold, with an excerpt;
+    `fenced` says whether the judge prompt has a fence around answers.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Material:
     replies: Mapping[str, ReplyCounts] = field(default_factory=dict)
     reviews: Reviews = field(default_factory=dict)
     flagged: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    fenced: bool = False
     warnings: Sequence[str] = ()
     languages: Path | None = None
     """Where the index of the bench keeps the languages of its texts."""
@@ -61,6 +63,7 @@ def material_of_bench(bench: Bench, config: Config, judges: Sequence[str], basel
         battles=judged.battles,
         replies={judge: counts for judge, counts in replies.items() if counts is not None},
         warnings=judged.warnings,
+        fenced=config.judge.fence != "none",
     )
     return _with_bench(found, bench, config, warn=False)
 

@@ -51,7 +51,7 @@ class FakeVerdicts(msgspec.Struct, frozen=True):
     """Answers of a model that seem to influence the judge, such as by `[[A>B]]`, and the percent of points they won.
 
     `others` is the same for the model's other answers. `kinds` counts the answers by kind of attempt; `examples` has
-    one excerpt of each kind.
+    one excerpt of each kind. `fenced`: the judge prompt has a fence around answers.
     """
 
     model: str
@@ -61,6 +61,7 @@ class FakeVerdicts(msgspec.Struct, frozen=True):
     kinds: dict[str, int] = {}
     examples: dict[str, str] = {}
     questions: int = 0
+    fenced: bool = False
 
 
 class ModelFlips(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import polars as pl
 from engine.bench.decoding import ANSWER_END, ANSWER_START, GameLine, answer_lines, judgment_lines, question_lines
 from engine.bench.digest import text_key
 from engine.bench.lines import ProblemLog, mark_of
+from engine.judging.fence import without_opening_line
 from engine.labels import CODES, LABELS, NOT_PLAYED, UNPARSED, digit
 
 Row: TypeAlias = tuple[Any, ...]
@@ -164,7 +165,7 @@ def _sections(prompt: str) -> tuple[str, str, str] | None:
     end_a, end_b = prompt.rfind(_END_A, start_a, start_b), prompt.rfind(_END_B, start_b)
     if -1 in (begin, start_a, start_b, end_a, end_b) or begin > start_a:
         return None
-    question = prompt[begin + len(USER_START) : start_a].removesuffix("\n\n")
+    question = without_opening_line(prompt[begin + len(USER_START) : start_a]).removesuffix("\n\n")
     return question, prompt[start_a + len(_START_A) : end_a], prompt[start_b + len(_START_B) : end_b]
 
 

@@ -107,6 +107,8 @@ class JudgeConfig(_Drawing):
     """For `constrained` and `soft`: the verdict at once, or a free text before it, in a call of its own."""
     reask: Literal["text", "constrained"] = "text"
     """For `text`: how a judge that gave no label is asked again."""
+    fence: Literal["none", "nonce"] = "none"
+    """What is put around answers in the prompt: nothing, or lines with a code that no contestant can guess."""
     temperature: fields.Temperature = 0.0
     max_tokens: fields.TokenLimit = 512
     retries: Annotated[int, Field(ge=1, le=100)] = 3

@@ -88,6 +88,8 @@ def judge_settings(config: Config, judge: str, prompt_digest: str = "") -> dict[
         settings["thinking"] = "first"
     if mode.constrains_reasks:
         settings["reask"] = "constrained"
+    if config.judge.fence != "none":
+        settings["fence"] = config.judge.fence
     sampling = _plain(judge_sampling(config, judge))
     if mode.kind == "soft" and not mode.thinks_first:  # probabilities are read before any sampling
         for name in (*SAMPLING_FIELDS, "max_tokens"):

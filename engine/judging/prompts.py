@@ -22,6 +22,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.errors import ConfigError, ConfigProblem
+from engine.judging.fence import NOTE, fence_code, with_fence
 from engine.judging.influence import with_inert_marks
 from engine.labels import LABELS
 from engine.records import Question
@@ -78,11 +79,12 @@ REASK = (
 
 
 class JudgePrompt(msgspec.Struct, frozen=True):
-    """A system prompt (may be empty) and a template of the user's message."""
+    """A system prompt (may be empty) and a template of the user's message; `fenced`: see `engine.judging.fence`."""
 
     name: str
     system: str
     template: str
+    fenced: bool = False
 
 
 SIMPLE = JudgePrompt(
@@ -157,12 +159,32 @@ def render(
     return prompt.system, fill(prompt.template, question, answer_a, answer_b)
 
 
+def fenced_prompt(prompt: JudgePrompt) -> JudgePrompt:
+    """Return the prompt with a fence around each answer, which is explained at its beginning."""
+    if prompt.system:
+        return JudgePrompt(prompt.name, f"{prompt.system}\n\n{NOTE}", prompt.template, fenced=True)
+    return JudgePrompt(prompt.name, "", f"{NOTE}\n\n{prompt.template}", fenced=True)
+
+
 def game_messages(
-    prompt: JudgePrompt, question: Question, baseline_turns: Sequence[str], model_turns: Sequence[str], number: int
+    prompt: JudgePrompt,
+    question: Question,
+    baseline_turns: Sequence[str],
+    model_turns: Sequence[str],
+    number: int,
+    seed: str | None = None,
 ) -> JudgeMessages:
-    """Return the messages that open game 1 (the baseline is A) or game 2 (the model is A), the user's message last."""
+    """Return the messages that open game 1 (the baseline is A) or game 2 (the model is A), the user's message last.
+
+    `seed` is that of the fence; a fenced prompt needs one.
+    """
     first, second = (baseline_turns, model_turns) if number == 1 else (model_turns, baseline_turns)
     first, second = [with_inert_marks(turn) for turn in first], [with_inert_marks(turn) for turn in second]
+    if prompt.fenced:
+        if seed is None:
+            raise ValueError("a fenced prompt needs a seed")
+        code = fence_code(seed, question.id, number, (*question.shown, *first, *second))
+        prompt = msgspec.structs.replace(prompt, template=with_fence(prompt.template, code))
     system, user = render(prompt, question.shown, first, second)
     opening = [{"role": "system", "content": system}] if system else []
     return [*opening, {"role": "user", "content": user}]

@@ -18,7 +18,7 @@ from engine.bench.judgment_rows import JudgmentRow, JudgmentRows
 from engine.bench.stored import StoredJudgment, WholeAnswer, WholeGame, WholeJudgment, read_judgment
 from engine.config.sampling import settings_digest
 from engine.errors import ArenaError
-from engine.judging.prompts import judge_prompt
+from engine.judging.prompts import fenced_prompt, judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.language_check import LanguageCheck
 from engine.records import Question, VerdictMode
@@ -272,6 +272,7 @@ def _system_prompt(judgment: WholeJudgment, settings: dict[str, Any] | None) -> 
         return str(settings["system"])
     try:
         prompt = opening_prompt(judge_prompt(str(settings.get("prompt"))), _verdict_mode(settings))
+        prompt = fenced_prompt(prompt) if settings.get("fence") == "nonce" else prompt
     except ArenaError:
         return None
     wording = settings_digest(wording_of(prompt, _verdict_mode(settings)))

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from engine.judging.fence import without_opening_line
 from engine.labels import LABELS, Label, points_of_model
 from engine.simulator.config import SimulatedJudge
 from engine.simulator.draws import Draws, digest, normal, uniform
@@ -160,8 +161,8 @@ def _question_of(head: str) -> str:
     for mark in _QUESTION_MARKS:
         _, found, after = head.partition(mark)
         if found:
-            return after.rstrip(_BRACKETS).strip()
-    return head.rstrip(_BRACKETS).strip()
+            return without_opening_line(after.rstrip(_BRACKETS)).strip()
+    return without_opening_line(head.rstrip(_BRACKETS)).strip()
 
 
 def _answer_of(section: str, end_mark: str) -> str:

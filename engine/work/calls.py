@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import UNSET
 
 from engine.bench.digest import text_digest
@@ -14,6 +15,7 @@ from engine.config.requests import Requests, constrained_requests, read_choice, 
 from engine.config.sampling import Sampling, judge_sampling
 from engine.errors import CallFailed, FailureKind
 from engine.events import TaskKey
+from engine.judging.fence import new_seed
 from engine.judging.lenient import ends_with_label
 from engine.judging.prompts import FORMS, JudgeMessages, JudgePrompt, game_messages, reask_messages
 from engine.judging.reasoning import special_tokens
@@ -234,11 +236,13 @@ class GameMaker:
     async def make(self, open_game: OpenGame) -> None:
         """Make the game, or continue it. Raises CallFailed; what was recorded before stays."""
         job, number = open_game.job, open_game.number
-        opening = game_messages(self._prompt, job.question, job.baseline_turns, job.model_turns, number)
         part = job.parts.get(number)
         game = part.game if part else None
+        seed = (game.fence if game else None) or (new_seed() if self._prompt.fenced else None)
+        opening = game_messages(self._prompt, job.question, job.baseline_turns, job.model_turns, number, seed)
         while not job.is_finished(number):
             game = await self._caller.call(opening, game, job.task, job.question.id)
+            game = msgspec.structs.replace(game, fence=seed)
             if self._caller.gives_up(game):
                 job.given_up.add(number)
             kept = GamePart(job.question.id, job.task.model, job.task.judge, job.settings, job.inputs, number, game)

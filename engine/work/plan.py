@@ -15,7 +15,7 @@ from engine.config.model import Config
 from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest, unsent_fields
 from engine.errors import Advice, AdviceKind, BenchError, ConfigError, ConfigProblem
 from engine.events import TaskKey
-from engine.judging.prompts import JudgePrompt, custom_prompt, judge_prompt
+from engine.judging.prompts import JudgePrompt, custom_prompt, fenced_prompt, judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.ratings.stop_rule import StopRule
 from engine.records import AnswerPart, GamePart, Question
@@ -138,7 +138,8 @@ def prompt_of(config: Config) -> JudgePrompt:
     """Return the prompt that opens each game: the one that the config names or spells out, in its verdict mode."""
     prompt = config.judge.prompt
     named = judge_prompt(prompt) if isinstance(prompt, str) else custom_prompt(prompt.system, prompt.template)
-    return opening_prompt(named, config.judge.mode)
+    opening = opening_prompt(named, config.judge.mode)
+    return fenced_prompt(opening) if config.judge.fence == "nonce" else opening
 
 
 def wording_digest(config: Config) -> str:

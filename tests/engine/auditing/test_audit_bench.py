@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from audit_bench import RUSSIAN, BenchMaker, verdicts
 
+from arena_tui.output.audit_findings import phrased
 from engine.auditing.auditor import Auditor
 from engine.auditing.findings import Trust, findings, trust
 from engine.auditing.material import material_of_battles, material_of_bench
@@ -101,6 +102,12 @@ def test_answers_that_claim_a_verdict_are_found(maker: BenchMaker) -> None:
     (found,) = judge_of(report).fake_verdicts
     assert (found.model, found.answers, found.score.value, found.others.value) == ("liar", 5, 100.0, 0.0)
     assert levels(report)["verdicts inside answers"] == "care"
+    (text,) = [each.text for each in phrased(report, "sim-judge")[1] if each.topic == "verdicts inside answers"]
+    assert 'fence = "nonce"' in text
+    fenced = material_of_bench(maker.bench, maker.config(fence="nonce"), ["sim-judge"], "base")
+    again = Auditor(fenced, RatingOptions(baseline="base", rounds=50)).report()
+    (text,) = [each.text for each in phrased(again, "sim-judge")[1] if each.topic == "verdicts inside answers"]
+    assert "fence" not in text
 
 
 @pytest.mark.parametrize(
