@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.command import Provider
 from textual.driver import Driver
 from textual.filter import LineFilter
 
+from arena_tui.keys import bind
 from arena_tui.navigation import ArenaCommands, screen_class
 from arena_tui.safe_text import printable
 from arena_tui.session.arena_session import ArenaSession
@@ -39,13 +40,20 @@ class ArenaApp(App[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(mode.key, f"show_mode('{mode.name}')", mode.title, show=False, tooltip=f"Go to {mode.title}")
+            bind(
+                "screen",
+                f"show_mode('{mode.name}')",
+                title=mode.title,
+                tooltip=f"Go to {mode.title}",
+                key=mode.key,
+                show=False,
+            )
             for mode in MODES
         ),
-        Binding("question_mark", "help", "Help"),
-        Binding("ctrl+t", "next_theme", "Next theme", show=False),
-        Binding("q", "quit", "Quit"),
-        Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True),
+        bind("help"),
+        bind("theme", "next_theme", show=False),
+        bind("quit"),
+        bind("quit_now", "quit", show=False, priority=True),
     ]
 
     def __init__(self, session: ArenaSession, first_mode: ModeName = "run") -> None:

@@ -7,13 +7,14 @@ from typing import ClassVar, NamedTuple
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arena_tui.advice import phrase, title
+from arena_tui.keys import bind
 from arena_tui.safe_text import readable
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.widgets.lines import KeyBar
@@ -43,8 +44,8 @@ class _Choice(NamedTuple):
 
 
 _CHOICES = (
-    _Choice("demo", "d  Try the demo", "simulated; needs nothing"),
-    _Choice("write_config", "w  Write config.toml", "to edit, with starter benches"),
+    _Choice("demo", "s  Try the demo", "simulated; needs nothing"),
+    _Choice("write_config", "e  Write config.toml", "to edit, with starter benches"),
     _Choice("app.quit", "q  Quit", "see arena-tui import --help"),
 )
 
@@ -53,9 +54,9 @@ class WelcomeScreen(ModalScreen[None]):
     """Introduces the program and offers the demo or a config to edit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "demo", "Demo"),
-        Binding("w", "write_config", "Write config.toml"),
-        Binding("q", "app.quit", "Quit"),
+        bind("start", "demo", title="Demo"),
+        bind("config", "write_config", title="Write config.toml"),
+        bind("quit", "app.quit"),
     ]
 
     def __init__(self, session: ArenaSession) -> None:
@@ -110,11 +111,11 @@ def _line(choice: _Choice, width: int) -> Text:
 
 
 class ProblemScreen(ModalScreen[None]):
-    """Shows one error; `r` opens again after the user has fixed the file."""
+    """Shows one error; `R` opens again after the user has fixed the file."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "again", "Read again"),
-        Binding("q", "app.quit", "Quit"),
+        bind("again", title="Read again"),
+        bind("quit", "app.quit"),
     ]
 
     def __init__(self, problem: ArenaError) -> None:
@@ -126,7 +127,7 @@ class ProblemScreen(ModalScreen[None]):
             yield Static(Text(readable(title(self._problem)), style="bold"))
             if self._problem.hint:
                 yield Static(Text(readable("\n" + phrase(self._problem.hint))))
-            yield Static(Text("\nFix it, then press r to read everything again, or q to quit"))
+            yield Static(Text("\nFix it, then press R to read everything again, or q to quit"))
         yield KeyBar()
 
     def action_again(self) -> None:

@@ -9,10 +9,11 @@ from typing import ClassVar, Literal, TypeAlias
 import msgspec
 from msgspec import UnsetType
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 
 from arena_tui.board.choices import BoardChoices
+from arena_tui.keys import bind
 from arena_tui.output.forest import UNICODE, Scale, terminal_strokes
 from arena_tui.output.stop_rule import standing_words, verdict_words
 from arena_tui.safe_text import one_line, text_width
@@ -82,7 +83,9 @@ def board_rows(
 class BoardTable(VirtualList[BoardRow]):
     """The rows; the cursor stays with its model. `LayoutChanged` is posted when the axis must be drawn again."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Model", tooltip="Everything about this model")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("open", "select", title="Model", tooltip="Everything about this model")
+    ]
 
     class LayoutChanged(Message):
         """Rows or width have changed."""
@@ -344,4 +347,4 @@ def caution_lines(warnings: Sequence[str], width: int, room: int) -> list[str]:
     if len(lines) <= room:
         return lines
     several = "warnings" if len(texts) > 1 else "warning"
-    return [*lines[: room - 1], f"! {len(texts)} {several} about these numbers: n shows them in full"]
+    return [*lines[: room - 1], f"! {len(texts)} {several} about these numbers: ! shows them in full"]

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 import msgspec
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from arena_tui.keys import bind, closing
 from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import KeyBar
@@ -139,9 +140,9 @@ class BoardOptions(ModalScreen[None]):
     """Left and right change the value under the cursor; each change rates the board again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space", "change(1)", "Change"),
-        Binding("left", "change(-1)", "Change back", show=False),
-        Binding("escape,o,q", "dismiss", "Done"),
+        bind("change", "change(1)"),
+        bind("change_back", "change(-1)", show=False),
+        *closing("options", title="Done"),
     ]
 
     def __init__(self, choices: BoardChoices, change: Callable[[BoardChoice, int], BoardChoices]) -> None:
@@ -187,12 +188,19 @@ class Picked(NamedTuple):
     group: Group | None
 
 
+class GroupList(VirtualList[Picked]):
+    """All questions, then the groups."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("open", "select", title="Only these", tooltip="Only the questions of this group")
+    ]
+
+
 class GroupPicker(ModalScreen[Picked]):
     """Picks all questions, or those of one category or cluster."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "pick", "Only these", priority=True),
-        Binding("escape,c,q", "dismiss", "Cancel"),
+        *closing("category", title="Cancel"),
     ]
 
     def __init__(self, groups: Sequence[Group], chosen: Group | None) -> None:
@@ -203,7 +211,7 @@ class GroupPicker(ModalScreen[Picked]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text("Which questions count\n", style="bold"))
-            yield VirtualList[Picked](self._line, id="groups")
+            yield GroupList(self._line, id="groups")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -212,11 +220,8 @@ class GroupPicker(ModalScreen[Picked]):
         groups.set_rows(self._rows)
         groups.move_to_key(Picked(self._chosen))
 
-    def on_virtual_list_selected(self) -> None:
-        self.action_pick()
-
-    def action_pick(self) -> None:
-        self.dismiss(self.query_one(VirtualList).row)
+    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
+        self.dismiss(message.row)
 
     def _line(self, row: Picked, width: int) -> Text:
         ink, group = inks(self.app), row.group

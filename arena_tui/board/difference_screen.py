@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arena_tui.advice import phrase, phrase_all, title
+from arena_tui.keys import SCROLLING, bind, closing
 from arena_tui.output.forest import Scale, terminal_strokes
 from arena_tui.safe_text import one_line, printable
 from arena_tui.theme import Inks, inks
@@ -33,10 +34,10 @@ class DifferenceScreen(ModalScreen[None]):
     """Compares `one` minus `other` on the judgments and options of `board`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "swap", "Swap", tooltip="Swap the two models"),
-        Binding("escape,q,d,enter", "dismiss", "Back"),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
+        bind("reverse", "swap", title="Swap", tooltip="Swap the two models"),
+        *closing("difference"),
+        bind("apply", "dismiss", title="Back", tooltip="Back", show=False),
+        *SCROLLING,
     ]
 
     def __init__(self, board: Board, one: str, other: str, *, provisional: bool = False) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import Input
 
@@ -26,6 +26,7 @@ from arena_tui.board.board_table import (
     row_line,
 )
 from arena_tui.board.choices import BoardChoice, BoardChoices
+from arena_tui.keys import bind
 from arena_tui.output.stop_rule import early_stop_cautions
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
@@ -56,34 +57,20 @@ class LeaderboardScreen(ArenaScreen):
         "without a judgment."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "Mark", tooltip="Mark this model for comparison (two at most)"),
-        Binding("d", "difference", "Difference", tooltip="Compare the marked models (or this one and the baseline)"),
-        Binding("a", "audit", "Audit", tooltip="Audit the judge"),
-        Binding("o", "options", "Options", tooltip="Judge, questions, interval, weight, games, style"),
-        Binding("s", "sort(1)", "Sort", tooltip="Sort by the next column"),
-        Binding("slash", "search", "Filter", tooltip="Show only models whose name contains a text"),
-        Binding("S", "reverse", "Reverse", show=False, tooltip="Reverse the order"),
-        Binding("n", "notes", "Notes", tooltip="The warnings about these numbers in full"),
-        Binding(
-            "p", "study", "Questions needed", show=False, tooltip="How many questions are needed to detect a difference"
-        ),
-        Binding("m", "pairs", "All pairs", show=False, tooltip="Compare all pairs of models"),
-        Binding("c", "pick_group", "Category", show=False, tooltip="Only the questions of one category or cluster"),
-        Binding("J", "next('judge')", "Judge", show=False, tooltip="One judge, or all pooled"),
-        Binding("i", "next('ci')", "Interval", show=False, tooltip="Intervals by question or by battle"),
-        Binding("w", "next('weight')", "Weight", show=False, tooltip="Weight of a strong label"),
-        Binding("f", "next('games')", "First games", show=False, tooltip="First games only, or both of each pair"),
-        Binding(
-            "e",
-            "next('verdicts')",
-            "Soft verdicts",
-            show=False,
-            tooltip="Labels, or expectations by the judge's probabilities",
-        ),
-        Binding("y", "next('style')", "Style", show=False, tooltip="Control for length and Markdown"),
-        Binding("r", "rate", "Rate again", show=False, tooltip="Read the files again"),
-        Binding("x", "reset", "Reset", show=False, tooltip="Remove filter and marks, and reset all options"),
-        Binding("escape", "leave_search", "List", show=False),
+        bind("mark", tooltip="Mark this model for comparison (two at most)"),
+        bind("difference", tooltip="Compare the marked models (or this one and the baseline)"),
+        bind("judge", "audit", title="Audit"),
+        bind("options", tooltip="Judge, questions, interval, weight, games, style"),
+        bind("order", "sort(1)", title="Sort"),
+        bind("search", title="Filter", tooltip="Show only models whose name contains a text"),
+        bind("reverse", show=False),
+        bind("warnings", "notes"),
+        bind("needed", "study", title="Questions needed", show=False),
+        bind("heat_map", "pairs", title="All pairs", tooltip="Compare all pairs of models", show=False),
+        bind("category", "pick_group", show=False),
+        bind("again", "rate", title="Rate again", tooltip="Read the files again", show=False),
+        bind("clear", "reset", title="Reset", tooltip="Remove filter and marks, and reset all options", show=False),
+        bind("close", "leave_search", title="List", key="escape", show=False),
     ]
     DEFAULT_CSS = "LeaderboardScreen #axis { padding: 0; }"
 
@@ -189,9 +176,6 @@ class LeaderboardScreen(ArenaScreen):
             self.choices = choices
             self.action_rate()
             self.paint(self.session.state)
-
-    def action_next(self, choice: BoardChoice) -> None:
-        self._step(choice, 1)
 
     def _step(self, choice: BoardChoice, step: int) -> BoardChoices:
         """Rate by the next value of one choice, or (with `step` -1) by the previous one."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.timer import Timer
 
 from arena_tui.board.choices import BoardChoices
 from arena_tui.board.rating import GroupRow
 from arena_tui.judgments.judgment_list import FLAG_WORDS
+from arena_tui.keys import bind, leaving
 from arena_tui.output.forest import Scale, terminal_strokes
 from arena_tui.safe_text import brief, one_line, printable, shorten, text_width
 from arena_tui.session.arena_session import ArenaSession
@@ -42,10 +43,10 @@ class ModelScreen(LibraryScreen):
         "(again: all), Enter on a judgment opens it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "Next list"),
-        Binding("shift+tab", "app.focus_previous", "List before", show=False),
-        Binding("f", "other", "Flips", tooltip="List flips, or losses"),
-        Binding("escape,backspace", "leave", "Leaderboard"),
+        bind("next_list", "app.focus_next"),
+        bind("previous_list", "app.focus_previous", show=False),
+        bind("filter", "other", title="Flips", tooltip="List flips, or losses"),
+        leaving("Leaderboard"),
     ]
     DEFAULT_CSS = """
     ModelScreen #groups { height: auto; }

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
 from arena_tui.advice import phrase, title
 from arena_tui.board.choices import BoardChoices
+from arena_tui.keys import SCROLLING, bind, leaving
 from arena_tui.safe_text import one_line, printable
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import Inks, inks
@@ -44,10 +45,9 @@ class PageScreen(ArenaScreen):
 
     MODE = "leaderboard"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "again", "Again", tooltip="Read the files and compute it again"),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("escape,backspace", "leave", "Leaderboard"),
+        bind("again", tooltip="Read the files and compute it again"),
+        *SCROLLING,
+        leaving("Leaderboard"),
     ]
     DEFAULT_CSS = """
     PageScreen VerticalScroll { padding: 0 1; scrollbar-size-vertical: 1; overflow-y: scroll; }

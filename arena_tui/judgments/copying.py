@@ -14,14 +14,16 @@ from typing import ClassVar, NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from arena_tui.safe_text import one_line, printable, shorten
+from arena_tui.keys import bind, closing
+from arena_tui.safe_text import clip, one_line, printable, shorten, text_width
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.screens import show_notice
+from arena_tui.widgets.virtual_list import VirtualList
 from engine.review.library import OpenedPair
 
 _MOST_NAME = 30  # columns
@@ -29,19 +31,23 @@ LONG, TOO_LONG = 75_000, 250_000  # characters; longer texts are dropped by some
 
 
 class CopyPart(NamedTuple):
-    """A text and the key that copies it."""
+    """A text that can be copied."""
 
-    key: str
     name: str
     text: str
 
 
+class PartList(VirtualList[CopyPart]):
+    """The parts with their lengths."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [bind("open", "select", title="Copy", tooltip="Copy this part")]
+
+
 class CopyScreen(ModalScreen[None]):
-    """Lists parts of a judgment with their keys."""
+    """Lists parts of what is shown; Enter copies one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Back"),
-        *(Binding(key, f"copy_part('{key}')", show=False) for key in "qab12pr"),
+        *closing(),
     ]
 
     def __init__(self, parts: Sequence[CopyPart]) -> None:
@@ -49,16 +55,19 @@ class CopyScreen(ModalScreen[None]):
         self._parts = [part for part in parts if part.text]
 
     def compose(self) -> ComposeResult:
-        lines = [f"  {part.key}   {part.name} ({len(part.text):,} characters)" for part in self._parts]
         with Vertical(classes="dialog"):
-            yield Static(Text("\n".join(["Copy", "", *lines])))
+            yield Static(Text("Copy\n", style="bold"))
+            yield PartList(_part_line, empty="nothing to copy", id="parts")
         yield KeyBar()
 
-    def action_copy_part(self, key: str) -> None:
-        part = next((part for part in self._parts if part.key == key), None)
-        if part is not None:
-            self._copy(part)
-            self.dismiss()
+    def on_mount(self) -> None:
+        parts = self.query_one(VirtualList)
+        parts.styles.height = min(max(1, len(self._parts)), max(3, self.app.size.height - 9))
+        parts.set_rows(self._parts)
+
+    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
+        self._copy(message.row)
+        self.dismiss()
 
     def _copy(self, part: CopyPart) -> None:
         """Send a text to the terminal's clipboard, without what could steer the terminal it is pasted into."""
@@ -75,22 +84,25 @@ class CopyScreen(ModalScreen[None]):
         show_notice(self, sent)
 
 
+def _part_line(part: CopyPart, width: int) -> Text:
+    count = f"{len(part.text):,}"
+    room = max(1, width - len(count) - 12)
+    name = clip(part.name, room)
+    return Text(name + " " * (room - text_width(name) + 1) + f"{count} chars")
+
+
 def parts_of(opened: OpenedPair, first: int = 1) -> list[CopyPart]:
     """Return the parts of a judgment that can be copied; answer A is that of game `first`."""
     question = "\n\n".join(opened.question.shown) if opened.question else ""
-    parts = [CopyPart("q", "the question", question)]
-    for key, letter in (("a", "A"), ("b", "B")):
-        name, answer = opened.side("A" if letter == "A" else "B", first)
-        parts.append(
-            CopyPart(
-                key, f"the answer of {shorten(one_line(name), _MOST_NAME)}", "\n\n".join(answer.turns) if answer else ""
-            )
-        )
+    parts = [CopyPart("the question", question)]
+    for name, answer in (opened.side("A", first), opened.side("B", first)):
+        shown = f"the answer of {shorten(one_line(name), _MOST_NAME)}"
+        parts.append(CopyPart(shown, "\n\n".join(answer.turns) if answer else ""))
     for number, game in enumerate(opened.judgment.games if opened.judgment else (), start=1):
         if game is not None:
             prompt = "\n\n".join(message.content for message in game.messages)
-            parts.append(CopyPart(str(number), f"the judge's text of game {number}", game.judgment))
-            parts.append(CopyPart("p" if number == 1 else "r", f"the judge's prompt of game {number}", prompt))
+            parts.append(CopyPart(f"the judge's text of game {number}", game.judgment))
+            parts.append(CopyPart(f"the judge's prompt of game {number}", prompt))
     return parts
 
 

@@ -9,11 +9,12 @@ from typing import ClassVar, Literal, NamedTuple, TypeAlias
 import msgspec
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from arena_tui.judgments.judgment_list import counted
+from arena_tui.keys import bind, closing
 from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import KeyBar, TextLines
@@ -55,9 +56,9 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "switch", "On or off"),
-        Binding("x", "clear", "All off"),
-        Binding("escape,f,q", "done", "Show"),
+        bind("mark", "switch", title="On or off"),
+        bind("clear", title="All off"),
+        *closing("filter", action="done", title="Show"),
     ]
 
     def __init__(self, entries: Sequence[Listed], marks: Marks, wanted: JudgmentFilter) -> None:

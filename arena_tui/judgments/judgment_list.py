@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar, TypeAlias
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
+from arena_tui.keys import bind
 from arena_tui.safe_text import brief, one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns
@@ -25,7 +26,7 @@ _Cell: TypeAlias = Callable[[Listed, int], Text]
 class JudgmentList(VirtualList[Listed]):
     """Judgments of all models; `marks` holds what is known beside them (labels by people, languages)."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Open")]
+    BINDINGS: ClassVar[list[BindingType]] = [bind("open", "select")]
 
     def __init__(self) -> None:
         self._all: Sequence[Listed] = ()  # that the columns are made for

@@ -12,6 +12,7 @@ import msgspec
 
 from arena_tui.judgments.page import Band, Heading, Page, column_width, text_columns
 from arena_tui.judgments.passages import Passage, RawText, Stack, Words
+from arena_tui.keys import KEYS
 from arena_tui.safe_text import one_line, readable
 from arena_tui.theme import Inks
 from engine.bench.stored import WholeAnswer, WholeGame
@@ -35,13 +36,12 @@ _ORIGINS: dict[AnswerOrigin, str] = {
 class Layout(msgspec.Struct, frozen=True):
     """The layout of a page. `rendered` are the colours for rendered Markdown; None shows texts as written.
 
-    `thinking` shows the reasoning, which the user can switch with `thinking_key`.
+    `thinking` shows the reasoning, which the user can switch.
     """
 
     width: int
     thinking: bool = False
     rendered: Inks | None = None
-    thinking_key: str = "t"
 
     @property
     def room(self) -> int:
@@ -202,9 +202,9 @@ def _reasoning(text: str | None, width: int, layout: Layout) -> list[Passage]:
     if not text:
         return []
     if not layout.thinking:
-        return [Words(f"▸ {len(text):,} characters of reasoning ({layout.thinking_key} shows them)", width)]
+        return [Words(f"▸ {len(text):,} characters of reasoning ({KEYS['reasoning'].keys} shows them)", width)]
     return [
-        Words(f"▾ reasoning ({layout.thinking_key} hides it)", width),
+        Words(f"▾ reasoning ({KEYS['reasoning'].keys} hides it)", width),
         RawText(text, width),
         Words("▴ end of the reasoning", width),
     ]

@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Input
 
 from arena_tui.judgments.judgment_list import FLAG_WORDS, JudgmentList, counted
+from arena_tui.keys import bind
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
@@ -35,11 +36,11 @@ class JudgmentsScreen(LibraryScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", tooltip="Find words in questions, answers and judgments"),
-        Binding("f", "filter", "Filter", tooltip="Show only some models, labels, flips, ..."),
-        Binding("o", "order", "Order", tooltip="Order by model or by question"),
-        Binding("x", "clear", "Clear", tooltip="Remove filter and search"),
-        Binding("escape", "leave_search", "List", show=False),
+        bind("search", tooltip="Find words in questions, answers and judgments"),
+        bind("filter", tooltip="Show only some models, labels, flips, ..."),
+        bind("order", tooltip="Order by model or by question"),
+        bind("clear", tooltip="Remove filter and search"),
+        bind("close", "leave_search", title="List", key="escape", show=False),
     ]
 
     class LanguagesChecked(Message):

@@ -8,13 +8,14 @@ from typing import ClassVar, NamedTuple, TypeAlias
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from arena_tui.judgments.passages import Passage
+from arena_tui.keys import bind
 from arena_tui.safe_text import clip, text_width
 from arena_tui.theme import Inks, inks
 
@@ -133,14 +134,14 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_rows(-1)", "Scroll up", show=False),
-        Binding("down,j", "scroll_rows(1)", "Scroll down", show=False),
-        Binding("pageup,ctrl+b", "scroll_page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+f,space", "scroll_page(1)", "Page down", show=False),
-        Binding("home,g", "scroll_rows(-1000000)", "Top", show=False),
-        Binding("end,G", "scroll_rows(1000000)", "Bottom", show=False),
-        Binding("tab", "scroll_section(1)", "Part", key_display="⇥", tooltip="Next part: answer, judge ..."),
-        Binding("shift+tab", "scroll_section(-1)", "Part before", show=False, tooltip="Part before"),
+        bind("up", "scroll_rows(-1)", title="Scroll up", show=False),
+        bind("down", "scroll_rows(1)", title="Scroll down", show=False),
+        bind("page_up", "scroll_page(-1)", show=False),
+        bind("page_down", "scroll_page(1)", show=False),
+        bind("first", "scroll_rows(-1000000)", title="Top", show=False),
+        bind("last", "scroll_rows(1000000)", title="Bottom", show=False),
+        bind("next_list", "scroll_section(1)", title="Part", key_display="⇥", tooltip="Next part: answer, judge ..."),
+        bind("previous_list", "scroll_section(-1)", title="Part before", tooltip="Part before", show=False),
     ]
 
     class WidthChanged(Message):

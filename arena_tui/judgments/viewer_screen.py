@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from arena_tui.judgments.judgment_list import OUTCOME_MARKS
 from arena_tui.judgments.judgment_page import (
@@ -20,6 +20,7 @@ from arena_tui.judgments.judgment_page import (
     prompt_page,
 )
 from arena_tui.judgments.page import Page, ReadingPane
+from arena_tui.keys import bind
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
@@ -43,13 +44,13 @@ class ViewerScreen(ArenaScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "back", "List", tooltip="Back to the list, or from prompt to judgment"),
-        Binding("n,right", "step(1)", "Next"),
-        Binding("p,left", "step(-1)", "Prev", tooltip="Previous"),
-        Binding("m", "markdown", "Markdown", tooltip="Render Markdown, or show texts as written"),
-        Binding("i", "prompt", "Prompt", tooltip="The messages sent to the judge"),
-        Binding("t", "thinking", "Think", tooltip="Show or hide the reasoning"),
-        Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
+        bind("close", "back", title="List", tooltip="Back to the list, or from prompt to judgment"),
+        bind("next_item", "step(1)"),
+        bind("previous_item", "step(-1)", title="Prev", tooltip="Previous"),
+        bind("markdown"),
+        bind("prompt"),
+        bind("reasoning", "thinking"),
+        bind("copy", tooltip="Copy a part to the clipboard"),
     ]
 
     def __init__(

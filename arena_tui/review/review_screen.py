@@ -8,12 +8,13 @@ from typing import ClassVar, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Input
 
 from arena_tui.judgments.judgment_page import Layout, PageCache, PairPage, blind_page, problem_page, revealed_page
 from arena_tui.judgments.page import Page, ReadingPane, text_columns
 from arena_tui.judgments.passages import Words
+from arena_tui.keys import bind
 from arena_tui.review.review_session import (
     ReviewSession,
     agreement_line,
@@ -47,23 +48,23 @@ class ReviewScreen(LibraryScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "vote('A>B')", "A better", show=False),
-        Binding("A", "vote('A>>B')", "A much better", show=False),
-        Binding("t,equals_sign", "vote('A=B')", "Tie", show=False),
-        Binding("b", "vote('B>A')", "B better", show=False),
-        Binding("B", "vote('B>>A')", "B much better", show=False),
-        Binding("enter", "next_pair", "Next"),
-        Binding("s", "skip", "Skip", tooltip="Skip this pair without a label"),
-        Binding("n", "note", "Note", tooltip="Write a note on this pair"),
-        Binding("u", "undo", "Undo", tooltip="Remove the last label, also of an earlier session"),
-        Binding("m", "markdown", "Markdown", tooltip="Render Markdown, or show texts as written"),
-        Binding("o", "thinking", "Reasoning", show=False, tooltip="Show or hide the reasoning, after the label"),
-        Binding("r", "reveal", "Reveal", tooltip="Show names and judgment after each label, or not"),
-        Binding("y", "copy", "Copy", tooltip="Copy a part to the clipboard"),
-        Binding("left", "step(-1)", "Previous pair", show=False),
-        Binding("right", "step(1)", "Next pair", show=False),
-        Binding("plus", "extend", "More pairs", tooltip="Add 50 pairs to the sample"),
-        Binding("escape", "leave_note", "Close the note", show=False),
+        bind("vote_a", "vote('A>B')", show=False),
+        bind("vote_much_a", "vote('A>>B')", show=False),
+        bind("vote_tie", "vote('A=B')", show=False),
+        bind("vote_b", "vote('B>A')", show=False),
+        bind("vote_much_b", "vote('B>>A')", show=False),
+        bind("open", "next_pair", title="Next", tooltip="Next unlabelled pair"),
+        bind("skip", tooltip="Skip this pair without a label"),
+        bind("note", tooltip="Write a note on this pair"),
+        bind("undo", tooltip="Remove the last label, also of an earlier session"),
+        bind("markdown"),
+        bind("reasoning", "thinking", tooltip="Show or hide the reasoning, after the label", show=False),
+        bind("reveal"),
+        bind("copy", tooltip="Copy a part to the clipboard"),
+        bind("previous_item", "step(-1)", title="Previous pair", show=False),
+        bind("next_item", "step(1)", title="Next pair", show=False),
+        bind("extend", tooltip="Add 50 pairs to the sample"),
+        bind("close", "leave_note", title="Close the note", key="escape", show=False),
     ]
 
     def __init__(self, session: ArenaSession) -> None:
@@ -241,7 +242,7 @@ class ReviewScreen(LibraryScreen):
             return
         key = cast("_Key", review.peek(review.index))
         rendered = inks(self.app) if self._is_rendered else None
-        layout = Layout(self.query_one(ReadingPane).page_width, self._thinking, rendered, thinking_key="o")
+        layout = Layout(self.query_one(ReadingPane).page_width, self._thinking, rendered)
         page = self._cache.ready(key, layout)
         if page is not None:
             self._show_page(key, page, keep_place)

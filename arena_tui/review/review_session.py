@@ -218,7 +218,7 @@ def waiting_line(review: ReviewSession, reveals: bool, ink: Inks) -> Text:
     """Return the keys for a label."""
     if review.pair is None:
         return Text()
-    line = Text("Which answer is better?  a or A (much), t tie, b or B (much), s skips", ink.strong)
+    line = Text("Which answer is better?  a or A (much), t tie, b or B (much), 0 skips", ink.strong)
     if not reveals:
         line.append("  reveal off", ink.warning)
     return line

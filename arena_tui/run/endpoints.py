@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
+from arena_tui.keys import bind
 from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.session.run_watch import Speed, SpeedGauge, stage_words
@@ -213,10 +214,11 @@ class EndpointScreen(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Cancel"),
-        Binding("enter", "apply", "Apply", priority=True),
-        Binding("down,tab", "app.focus_next", "Next field", show=False),
-        Binding("up", "app.focus_previous", "Previous field", show=False),
+        bind("close", "dismiss", title="Cancel", key="escape"),
+        bind("apply", priority=True),
+        bind("next_list", "app.focus_next", title="Next field", show=False),
+        bind("down", "app.focus_next", title="Next field", key="down", show=False),
+        bind("up", "app.focus_previous", title="Field before", key="up", show=False),
     ]
 
     def __init__(self, session: ArenaSession, row: EndpointRow) -> None:

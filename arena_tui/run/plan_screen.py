@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias, Type
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from arena_tui.advice import phrase, title
+from arena_tui.keys import bind, closing
 from arena_tui.run.summary import about
 from arena_tui.safe_text import clip, one_line, printable
 from arena_tui.session.arena_session import ArenaSession
@@ -56,11 +57,10 @@ class PlanScreen(ModalScreen[None]):
     """Choices of scope; each change makes a new plan. Escape closes without starting."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "start", "Start"),
-        Binding("right,space", "change(1)", "Change"),
-        Binding("left", "change(-1)", "Change back", show=False),
-        Binding("e", "type_rule", "Stop rule", tooltip="Type when to stop a model early, in the syntax of `--until`"),
-        Binding("escape,q", "dismiss", "Cancel"),
+        bind("start"),
+        bind("change", "change(1)"),
+        bind("change_back", "change(-1)", show=False),
+        *closing(title="Cancel"),
     ]
 
     def __init__(self, session: ArenaSession) -> None:
@@ -243,8 +243,8 @@ class StopRuleScreen(ModalScreen[TypedRule]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "apply", "Apply", priority=True),
-        Binding("escape", "dismiss", "Cancel"),
+        bind("apply", priority=True),
+        bind("close", "dismiss", title="Cancel", key="escape"),
     ]
 
     def __init__(self, rule: StopRule | None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
+from arena_tui.keys import bind
 from arena_tui.run.endpoints import EndpointRow, EndpointTable, endpoint_rows
 from arena_tui.run.log import LogList, entry_details
 from arena_tui.run.summary import GpuLines, RunSummary, summary
@@ -34,14 +35,14 @@ class RunScreen(ArenaScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "start", "Start", tooltip="Show the plan and start it"),
-        Binding("p", "pause", "Pause", tooltip="Start no new calls"),
-        Binding("p", "resume", "Resume", tooltip="Start new calls again"),
-        Binding("x", "stop", "Stop", tooltip="Stop the run; finished records are kept"),
-        Binding("r", "retry", "Retry failed", tooltip="Retry failed records, now or when the run ends"),
-        Binding("l", "limits", "Limits", tooltip="Change the limits of an endpoint, now and for later runs"),
-        Binding("tab", "app.focus_next", "Next list", show=False),
-        Binding("shift+tab", "app.focus_previous", "Previous list", show=False),
+        bind("start", tooltip="Show the plan and start it"),
+        bind("pause", tooltip="Start no new calls"),
+        bind("pause", "resume", title="Resume", tooltip="Start new calls again"),
+        bind("stop", tooltip="Stop the run; finished records are kept"),
+        bind("again", "retry", title="Retry failed", tooltip="Retry failed records, now or when the run ends"),
+        bind("limits", tooltip="Change the limits of an endpoint, now and for later runs"),
+        bind("next_list", "app.focus_next", show=False),
+        bind("previous_list", "app.focus_previous", show=False),
     ]
 
     def __init__(self, session: ArenaSession) -> None:
@@ -113,7 +114,17 @@ class RunScreen(ArenaScreen):
         self.session.resume()
 
     def action_stop(self) -> None:
-        self.session.stop()
+        """Ask, then stop the run; while it stops, abort calls in flight."""
+        from arena_tui.widgets.dialogs import StopScreen
+
+        if self.session.status == "stopping":
+            self.session.stop()
+        else:
+            self.app.push_screen(StopScreen(), self._stop_if)
+
+    def _stop_if(self, agreed: bool | None) -> None:
+        if agreed and self.session.is_running:
+            self.session.stop()
 
     def action_retry(self) -> None:
         try:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from arena_tui.keys import SCROLLING, bind, closing
 from arena_tui.safe_text import clip, one_line, readable
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.screens import ArenaScreen
@@ -29,9 +30,9 @@ class DetailsScreen(ModalScreen[None]):
     """A title, facts, and a text; scrolls if longer than the terminal."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "dismiss", "Back"),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
+        *closing(),
+        bind("apply", "dismiss", title="Back", tooltip="Back", show=False),
+        *SCROLLING,
     ]
 
     def __init__(self, title: str, facts: Facts, text: str = "") -> None:
@@ -79,7 +80,7 @@ class HelpScreen(ModalScreen[None]):
     """Shows the purpose and the bindings of the screen below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "dismiss", "Back"),
+        *closing("help"),
     ]
 
     def __init__(self, below: Screen[object]) -> None:
@@ -132,18 +133,45 @@ def _group(active: ActiveBinding, below: Screen[object]) -> str:
 
 _QUESTION = """A run is in progress.
 
-  y  stop it and quit: finished records are saved,
-     and the next run resumes from there
-     (calls in flight get {:.0f} s; q again aborts them)
-  n  continue the run"""
+  Enter   stop it and quit: finished records are saved,
+          and the next run resumes from there
+          (calls in flight get {:.0f} s; q again aborts them)
+  Escape  continue the run"""
+
+
+_STOP_QUESTION = """Stop the run?
+
+  Enter   stop it: finished records are kept, and
+          the next run resumes from there
+          (calls in flight get {:.0f} s; S again aborts them)
+  Escape  continue the run"""
+
+
+class StopScreen(ModalScreen[bool]):
+    """Returns True if the run should be stopped."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("apply", "answer(True)", title="Stop"),
+        *closing(action="answer(False)", title="Continue"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        from engine.run import GRACE_SECONDS  # imports much that the first frame does not need
+
+        with Vertical(classes="dialog"):
+            yield Static(Text(_STOP_QUESTION.format(GRACE_SECONDS)))
+        yield KeyBar()
+
+    def action_answer(self, agreed: bool) -> None:
+        self.dismiss(agreed)
 
 
 class QuitScreen(ModalScreen[bool]):
     """Returns True if the user wants to quit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y,enter", "answer(True)", "Stop and quit"),
-        Binding("n,escape,q", "answer(False)", "Continue"),
+        bind("apply", "answer(True)", title="Stop and quit"),
+        *closing(action="answer(False)", title="Continue"),
     ]
 
     def compose(self) -> ComposeResult:

@@ -18,12 +18,14 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from arena_tui.keys import bind
 
 RowT = TypeVar("RowT")
 GUTTER = 2  # columns before each row for the cursor, which is visible without colour
@@ -62,13 +64,13 @@ class VirtualList(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=Fa
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup,ctrl+b", "move_page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+f", "move_page(1)", "Page down", show=False),
-        Binding("home,g", "move_to_end(0)", "First", show=False),
-        Binding("end,G", "move_to_end(-1)", "Last", show=False),
-        Binding("enter", "select", "Open", show=False),
+        bind("up", "move(-1)", show=False),
+        bind("down", "move(1)", show=False),
+        bind("page_up", "move_page(-1)", show=False),
+        bind("page_down", "move_page(1)", key="pagedown,ctrl+f", show=False),
+        bind("first", "move_to_end(0)", show=False),
+        bind("last", "move_to_end(-1)", show=False),
+        bind("open", "select", show=False),
     ]
 
     cursor: reactive[int] = reactive(0)

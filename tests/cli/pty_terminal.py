@@ -21,7 +21,8 @@ from pathlib import Path
 import pyte
 
 PATIENCE = 90.0  # seconds; a condition that holds ends a wait at once, so only a failure takes as long
-KEYS = {"enter": "\r", "escape": "\x1b", "tab": "\t", "ctrl+p": "\x10", "end": "\x1b[F", "left": "\x1b[D"}
+KEYS = {"enter": "\r", "escape": "\x1b", "tab": "\t", "ctrl+p": "\x10"}
+KEYS |= {"end": "\x1b[F", "left": "\x1b[D", "right": "\x1b[C"}
 
 # Has the terminal hang up on the program when it goes away, as on a login shell's job, and becomes the program.
 _TAKE_TERMINAL = """

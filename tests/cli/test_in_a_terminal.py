@@ -75,14 +75,14 @@ def there(shown: str) -> int:
 def test_from_nothing_to_reviewed_judgments_and_back_again(terminal: Open, tmp_path: Path):
     """The walk of a new user, who presses only what the screen tells: demo, leaderboard, a judgment, three votes."""
     window = terminal()
-    window.wait_for("Welcome to arena-tui", "d  Try the demo")
-    window.press("d")
+    window.wait_for("Welcome to arena-tui", "s  Try the demo")
+    window.press("s")
     window.wait_for("[2 Leaderboard]", "sim-strong", "sim-tiny", "3 Judgments", "4 Review")
     window.press("3")
     window.wait_for("[3 Judgments]", "240 of 240 judgments", "Open")
     window.press("enter")
-    window.wait_for("against sim-baseline", "1 of 240", "Question", "n Next")
-    window.press("n")
+    window.wait_for("against sim-baseline", "1 of 240", "Question", "Next")
+    window.press("right")
     window.wait_for("2 of 240")
     window.press("escape")
     window.wait_for("240 of 240 judgments")
@@ -106,7 +106,7 @@ def test_from_nothing_to_reviewed_judgments_and_back_again(terminal: Open, tmp_p
 
     window = terminal()
     window.wait_for("Welcome to arena-tui")
-    window.press("d")
+    window.press("s")
     window.wait_for("demo · ready")
     window.press("4")
     window.wait(lambda shown: re.search(r"\b3 of \d+ sampled", shown), "the votes of before")
@@ -117,8 +117,8 @@ def test_from_nothing_to_reviewed_judgments_and_back_again(terminal: Open, tmp_p
 
 def test_a_first_config_is_written_and_opened(terminal: Open, tmp_path: Path):
     window = terminal()
-    window.wait_for("w  Write config.toml")
-    window.press("w")
+    window.wait_for("e  Write config.toml")
+    window.press("e")
     window.wait_for("wrote config.toml")
     window.wait_for("Plan:")
     assert "[judge]" in (tmp_path / "config.toml").read_text()
@@ -135,9 +135,9 @@ def test_quitting_while_a_run_goes_on_asks_first_and_the_next_start_resumes(term
     window.wait(lambda _: saved(slow_bench) >= 4, "some answers")
     window.press("q")
     window.wait_for("A run is in progress")
-    window.press("n")
+    window.press("escape")
     window.wait_for("in flight", absent="A run is in progress")
-    window.press("q", "y")
+    window.press("q", "enter")
     assert window.ended() == 130
     assert b"finished results are saved" in window.written
     before = saved(slow_bench)
@@ -186,7 +186,7 @@ def test_a_second_window_on_a_bench_follows_the_first_and_takes_over_after_it(te
     assert "Start now" not in second.text
     first.press("q")
     first.wait_for("A run is in progress")
-    first.press("y")
+    first.press("enter")
     assert first.ended() == 130
     second.wait_for("ready", absent="READ-ONLY")
 

@@ -16,12 +16,12 @@ from arena_tui.session.arena_session import ArenaSession
 SIZES = [(60, 20), (80, 24), (120, 34)]
 KEYS = {
     "board": ("down",),
-    "sorted": ("s", "i", "w", "f"),
-    "options": ("o",),
+    "sorted": ("o", "O"),
+    "options": ("v",),
     "group": ("c", "down"),
     "difference": ("space", "end", "space", "d"),
     "model": ("end", "enter"),
-    "audit": ("a",),
+    "audit": ("J",),
 }
 
 

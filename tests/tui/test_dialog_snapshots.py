@@ -29,11 +29,11 @@ OVER_A_SCREEN = {
     "help-one": ("judgments", ("enter", "question_mark")),
     "help-review": ("review", ("question_mark",)),
     "copy": ("judgments", ("enter", "y")),
-    "copied": ("judgments", ("enter", "y", "q")),
+    "copied": ("judgments", ("enter", "y", "enter")),
     "palette": ("review", ("ctrl+p", *"theme:")),
     "search": ("judgments", ("slash", *"moon")),
-    "note": ("review", ("a", "n", *"why")),
-    "reviewed": ("review", ("s", "s", "s", "s", "s", "s")),
+    "note": ("review", ("a", "w", *"why")),
+    "reviewed": ("review", ("0", "0", "0", "0", "0", "0")),
 }
 
 

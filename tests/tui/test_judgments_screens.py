@@ -125,7 +125,7 @@ async def test_the_next_and_the_previous_are_one_key_away_and_the_list_follows(b
         await pilot.press("o", "enter")
         await settle(pilot)
         shown = [app.screen.row.key]  # type: ignore[attr-defined]
-        for key in ("n", "right", "n", "p"):
+        for key in ("right", "right", "right", "left"):
             await pilot.press(key)
             await settle(pilot)
             shown.append(app.screen.row.key)  # type: ignore[attr-defined]
@@ -146,7 +146,7 @@ async def test_neighbours_are_ready_before_they_are_asked_for(bench: Path, tmp_p
         write(bench / "question.jsonl")  # reading would show if a page were made anew
         for file in (bench / "model_answer").iterdir():
             file.unlink()
-        await pilot.press("n")
+        await pilot.press("right")
         assert "no answer on disk" not in whole_page(app)
 
 
@@ -155,7 +155,7 @@ async def test_the_prompt_the_reasoning_and_the_markdown_are_one_key_away(bench:
         await pilot.press("o", "down", "enter")
         await settle(pilot)
         assert "First I thought" not in whole_page(app)
-        await pilot.press("t")
+        await pilot.press("r")
         await settle(pilot)
         assert "First I thought about q1" in whole_page(app)
         assert "**weight**" in whole_page(app)
@@ -188,9 +188,9 @@ async def test_a_part_is_copied_through_the_terminal_without_what_could_steer_it
         await settle(pilot)
         await pilot.press("y")
         assert "the answer of bad-model" in painted(app)
-        await pilot.press("b")
+        await pilot.press("down", "down", "enter")
         assert app.clipboard == "run�[31m this\nand that"
-        await pilot.press("y", "1")
+        await pilot.press("y", "down", "down", "down", "enter")
         assert "[[A>>B]]" in app.clipboard
         assert isinstance(app.screen, ViewerScreen)
 

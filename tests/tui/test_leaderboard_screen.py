@@ -67,7 +67,7 @@ async def test_a_bench_without_judgments_says_so_and_fills_as_soon_as_there_are_
     async with at_board(tmp_path) as (app, pilot):
         await until(pilot, lambda: "nothing to rate yet" in painted(app))
         write(bench / "model_judgment" / "the-judge" / "good-model.jsonl", *map(good, QUESTIONS))
-        await press(pilot, "r")
+        await press(pilot, "R")
         await rated(pilot)
         assert "good-model" in shown(app)
 
@@ -85,7 +85,7 @@ async def test_the_row_that_was_chosen_stays_chosen_when_numbers_move(tmp_path: 
                 game["score"] = label
         write(bench / "model_judgment" / "the-judge" / "bad-model.jsonl", *better)
         before = screen.board
-        await press(pilot, "r")
+        await press(pilot, "R")
         await until(pilot, lambda: screen.board is not before)
         await settle(pilot)
         assert shown(app)[0] == "bad-model"
@@ -99,21 +99,31 @@ async def test_nothing_is_rated_twice(tmp_path: Path):
     async with at_board(tmp_path) as (_, pilot):
         screen = await rated(pilot)
         before = screen.board
-        await press(pilot, "r")
+        await press(pilot, "R")
         assert screen.board is before
-        await press(pilot, "w")
+        await press(pilot, "v", "down", "down", "down", "right")
         assert screen.board is not before
-        await press(pilot, "w")
+        await press(pilot, "left")
         assert screen.board is before
 
 
-async def test_a_key_changes_the_interval_the_weight_and_the_games(tmp_path: Path):
+async def test_options_change_the_interval_the_weight_and_the_games(tmp_path: Path):
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
         screen = await rated(pilot)
-        for key, words in zip("iiwf", ("clustered errors", "CI by battle", "count 1", "first games only"), strict=True):
+        await press(pilot, "v", "down")
+        for key, words in (
+            ("down", ""),
+            ("right", "clustered errors"),
+            ("right", "CI by battle"),
+            ("down", ""),
+            ("right", "count 1"),
+            ("down", ""),
+            ("right", "first games only"),
+        ):
             await press(pilot, key)
             assert words in painted(app)
+        await press(pilot, "escape")
         assert screen.board is not None
         options = screen.board.options
         assert (options.ci, options.weight, options.first_game_only) == ("battle", 1, True)
@@ -125,7 +135,7 @@ async def test_options_are_changed_in_a_dialog_as_well(tmp_path: Path):
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
         screen = await rated(pilot)
-        await press(pilot, "o", "down", "down", "right")
+        await press(pilot, "v", "down", "down", "right")
         assert "clustered errors" in painted(app)
         await press(pilot, "left", "escape")
         assert screen.choices.ci == "question"
@@ -146,7 +156,7 @@ async def test_style_control_rates_with_the_answers_of_the_bench(tmp_path: Path)
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
         await rated(pilot)
-        await press(pilot, "y")
+        await press(pilot, "v", "end", "right", "escape")
         await until(pilot, lambda: "length and markdown controlled" in painted(app))
         await until(pilot, lambda: "own style" in painted(app))
 
@@ -155,9 +165,9 @@ async def test_rows_are_sorted_by_any_column_and_found_by_name(tmp_path: Path):
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
         await rated(pilot)
-        await press(pilot, "s")
+        await press(pilot, "o")
         assert shown(app) == ["bad-model", "base", "good-model"]
-        await press(pilot, "S")
+        await press(pilot, "O")
         assert shown(app) == ["good-model", "base", "bad-model"]
         await press(pilot, "slash", *"good", "enter")
         assert shown(app) == ["good-model"]
@@ -184,7 +194,7 @@ async def test_a_difference_on_enough_questions_says_with_which_margin_a_gate_wo
         await rated(pilot)
         await press(pilot, "space", "down", "space", "d")
         await until(pilot, lambda: "gate         passes with any margin" in painted(app))
-        await press(pilot, "x")
+        await press(pilot, "O")
         await until(pilot, lambda: "gate         passes with a margin of" in painted(app))
 
 
@@ -201,7 +211,7 @@ async def test_two_marked_models_are_compared_paired_by_question(tmp_path: Path)
         assert "95% CI [" in page
         assert "3 in common" in page
         difference = page.partition("difference")[2].split()[0]
-        await press(pilot, "x")
+        await press(pilot, "O")
         await until(pilot, lambda: difference not in painted(app))
         assert painted(app).partition("difference")[2].split()[0] == difference.replace("+", "-")
         await press(pilot, "escape")
@@ -236,7 +246,7 @@ async def test_a_models_page_opens_and_its_hardest_loss_opens_in_the_viewer(tmp_
         await press(pilot, "enter")
         assert isinstance(app.screen, ViewerScreen)
         assert app.screen.row.row.question_id == "q1"
-        await press(pilot, "n", "escape")
+        await press(pilot, "right", "escape")
         assert app.screen is screen
         assert screen.query_one("#losses").row.row.question_id == "q2"  # type: ignore[attr-defined]
 
@@ -261,7 +271,7 @@ async def test_the_audit_page_says_whether_to_trust_the_judge(tmp_path: Path):
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
         await rated(pilot)
-        await press(pilot, "a")
+        await press(pilot, "J")
         screen = app.screen
         assert isinstance(screen, AuditScreen)
         await until(pilot, lambda: screen.found is not None)
@@ -275,10 +285,10 @@ async def test_the_plan_of_a_study_and_all_pairs_are_a_key_away(tmp_path: Path):
     make_bench(tmp_path)
     async with at_board(tmp_path, size=(120, 40)) as (app, pilot):
         await rated(pilot)
-        await press(pilot, "p")
+        await press(pilot, "number_sign")
         await until(pilot, lambda: "80% power" in painted(app))
         assert "two models, same questions" in painted(app)
-        await press(pilot, "escape", "m")
+        await press(pilot, "escape", "h")
         await until(pilot, lambda: "of 3 pairs are decided" in painted(app))
         assert "p Holm" in painted(app)
         await press(pilot, "escape")
@@ -336,7 +346,7 @@ async def test_cautions_are_shown_and_open_in_full(tmp_path: Path):
     async with at_board(tmp_path) as (app, pilot):
         await rated(pilot)
         assert "! 3 questions; intervals" in painted(app)
-        await press(pilot, "n")
+        await press(pilot, "exclamation_mark")
         assert "Warnings about these numbers" in painted(app)
         assert "intervals are too narrow below 30" in painted(app)
 

@@ -19,7 +19,7 @@ KEYS = {
     "filter": ("judgments", ("f", "space")),
     "one": ("judgments", ("o", "down", "enter")),
     "prompt": ("judgments", ("o", "down", "enter", "i")),
-    "markdown": ("judgments", ("o", "down", "enter", "m", "t", "tab", "tab")),
+    "markdown": ("judgments", ("o", "down", "enter", "m", "r", "tab", "tab")),
     "blind": ("review", ()),
     "revealed": ("review", ("a",)),
 }

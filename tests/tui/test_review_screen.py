@@ -105,7 +105,7 @@ async def test_a_key_pressed_twice_is_one_vote(bench: Path, tmp_path: Path):
 async def test_a_skip_goes_to_the_next_pair_without_revealing_or_a_label(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "review") as (app, pilot):
         pair = shown_pair(app)
-        await press(pilot, "s")
+        await press(pilot, "0")
         assert shown_pair(app) != pair
         (line,) = lines(bench)
         assert (line["label"], line["skipped"]) == (None, True)
@@ -116,7 +116,7 @@ async def test_a_skip_goes_to_the_next_pair_without_revealing_or_a_label(bench: 
 async def test_undo_takes_back_the_last_word_and_hides_the_pair_again(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "review") as (app, pilot):
         pair = shown_pair(app)
-        await press(pilot, "A", "enter", "s", "u", "u")
+        await press(pilot, "A", "enter", "0", "u", "u")
         assert shown_pair(app) == pair
         assert "0 of 6 sampled" in painted(app)
         assert pair[1] not in everything(app)
@@ -137,16 +137,16 @@ async def test_undo_reaches_back_to_an_earlier_session(bench: Path, tmp_path: Pa
 
 async def test_a_note_is_kept_with_the_label_whether_it_comes_before_or_after(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "review") as (app, pilot):
-        await press(pilot, "n", *"ab", "enter")
+        await press(pilot, "w", *"ab", "enter")
         assert "note: ab" in painted(app)
         assert lines(bench) == []
         await press(pilot, "A")
         assert lines(bench)[-1]["note"] == "ab"
-        await press(pilot, "enter", "t", "n", *"later", "enter")
+        await press(pilot, "enter", "t", "w", *"later", "enter")
         assert [line["note"] for line in lines(bench)] == ["ab", "", "later"]
         assert lines(bench)[-1]["label"] == "A=B"
         assert "note: later" in painted(app)
-        await press(pilot, "n", "x", "escape")
+        await press(pilot, "w", "x", "escape")
         assert lines(bench)[-1]["note"] == "later"
 
 
@@ -172,7 +172,7 @@ async def test_agreement_with_the_judge_is_counted_live(bench: Path, tmp_path: P
 
 async def test_with_reveal_off_the_next_pair_comes_at_once(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "review") as (app, pilot):
-        await press(pilot, "r")
+        await press(pilot, "V")
         pair = shown_pair(app)
         await press(pilot, "a")
         assert shown_pair(app) != pair
@@ -209,7 +209,7 @@ async def test_with_nothing_to_review_it_says_what_to_do(tmp_path: Path):
         file.unlink()
     async with opened(tmp_path, "review") as (app, pilot):
         assert "nothing to review yet" in painted(app)
-        await press(pilot, "a", "s", "u", "n", "enter", "m", "r", "y", "left", "plus")
+        await press(pilot, "a", "0", "u", "w", "enter", "m", "V", "y", "left", "plus")
         assert lines(bench) == []
 
 

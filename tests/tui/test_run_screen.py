@@ -158,7 +158,9 @@ async def test_a_run_is_paused_resumed_stopped_and_planned_again_from_there(tmp_
         assert session.state.calls == calls
         await press(pilot, "p")
         await until(pilot, lambda: session.state.calls > calls)
-        await press(pilot, "x")
+        await press(pilot, "S")
+        assert session.status == "running"  # a question first
+        await press(pilot, "enter")
         await ended(app, pilot)
         assert session.state.phase == "interrupted"
         await until(pilot, lambda: "Stopped:" in painted(app))
@@ -202,7 +204,7 @@ async def test_failed_records_are_retried_by_one_key_and_their_log_lines_explain
         await press(pilot, *["down"] * failed, "enter")
         assert isinstance(app.screen, DetailsScreen)
         assert "HTTP status" in painted(app)
-        await press(pilot, "escape", "r")
+        await press(pilot, "escape", "R")
         await until(pilot, lambda: app.session.state.phase == "done")
         assert app.session.state.failed == 0
 
@@ -220,7 +222,7 @@ async def test_limits_change_during_a_run(tmp_path: Path):
         await until(pilot, lambda: "parallel is 5" in painted(app))
         await press(pilot, "l", "tab", "x", "enter")
         assert "a number above 0" in painted(app)
-        await press(pilot, "escape", "x", "x")
+        await press(pilot, "escape", "S", "enter", "S")
         await ended(app, pilot)
 
 
