@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
@@ -16,7 +15,7 @@ from arena_tui.board.choices import BoardChoices
 from arena_tui.keys import bind
 from arena_tui.output.forest import UNICODE, Scale, terminal_strokes
 from arena_tui.output.stop_rule import standing_words, verdict_words
-from arena_tui.safe_text import one_line, text_width
+from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.session.arena_session import SessionStatus
 from arena_tui.theme import Inks, inks
 from arena_tui.widgets.columns import Column, Columns
@@ -96,7 +95,7 @@ class BoardTable(VirtualList[BoardRow]):
         self._strokes = terminal_strokes()
         self._forest: Column[BoardRow] = Column("", self._bar, width=None, least=15, most=_WIDEST_BAR, need=8)
         self._layout_of: tuple[object, ...] = ()
-        self._columns = self._make_columns(14, stops=False)
+        self._columns = self._make_columns(14, stops=False, constant=frozenset())
         super().__init__(
             self._row,
             key=lambda row: row.row.model,
@@ -113,11 +112,12 @@ class BoardTable(VirtualList[BoardRow]):
             scale = min(middle, *limits), max(middle, *limits), middle
             longest = min(_LONGEST_NAME, max(text_width(one_line(row.model)) for row in every))
             stops = any(row.standing is not None for row in rows)
-            layout = scale, (sort, reverse), longest, stops
+            constant = _constant(every, baseline) - {sort}
+            layout = scale, (sort, reverse), longest, stops, constant
             if layout != self._layout_of:
                 self._layout_of = layout
                 self._scale_of, self._sorted = scale, (sort, reverse)
-                self._columns = self._make_columns(longest, stops)
+                self._columns = self._make_columns(longest, stops, constant)
                 self.repaint()
         self.set_rows(rows)
         self.post_message(self.LayoutChanged())
@@ -155,9 +155,48 @@ class BoardTable(VirtualList[BoardRow]):
         plain = header.plain
         return Text(plain[:at] + self._scale(columns).numbers() + plain[at + columns :], no_wrap=True)
 
-    def _make_columns(self, longest: int, stops: bool) -> Columns[BoardRow]:
+    def _make_columns(self, longest: int, stops: bool, constant: Collection[SortKey]) -> Columns[BoardRow]:
+        """Return the columns; those in `constant`, which would say the same in all rows, leave their room to names."""
         least = max(12, min(longest, 14))
         verdict: Column[BoardRow] = Column("verdict", self._verdict, width=8, narrow=7, need=9)
+        numbers: dict[SortKey, Column[BoardRow]] = {
+            "tokens": Column(
+                self._title("tokens", "tokens"),
+                lambda row, _: _tokens(row),
+                width=7,
+                narrow=6,
+                short=self._title("tokens", "tok"),
+                right=True,
+                need=3,
+            ),
+            "questions": Column(
+                self._title("questions", "questions"),
+                lambda row, _: _count(row, row.row.questions),
+                width=10,
+                narrow=5,
+                short=self._title("questions", "qu."),
+                right=True,
+                need=4,
+            ),
+            "unparsed": Column(
+                self._title("unparsed", "unparsed"),
+                self._unparsed,
+                width=9,
+                narrow=5,
+                short=self._title("unparsed", "unp."),
+                right=True,
+                need=6,
+            ),
+            "missing": Column(
+                self._title("missing", "missing"),
+                self._missing,
+                width=8,
+                narrow=5,
+                short=self._title("missing", "mis."),
+                right=True,
+                need=7,
+            ),
+        }
         return Columns(
             [
                 Column("", self._mark, width=1, need=10),
@@ -171,6 +210,7 @@ class BoardTable(VirtualList[BoardRow]):
                     width=None,
                     least=least,
                     most=max(least, longest),
+                    eager=True,
                     middle=True,
                     need=11,
                 ),
@@ -178,44 +218,10 @@ class BoardTable(VirtualList[BoardRow]):
                 Column(self._title("interval", "95% CI"), _limits, width=13, right=True, need=1),
                 self._forest,
                 *([verdict] if stops else []),
-                Column(
-                    self._title("tokens", "tokens"),
-                    lambda row, _: _tokens(row),
-                    width=7,
-                    narrow=6,
-                    short=self._title("tokens", "tok"),
-                    right=True,
-                    need=3,
-                ),
-                Column(
-                    self._title("questions", "questions"),
-                    lambda row, _: _count(row, row.row.questions),
-                    width=10,
-                    narrow=5,
-                    short=self._title("questions", "qu."),
-                    right=True,
-                    need=4,
-                ),
+                *(column for key, column in numbers.items() if key in ("tokens", "questions") and key not in constant),
                 Column("flips", lambda row, _: _share(row.noise, "flips"), width=5, right=True),
                 Column("ties", lambda row, _: _share(row.noise, "ties"), width=4, right=True),
-                Column(
-                    self._title("unparsed", "unparsed"),
-                    self._unparsed,
-                    width=9,
-                    narrow=5,
-                    short=self._title("unparsed", "unp."),
-                    right=True,
-                    need=6,
-                ),
-                Column(
-                    self._title("missing", "missing"),
-                    self._missing,
-                    width=8,
-                    narrow=5,
-                    short=self._title("missing", "mis."),
-                    right=True,
-                    need=7,
-                ),
+                *(column for key, column in numbers.items() if key in ("unparsed", "missing") and key not in constant),
             ],
             gap=1,
         )
@@ -258,6 +264,13 @@ class BoardTable(VirtualList[BoardRow]):
 def _share(noise: Noise | None, kind: Literal["flips", "ties"]) -> str:
     """Return the share of pairs of games that flip with the places, or are ties."""
     return "-" if noise is None else f"{100 * (noise.flips if kind == 'flips' else noise.ties) / noise.pairs:.0f}%"
+
+
+def _constant(rows: Sequence[Row], baseline: str) -> frozenset[SortKey]:
+    """Return the columns of counts that are the same in all rows: zeros, or the questions of every model."""
+    rated = [row for row in rows if row.model != baseline or row.games]
+    constant: set[SortKey] = {key for key in ("unparsed", "missing") if not any(getattr(row, key) for row in rated)}
+    return frozenset(constant | ({"questions"} if len({row.questions for row in rated}) == 1 else set()))
 
 
 def _ranks(row: BoardRow) -> str:
@@ -336,15 +349,10 @@ def row_line(row: BoardRow, opponent: str, ink: Inks) -> Text:
     return line.append(f"  {number.questions} questions, {number.games} games", ink.muted)
 
 
-def caution_lines(warnings: Sequence[str], width: int, room: int) -> list[str]:
-    """Wrap the warnings into at most `room` lines; if they do not fit, the last line counts them."""
+def caution_line(warnings: Sequence[str], width: int) -> str:
+    """Return the only warning if it fits, else the beginning of the first one and the key that shows all in full."""
     texts = [one_line(" ".join(warning.split())) for warning in warnings]
-    lines = [
-        line
-        for text in texts
-        for line in textwrap.wrap(f"! {text}", width, subsequent_indent="  ", break_on_hyphens=False)
-    ]
-    if len(lines) <= room:
-        return lines
-    several = "warnings" if len(texts) > 1 else "warning"
-    return [*lines[: room - 1], f"! {len(texts)} {several} about these numbers: ! shows them in full"]
+    if not texts or (len(texts) == 1 and text_width(texts[0]) + 2 <= width):
+        return "".join(f"! {text}" for text in texts)
+    more = f"  ! shows all {len(texts)}" if len(texts) > 1 else "  ! shows it in full"
+    return f"! {clip(texts[0], width - 2 - len(more))}{more}"

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import Input
 
@@ -20,12 +21,14 @@ from arena_tui.board.board_table import (
     BoardTable,
     SortKey,
     board_rows,
-    caution_lines,
     described,
     headline,
     row_line,
 )
 from arena_tui.board.choices import BoardChoice, BoardChoices
+from arena_tui.board.model_panel import ModelPanel
+from arena_tui.board.ranking import Ranking
+from arena_tui.board.rating import GroupRow
 from arena_tui.keys import bind
 from arena_tui.output.stop_rule import early_stop_cautions
 from arena_tui.safe_text import one_line
@@ -40,9 +43,6 @@ from engine.work.progress import RunState
 if TYPE_CHECKING:
     from arena_tui.board.choices import Picked
     from arena_tui.board.rating import Board, BoardRater
-
-
-_OTHER_LINES = 6  # title, two of state, axis, row, keys
 
 
 class LeaderboardScreen(ArenaScreen):
@@ -95,10 +95,9 @@ class LeaderboardScreen(ArenaScreen):
     def compose_body(self) -> ComposeResult:
         yield TextLines(id="state")
         yield LineInput(placeholder="part of a model's name; Enter goes to the list, Escape closes", id="search")
-        yield BoardTable()
-        yield TextLines(id="axis")
-        yield TextLines(id="about-row")
-        yield TextLines(id="cautions")
+        with Horizontal(classes="master-detail"):
+            yield Ranking()
+            yield ModelPanel()
 
     def on_mount(self) -> None:
         self.query_one(BoardTable).focus()
@@ -292,22 +291,29 @@ class LeaderboardScreen(ArenaScreen):
     def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
         from arena_tui.board.model_screen import ModelScreen
 
-        row = message.row
+        chosen = message.row
+        row, group = chosen, None
+        if isinstance(chosen, GroupRow):
+            row, group = self.query_one(BoardTable).row, chosen.name
         if not isinstance(row, BoardRow) or self.board is None:
             return
         if row.is_baseline and not row.row.games:
             self.report("the baseline has no page: the page of each model shows its games against it")
             return
-        self.app.push_screen(ModelScreen(self.session, row.row.model, self.choices))
+        screen = ModelScreen(self.session, row.row.model, self.choices)
+        screen.group = group
+        self.app.push_screen(screen)
 
     def on_virtual_list_highlighted(self, message: VirtualList.Highlighted) -> None:
-        self._show_row(message.row)
+        if isinstance(message.row, BoardRow):
+            self._show_row(message.row)
 
     # -- painting
 
     def on_board_table_layout_changed(self) -> None:
         axis = self.query_one(BoardTable).axis()
         self.query_one("#axis", TextLines).show(*([axis] if axis.plain else []))
+        self.query_one(Ranking).fit()
 
     def _group_picked(self, picked: Picked | None) -> None:
         if picked is not None:
@@ -334,7 +340,7 @@ class LeaderboardScreen(ArenaScreen):
             table.explain(f'no model name contains "{one_line(self._wanted_name.strip())}"; x shows all')
             table.show(shown, rows, board.options.baseline, self.sort, self.reverse)
         self._show_row(table.row)
-        self._show_cautions()
+        self.query_one(Ranking).warn(self._warnings())
         if self.is_current:
             self.paint(self.session.state)
 
@@ -350,17 +356,10 @@ class LeaderboardScreen(ArenaScreen):
         )
 
     def _show_row(self, row: BoardRow | None) -> None:
-        line = Text() if row is None else row_line(row, self.session.state.opponent, inks(self.app))
-        self.query_one("#about-row", TextLines).show(line)
-
-    def _show_cautions(self) -> None:
-        """Show as many lines of warnings as fit under the rows, at least one; `n` shows all."""
-        table, height = self.query_one(BoardTable), self.size.height
-        room = max(1, height - _OTHER_LINES - min(len(table.rows), height // 2) - 1)
-        lines = caution_lines(self._warnings(), max(20, self.size.width - 2), room)
-        self.query_one("#cautions", TextLines).show(*(Text(line, inks(self.app).warning) for line in lines))
-        fixed = _OTHER_LINES + len(lines) + self.query_one(LineInput).is_open
-        table.styles.height = max(3, min(len(table.rows) + 1, height - fixed))
+        panel = self.query_one(ModelPanel)
+        panel.show(self.board, row, self.choices)
+        line = [] if row is None or panel.display else [row_line(row, self.session.state.opponent, inks(self.app))]
+        self.query_one("#about-row", TextLines).show(*line)
 
     def _warnings(self) -> list[str]:
         if self.board is None:

@@ -204,7 +204,7 @@ class GroupTable(VirtualList[GroupRow]):
 
     def __init__(self) -> None:
         self._strokes = terminal_strokes()
-        self._forest: Column[GroupRow] = Column("", self._bar, width=None, least=17, most=_WIDEST_BAR, need=4)
+        self._forest: Column[GroupRow] = Column("", self._bar, width=None, least=17, most=_WIDEST_BAR, need=8)
         self._columns = self._make_columns(12)
         super().__init__(
             self._row,

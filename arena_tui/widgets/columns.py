@@ -13,14 +13,15 @@ from arena_tui.theme import Inks
 
 RowT = TypeVar("RowT")
 GAP = 2
+_LESS_THAN_NAMES = 3  # columns of this `need` or less are dropped before an eager column is shortened
 
 
 class Column(Generic[RowT]):
     """One column. `cell(row, width)` returns safe text, or a Text that fits the width.
 
-    Columns whose `width` is None share the remaining width, each from `least` to `most`. If the line is too narrow,
-    columns with a `narrow` width (and `short` title) use it; then columns are dropped, lowest `need` first. `middle`
-    shortens text in the middle (names) rather than at the end.
+    Columns whose `width` is None share the remaining width, each from `least` to `most`, `eager` ones first. If the
+    line is too narrow, columns with a `narrow` width (and `short` title) use it; then columns are dropped, lowest
+    `need` first. `middle` shortens text in the middle (names) rather than at the end.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Column(Generic[RowT]):
         short: str = "",
         least: int = 8,
         most: int | None = None,
+        eager: bool = False,
         right: bool = False,
         need: int = 0,
         middle: bool = False,
@@ -45,6 +47,7 @@ class Column(Generic[RowT]):
         self.short = short
         self.least = least
         self.most = most
+        self.eager = eager
         self.right = right
         self.need = need
         self.middle = middle
@@ -102,22 +105,32 @@ class Columns(Generic[RowT]):
         return None
 
     def _fitted(self, width: int) -> list[tuple[Column[RowT], int]]:
-        kept = list(self._columns)
+        kept = self._beside_full_names(width) or list(self._columns)
         is_narrow = self._least_width(kept, is_narrow=False) > width
         while len(kept) > 1 and self._least_width(kept, is_narrow) > width:
             kept.remove(min(reversed(kept), key=lambda column: column.need))
         rooms = {column: _least(column, is_narrow) for column in kept}
         spare = max(0, width - self._least_width(kept, is_narrow))
-        growing = [column for column in kept if column.width is None]
-        while spare and growing:
-            share = max(1, spare // len(growing))
-            for column in growing:
-                most = width if column.most is None else column.most
-                grown = min(share, spare, max(0, most - rooms[column]))
-                rooms[column] += grown
-                spare -= grown
-            growing = [column for column in growing if column.most is None or rooms[column] < column.most]
+        for is_eager in (True, False):
+            growing = [column for column in kept if column.width is None and column.eager == is_eager]
+            while spare and growing:
+                share = max(1, spare // len(growing))
+                for column in growing:
+                    most = width if column.most is None else column.most
+                    grown = min(share, spare, max(0, most - rooms[column]))
+                    rooms[column] += grown
+                    spare -= grown
+                growing = [column for column in growing if column.most is None or rooms[column] < column.most]
         return [(column, min(room, width)) for column, room in rooms.items()]
+
+    def _beside_full_names(self, width: int) -> list[Column[RowT]]:
+        """Return the columns that have room beside eager ones in full; none if too many would have to be dropped."""
+        kept = list(self._columns)
+        more = sum(column.most - column.least for column in kept if column.eager and column.most is not None)
+        while kept and self._least_width(kept, is_narrow=True) + more > width:
+            least = min(reversed(kept), key=lambda column: column.need)
+            kept = [column for column in kept if column is not least] if least.need <= _LESS_THAN_NAMES else []
+        return kept
 
     def _least_width(self, columns: Sequence[Column[RowT]], is_narrow: bool) -> int:
         return sum(_least(column, is_narrow) for column in columns) + self._gap * (len(columns) - 1)
@@ -146,6 +159,20 @@ def bar(share: float, width: int, ink: Inks) -> Text:
     """Return a bar of `width` columns, filled by `share` (0..1)."""
     full = round(min(max(share, 0.0), 1.0) * width)
     return Text.assemble((_FULL * full, ink.bar), (_EMPTY * (width - full), ink.muted))
+
+
+_SHARES = "━─╌"  # apart without colour, too
+
+
+def shares_bar(*parts: tuple[int, Style], width: int) -> Text:
+    """Return a bar of `width` columns divided as the numbers of `parts` (at most three)."""
+    total, drawn, seen, text = sum(number for number, _ in parts), 0, 0, Text()
+    for mark, (number, style) in zip(_SHARES, parts, strict=False):
+        seen += number
+        end = round(width * seen / total) if total else 0
+        text.append(mark * (end - drawn), style)
+        drawn = end
+    return text
 
 
 def percent(share: float | None) -> str:

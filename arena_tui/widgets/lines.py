@@ -48,11 +48,16 @@ class TextLines(Widget):
     def __init__(self, *lines: Text, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines = lines
+        self.styles.height = len(lines)
 
     @property
     def text(self) -> str:
         """The lines, not cut."""
         return "\n".join(line.plain for line in self._lines)
+
+    @property
+    def count(self) -> int:
+        return len(self._lines)
 
     def show(self, *lines: Text) -> None:
         """Show `lines` of safe text."""

@@ -43,6 +43,7 @@ MODES = (
     Mode("judgments", "3", "Judgments", "Judged"),
     Mode("review", "4", "Review", "Review"),
 )
+WIDE, ROOMY = 120, 170  # columns from which lists have their detail beside them, and a wider one
 _SHORTEST_NOTICE, _LONGEST_NOTICE = 4.0, 8.0  # seconds
 _READ_PER_SECOND = 12  # characters
 
@@ -65,6 +66,7 @@ class ArenaScreen(Screen[None]):
 
     MODE: ClassVar[ModeName]
     HELP: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide"), (ROOMY, "-roomy")]  # noqa: RUF012  # as Textual names it
 
     def __init__(self, session: ArenaSession) -> None:
         super().__init__()
