@@ -222,6 +222,7 @@ class ServerChanged(msgspec.Struct, frozen=True):
         stage: of a start, in words; `share` (0..1) is how much of it is done, None if unknown.
         detail: the cause of a failure.
         devices: the GPUs it may use, as text; empty where there are none.
+        expected: seconds that a start takes, by earlier ones of the model or the size of its weights; None if unknown.
     """
 
     server: str
@@ -233,6 +234,7 @@ class ServerChanged(msgspec.Struct, frozen=True):
     address: str = ""
     detail: str = ""
     devices: str = ""
+    expected: float | None = None
 
 
 class ServerSeen(msgspec.Struct, frozen=True):

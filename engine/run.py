@@ -202,6 +202,7 @@ class Run:
                 flush=writer.flush,
                 found=self._keep_record,
                 logs=self.bench.paths.logs,
+                runs=self.bench.paths.runs,
                 server_grace=self._server_grace,
                 deadline=None if minutes is None else started + 60.0 * minutes,
                 wait=self.scope.wait,

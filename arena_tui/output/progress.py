@@ -13,7 +13,7 @@ from arena_tui.output.stop_rule import is_decided, standing_words, verdict_words
 from arena_tui.session.run_watch import ServerLines, SpeedGauge, busy_servers, stage_words
 from engine.errors import as_line
 from engine.events import Event, Notice, RecordFailed, ServerChanged, StandingChanged, StopRuleSet, steady_now
-from engine.work.progress import RunSpeed, RunState, TaskState
+from engine.work.progress import RunSpeed, RunState, ServerState, TaskState
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -198,14 +198,24 @@ def summary_line(state: RunState, speed: RunSpeed) -> str:
     )
 
 
+def start_words(server: ServerState, now: float) -> str:
+    """Describe a server that is not ready: its stage, since when, and how long a start takes.
+
+    `loading weights 50% for 0:40 (expected: about 1:25)`: by the last start of this run, else by what earlier runs of
+    the bench recorded, or the size of the weights.
+    """
+    words = f"{stage_words(server)} for {clock(max(0.0, now - server.since))}"
+    if server.started_in is not None:
+        return f"{words} (the last start took {clock(server.started_in)})"
+    if server.status == "starting" and server.expected is not None:
+        return f"{words} (expected: about {clock(server.expected)})"
+    return words
+
+
 def server_lines(state: RunState) -> list[str]:
-    """Return a line for each server that starts or stops: since when, and how long its last start took."""
-    lines = []
-    for name, server in busy_servers(state):
-        before = f" (the last start took {clock(server.started_in)})" if server.started_in is not None else ""
-        since = clock(max(0.0, steady_now() - server.since))
-        lines.append(printable(f"server {name}: {stage_words(server)} for {since}{before}"))
-    return lines
+    """Return a line for each server that starts or stops: since when, and how long a start usually takes."""
+    now = steady_now()
+    return [printable(f"server {name}: {start_words(server, now)}") for name, server in busy_servers(state)]
 
 
 def _stage_line(state: RunState, stage: str) -> str:

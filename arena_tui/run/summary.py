@@ -11,11 +11,11 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from arena_tui.output.progress import clock
+from arena_tui.output.progress import clock, start_words
 from arena_tui.output.stop_rule import standing_words
 from arena_tui.safe_text import clip, one_line, printable
 from arena_tui.session.arena_session import ArenaSession
-from arena_tui.session.run_watch import busy_servers, stage_words
+from arena_tui.session.run_watch import busy_servers
 from arena_tui.theme import Inks, inks
 from arena_tui.widgets.columns import bar, short_number
 from arena_tui.widgets.virtual_list import segments
@@ -121,7 +121,7 @@ def _doing(session: ArenaSession, state: RunState, ink: Inks) -> Text:
     elif session.retries_failed:
         line.append(" · failed records are retried at the end", ink.muted)
     for name, server in busy_servers(state):
-        line.append(f" · {one_line(name)}: {stage_words(server)}", ink.accent)
+        line.append(f" · {one_line(name)}: {start_words(server, session.now())}", ink.accent)
     return line
 
 

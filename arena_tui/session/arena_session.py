@@ -241,6 +241,10 @@ class ArenaSession:
         """Return the next error that has not been shown."""
         return self._problems.pop(0) if self._problems else None
 
+    def now(self) -> float:
+        """Return the time by the clock of the events."""
+        return steady_now()
+
     # -- results
 
     async def judged(self, judges: Sequence[str] | None = None, baselines: Sequence[str] = ()) -> JudgedBench:

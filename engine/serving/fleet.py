@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
+from engine.bench.run_files import load_runs
 from engine.config.model import Config
 from engine.errors import as_line
 from engine.events import Event, notice
@@ -18,6 +20,7 @@ from engine.models.connection import open_session
 from engine.models.discover import EndpointReport, probe
 from engine.models.refusal import readable
 from engine.serving.endpoints import Demand, EndpointSource, ModelEndpoints, endpoints_of
+from engine.serving.forecast import start_seconds
 from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
 from engine.serving.process import local_port, stop_orphans
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
@@ -28,7 +31,7 @@ class Fleet:
 
     `prepare` it before use and `close` it at the end, which stops every server. A server that already runs at an
     endpoint of the config with the right model is used and not stopped. The servers require `key`, by default a random
-    one; an empty key requires none.
+    one; an empty key requires none. `runs` is the folder with what earlier runs recorded of their starts.
     """
 
     def __init__(
@@ -42,12 +45,15 @@ class Fleet:
         emit: Callable[[Event], None],
         grace: float,
         key: str | None = None,
+        runs: Path | None = None,
     ) -> None:
         self.servers: dict[PlannedServer, VllmServer] = {}
         self._config = config
         self._plan = plan
         self._others = others
         self._emit = emit
+        self._runs = runs
+        self._earlier: Sequence[Mapping[str, Any]] = ()
         if key is None:
             key = secrets.token_urlsafe(24)
         vllm = config.vllm
@@ -64,6 +70,8 @@ class Fleet:
         for name in await asyncio.to_thread(stop_orphans, self._settings.logs):
             self._emit(notice("warning", f"{name}: stopped a server that an earlier run had left running"))
         self._session = await self._stack.enter_async_context(open_session())
+        if self._runs is not None:
+            self._earlier = await asyncio.to_thread(load_runs, self._runs)
         for planned in self._plan.servers:
             self._create_server(planned).emit_status("waiting", "for its turn")
 
@@ -166,7 +174,9 @@ class Fleet:
 
     def _create_server(self, planned: PlannedServer) -> VllmServer:
         port, key = self._configured_address(planned)
-        server = VllmServer(planned, self._settings, self._session, self._emit, port, key)
+        seconds, measured = start_seconds(planned.spec, self._earlier)
+        expected = seconds if measured or planned.spec.is_folder else None
+        server = VllmServer(planned, self._settings, self._session, self._emit, port, key, expected)
         self.servers[planned] = server
         return server
 

@@ -67,6 +67,7 @@ class VllmServer:
         emit: Callable[[Event], None],
         port: int | None = None,
         key: str | None = None,
+        expected: float | None = None,
     ) -> None:
         self.name = planned.name
         self.spec = planned.spec
@@ -76,6 +77,7 @@ class VllmServer:
         self._settings = settings
         self._session = session
         self._emit = emit
+        self._expected = expected
         self._own_port = port
         self._key = key or settings.key
         self._port = port or pick_port()
@@ -150,7 +152,18 @@ class VllmServer:
         gpus = ",".join(map(str, self._planned.gpus))
         address = self.endpoint.address
         self._emit(
-            ServerChanged(self.name, self.spec.entries, status, steady_now(), stage, share, address, detail, gpus)
+            ServerChanged(
+                self.name,
+                self.spec.entries,
+                status,
+                steady_now(),
+                stage,
+                share,
+                address,
+                detail,
+                gpus,
+                self._expected if status == "starting" else None,
+            )
         )
 
     async def _run(self) -> None:

@@ -99,6 +99,7 @@ async def open_execution(
     flush: Callable[[], Awaitable[None]],
     found: Callable[[], None],
     logs: Path,
+    runs: Path,
     server_grace: float,
     deadline: float | None,
     wait: float,
@@ -128,6 +129,7 @@ async def open_execution(
                 logs=logs,
                 emit=emit,
                 grace=server_grace,
+                runs=runs,
             )
             stack.push_async_callback(fleet.close)
             await fleet.prepare()

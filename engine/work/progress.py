@@ -98,7 +98,8 @@ class EndpointState(msgspec.Struct, frozen=True):
 class ServerState(msgspec.Struct, frozen=True):
     """A server that the run started; see `ServerChanged`. `since` is when it got this status.
 
-    `started_in` is the duration of its last start in seconds, `starts` their number.
+    `started_in` is the duration of its last start in seconds, `starts` their number, `expected` what a start takes by
+    what earlier runs recorded.
     """
 
     models: tuple[str, ...]
@@ -111,6 +112,7 @@ class ServerState(msgspec.Struct, frozen=True):
     devices: str = ""
     starts: int = 0
     started_in: float | None = None
+    expected: float | None = None
 
 
 class ServerNumbers(msgspec.Struct, frozen=True):
@@ -274,6 +276,7 @@ def _server_changed(before: ServerState | None, event: ServerChanged) -> ServerS
         event.devices,
         starts,
         took,
+        event.expected if event.expected is not None else before.expected if before else None,
     )
 
 

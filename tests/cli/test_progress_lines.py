@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 
+import msgspec
+
 from arena_tui.output.progress import SHOWN_FAILURES, open_display, server_lines, summary_line
-from engine.events import Event, RecordFailed, TaskKey, steady_now
-from engine.work.progress import RunSpeed, RunState, ServerState
+from engine.events import Event, RecordFailed, ServerChanged, TaskKey, steady_now
+from engine.work.progress import RunSpeed, RunState, ServerState, reduce
 
 ANSWERS = TaskKey("answers", "poor")
 
@@ -53,6 +55,13 @@ def test_a_server_that_starts_shows_for_how_long_and_how_long_its_last_start_too
     (line,) = server_lines(RunState(servers={"good": server}))
     assert line.startswith("server good: loading weights 50% for 1:05")
     assert line.endswith("(the last start took 1:30)")
+
+
+def test_the_first_start_of_a_server_shows_what_earlier_runs_recorded():
+    started = ServerChanged("good", ("good",), "starting", steady_now() - 65.0, "loading weights", 0.5, expected=90.0)
+    later = msgspec.structs.replace(started, share=0.75, expected=None)
+    (line,) = server_lines(reduce(reduce(RunState(), started), later))
+    assert line == "server good: loading weights 75% for 1:05 (expected: about 1:30)"
 
 
 def test_an_eta_that_is_not_known_is_left_out():

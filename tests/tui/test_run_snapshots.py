@@ -83,9 +83,14 @@ def test_servers_on_their_way_up_look_as_they_did(snap_compare, folder: Path, si
         def status(self) -> SessionStatus:
             return "paused" if self.plan is not None else super().status  # nothing of it changes by itself
 
+        def now(self) -> float:
+            return 66.0
+
     session = Starting(Invocation(folder / "config.toml"))
     planned = TaskPlanned(TaskKey("judgments", "good-model", "the-judge"), 500, 0)
-    loading = ServerChanged("judge", ("the-judge",), "starting", 1.0, "loading weights", 0.5, SERVED, devices="0,1")
+    loading = ServerChanged(
+        "judge", ("the-judge",), "starting", 1.0, "loading weights", 0.5, SERVED, devices="0,1", expected=90.0
+    )
     for event in (planned, StageStarted("judgments", 1_000_000.0), loading):
         session.shown = reduce(session.shown, event)
     assert snap_compare(ArenaApp(session), terminal_size=size, run_before=after())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine" / "serving"))
 
+from judged_bench import painted
 from yard import Yard
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
 from arena_tui.run.endpoints import EndpointTable, endpoint_rows
+from arena_tui.run.plan_screen import PlanScreen
 from arena_tui.session.arena_session import ArenaSession
 
 
@@ -34,6 +37,15 @@ async def test_servers_that_come_and_go_are_rows_with_their_state_and_lines_of_t
                 await pilot.pause(0.05)
             assert {turn.server.name for turn in session.servers} == set(models)
             assert "servers itself: judge, base, good" in app.screen.query_one(EndpointTable).empty
+            await pilot.press("s")
+            async with asyncio.timeout(30):
+                while not (isinstance(app.screen, PlanScreen) and "servers are started" in painted(app)):
+                    await pilot.pause(0.05)
+            listed = re.sub(r".*│ +(.*?) +│.*\n", r"\1 ", painted(app))  # the lines of the dialog
+            for at, name in enumerate(("base", "good", "judge")):
+                assert re.search(rf"at {at}:0{at} vllm serve \S+/ ?{name}: up in about 1:00", listed), listed
+            assert listed.count("(assumed), needed for about") == len(models)
+            await pilot.press("escape")
             session.start()
             while session.is_running:
                 await pilot.pause(0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -44,6 +45,13 @@ async def test_every_model_is_served_once_and_the_judge_after_them_where_there_i
     assert not yard.left()
     assert {server.status for server in run.state.servers.values()} == {"stopped"}
     assert all(server.started_in for server in run.state.servers.values())
+    recorded = {each["name"]: each["started_in"] for each in load_runs(run.bench.paths.runs)[0]["servers"]}
+    for made in ("model_answer", "model_judgment"):
+        shutil.rmtree(yard.bench / made)
+    again = Run(yard.config(models))
+    heard = await carried_out(again)
+    expected = {each.server: each.expected for each in heard if isinstance(each, ServerChanged) and each.expected}
+    assert expected == recorded, "the start of a server is expected to take as long as the last one recorded"
 
 
 async def test_the_judge_judges_beside_the_others_where_both_fit(yard):
