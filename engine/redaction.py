@@ -136,6 +136,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._known = tuple(sorted({secret for secret in secrets if can_be_secret(secret)}, key=len, reverse=True))
+        self._distinctive = tuple(filter(_is_distinctive, self._known))
         self._pattern = re.compile("|".join(map(_pattern, self._known))) if self._known else None
 
     def __call__(self, text: str) -> str:
@@ -160,7 +161,11 @@ class Redactor:
 
     def finds(self, *texts: str | None) -> bool:
         """Return whether one of the texts holds a secret that cannot be there by chance."""
-        return any(text and secret in text for secret in self._known if _is_distinctive(secret) for text in texts)
+        for secret in self._distinctive:
+            for text in texts:
+                if text and secret in text:
+                    return True
+        return False
 
 
 def _is_distinctive(secret: str) -> bool:

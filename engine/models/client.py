@@ -12,9 +12,8 @@ import aiohttp
 import msgspec
 
 from engine.errors import CallFailed, FailureKind, NeverAsked
-from engine.events import CallEnded, CallRetried, CallStarted, Event, ServerSeen, TaskKey, notice
+from engine.events import CallEnded, CallRetried, Event, ServerSeen, TaskKey, notice
 from engine.models.connection import (
-    CONNECT_TIMEOUT,
     FAULTS,
     LARGEST_ERROR,
     Link,
@@ -22,8 +21,6 @@ from engine.models.connection import (
     failure_of,
     fetch,
     is_stale,
-    read_body,
-    read_error,
 )
 from engine.models.context import ContextGuard
 from engine.models.endpoint import Endpoint
@@ -94,7 +91,10 @@ class ModelClient:
     ) -> None:
         self.name = name
         self._pool = EndpointPool(
-            [Target(each, session, idle_timeout, first_form(stream)) for each in endpoints],
+            [
+                Target(name, each, session, timeout=timeout, idle_timeout=idle_timeout, form=first_form(stream))
+                for each in endpoints
+            ],
             parallel=parallel,
             rate=rate,
             outages=outages,
@@ -110,7 +110,6 @@ class ModelClient:
         self._chance = chance
         self._permits = permits
         self._stream = stream
-        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT)
         self._idle_timeout = idle_timeout
         self._now = asyncio.get_running_loop().time
         self._warned: set[str] = set()
@@ -278,7 +277,7 @@ class ModelClient:
         call = asyncio.current_task()
         assert call is not None
         started = self._now()
-        self._emit(CallStarted(self.name, target.address))
+        self._emit(target.call_started)
         target.silence.began(call, started)
         try:
             completion = await self._exchange(target, payload, largest)
@@ -300,16 +299,16 @@ class ModelClient:
         else:
             self._pool.succeeded(pooled, started)
             self._pool.release(pooled)
-            fingerprint = target.endpoint.redact(completion.fingerprint)
+            fingerprint = completion.fingerprint and target.redact(completion.fingerprint)
             self._emit(CallEnded(self.name, target.address, seconds, completion.usage, "", task, fingerprint))
             if target.down_since is not None:
                 self._report_state(pooled, "")
             for text in (*completion.warnings, *doubts):
-                self.warn(f"{target.address}: {target.endpoint.redact(text)}")
+                self.warn(f"{target.address}: {target.redact(text)}")
             return completion
         finally:
             target.silence.ended(call)
-        redact = target.endpoint.redact
+        redact = target.redact
         failure.title, failure.hint = redact(failure.title)[:LONGEST_MESSAGE], redact(failure.hint)
         failure.args = (failure.title,)
         failure.endpoint = target.address
@@ -327,21 +326,11 @@ class ModelClient:
         """
         while True:
             form, started = target.form, self._now()
-            async with self._session.post(
-                target.url,
-                data=form.apply(payload),
-                headers=target.headers,
-                proxy=target.proxy,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
-                status, headers = response.status, response.headers
-                if status == 200:
-                    reply = await read_body(response, largest, self._idle_timeout, target.silence.heard)
-                else:
-                    reply = await read_error(response)
+            status, headers, reply = await target.sender.send(
+                form.apply(payload), largest, self._idle_timeout, target.silence.heard
+            )
             try:
-                return _read(target.endpoint, status, reply, self._now() - started, headers.get("Location", ""))
+                return _read(target, status, reply, self._now() - started, headers.get("Location", ""))
             except CallFailed as failure:
                 wait = wait_of_headers(headers) if status in LIMITED else None
                 failure.retry_after = failure.retry_after if wait is None else wait
@@ -366,7 +355,7 @@ class ModelClient:
 
     def _report_echo(self, target: Target, completion: Completion, task: TaskKey | None, prefix: str) -> None:
         """Warn once per task that a reply holds a secret: results are stored as the model wrote them."""
-        if task in target.echoing or not target.endpoint.redact.finds(completion.content, completion.reasoning):
+        if task in target.echoing or not target.redact.finds(completion.content, completion.reasoning):
             return
         target.echoing.add(task)
         place = (f"{task.stage} of {task.model}" if task else "a call") + (f", question {prefix}" if prefix else "")
@@ -377,7 +366,7 @@ class ModelClient:
         self._emit(notice("warning", text))
 
 
-def _read(endpoint: Endpoint, status: int, reply: bytes, seconds: float, location: str) -> Completion:
+def _read(target: Target, status: int, reply: bytes, seconds: float, location: str) -> Completion:
     """Return the completion as the model wrote it. Raises CallFailed, whose text is made from the redacted reply.
 
     A long reply is not redacted before its text is cut: that would hold up all other calls.
@@ -387,7 +376,7 @@ def _read(endpoint: Endpoint, status: int, reply: bytes, seconds: float, locatio
     except CallFailed:
         if len(reply) > LONGEST_REDACTED:
             raise
-    return read_reply(status, endpoint.redact.body(reply), seconds, location)
+    return read_reply(status, target.redact.body(reply), seconds, location)
 
 
 def _encode(body: dict[str, Any]) -> bytes:

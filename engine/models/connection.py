@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -108,8 +108,18 @@ async def fetch(
         return response.status, await read_body(response, largest)
 
 
+class Incoming(Protocol):
+    """A reply whose head has arrived."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def content(self) -> aiohttp.StreamReader: ...
+    def close(self) -> object: ...
+
+
 async def read_body(
-    response: aiohttp.ClientResponse,
+    response: Incoming,
     largest: int = LARGEST_BODY,
     longest_pause: float | None = None,
     heard: Callable[[], None] = lambda: None,
@@ -119,17 +129,20 @@ async def read_body(
     Raises CallFailed (MALFORMED) beyond `largest` bytes, CallFailed (TIMEOUT) when no byte arrives for `longest_pause`
     seconds, and what aiohttp raises.
     """
-    length = response.content_length
-    is_small = length is not None and length <= largest and "Content-Encoding" not in response.headers
-    if is_small and (longest_pause is None or response.content.is_eof()):  # as a rule it came with the headers
-        return await response.read()
+    content, headers = response.content, response.headers
+    length = headers.get("Content-Length")
+    if length is not None and int(length) <= largest and "Content-Encoding" not in headers:
+        if content.is_eof() and content.exception() is None:  # as a rule it came with the head
+            return content.read_nowait()
+        if longest_pause is None:
+            return await content.read()
     time = asyncio.get_running_loop().time
     pieces: list[bytes] = []
     read, tail, ended = 0, b"", False
-    streamed = response.content_type == STREAM_TYPE
+    streamed = headers.get("Content-Type", "").partition(";")[0].strip().lower() == STREAM_TYPE
     try:
         async with asyncio.timeout(longest_pause) as pause:
-            async for piece in response.content.iter_any():
+            async for piece in content.iter_any():
                 streamed = streamed or (not read and is_stream(piece))
                 read += len(piece)
                 heard()
@@ -158,7 +171,7 @@ async def read_body(
     return b"".join(pieces)
 
 
-async def read_error(response: aiohttp.ClientResponse) -> bytes:
+async def read_error(response: Incoming) -> bytes:
     """Return the body of an error, or as much as arrives of it within LARGEST_ERROR bytes and LONGEST_ERROR seconds."""
     pieces: list[bytes] = []
     read = 0

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.connection import FAULTS, fetch
+from engine.models.connection import FAULTS, failure_of, fetch
 from engine.models.endpoint import Endpoint
 from engine.models.metrics import LARGEST_TEXT, parse_metrics
 
@@ -42,13 +42,16 @@ class SilenceWatch:
     """The calls in flight at one endpoint, and the time of its last reply.
 
     After `quiet` seconds without a reply, `probe` is awaited; after PROBES bad results in a row the calls that were in
-    flight all that time are cancelled, and `lost` returns the reason. Timers and the one task end with the last call.
+    flight all that time are cancelled, and `lost` returns the reason. So is a call that takes longer than `limit`
+    seconds: one timer for all calls costs less than one for each. Timers and the one task end with the last call.
     """
 
     __slots__ = (
         "_answers_while_busy",
+        "_deadline",
         "_in_flight",
         "_last_reply",
+        "_limit",
         "_loop",
         "_lost",
         "_probe",
@@ -57,8 +60,9 @@ class SilenceWatch:
         "_timer",
     )
 
-    def __init__(self, quiet: float, probe: Callable[[], Awaitable[Activity]]) -> None:
+    def __init__(self, quiet: float, probe: Callable[[], Awaitable[Activity]], limit: float = math.inf) -> None:
         self._quiet = quiet
+        self._limit = limit
         self._probe = probe
         self._loop = asyncio.get_running_loop()
         self._in_flight: dict[asyncio.Task[Any], float] = {}  # oldest first
@@ -66,6 +70,7 @@ class SilenceWatch:
         self._last_reply = self._loop.time()
         self._answers_while_busy = False
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._probing: asyncio.Task[None] | None = None
 
     def began(self, call: asyncio.Task[Any], now: float) -> None:
@@ -73,10 +78,14 @@ class SilenceWatch:
         self._in_flight[call] = now
         if self._timer is None and self._probing is None:
             self._timer = self._loop.call_later(self._quiet, self._check)
+        if self._deadline is None and self._limit < math.inf:
+            self._deadline = self._loop.call_later(self._limit, self._end_overdue)
 
     def ended(self, call: asyncio.Task[Any]) -> None:
         """Note that the request of this task has ended."""
         del self._in_flight[call]
+        if self._lost:
+            self._lost.pop(call, None)  # it ended in the moment in which it was cancelled
         self.heard()
         if not self._in_flight and self._probing is not None:
             self._probing.cancel()
@@ -107,6 +116,19 @@ class SilenceWatch:
         else:
             self._probing = asyncio.create_task(self._probe_server(silent_since), name=TASK_NAME)
 
+    def _end_overdue(self) -> None:
+        """Cancel the calls that take longer than `limit`, and wait for the next one that may."""
+        self._deadline = None
+        now = self._loop.time()
+        for call, began in self._in_flight.items():
+            left = began + self._limit - now
+            if left > 0:
+                self._deadline = self._loop.call_later(left, self._end_overdue)
+                return
+            if call not in self._lost:
+                self._lost[call] = failure_of(TimeoutError(), now - began)
+                call.cancel()
+
     async def _probe_server(self, silent_since: float) -> None:
         suspects = list(self._in_flight)
         bad = 0
@@ -132,7 +154,7 @@ class SilenceWatch:
 
     def _lose(self, calls: list[asyncio.Task[Any]], seconds: float, activity: Activity) -> None:
         for call in calls:
-            if call in self._in_flight:
+            if call in self._in_flight and call not in self._lost:
                 self._lost[call] = CallFailed(
                     FailureKind.TIMEOUT,
                     f"no reply for {seconds:.0f} s, and {activity.value}",

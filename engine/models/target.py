@@ -8,10 +8,11 @@ import aiohttp
 import msgspec
 
 from engine.errors import as_line
-from engine.events import Notice, TaskKey, notice
+from engine.events import CallStarted, Notice, TaskKey, notice
 from engine.models.connection import proxy_for
 from engine.models.endpoint import Endpoint
 from engine.models.limits import PooledEndpoint
+from engine.models.sender import RequestSender
 from engine.models.silence import LONGEST_PROBE, Activity, SilenceWatch, probe_activity
 from engine.models.stream import ReplyForm
 
@@ -32,33 +33,43 @@ class Target:
 
     __slots__ = (
         "address",
+        "call_started",
         "disabled_reported",
         "down_since",
         "echoing",
         "endpoint",
         "form",
-        "headers",
-        "proxy",
+        "redact",
+        "sender",
         "silence",
         "url",
     )
 
     def __init__(
-        self, endpoint: Endpoint, session: aiohttp.ClientSession, idle_timeout: float, form: ReplyForm = ReplyForm.WHOLE
+        self,
+        model: str,
+        endpoint: Endpoint,
+        session: aiohttp.ClientSession,
+        *,
+        timeout: float,
+        idle_timeout: float,
+        form: ReplyForm = ReplyForm.WHOLE,
     ) -> None:
         async def probe() -> Activity:
             return await probe_activity(session, endpoint, min(LONGEST_PROBE, idle_timeout))
 
         self.endpoint = endpoint
+        self.redact = endpoint.redact
         self.form = form  # in which replies are requested; it changes when the server demands another one
-        self.silence = SilenceWatch(idle_timeout, probe)
+        self.silence = SilenceWatch(idle_timeout, probe, timeout)
         self.down_since: float | None = None  # since when it is reported as down
         self.disabled_reported = False
         self.echoing: set[TaskKey | None] = set()  # tasks for which it is reported that replies hold a secret
         self.address = endpoint.address
+        self.call_started = CallStarted(model, self.address)
         self.url = endpoint.url("chat/completions")
-        self.headers = {"Content-Type": "application/json", **endpoint.headers()}
-        self.proxy = proxy_for(self.url)
+        headers = {"Content-Type": "application/json", **endpoint.headers()}
+        self.sender = RequestSender(session, self.url, headers, proxy_for(self.url))
 
 
 def status_of(pooled: PooledEndpoint[Target]) -> EndpointStatus:
