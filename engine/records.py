@@ -7,11 +7,14 @@ generation is `engine.bench`'s job.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from engine.labels import Label
+
+Text: TypeAlias = str | msgspec.Raw
+"""A text, or the JSON string that it is encoded as: prompts are encoded once for the request and for the record."""
 
 
 class ContextMessage(msgspec.Struct, frozen=True):
@@ -140,7 +143,7 @@ class Game(msgspec.Struct, frozen=True, omit_defaults=True):
     label, where that is known.
     """
 
-    user_prompt: str
+    user_prompt: Text
     judgment: str
     score: Label | None
     asks: int = 1

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from engine.bench.lines import ProblemLog, json_lines
+from engine.bench.lines import ProblemLog, json_lines, plain
 from engine.ratings.markdown import count_markdown
 from engine.records import AnswerRecord, JudgmentRecord, Question, Turn
 
@@ -28,7 +28,7 @@ def is_generation_2(questions: Path) -> bool:
 
 def answer_of_generation_2(record: AnswerRecord, question: Question) -> PlainRecord:
     """Return an answer as a line of `model_answer/<model>.jsonl`; `choices` only where there are several."""
-    raw = msgspec.to_builtins(record)
+    raw = plain(record)
     turns = record.choices[0].turns
     lengths = [turn.token_len for turn in turns if turn.token_len is not None]
     tokens = sum(lengths) if len(lengths) == len(turns) else None
@@ -45,7 +45,7 @@ def answer_of_generation_2(record: AnswerRecord, question: Question) -> PlainRec
 
 def judgment_of_generation_2(record: JudgmentRecord, question: Question) -> PlainRecord:
     """Return a judgment as a line of `model_judgment/<judge>/<model>.jsonl`."""
-    raw = msgspec.to_builtins(record)
+    raw = plain(record)
     return {
         "uid": record.question_id,
         "category": question.category,

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain
 from math import isfinite
 from pathlib import Path
-from typing import BinaryIO, Generic, Literal, TypeVar
+from typing import Any, BinaryIO, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -270,8 +270,17 @@ def encode_json(value: object) -> bytes:
     try:
         return _encoder.encode(value)
     except UnicodeEncodeError:
-        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+        text = json.dumps(plain(value), ensure_ascii=False)
         return without_surrogates(text).encode()
+
+
+def plain(value: object) -> Any:
+    """Return a record as plain JSON data."""
+    return msgspec.to_builtins(value, enc_hook=_decoded)
+
+
+def _decoded(encoded: msgspec.Raw) -> object:
+    return msgspec.json.decode(encoded)
 
 
 def _why(line: bytes, error: Exception) -> str:

@@ -15,8 +15,9 @@ import msgspec
 
 from engine.config.providers import SAMPLING_FIELDS, Provider
 from engine.config.sampling import Sampling
+from engine.records import Text
 
-Messages: TypeAlias = Sequence[Mapping[str, str]]
+Messages: TypeAlias = Sequence[Mapping[str, Text]]
 
 MIN_CHOICE_TOKENS = 32  # a label may take ten tokens, and some servers wrap it in JSON
 THINKING_OFF = {"enable_thinking": False, "thinking": False}  # names used by chat templates; unknown ones are ignored

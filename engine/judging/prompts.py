@@ -25,10 +25,11 @@ from engine.errors import ConfigError, ConfigProblem
 from engine.judging.fence import NOTE, fence_code, with_fence
 from engine.judging.influence import with_inert_marks
 from engine.labels import LABELS
-from engine.records import Question
+from engine.records import Question, Text
 
-JudgeMessages: TypeAlias = list[dict[str, str]]
+JudgeMessages: TypeAlias = list[dict[str, Text]]
 
+_KEPT_TEXTS = 512  # encoded questions and answers: those of the games that are made at the moment
 _WHOLE = ("QUESTION", "ANSWER_A", "ANSWER_B")
 _NUMBERED = r"(?:question|answer)_[1-9]\d?"
 _KNOWN = re.compile(rf"\{{({'|'.join(_WHOLE)}|{_NUMBERED})\}}")
@@ -186,7 +187,41 @@ def game_messages(
         code = fence_code(seed, question.id, number, (*question.shown, *first, *second))
         prompt = msgspec.structs.replace(prompt, template=with_fence(prompt.template, code))
     system, user = render(prompt, question.shown, first, second)
-    opening = [{"role": "system", "content": system}] if system else []
+    opening: JudgeMessages = [{"role": "system", "content": system}] if system else []
+    return [*opening, {"role": "user", "content": user}]
+
+
+def encoded_game_messages(
+    prompt: JudgePrompt,
+    question: Question,
+    baseline_turns: Sequence[str],
+    model_turns: Sequence[str],
+    number: int,
+    seed: str | None = None,
+) -> JudgeMessages:
+    """Return the messages of `game_messages` with their texts as JSON strings.
+
+    Question and answers stand in many games one after another: each is encoded once. Half a surrogate pair, which JSON
+    cannot hold, leaves the texts as they are.
+    """
+    first, second = (baseline_turns, model_turns) if number == 1 else (model_turns, baseline_turns)
+    try:
+        literals, names, places = _encoded_pieces(prompt.template)
+        if places or prompt.fenced:  # turns that are joined, or a template for this game alone
+            return [
+                {**message, "content": msgspec.Raw(b'"%b"' % _encoded(str(message["content"])))}
+                for message in game_messages(prompt, question, baseline_turns, model_turns, number, seed)
+            ]
+        turns = (question.shown, tuple(first), tuple(second))
+        texts = dict(zip(_WHOLE, map(_encoded_turns, turns, (False, True, True)), strict=True))
+        parts = [b'"', literals[0]]
+        for name, literal in zip(names, literals[1:], strict=True):
+            parts += (texts[name], literal)
+        user = msgspec.Raw(b"".join((*parts, b'"')))
+        system = msgspec.Raw(b'"%b"' % _encoded_turns((prompt.system,), False))
+    except UnicodeEncodeError:
+        return game_messages(prompt, question, baseline_turns, model_turns, number, seed)
+    opening: JudgeMessages = [{"role": "system", "content": system}] if prompt.system else []
     return [*opening, {"role": "user", "content": user}]
 
 
@@ -258,6 +293,23 @@ def _pieces(template: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:
         literal = ""
     is_numbered = any(name not in _WHOLE for name in names)
     return (*literals, literal + template[at:]), tuple(names), _turns_of(known) if is_numbered else 0
+
+
+@lru_cache(maxsize=16)
+def _encoded_pieces(template: str) -> tuple[tuple[bytes, ...], tuple[str, ...], int]:
+    """Return the pieces of a template with the texts between the placeholders as they stand in a JSON string."""
+    literals, names, places = _pieces(template)
+    return tuple(map(_encoded, literals)), names, places
+
+
+@lru_cache(maxsize=_KEPT_TEXTS)
+def _encoded_turns(turns: tuple[str, ...], is_answer: bool) -> bytes:
+    return _encoded(_whole([with_inert_marks(turn) for turn in turns] if is_answer else turns))
+
+
+def _encoded(text: str) -> bytes:
+    """Return a text as it stands between the quotation marks of a JSON string."""
+    return msgspec.json.encode(text)[1:-1]
 
 
 def _unknown(name: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from engine.errors import CallFailed, FailureKind
 from engine.events import TaskKey
 from engine.judging.fence import new_seed
 from engine.judging.lenient import ends_with_label
-from engine.judging.prompts import FORMS, JudgeMessages, JudgePrompt, game_messages, reask_messages
+from engine.judging.prompts import FORMS, JudgeMessages, JudgePrompt, encoded_game_messages, reask_messages
 from engine.judging.reasoning import special_tokens
 from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
@@ -179,8 +179,11 @@ class JudgeCaller:
         said = before.judgment
         if before.reasoning and len(said) <= len(before.reasoning):  # reasoning came apart: it would be lost
             said = f"{before.reasoning}\n\n{said}"
-        asked = {"role": "user", "content": asked_for_verdict(self._mode)}
-        return [*opening, {"role": "assistant", "content": said}, asked]
+        return [
+            *opening,
+            {"role": "assistant", "content": said},
+            {"role": "user", "content": asked_for_verdict(self._mode)},
+        ]
 
     def _after(self, opening: JudgeMessages, before: Game | None, completion: Completion, *, is_bound: bool) -> Game:
         said, finish_reason, probabilities, mass = completion.content, completion.finish_reason, None, None
@@ -239,10 +242,11 @@ class GameMaker:
         part = job.parts.get(number)
         game = part.game if part else None
         seed = (game.fence if game else None) or (new_seed() if self._prompt.fenced else None)
-        opening = game_messages(self._prompt, job.question, job.baseline_turns, job.model_turns, number, seed)
+        opening = encoded_game_messages(self._prompt, job.question, job.baseline_turns, job.model_turns, number, seed)
         while not job.is_finished(number):
             game = await self._caller.call(opening, game, job.task, job.question.id)
-            game = msgspec.structs.replace(game, fence=seed)
+            if seed is not None:
+                game = msgspec.structs.replace(game, fence=seed)
             if self._caller.gives_up(game):
                 job.given_up.add(number)
             kept = GamePart(job.question.id, job.task.model, job.task.judge, job.settings, job.inputs, number, game)

@@ -1,8 +1,18 @@
 """The two games of a question, and asking again."""
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.judging.prompts import REASK, SIMPLE, custom_prompt, game_messages, reask_messages
+from engine.judging.prompts import (
+    REASK,
+    SIMPLE,
+    custom_prompt,
+    encoded_game_messages,
+    game_messages,
+    reask_messages,
+)
 from engine.judging.rules import parser
 from engine.records import Question
 
@@ -42,3 +52,25 @@ def test_asking_again_shows_the_judge_what_it_wrote():
 
 def test_asking_again_suggests_no_verdict():
     assert parser("lenient")(REASK).reason == "none"
+
+
+TURNS = st.lists(st.text() | st.sampled_from(['"\\', "<|im_end|>", "{ANSWER_A}", "\ud83d"]), min_size=1, max_size=3)
+NUMBERED = custom_prompt("Judge.", "{question_1} {question_2} {answer_1} {answer_2} {answer_3} {answer_4}")
+
+
+@given(
+    st.sampled_from([PROMPT, SIMPLE, NUMBERED, custom_prompt("", 'a "quoted" {{}} {QUESTION}{ANSWER_A}{ANSWER_B}')]),
+    TURNS,
+    TURNS,
+    TURNS,
+    st.sampled_from([1, 2]),
+)
+def test_messages_encoded_piece_by_piece_are_those_of_the_whole_texts(prompt, asked, theirs, ours, number):
+    plain = game_messages(prompt, Question("q", tuple(asked)), theirs, ours, number)
+    encoded = encoded_game_messages(prompt, Question("q", tuple(asked)), theirs, ours, number)
+    try:
+        whole = msgspec.json.encode(plain)
+    except UnicodeEncodeError:  # half a surrogate pair: such a call fails, as it would with the texts
+        assert encoded == plain
+    else:
+        assert msgspec.json.encode(encoded) == whole
