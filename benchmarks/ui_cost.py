@@ -269,7 +269,7 @@ async def lag() -> dict[str, float]:
     from arena_tui.app import ArenaApp
     from arena_tui.invocation import Invocation
     from arena_tui.session.arena_session import ArenaSession
-    from engine.work.progress import reduce
+    from engine.work.reducer import reduce
 
     with tempfile.TemporaryDirectory() as folder:
         write_bench(Path(folder) / "data" / "bench", 1000)

@@ -1,6 +1,6 @@
 """Everything that can happen during a run. Events are facts: what they report is so (and saved, if it is a result).
 
-A `Run` emits them in one order; `engine.work.progress.reduce` folds them into one immutable `RunState`, which is all
+A `Run` emits them in one order; `engine.work.reducer` folds them into one immutable `RunState`, which is all
 that any front end reads. Times are Unix seconds of `steady_now`, so that differences are durations.
 """
 

@@ -3,10 +3,10 @@
     config + bench -> Plan -> Pipeline (a queue for each model) -> Workers -> Recorder -> writer -> on disk
                                  ^                                                           |
                                  |            one queue of events, in order                  v
-             RunState <- reduce <- listeners <- stop rule <- pipeline  <--  saved, failed, calls, servers, notices
+             RunState <- fold <- listeners <- stop rule <- pipeline  <--  saved, failed, calls, servers, notices
 
-Every event passes reduce, the listeners, the stop rule and the pipeline, in this order, before the next one does. A run
-owns the bench (its lock and its writer) while it lasts, and ends everything that it starts.
+Every event passes the state, the listeners, the stop rule and the pipeline, in this order, before the next one does.
+A run owns the bench (its lock and its writer) while it lasts, and ends everything that it starts.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from engine.bench.writer import BenchWriter
 from engine.config.model import Config
 from engine.events import Event, RecordFailed, RecordSaved, RunEnded, RunStarted, notice, steady_now
 from engine.work.plan import Plan, Scope, make_plan
-from engine.work.progress import RunState, reduce
+from engine.work.progress import RunState
 from engine.work.queue import Gate, Pipeline, planned_event
 from engine.work.recorder import Recorder
+from engine.work.reducer import fold
 from engine.work.stopping import EarlyStop, Stopping
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ if TYPE_CHECKING:
 
 Listener = Callable[[Event], None]
 SERVER_GRACE_SECONDS = 30.0  # how long a server may take to end: an interrupted start takes 6 to 15
+MOST_UNFOLDED = 512  # events that wait until the state is read
 GRACE_SECONDS = 10.0  # how long calls in flight may continue after a stop
+
+
+_OF_RECORDS = (RecordSaved, RecordFailed)
 
 
 class EventQueue:
@@ -88,7 +93,7 @@ class EventQueue:
 class Run:
     """One run of a config on its bench. Use it once: `await run.execute()`.
 
-    `state` is the run as it stands; `listen` adds a callback that gets every event after it was folded into the state.
+    `listen` adds a callback that gets every event; `state` includes it by then.
     `pause`, `resume` and `stop` may be called from the loop at any time. With `scope.until`, models are stopped as soon
     as they are decided. An exception of a listener ends the run, and `execute` raises it.
     """
@@ -103,7 +108,8 @@ class Run:
     ) -> None:
         self.config = config
         self.scope = scope or Scope()
-        self.state = RunState()
+        self._state = RunState()
+        self._unfolded: list[Event] = []
         self.id = new_run_id(time.time())
         self.bench = Bench.open(config.data, config.bench)
         self.gate = Gate()
@@ -113,6 +119,13 @@ class Run:
         self._events = EventQueue([self._fold, self._pass_on], on_failure=self._cancel)
         self._main: asyncio.Task[None] | None = None
         self._execution: Execution | None = None
+
+    @property
+    def state(self) -> RunState:
+        """The run as it stands, with every event so far."""
+        if self._unfolded:
+            self._state, self._unfolded = fold(self._state, self._unfolded), []
+        return self._state
 
     @property
     def clients(self) -> Mapping[str, ModelClient]:
@@ -185,7 +198,8 @@ class Run:
         plan = await self._make_plan()
         emit = self._events.emit
         stopping = EarlyStop(self.scope.until, plan, emit) if self.scope.until else Stopping()
-        self._events.add(stopping.handle)
+        if self.scope.until:
+            self._events.add(stopping.handle)
         if plan.has_work:
             from engine.work.execution import open_execution
 
@@ -247,7 +261,10 @@ class Run:
             self._main.cancel()
 
     def _fold(self, event: Event) -> None:
-        self.state = reduce(self.state, event)
+        """Keep an event for `state`, which is read some times a second while hundreds of events come in."""
+        self._unfolded.append(event)
+        if len(self._unfolded) >= MOST_UNFOLDED:
+            self._state, self._unfolded = fold(self._state, self._unfolded), []
 
     def _pass_on(self, event: Event) -> None:
         for listener in self._listeners:
@@ -255,7 +272,7 @@ class Run:
 
     def _on_saved(self, announcements: Sequence[object]) -> None:
         for event in announcements:
-            if isinstance(event, RecordSaved | RecordFailed):
+            if isinstance(event, _OF_RECORDS):
                 self._events.emit(event)
 
     def _on_change(self, change: OtherChange) -> None:

@@ -15,7 +15,8 @@ from arena_tui.session.judged_cache import JudgedCache
 from arena_tui.session.run_watch import GpuWatch, RunWatch
 from engine.errors import ArenaError, BenchLocked, UsageProblem
 from engine.events import Event, RunEnded, TaskPlanned, steady_now
-from engine.work.progress import RunState, reduce
+from engine.work.progress import RunState
+from engine.work.reducer import reduce
 
 if TYPE_CHECKING:
     from engine.bench import Bench

@@ -26,13 +26,17 @@ _BLOCKS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
         (r"<\|channel>\s*thought\b", r"<channel\|>"),  # Gemma 4
     )
 )
-_IN_CLOSING = ("</", "[/", "◁/", "|>")  # one of them is in every closing mark: most replies are searched no further
+_IN_CLOSING = ("</", "[/", "◁/", "|>")  # one of them is in every closing mark
 # OpenAI's harmony format (gpt-oss): channels "analysis", "commentary" and "final", also with the marks left out.
 _HARMONY = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>")
 _MESSAGE = re.compile(
     r"<\|channel\|>\s*(\w{1,40})[^<]{0,200}<\|message\|>(.*?)(?:<\|end\|>|<\|return\|>|<\|call\|>|(?=<\|channel\|>)|\Z)",
     re.DOTALL,
 )
+_BEGINS = re.compile(
+    rf"\s*(?:{'|'.join(opening.pattern for opening, _ in _BLOCKS)}|<\|start\|>|<\|channel\|>|analysis)", re.IGNORECASE
+)
+"""How reasoning at the beginning of a reply may begin: most replies are searched no further."""
 _BARE_HARMONY = re.compile(r"analysis(?=[A-Z\s])(.*?)assistantfinal", re.DOTALL)
 _WRAPPING = re.compile(r"<\|(?:START|END)_RESPONSE\|>|<\|(?:begin|end)_of_solution\|>", re.IGNORECASE)
 _SPECIAL_TOKEN = re.compile(
@@ -57,6 +61,8 @@ def split_reasoning(text: str) -> SplitReply:
     Visible text is unchanged, except that white space after reasoning is dropped. For a server that sends reasoning in
     a field of its own there is nothing to split.
     """
+    if _BEGINS.match(text) is None and not any(part in text for part in _IN_CLOSING):
+        return SplitReply(text, None, False)
     start = len(text) - len(text.lstrip())
     if _HARMONY.match(text, start):
         return _split_channels(text[start:])
@@ -74,7 +80,7 @@ def split_reasoning(text: str) -> SplitReply:
         place = _after_space(text, end.end())
     if place > start:
         return SplitReply(_WRAPPING.sub("", text[place:]), _joined(reasoning), False)
-    if any(part in text for part in _IN_CLOSING) and (closing_mark := _unopened(text)) is not None:
+    if (closing_mark := _unopened(text)) is not None:
         return SplitReply(
             text[_after_space(text, closing_mark.end()) :], _joined([text[: closing_mark.start()]]), False
         )

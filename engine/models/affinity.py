@@ -48,7 +48,10 @@ class WaitingQueues(Generic[EndpointT]):
         self._serial = 0
 
     def __bool__(self) -> bool:
-        return any(self._queues.values()) or any(self._moved.values())
+        for queue in self._queues.values():
+            if queue:
+                return True
+        return any(self._moved.values())
 
     def __iter__(self) -> Iterator[asyncio.Future[EndpointT]]:
         yield from (future for queue in self._moved.values() for future in queue)

@@ -49,6 +49,11 @@ class StartRate:
             self._acquire = Throttler(rate_limit=starts, period=starts / rate).acquire
         self._wake()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a call may start without waiting."""
+        return self._acquire is None and not self._interrupted
+
     async def wait(self) -> bool:
         """Wait until a call may start. False after `interrupt`: it must not."""
         if self._acquire is None:
@@ -171,6 +176,8 @@ class EndpointPool(Generic[TargetT]):
             pooled = await self._wait(preferred, only=bool(others))
         else:
             self._take(pooled)
+        if pooled.start_rate.is_open:
+            return pooled
         try:
             may_start = await pooled.start_rate.wait()
         except BaseException:
@@ -253,9 +260,11 @@ class EndpointPool(Generic[TargetT]):
     async def _wait(self, preferred: PooledEndpoint[TargetT] | None, *, only: bool) -> PooledEndpoint[TargetT]:
         if not self.is_alive:
             raise self._refusal()
+        has_others = bool(self._waiters)
         waiter = self._waiters.join_only(preferred) if preferred and only else self._waiters.join(preferred)
         if preferred is None or only:
-            self._hand_out()
+            if not (has_others and len(self.endpoints) == 1):  # what is free there has gone to those that wait already
+                self._hand_out()
         elif self._burst_timer is None:
             self._burst_timer = self._loop.call_later(BURST_WINDOW, self._end_burst)
         try:
@@ -298,11 +307,12 @@ class EndpointPool(Generic[TargetT]):
     def _least_busy(self) -> PooledEndpoint[TargetT] | None:
         """Return the endpoint with room that has the fewest calls in flight, among those that waiting calls prefer."""
         now = self._loop.time()
+        if len(self.endpoints) == 1:
+            return self.endpoints[0] if self.endpoints[0].in_flight < self.endpoints[0].health.allowance(now) else None
         free = [pooled for pooled in self.endpoints if pooled.in_flight < pooled.health.allowance(now)]
         if len(free) > 1:
             free = [pooled for pooled in free if self._waiters.has_waiting(pooled)] or free
-            return min(free, key=_calls_in_flight)
-        return free[0] if free else None
+        return min(free, key=_calls_in_flight, default=None)
 
     def _continue_later(self) -> None:
         now = self._loop.time()

@@ -116,6 +116,8 @@ def _read_completion(reply: _Reply, seconds: float) -> Completion:
 
 def _finish_reason(given: Any) -> tuple[str, tuple[str, ...]]:
     """Return "stop", "length" or a name that is not known, and a warning about that. Raises CallFailed."""
+    if given in ("stop", "length"):
+        return given, ()
     if not given:
         return "stop", ()
     if not isinstance(given, str):
@@ -139,11 +141,11 @@ def _finish_reason(given: Any) -> tuple[str, tuple[str, ...]]:
 
 def _fingerprint(reply: _Reply) -> str:
     text = reply.system_fingerprint
-    return readable(text)[:LONGEST_NAME] if isinstance(text, str) else ""
+    return readable(text)[:LONGEST_NAME] if text and isinstance(text, str) else ""
 
 
 def _decode(body: bytes) -> _Reply:
-    if is_stream(body):
+    if not body.startswith(b"{") and is_stream(body):
         return _without_lone_surrogates(joined(body))
     try:
         return _decoder.decode(body)
@@ -249,10 +251,12 @@ def _number(value: Any) -> float | None:
 
 
 def _detail(details: Any, name: str) -> int:
-    return _count(details.get(name)) if isinstance(details, dict) else 0
+    return _count(details.get(name)) if details and isinstance(details, dict) else 0
 
 
 def _count(value: Any) -> int:
+    if type(value) is int and 0 <= value < MAX_COUNT:
+        return value
     return max(0, int(_number(value) or 0))
 
 

@@ -1,51 +1,27 @@
-"""One reducer, one immutable state: what every front end (terminal UI, plain lines, JSON) reads.
+"""The one immutable state of a run: what every front end (terminal UI, plain lines, JSON) reads.
 
-`reduce` is pure. A state is never changed, so a front end may keep one as long as it likes and compare it with the
-next. Counters only grow within a run, so `run_speed` can turn two states into speeds.
+`engine.work.reducer` makes it of the events. A state is never changed, so a front end may keep one as long as it likes
+and compare it with the next. Counters only grow within a run, so `run_speed` can turn two states into speeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from engine.events import (
-    CallEnded,
-    CallRetried,
-    CallStarted,
-    Event,
     Notice,
-    RecordFailed,
-    RecordSaved,
-    RunEnded,
-    RunStarted,
-    ServerChanged,
-    ServerSeen,
     ServerStatus,
     Stage,
-    StageEnded,
-    StageStarted,
-    StandingChanged,
-    StopRuleSet,
     TaskKey,
-    TaskPlanned,
-    TaskStopped,
     VllmMetrics,
 )
-from engine.labels import points_of_games
 from engine.ratings.stop_rule import Standing
-from engine.records import Usage
 
 Phase: TypeAlias = Literal["planning", "running", "done", "failed", "interrupted"]
-KEPT_NOTICES = 200
-KEPT_FINGERPRINTS = 8  # of one endpoint: behind a gateway they may change with every call
-
-K = TypeVar("K")
-V = TypeVar("V")
-_replace = msgspec.structs.replace
 
 
 class TaskState(msgspec.Struct, frozen=True):
@@ -184,139 +160,6 @@ class RunState(msgspec.Struct, frozen=True):
     def failed(self) -> int:
         """Records that could not be made."""
         return sum(task.failed for task in self.tasks.values())
-
-
-_NO_TASK = TaskState()
-_NO_TRAFFIC = EndpointState()
-_NO_USAGE = Usage()
-
-
-def reduce(state: RunState, event: Event) -> RunState:
-    """Return the state after `event`."""
-    match event:
-        case CallStarted():
-            was = state.endpoints.get((event.model, event.endpoint), _NO_TRAFFIC)
-            return _with_endpoint(state, event, _replace(was, in_flight=was.in_flight + 1))
-        case CallEnded():
-            was = state.endpoints.get((event.model, event.endpoint), _NO_TRAFFIC)
-            state = _with_endpoint(state, event, _call_ended(was, event))
-            if (key := event.task) is None:
-                return state
-            task = state.tasks.get(key, _NO_TASK)
-            tokens = event.usage.completion_tokens if event.usage else 0
-            task = _replace(task, calls=task.calls + 1, completion_tokens=task.completion_tokens + tokens)
-            return _with_task(state, key, task)
-        case CallRetried():
-            was = state.endpoints.get((event.model, event.endpoint), _NO_TRAFFIC)
-            state = _with_endpoint(state, event, _replace(was, retries=was.retries + 1))
-            if (key := event.task) is None:
-                return state
-            task = state.tasks.get(key, _NO_TASK)
-            return _with_task(state, key, _replace(task, retries=task.retries + 1))
-        case RecordSaved(task=key):
-            return _with_task(state, key, _record_saved(state.tasks.get(key, _NO_TASK), event))
-        case RecordFailed(task=key):
-            task = state.tasks.get(key, _NO_TASK)
-            return _with_task(state, key, _replace(task, failed=task.failed + 1))
-        case TaskPlanned(task=key):
-            task = state.tasks.get(key, _NO_TASK)
-            planned = _replace(task, total=event.total, cached=event.cached, stale=event.stale)
-            return _with_task(state, key, planned)
-        case TaskStopped(task=key):
-            return _with_task(state, key, _replace(state.tasks.get(key, _NO_TASK), stopped=True))
-        case StandingChanged():
-            return _replace(state, standings=_with(state.standings, event.model, event.standing))
-        case StopRuleSet():
-            return _replace(state, stop_rule=event.rule, opponent=event.opponent)
-        case ServerSeen():
-            return _replace(state, server_numbers=_numbers_seen(state.server_numbers, event))
-        case ServerChanged(server=name):
-            server = _server_changed(state.servers.get(name), event)
-            return _replace(state, servers=_with(state.servers, name, server))
-        case RunStarted():
-            return _replace(state, started_at=event.at)
-        case StageStarted():
-            stages = tuple(sorted({*state.stages, event.stage}))
-            return _replace(state, phase="running", stages=stages, started_at=state.started_at or event.at)
-        case StageEnded():
-            return _replace(state, stages=tuple(stage for stage in state.stages if stage != event.stage))
-        case Notice():
-            return _replace(state, notices=(*state.notices, event)[-KEPT_NOTICES:])
-        case RunEnded():
-            return _replace(state, phase=event.outcome, stages=(), ended_at=event.at)
-
-
-def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
-    return MappingProxyType({**mapping, key: value})
-
-
-def _with_task(state: RunState, key: TaskKey, task: TaskState) -> RunState:
-    return _replace(state, tasks=_with(state.tasks, key, task))
-
-
-def _with_endpoint(state: RunState, event: CallStarted | CallEnded | CallRetried, endpoint: EndpointState) -> RunState:
-    return _replace(state, endpoints=_with(state.endpoints, (event.model, event.endpoint), endpoint))
-
-
-def _server_changed(before: ServerState | None, event: ServerChanged) -> ServerState:
-    same = before is not None and before.status == event.status
-    since = before.since if before is not None and same else event.at
-    starts = (before.starts if before else 0) + (event.status == "starting" and not same)
-    took = before.started_in if before else None
-    if event.status == "ready" and before is not None and before.status == "starting":
-        took = event.at - before.since
-    return ServerState(
-        event.models,
-        event.status,
-        since,
-        event.stage,
-        event.share,
-        event.address or (before.address if before else ""),
-        event.detail,
-        event.devices,
-        starts,
-        took,
-        event.expected if event.expected is not None else before.expected if before else None,
-    )
-
-
-def _numbers_seen(known: Mapping[EndpointKey, ServerNumbers], event: ServerSeen) -> Mapping[EndpointKey, ServerNumbers]:
-    seen = dict(known)
-    before = seen.pop((event.model, event.endpoint), None)
-    if event.numbers is not None:
-        seen[event.model, event.endpoint] = ServerNumbers(event.numbers, before.first if before else event.numbers)
-    return MappingProxyType(seen)
-
-
-def _call_ended(endpoint: EndpointState, event: CallEnded) -> EndpointState:
-    usage = event.usage or _NO_USAGE
-    fingerprints = endpoint.fingerprints
-    if event.fingerprint and event.fingerprint not in fingerprints:
-        fingerprints = (*fingerprints, event.fingerprint)[-KEPT_FINGERPRINTS:]
-    return _replace(
-        endpoint,
-        in_flight=max(0, endpoint.in_flight - 1),
-        calls=endpoint.calls + 1,
-        errors=endpoint.errors + (event.usage is None),
-        fingerprints=fingerprints,
-        prompt_tokens=endpoint.prompt_tokens + usage.prompt_tokens,
-        completion_tokens=endpoint.completion_tokens + usage.completion_tokens,
-        cached_tokens=endpoint.cached_tokens + usage.cached_tokens,
-        seconds=endpoint.seconds + event.seconds,
-    )
-
-
-def _record_saved(task: TaskState, event: RecordSaved) -> TaskState:
-    won, total = points_of_games(event.labels)
-    return _replace(
-        task,
-        done=task.done + 1,
-        truncated=task.truncated + event.truncated,
-        unparsed=task.unparsed + event.labels.count(None),
-        conflicts=task.conflicts + event.conflicts,
-        won=task.won + won,
-        weighed=task.weighed + total,
-    )
 
 
 class RunSpeed(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ PartT = TypeVar("PartT")
 
 Order: TypeAlias = tuple[int, ...]
 Side: TypeAlias = tuple[str, str]  # a model and a question id
+_OF_RECORDS = (RecordSaved, RecordFailed)
 
 
 class Gate:
@@ -186,7 +187,7 @@ class Pipeline:
 
     def handle(self, event: Event) -> None:
         """Create the judgments of an answer that is there, or will never be; ask the stop rule again if it changed."""
-        if isinstance(event, RecordSaved | RecordFailed) and event.task.stage == "answers":
+        if isinstance(event, _OF_RECORDS) and event.task.stage == "answers":
             self._answer_settled((event.task.model, event.question_id))
         if self._stopping.revision != self._revision:
             self._recheck()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from uuid import uuid4
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from engine.bench.generation_2 import answer_of_generation_2, is_generation_2, j
 from engine.bench.layout import BenchPaths
 from engine.bench.writer import BenchWriter
 from engine.errors import CallFailed
-from engine.events import RecordFailed, RecordSaved
+from engine.events import RecordFailed, RecordSaved, TaskKey
 from engine.records import AnswerPart, Failure, GamePart
 from engine.work.jobs import AnswerJob, JudgeJob, OpenChoice, OpenGame, OpenPart
 
@@ -29,6 +30,7 @@ class Recorder:
         self._writer = writer
         self._now = now
         self._is_generation_2 = is_generation_2(paths.questions)
+        self._files: dict[TaskKey, Path] = {}
         self.unfinished: set[int] = set()  # jobs with parts in the journal that are not in a record yet
 
     def keep_answer(self, job: AnswerJob, part: AnswerPart) -> None:
@@ -42,7 +44,7 @@ class Recorder:
         record = job.record(uuid4().hex[:22], self._now())
         saved = RecordSaved(job.task, job.question.id, truncated=record.finish_reason == "length")
         line = answer_of_generation_2(record, job.question) if self._is_generation_2 else record
-        self._writer.append(self._paths.answers(job.task.model), line, saved)
+        self._writer.append(self._file(job.task), line, saved)
         job.drop_reasoning()
 
     def keep_game(self, job: JudgeJob, part: GamePart) -> None:
@@ -62,8 +64,17 @@ class Recorder:
             conflicts=sum(game is not None and game.unparsed == "conflict" for game in record.games),
         )
         line = judgment_of_generation_2(record, job.question) if self._is_generation_2 else record
-        self._writer.append(self._paths.judgments(job.task.judge, job.task.model), line, saved)
+        self._writer.append(self._file(job.task), line, saved)
         job.drop_games()
+
+    def _file(self, task: TaskKey) -> Path:
+        """Return the file of a task's records."""
+        if task not in self._files:
+            is_judged = task.stage == "judgments"
+            self._files[task] = (
+                self._paths.judgments(task.judge, task.model) if is_judged else self._paths.answers(task.model)
+            )
+        return self._files[task]
 
     def fail(self, part: OpenPart, error: CallFailed) -> None:
         """Write a call that failed for good to errors.jsonl; its record counts as failed once."""

@@ -43,7 +43,10 @@ class HasCapacity(Protocol):
 
 
 class Worker(Generic[PartT]):
-    """Empties one queue of one model: starts its parts with `make`, and passes those that failed to `fail`."""
+    """Empties one queue of one model: makes its parts with `make`, many at once, and passes those that fail to `fail`.
+
+    Each task makes one part after another: a new one for each part would cost more than many a part.
+    """
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class Worker(Generic[PartT]):
             while await self._has_room() and (part := await self._next()) is not None:
                 if self._broken or not await self._gate.passed():
                     break
-                task = asyncio.create_task(self._make_one(part))
+                task = asyncio.create_task(self._make_parts(part))
                 self._started.add(task)
                 task.add_done_callback(self._settled)
             while self._started and not self._broken:
@@ -85,16 +88,27 @@ class Worker(Generic[PartT]):
 
     async def _has_room(self) -> bool:
         """Wait until another part may be started (only then is it chosen: the first by then); False if one broke."""
-        while len(self._started) >= STARTED_PER_SLOT * self._client.capacity and not self._broken:
+        while len(self._started) >= self._most_started() and not self._broken:
             self._ended.clear()
             await self._ended.wait()
         return not self._broken
+
+    def _most_started(self) -> int:
+        return STARTED_PER_SLOT * self._client.capacity
 
     async def _next(self) -> PartT | None:
         """Return the next part as soon as there is one; None when there will be none."""
         while True:
             if (part := self._queue.take()) is not None or not await self._queue.more():
                 return part
+
+    async def _make_parts(self, part: PartT) -> None:
+        """Make a part, and then others, as long as there are some and they may be started."""
+        following: PartT | None = part
+        while following is not None:
+            await self._make_one(following)
+            may_start = len(self._started) <= self._most_started() and not (self._gate.paused or self._gate.closed)
+            following = self._queue.take() if may_start and not self._broken else None
 
     async def _make_one(self, part: PartT) -> None:
         try:

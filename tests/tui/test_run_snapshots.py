@@ -29,7 +29,8 @@ from engine.events import (
 from engine.ratings.stop_rule import Standing
 from engine.records import Usage
 from engine.serving.gpus import Gpu
-from engine.work.progress import RunState, reduce
+from engine.work.progress import RunState
+from engine.work.reducer import reduce
 
 SIZES = [(60, 20), (80, 24), (120, 34)]
 KEYS = {

@@ -7,7 +7,8 @@ import io
 from arena_tui.output.progress import PlainDisplay
 from arena_tui.session.run_watch import RunWatch, ServerLines, busy_servers, stage_words
 from engine.events import ServerChanged
-from engine.work.progress import RunState, reduce
+from engine.work.progress import RunState
+from engine.work.reducer import reduce
 
 
 def changed(status: str, at: float, stage: str = "", share: float | None = None, **more: str) -> ServerChanged:

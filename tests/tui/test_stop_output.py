@@ -11,7 +11,8 @@ from arena_tui.output.progress import summary_line
 from arena_tui.output.stop_rule import format_stop_report, standing_words, verdict_words
 from engine.events import StageStarted, StandingChanged, StopRuleSet, TaskKey, TaskPlanned, TaskStopped
 from engine.ratings.stop_rule import Standing, stop_cautions, stop_report
-from engine.work.progress import RunSpeed, RunState, reduce
+from engine.work.progress import RunSpeed, RunState
+from engine.work.reducer import reduce
 
 BETTER = Standing("better", 44, 71.25, 55.04, 83.0, decided_after=41)
 OPEN = Standing("undecided", 41, 52.0, 40.0, 64.0)

@@ -9,7 +9,8 @@ from desk import QUESTIONS
 from engine.events import RecordSaved, StageEnded, StageStarted, TaskKey
 from engine.work.following import Follower
 from engine.work.plan import Scope, make_plan
-from engine.work.progress import RunState, reduce
+from engine.work.progress import RunState
+from engine.work.reducer import reduce
 
 
 async def test_records_of_another_process_become_the_events_of_its_run(at_desk):

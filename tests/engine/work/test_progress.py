@@ -27,7 +27,8 @@ from engine.events import (
 from engine.labels import LABELS
 from engine.ratings.stop_rule import Standing
 from engine.records import Usage
-from engine.work.progress import KEPT_NOTICES, RunState, reduce, run_speed
+from engine.work.progress import RunState, run_speed
+from engine.work.reducer import KEPT_NOTICES, reduce
 
 JUDGING = TaskKey("judgments", "small", "judge")
 ANSWERING = TaskKey("answers", "small")

@@ -29,7 +29,8 @@ from engine.events import (
 from engine.labels import LABELS
 from engine.ratings.stop_rule import Standing
 from engine.records import Usage
-from engine.work.progress import EndpointState, RunState, TaskState, reduce, run_speed
+from engine.work.progress import EndpointState, RunState, TaskState, run_speed
+from engine.work.reducer import reduce
 
 QUARTERS = st.integers(0, 400).map(lambda quarters: quarters / 4)  # their sums are exact in any order
 TASKS = st.sampled_from([TaskKey("answers", "a"), TaskKey("answers", "b"), TaskKey("judgments", "a", "j")])
