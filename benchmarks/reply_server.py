@@ -1,6 +1,7 @@
 """The quickest possible judge: answers every POST with one fixed verdict after a fixed latency. Prints its port.
 
-It counts how many requests it holds at once: `GET /stats` gives, as JSON, the seconds spent at each number in flight.
+It counts: `GET /stats` gives, as JSON, the seconds spent at each number of requests in flight, the POSTs, the bytes of
+their bodies, and the connections that were opened. `GET /metrics` gives the two numbers of vLLM that steer a client.
 Usage: python reply_server.py LATENCY_SECONDS [SHARE_OF_CALLS_THAT_FAIL [STATUS]]
 A failure is a 500 after the latency, or with STATUS 429 a refusal at once, with `Retry-After: 1`.
 """
@@ -34,6 +35,7 @@ REPLY = json.dumps(
 ).encode()
 REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 TROUBLE = json.dumps({"error": {"message": "made to fail", "code": 500}}).encode()
+METRICS = b'vllm:num_requests_running{model_name="judge"} %d\nvllm:num_requests_waiting{model_name="judge"} 0\n'
 MODELS = json.dumps({"object": "list", "data": [{"id": "judge", "object": "model", "max_model_len": 32768}]}).encode()
 
 
@@ -62,9 +64,11 @@ class Server(asyncio.Protocol):
     faults = 0.0
     refuses = False
     occupancy = Occupancy()
+    counts = dict.fromkeys(("posts", "bytes", "connections"), 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        self.counts["connections"] += 1
         self.buffer = bytearray()
 
     def data_received(self, data: bytes) -> None:
@@ -81,11 +85,15 @@ class Server(asyncio.Protocol):
             if head.startswith(b"POST") and self.refuses and random.random() < self.faults:
                 self.transport.write(REFUSAL)
             elif head.startswith(b"POST"):
+                self.counts["posts"] += 1
+                self.counts["bytes"] += length
                 self.occupancy.change(+1)
                 asyncio.get_running_loop().call_later(self.latency, self.answer) if self.latency else self.answer()
             elif head.startswith(b"GET /stats"):
                 self.occupancy.change(0)
-                self.transport.write(_response(json.dumps(self.occupancy.seconds).encode()))
+                self.transport.write(_response(json.dumps({"seconds": self.occupancy.seconds, **self.counts}).encode()))
+            elif head.startswith(b"GET /metrics"):
+                self.transport.write(_response(METRICS % self.occupancy.held))
             else:
                 self.transport.write(_response(MODELS))
 

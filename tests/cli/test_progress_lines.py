@@ -8,7 +8,8 @@ import msgspec
 
 from arena_tui.output.progress import SHOWN_FAILURES, open_display, server_lines, summary_line
 from engine.events import Event, RecordFailed, ServerChanged, TaskKey, steady_now
-from engine.work.progress import RunSpeed, RunState, ServerState, reduce
+from engine.work.progress import RunSpeed, RunState, ServerState
+from engine.work.reducer import reduce
 
 ANSWERS = TaskKey("answers", "poor")
 

@@ -30,7 +30,7 @@ from engine.labels import LABELS
 from engine.ratings.stop_rule import Standing
 from engine.records import Usage
 from engine.work.progress import EndpointState, RunState, TaskState, run_speed
-from engine.work.reducer import reduce
+from engine.work.reducer import fold, reduce
 
 QUARTERS = st.integers(0, 400).map(lambda quarters: quarters / 4)  # their sums are exact in any order
 TASKS = st.sampled_from([TaskKey("answers", "a"), TaskKey("answers", "b"), TaskKey("judgments", "a", "j")])
@@ -103,6 +103,12 @@ def test_no_counter_is_ever_negative_or_falls_and_no_old_state_changes(events: l
             assert 0 <= task.left <= max(0, task.total)
             assert 0 <= task.won <= task.weighed
         assert later.in_flight >= 0
+
+
+@given(st.lists(COUNTED | OTHERS, max_size=30), st.integers(0, 30))
+@settings(deadline=None)
+def test_events_folded_together_give_the_same_state_as_one_by_one(events: list[Event], cut: int):
+    assert fold(fold(RunState(), events[:cut]), events[cut:]) == folded(events)
 
 
 @given(st.lists(COUNTED, max_size=25), st.randoms(use_true_random=False))
