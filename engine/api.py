@@ -197,13 +197,13 @@ def open_source(
     if (file := _battles_path(source)) is not None:
         return _open_battles(file, _tuple(baselines), lender)
     bench, config = _bench_of(source, _tuple(judges), _tuple(baselines))
-    names = tuple(config.judge.baselines)
-    judged = judged_bench(bench, tuple(config.judge.model), names, strict=strict).with_null_games(null_games)
+    judged = judged_bench(bench, tuple(config.judge.model), config.judge.pairing, strict=strict)
+    judged = judged.with_null_games(null_games)
     if bench.paths.probes.exists():
         from engine.auditing.known_bad import with_known_bad
 
         judged = with_known_bad(judged, bench, config if isinstance(source, Config) else None)
-    return JudgedSource(judged, names[0], DEFAULT_WEIGHT, bench, bench, strict=strict)
+    return JudgedSource(judged, judged.facts.baselines[0], DEFAULT_WEIGHT, bench, bench, strict=strict)
 
 
 def audit_material(
@@ -238,8 +238,8 @@ def audit_material(
         weight = weight or loaded.weight
     else:
         bench, config = _bench_of(source, chosen, _tuple(baseline))
-        named = config.judge.baseline
-        material = material_of_bench(bench, config, tuple(config.judge.model), named)
+        material = material_of_bench(bench, config, tuple(config.judge.model), config.judge.pairing.first)
+        named = material.baseline
     return material, RatingOptions(baseline=named, weight=weight or DEFAULT_WEIGHT, rounds=rounds, seed=seed)
 
 
@@ -250,7 +250,7 @@ def style_rater(source: JudgedSource, words: Sequence[str]) -> tuple[Rater, list
     if source.answers is None:
         hint = Advice("open the config of their bench as well, or leave style out", AdviceKind.CONFIG, AdviceKind.STYLE)
         raise UsageProblem("style control needs the answers, which a file of battles does not hold", hint)
-    counts, notes = read_style(source.answers, source.judged.battles.models)
+    counts, notes = read_style(source.answers, source.judged.battles.models, source.judged.facts)
     return partial(rate_with_style, words=tuple(words), style=counts), notes
 
 

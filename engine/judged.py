@@ -17,6 +17,7 @@ from engine.bench.snapshot import Columns
 from engine.config.sampling import settings_digest
 from engine.errors import Advice, AdviceKind, BenchError, listed
 from engine.labels import FIRST_DIGIT, LABELS, NOT_PLAYED
+from engine.pairing import Pairing
 from engine.token_lengths import comparable_lengths
 
 if TYPE_CHECKING:
@@ -57,13 +58,15 @@ class _Compared:
 class JudgedReader:
     """Reads the tables of a bench, and collects what was wrong with its files."""
 
-    def __init__(self, bench: Bench, baselines: Sequence[str], *, with_itself: bool, strict: bool) -> None:
+    def __init__(self, bench: Bench, pairing: Pairing, *, with_itself: bool, strict: bool) -> None:
         self._bench = bench
         self._strict = strict
         self._unchecked = 0
-        self._baselines = baselines
         self._with_itself = with_itself
         self._questions = bench.index.questions()
+        self._category = dict(self._questions.frame.select("key", "category").iter_rows())
+        self._pairing = pairing.on(set(self._category.values()))
+        self._baselines = self._pairing.names
         self._warnings = [str(problem) for problem in self._questions.problems]
         self._answering: list[str] = []  # the models whose answers the judgments were checked by
 
@@ -88,29 +91,31 @@ class JudgedReader:
             )
         if self._unchecked:
             self._warnings.append(unchecked_warning(self._unchecked, strict=self._strict))
-        columns, judged, models = _columns(compared, list(judged_models))
-        met = {models[code] for name in ("model", "baseline") for code in np.unique(columns[name])}
+        columns, judged, models = _columns(list(map(self._renamed, compared)), list(judged_models))
+        met = {name for each in compared for name in (each.model, each.baseline)}
         if unmet := [name for name in self._baselines if name not in met]:
             self._warnings.append(f"no model was judged against {listed(unmet)}")
         known = self._bench.settings()
         used: dict[str, Counter[str]] = {}
         settings: dict[str, dict[str, list[str | None]]] = {}
         for each in compared:
-            counts = dict(each.rows.group_by("settings", maintain_order=True).len().iter_rows())
-            used.setdefault(each.judge, Counter()).update({key: count for key, count in counts.items() if key})
-            if each.baseline == self._baselines[0]:
-                settings.setdefault(each.model, {})[each.judge] = sorted(counts, key=str)
+            for task, rows in self._by_rule(each):
+                counts = dict(rows.group_by("settings", maintain_order=True).len().iter_rows())
+                used.setdefault(task, Counter()).update({key: count for key, count in counts.items() if key})
+                if self._pairing.is_split or each.baseline == self._baselines[0]:
+                    settings.setdefault(each.model, {})[task] = sorted(counts, key=str)
         self._warnings += _mixed_settings(used, known)
         columns["tokens"], answered = self._tokens()
-        answering = list(self._answering)
-        self._use_answers(self._baselines[0])
+        answering = [*self._answering, *([self._pairing.anchor] if self._pairing.is_split else [])]
+        for baseline in self._baselines if self._pairing.is_split else self._baselines[:1]:
+            self._use_answers(baseline)
         facts = JudgedFacts(
             questions=list(self._questions.frame.select("key", "category", "cluster").iter_rows()),
             judged=judged,
             models=models,
             answering=answering,
             answered=answered,
-            compared=self._bench.current.digests_against(self._baselines[0]),
+            compared=compared_with(self._bench, self._pairing),
             settings=settings,
             sampling=self._sampling(settings, sampling_digests(known)),
             warnings=[_parts_of_advice(warning) for warning in self._warnings],
@@ -123,17 +128,21 @@ class JudgedReader:
 
         self._warnings.extend(str(problem) for problem in self._bench.index.judgments(judge, model).problems)
         outdated = failed = 0
+        if self._pairing.is_split:
+            self._note_other_baselines(judge, model)
         for baseline in self._baselines:
             is_anchor = baseline == self._baselines[0]
-            if model == baseline and not (self._with_itself and is_anchor):
+            if model == baseline and not (self._with_itself and (is_anchor or self._pairing.is_split)):
                 continue
             rows = self._bench.current.table(judge, model, baseline, needs_name=not is_anchor)
+            if self._pairing.is_split:
+                rows = rows.filter(pl.col("key").is_in(self._asked(baseline)))
             if len(rows):
                 self._use_answers(baseline)
                 self._use_answers(model)
             self._unchecked += len(rows.filter("unchecked"))
             yield _Compared(judge, model, baseline, counted(rows, strict=self._strict))
-            if len(self._baselines) > 1:  # one that names no baseline may well be of another
+            if len(self._baselines) > 1 and not self._pairing.is_split:  # a nameless one may well be of another
                 rows = rows.drop_nulls("baseline")
             failed += len(rows.filter("failed"))
             outdated += len(rows.filter(~pl.col("current") & ~pl.col("failed")))
@@ -148,6 +157,46 @@ class JudgedReader:
                 "question or answer that was changed or removed) and not counted; a run recreates those it needs"
             )
 
+    def _note_other_baselines(self, judge: str, model: str) -> None:
+        """Report judgments against a baseline that is not that of the category of their question."""
+        named = (
+            self._bench.index.judgments(judge, model).frame.select("key", "baseline").drop_nulls().unique().iter_rows()
+        )
+        other = {
+            key for key, name in named if key in self._category and name not in self._pairing.of(self._category[key])
+        }
+        if other:
+            self._warnings.append(
+                f"{len(other)} judgments of {model} by {judge} are not against the baseline of their category and not "
+                "counted"
+            )
+
+    def _asked(self, baseline: str) -> list[str]:
+        """Return the questions whose category has this baseline."""
+        return [key for key, category in self._category.items() if baseline in self._pairing.of(category)]
+
+    def _renamed(self, each: _Compared) -> _Compared:
+        """Return the judgments under the name of all baselines, where the baseline depends on the category."""
+        if not self._pairing.is_split:
+            return each
+        anchor = self._pairing.anchor
+        return replace(each, baseline=anchor, model=anchor if each.model == each.baseline else each.model)
+
+    def _by_rule(self, each: _Compared) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Yield the judgments of each way of judging, under the name of the judge and the category that has its own."""
+        import polars as pl
+
+        own = [category for category, _ in self._pairing.rules]
+        parts = [(f"{each.judge} on {category}", [category]) for category in own]
+        parts.append((each.judge, [category for category in set(self._category.values()) if category not in own]))
+        for task, categories in parts if own else ():
+            keys = [key for key, category in self._category.items() if category in categories]
+            rows = each.rows.filter(pl.col("key").is_in(keys))
+            if len(rows):
+                yield task, rows
+        if not own:
+            yield each.judge, each.rows
+
     def _use_answers(self, model: str) -> None:
         if model not in self._answering:
             self._answering.append(model)
@@ -155,6 +204,8 @@ class JudgedReader:
 
     def _without_second_meetings(self, later: _Compared, found: Mapping[tuple[str, str, str], _Compared]) -> _Compared:
         """Leave out comparisons with an earlier baseline that there are from its side: they are the same two games."""
+        if self._pairing.is_split:
+            return later
         order = self._baselines.index
         if later.model not in self._baselines or order(later.model) >= order(later.baseline):
             return later
@@ -164,7 +215,10 @@ class JudgedReader:
         return replace(later, rows=later.rows.join(earlier.rows, on="key", how="anti", maintain_order="left"))
 
     def _tokens(self) -> tuple[npt.NDArray[Any], list[str]]:
-        """Return the lengths of the answers in tokens, [answering, answered], and the answered questions."""
+        """Return the lengths of the answers in tokens, [answering, answered], and the answered questions.
+
+        Where the baseline depends on the category, a last row has the answers of all baselines.
+        """
         lengths, _, warning = comparable_lengths(self._bench.index, self._answering)
         if warning:
             self._warnings.append(warning)
@@ -177,6 +231,13 @@ class JudgedReader:
             tokens[row, [place[key] for key in known]] = [
                 NO_LENGTH if length is None else length for length in known.values()
             ]
+        if self._pairing.is_split:
+            rows = {model: row for row, model in enumerate(lengths)}
+            of_all = np.full(len(place), NO_ANSWER, dtype=np.int32)
+            for baseline in self._baselines:
+                mine = [place[key] for key in self._asked(baseline) if key in place and baseline in rows]
+                of_all[mine] = tokens[rows[baseline], mine] if mine else NO_ANSWER
+            tokens = np.vstack([tokens, of_all])
         return tokens, list(place)
 
     def _sampling(self, models: Iterable[str], made_with: Mapping[str, str]) -> dict[str, list[str | None]]:
@@ -187,6 +248,19 @@ class JudgedReader:
             for model, digests in used.items()
             if len(digests)
         }
+
+
+def compared_with(bench: Bench, pairing: Pairing) -> dict[str, str]:
+    """Return by question the digest of its text and of its baseline's answer, where both are on disk."""
+    against = bench.current.digests_against
+    if not pairing.is_split:
+        return against(pairing.baselines[0])
+    found = {baseline: against(baseline) for baseline in pairing.names}
+    own = {
+        key: pairing.of(category)[0]
+        for key, category in bench.index.questions().frame.select("key", "category").iter_rows()
+    }
+    return {key: found[baseline][key] for key, baseline in own.items() if key in found[baseline]}
 
 
 def counted(rows: pl.DataFrame, *, strict: bool) -> pl.DataFrame:

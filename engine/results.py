@@ -24,6 +24,7 @@ from engine.bench import Bench
 from engine.bench.snapshot import Snapshot
 from engine.errors import Advice
 from engine.judged import NO_ANSWER, NO_LENGTH, JudgedFacts, JudgedReader
+from engine.pairing import Pairing
 from engine.ratings.battles import Battles, NullGames, battles_from_labels
 from engine.ratings.estimate import BenchFacts, RatingOptions, Ratings, rate_battles
 from engine.ratings.evidence import Evidence, Origin, Result, evidence
@@ -77,17 +78,21 @@ class JudgedBench:
 def judged_bench(
     bench: Bench,
     judges: Sequence[str],
-    baselines: str | Sequence[str],
+    baselines: str | Sequence[str] | Pairing,
     *,
     with_itself: bool = False,
     strict: bool = False,
 ) -> JudgedBench:
     """Read the judgments of every model by `judges` against the baseline (or each of several, the anchor first).
 
+    Where it depends on the category, those against the baseline of the question's category count, under the name of all
+    baselines, which is the only one in `BenchFacts.baselines`.
+
     With `with_itself`, of the anchor against itself too; with `strict`, only what can be checked. Raises BenchError
     if there is no current judgment.
     """
-    names = (baselines,) if isinstance(baselines, str) else tuple(baselines)
+    pairing = baselines if isinstance(baselines, Pairing) else _general(baselines)
+    names = pairing.names
     judged_models = {judge: bench.judged_models(judge) for judge in judges}
     paths = bench.paths
     answering = dict.fromkeys((*names, *(model for models in judged_models.values() for model in models)))
@@ -97,13 +102,16 @@ def judged_bench(
         *map(paths.answers, answering),
         *(paths.judgments(judge, model) for judge, models in judged_models.items() for model in models),
     ]
-    asked = (*judges, "", *names, "", str(with_itself), str(strict))
+    rules = (part for rule in pairing.rules for part in rule)
+    asked = (*judges, "", *pairing.baselines, "", *rules, "", str(with_itself), str(strict))
     snapshot = Snapshot(paths, JudgedFacts, asked, files)
     held = snapshot.load()
     if held is None:
-        held = JudgedReader(bench, names, with_itself=with_itself, strict=strict).read(judged_models)
+        held = JudgedReader(bench, pairing, with_itself=with_itself, strict=strict).read(judged_models)
         snapshot.save(*held)
     facts, columns = held
+    categories = sorted({category for _, category, _ in facts.questions})
+    pairing = pairing.on(categories)
     return JudgedBench(
         battles_from_labels(
             facts.judged,
@@ -120,7 +128,8 @@ def judged_bench(
         BenchFacts(
             name=paths.name,
             judges=tuple(judges),
-            baselines=names,
+            baselines=(pairing.anchor,) if pairing.is_split else pairing.baselines,
+            by_category={each: pairing.of(each)[0] for each in categories} if pairing.is_split else {},
             questions=tuple(Question(key, (), category, cluster) for key, category, cluster in facts.questions),
             token_lengths=_TokenLengths(facts.answering, facts.answered, columns["tokens"]),
         ),
@@ -129,6 +138,10 @@ def judged_bench(
         facts.settings,
         facts.sampling,
     )
+
+
+def _general(baselines: str | Sequence[str]) -> Pairing:
+    return Pairing((baselines,) if isinstance(baselines, str) else tuple(baselines))
 
 
 class _TokenLengths(Mapping[str, Mapping[str, int | None]]):
@@ -174,10 +187,24 @@ def gate_result(judged: JudgedBench, options: RatingOptions) -> Result:
     )
 
 
-def read_style(bench: Bench, models: Sequence[str]) -> tuple[StyleCounts, list[str]]:
-    """Count length and Markdown of every answer of `models`; return also the warnings about them."""
-    loaded = {model: bench.answers(model) for model in models}
-    return count_style({model: found.items for model, found in loaded.items()})
+def read_style(bench: Bench, models: Sequence[str], facts: BenchFacts | None = None) -> tuple[StyleCounts, list[str]]:
+    """Count length and Markdown of every answer of `models`; return also the warnings about them.
+
+    `facts` say which baseline each question has, where it depends on the category.
+    """
+    if facts is None or not facts.by_category:
+        return count_style({model: bench.answers(model).items for model in models})
+    (anchor,) = facts.baselines
+    real = dict.fromkeys((*facts.by_category.values(), *(model for model in models if model != anchor)))
+    counts, warnings = count_style({model: bench.answers(model).items for model in real})
+    column = {model: index for index, model in enumerate(counts.models)}
+    baseline = {question.id: facts.by_category[question.category] for question in facts.questions}
+    of_all = np.full((len(counts.questions), 1, len(COVARIATES)), np.nan)
+    for row, question in enumerate(counts.questions):
+        if question in baseline:
+            of_all[row, 0] = counts.counts[row, column[baseline[question]]]
+    whole = np.concatenate([counts.counts, of_all], axis=1)
+    return StyleCounts(counts.questions, (*counts.models, anchor), whole), warnings
 
 
 def count_style(answers: Mapping[str, Mapping[str, StoredAnswer]]) -> tuple[StyleCounts, list[str]]:

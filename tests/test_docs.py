@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from arena_tui.cli import cli
-from engine.config.model import AnswersConfig, Config, EndpointConfig, JudgeConfig, ModelConfig, ServeConfig, VllmConfig
+from engine.config.model import (
+    AnswersConfig,
+    CategoryConfig,
+    Config,
+    EndpointConfig,
+    JudgeConfig,
+    ModelConfig,
+    ServeConfig,
+    VllmConfig,
+)
 from engine.config.providers import PROVIDERS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -23,7 +32,7 @@ def headings(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "table", [AnswersConfig, JudgeConfig, ModelConfig, ServeConfig, VllmConfig, EndpointConfig, Config]
+    "table", [AnswersConfig, CategoryConfig, JudgeConfig, ModelConfig, ServeConfig, VllmConfig, EndpointConfig, Config]
 )
 def test_every_key_of_the_config_is_documented(table):
     text = (DOCS / "configuration.md").read_text("utf-8")

@@ -159,9 +159,7 @@ class LeaderboardScreen(ArenaScreen):
         session, choices = self.session, self.choices
         try:
             judged = await session.judged((choices.judge,) if choices.judge else None)
-            self.board = await asyncio.to_thread(
-                self._rater.rate, session.bench, judged, choices, session.config.judge.baseline
-            )
+            self.board = await asyncio.to_thread(self._rater.rate, session.bench, judged, choices)
         except ArenaError as error:
             self.board, self._problem = None, as_line(title(error), phrase(error.hint))
             self.query_one(BoardTable).explain("nothing to rate yet")

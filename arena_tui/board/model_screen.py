@@ -120,7 +120,7 @@ class ModelScreen(LibraryScreen):
         session, choices = self.session, self._choices
         try:
             judged = await session.judged((choices.judge,) if choices.judge else None)
-            self.page = await asyncio.to_thread(model_page, judged, self.model, choices, session.config.judge.baselines)
+            self.page = await asyncio.to_thread(model_page, judged, self.model, choices)
         except ArenaError as error:
             self.page = None
             self.query_one("#about", TextLines).show(Text(" ".join(printable(str(error)).split())))

@@ -169,9 +169,9 @@ class AuditScreen(PageScreen):
                 report(f"languages of the answers: {done} of {of} questions")
 
         session = self.session
-        options = RatingOptions(baseline=session.config.judge.baseline, weight=self._choices.weight)
         judges = (self._choices.judge,) if self._choices.judge else tuple(session.config.judge.model)
-        material = material_of_bench(session.bench, session.config, judges, options.baseline)
+        material = material_of_bench(session.bench, session.config, judges, session.config.judge.pairing.first)
+        options = RatingOptions(baseline=material.baseline, weight=self._choices.weight)
         report("counting ...")
         return Auditor(material, options, count).report()
 

@@ -52,13 +52,13 @@ class BoardRater:
         self._judged: JudgedBench | None = None
         self._boards: dict[BoardChoices, Board] = {}
 
-    def rate(self, bench: Bench, judged: JudgedBench, choices: BoardChoices, baseline: str) -> Board:
+    def rate(self, bench: Bench, judged: JudgedBench, choices: BoardChoices) -> Board:
         """Return the board of `judged` by `choices`. Raises ArenaError."""
         if judged is not self._judged:
             self._judged, self._boards = judged, {}
         board = self._boards.get(choices)
         if board is None:
-            board = _rated(bench, judged, choices, baseline)
+            board = _rated(bench, judged, choices)
             while len(self._boards) >= KEPT:
                 del self._boards[next(iter(self._boards))]
             self._boards[choices] = board
@@ -76,7 +76,7 @@ def groups_of(judged: JudgedBench) -> list[Group]:
 
 
 def narrowed(judged: JudgedBench, group: Group) -> JudgedBench:
-    """Return the judgments on the questions of one group."""
+    """Return the judgments on the questions of one group, against the baseline that they share if they share one."""
     facts = judged.facts
     questions = tuple(
         question for question in facts.questions if (getattr(question, group.kind) or UNNAMED_GROUP) == group.name
@@ -86,8 +86,12 @@ def narrowed(judged: JudgedBench, group: Group) -> JudgedBench:
         model: {key: length for key, length in known.items() if key in wanted}
         for model, known in facts.token_lengths.items()
     }
+    battles = _without_other_names(judged.battles.of_questions(wanted))
+    if (own := facts.own_baseline(wanted)) is not None:
+        battles = battles.renamed(facts.baselines[0], own)
+        facts = msgspec.structs.replace(facts, baselines=(own,), by_category={})
     facts = msgspec.structs.replace(facts, questions=questions, token_lengths=lengths)
-    return replace(judged, battles=_without_other_names(judged.battles.of_questions(wanted)), facts=facts)
+    return replace(judged, battles=battles, facts=facts)
 
 
 def _without_other_names(battles: Battles) -> Battles:
@@ -96,10 +100,10 @@ def _without_other_names(battles: Battles) -> Battles:
     return replace(battles, questions=tuple(battles.questions[index] for index in kept), question=question)
 
 
-def _rated(bench: Bench, judged: JudgedBench, choices: BoardChoices, baseline: str) -> Board:
+def _rated(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> Board:
     groups = groups_of(judged)
     used = narrowed(judged, choices.group) if choices.group else judged
-    options = choices.options(baseline)
+    options = choices.options(used.facts.baselines[0])
     rater, notes = _rater(bench, used, choices)
     leaderboard, _ = rate(used, options, rater)
     leaderboard.warnings.extend(notes)
@@ -110,7 +114,7 @@ def _rated(bench: Bench, judged: JudgedBench, choices: BoardChoices, baseline: s
 def _rater(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> tuple[Rater, Sequence[str]]:
     if not choices.style:
         return rate_battles, ()
-    counts, notes = read_style(bench, judged.battles.models)
+    counts, notes = read_style(bench, judged.battles.models, judged.facts)
     return partial(rate_with_style, words=choices.style, style=counts), notes
 
 
@@ -140,16 +144,20 @@ class GroupRow(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ModelPage:
-    """A model against its baselines. `groups` are its categories (or clusters), lowest score first."""
+    """A model against its baselines. `groups` are its categories (or clusters), lowest score first.
+
+    `by_category` is as in `BenchFacts`.
+    """
 
     model: str
     baselines: Sequence[str]
+    by_category: Mapping[str, str]
     whole: GroupRow
     kind: GroupKind | None
     groups: Sequence[GroupRow]
 
 
-def model_page(judged: JudgedBench, model: str, choices: BoardChoices, baselines: Sequence[str]) -> ModelPage:
+def model_page(judged: JudgedBench, model: str, choices: BoardChoices) -> ModelPage:
     """Rate the games of `model` alone, in all and by group. Raises RatingError."""
     used = narrowed(judged, choices.group) if choices.group else judged
     battles = used.battles
@@ -157,14 +165,14 @@ def model_page(judged: JudgedBench, model: str, choices: BoardChoices, baselines
         raise RatingError(f"no judgments of {model} with these choices", "choose another judge or other questions")
     mine = replace(used, battles=battles.where(games_of(battles, battles.models.index(model))))
     kind = _kind(mine)
-    options = msgspec.structs.replace(choices.options(baselines[0]), full_stats=True, by=kind)
+    facts = mine.facts
+    options = msgspec.structs.replace(choices.options(facts.baselines[0]), full_stats=True, by=kind)
     board, _ = rate(mine, options)
     groups = [] if not isinstance(board.groups, list) else board.groups
     rows = [GroupRow(group.group, group.questions, _row_of(model, group.rows)) for group in groups]
     rows.sort(key=lambda group: (group.row.score if group.row else 101.0, group.name))
-    return ModelPage(
-        model, baselines, GroupRow("all", len(mine.facts.questions), _row_of(model, board.rows)), kind, rows
-    )
+    whole = GroupRow("all", len(facts.questions), _row_of(model, board.rows))
+    return ModelPage(model, facts.baselines, facts.by_category, whole, kind, rows)
 
 
 def judgments_of(
@@ -180,7 +188,7 @@ def judgments_of(
         for entry in entries
         if entry.row.model == page.model
         and entry.row.judge in judges
-        and entry.baseline in page.baselines
+        and (entry.baseline == page.by_category.get(entry.category) or entry.baseline in page.baselines)
         and (entry.outcome == "loss" if what == "losses" else entry.is_flip)
         and (question_ids is None or entry.row.question_id in question_ids)
     ]

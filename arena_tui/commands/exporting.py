@@ -38,9 +38,14 @@ def export_command(
     for absent in [judge for judge in config.judge.model if not judges and judge not in available]:
         console.say(f"note: no judgments by {absent} in this bench")
     chosen = judges or tuple(judge for judge in config.judge.model if judge in available)
-    first, *others = baseline or (config.judge.baseline,)
+    pairing = config.with_baselines(baseline).judge.pairing
     choice = ExportChoice(
-        baseline=first, others=tuple(others) if baseline else None, judges=chosen, models=models, strict=strict
+        baseline=pairing.baselines[0],
+        by_category=pairing.rules,
+        others=pairing.baselines[1:] if baseline else None,
+        judges=chosen,
+        models=models,
+        strict=strict,
     )
     out = out or Path(f"{bench.name}-{form}" if form in FOLDERS else f"{bench.name}.{form}")
     if form == "html":

@@ -90,10 +90,10 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
     Return False after reporting why there is none (all calls failed, or no game has a label).
     """
     judging = run.config.judge
-    options = LeaderboardOptions(baseline=judging.baseline)
     try:
-        judged = judged_bench(run.bench, judging.model, judging.baselines)
+        judged = judged_bench(run.bench, judging.model, judging.pairing)
         judged = with_known_bad(judged, run.bench, run.config)
+        options = LeaderboardOptions(baseline=judged.facts.baselines[0])
         board, _ = rate(judged, options)
         if as_json:
             board = with_evidence(board, judged, options)

@@ -13,9 +13,10 @@ from html import escape
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from arena_tui.advice import phrase
-from arena_tui.output.leaderboard_columns import headline, score_columns
+from arena_tui.output.leaderboard_columns import baseline_of, group_title, headline, score_columns
 from arena_tui.output.tables import TableColumn
 from arena_tui.safe_text import one_line, readable, shorten
 from engine.auditing.known_bad import with_known_bad
@@ -136,12 +137,13 @@ def _fold(selection: Selection, question_id: str) -> Iterator[str]:
     topic = " · ".join(part for part in (question.category, question.cluster) if part)
     yield f'<details><summary>{name(question_id)} <span class="soft">{name(topic)}</span></summary>'
     yield from _pane("Question", "\n\n".join(question.shown))
-    yield from _answer(selection, selection.baseline, question_id, " (baseline)")
+    baseline = selection.baseline_of(question_id)
+    yield from _answer(selection, baseline, question_id, " (baseline)")
     for model in selection.models:
         found = [
             (judge, judgment)
             for judge in selection.judges
-            if model != selection.baseline and (judgment := selection.judgment(judge, model, question_id)) is not None
+            if model != baseline and (judgment := selection.judgment(judge, model, question_id)) is not None
         ]
         if not found:
             continue
@@ -180,8 +182,8 @@ def export_html(bench: Bench, choice: ExportChoice, out: Path, *, force: bool = 
     selection = Selection(bench, choice)
     if not selection.judges:
         raise BenchError(f"{bench.paths.root}: no judgments to show", "create them with `arena-tui run`")
-    options = LeaderboardOptions(baseline=choice.baseline, weight=DEFAULT_WEIGHT)
-    judged = judged_bench(bench, selection.judges, choice.baseline, strict=choice.strict)
+    judged = judged_bench(bench, selection.judges, selection.pairing, strict=choice.strict)
+    options = LeaderboardOptions(baseline=judged.facts.baselines[0], weight=DEFAULT_WEIGHT)
     board, _ = rate(with_known_bad(judged, bench, None), options)
     lines = 0
     with atomic_file(out) as stream:
@@ -206,6 +208,11 @@ def page(board: Leaderboard, selection: Selection) -> Iterator[str]:
     yield from forest_plot(rows, board.baseline)
     yield "<h2>Leaderboard</h2>"
     yield from _table(score_columns(rows, board.baseline, board.noise))
+    for group in board.groups if board.groups is not UNSET else []:
+        own = baseline_of(board, group)
+        shown = [row for row in group.rows if row.model in selection.models or row.model == own]
+        yield f"<h3>{name(group_title(board, group))}</h3>"
+        yield from _table(score_columns(shown, own))
     if board.warnings:
         yield '<h2>Warnings</h2><ul class="cautions">'
         yield from (f"<li>{name(phrase(warning))}</li>" for warning in board.warnings)

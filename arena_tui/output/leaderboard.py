@@ -15,7 +15,15 @@ from msgspec import UNSET, UnsetType
 
 from arena_tui.output.forest import ASCII, UNICODE, Scale, Strokes
 from arena_tui.output.json_text import json_text, rounded
-from arena_tui.output.leaderboard_columns import headline, interval, same_games, score_columns, stats_columns
+from arena_tui.output.leaderboard_columns import (
+    baseline_of,
+    group_title,
+    headline,
+    interval,
+    same_games,
+    score_columns,
+    stats_columns,
+)
 from arena_tui.output.tables import GAP, TableColumn, escaped, fitted, markdown_table, table_width, text_table
 from arena_tui.output.verdict import answer_words, without_unicode
 from arena_tui.safe_text import one_line, text_width
@@ -70,8 +78,11 @@ def _csv(board: Leaderboard) -> str:
 
 
 def _arena_hard(board: Leaderboard) -> str:
-    """Return the lines that the original prints, in its layout; groups have the headings of its second version."""
-    lines = [_arena_hard_line(row) for row in board.rows]
+    """Return the lines that the original prints, in its layout; groups have the headings of its second version.
+
+    Where the baseline depends on the category it prints nothing over all categories.
+    """
+    lines = [_arena_hard_line(row) for row in (board.rows if isinstance(board.baseline_by_category, UnsetType) else ())]
     for group in board.groups if board.groups is not UNSET else []:
         lines += [f"##### Category: {one_line(group.group)} #####", *map(_arena_hard_line, group.rows)]
     return "".join(f"{line}\n" for line in lines)
@@ -118,8 +129,10 @@ def _markdown(board: Leaderboard) -> str:
     parts = [f"**{escaped(line)}**" for line in answer_words(board)[:1]]
     parts += [escaped(" · ".join(headline(board))), *_markdown_tables(board.rows, board.baseline, board.noise)]
     for group in board.groups if board.groups is not UNSET else []:
-        parts.append(f"### {board.by}: {escaped(one_line(group.group))} ({group.questions} questions)")
-        parts += _markdown_tables(group.rows, board.baseline) or [escaped(one_line(text)) for text in group.warnings]
+        parts.append(f"### {escaped(group_title(board, group))}")
+        parts += _markdown_tables(group.rows, baseline_of(board, group)) or [
+            escaped(one_line(text)) for text in group.warnings
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -137,25 +150,28 @@ def _table(board: Leaderboard, *, width: int, ascii_only: bool) -> str:
     if each := same_games(board.rows):
         phrases.append(f"{each.questions} questions, {each.games} games each")
     parts = ["\n".join(answer)] if (answer := answer_words(board)) else []
-    parts += ["\n".join(_wrapped(phrases, strokes.separator, width)), *_blocks(board.rows, board, strokes, width)]
+    parts += [
+        "\n".join(_wrapped(phrases, strokes.separator, width)),
+        *_blocks(board.rows, board, board.baseline, strokes, width),
+    ]
     for group in board.groups if board.groups is not UNSET else []:
-        title = f"{board.by}: {one_line(group.group)} ({group.questions} question{'s' if group.questions != 1 else ''})"
-        blocks = _blocks(group.rows, board, strokes, width) or [one_line(text) for text in group.warnings]
-        parts += ["\n".join([title, *blocks[:1]]), *blocks[1:]]
+        blocks = _blocks(group.rows, board, baseline_of(board, group), strokes, width)
+        blocks = blocks or [one_line(text) for text in group.warnings]
+        parts += ["\n".join([group_title(board, group), *blocks[:1]]), *blocks[1:]]
     text = "\n\n".join(parts) + "\n"
     return without_unicode(text) if ascii_only else text
 
 
-def _blocks(rows: Sequence[Row], board: Leaderboard, strokes: Strokes, width: int) -> list[str]:
+def _blocks(rows: Sequence[Row], board: Leaderboard, baseline: str, strokes: Strokes, width: int) -> list[str]:
     if not rows:
         return []
-    columns = score_columns(rows, board.baseline, board.noise if rows is board.rows else UNSET)
+    columns = score_columns(rows, baseline, board.noise if rows is board.rows else UNSET)
     if same_games(board.rows) and same_games(rows):
         columns = [column for column in columns if column.title not in ("questions", "games")]
     columns = _fit(columns, width, strokes)
     room = width - table_width(columns) - GAP
     if room >= _NARROWEST_BAR:
-        bar = _bars(rows, board.baseline, min(room, _WIDEST_BAR), strokes)
+        bar = _bars(rows, baseline, min(room, _WIDEST_BAR), strokes)
         columns.insert(4, TableColumn("", bar, right=False))
     blocks = [text_table(columns)]
     if details := stats_columns(rows):

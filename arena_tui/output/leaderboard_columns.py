@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from arena_tui.output.tables import TableColumn
 from arena_tui.safe_text import one_line
-from engine.ratings.leaderboard import Leaderboard, Noise, Row, StyleReport
+from engine.ratings.leaderboard import UNNAMED_GROUP, GroupBoard, Leaderboard, Noise, Row, StyleReport
 from engine.ratings.model_stats import ModelStats
 from engine.ratings.outcomes import SoftReport
 from engine.ratings.sensitivity import KnownBad
@@ -105,6 +105,18 @@ def stats_columns(rows: Sequence[Row]) -> list[TableColumn]:
     return columns
 
 
+def group_title(board: Leaderboard, group: GroupBoard) -> str:
+    """Return the name of a group, its number of questions, and its baseline where that depends on the category."""
+    against = "" if isinstance(group.baseline, UnsetType) else f", baseline {one_line(group.baseline)}"
+    plural = "" if group.questions == 1 else "s"
+    return f"{board.by}: {one_line(group.group)} ({group.questions} question{plural}{against})"
+
+
+def baseline_of(board: Leaderboard, group: GroupBoard) -> str:
+    """Return the baseline of a group's rows."""
+    return board.baseline if isinstance(group.baseline, UnsetType) else group.baseline
+
+
 def same_games(rows: Sequence[Row]) -> Row | None:
     """Return a judged row if all have the same number of questions and games, else None."""
     judged = [row for row in rows if row.games]
@@ -117,7 +129,10 @@ def headline(board: Leaderboard) -> list[str]:
     phrases = [one_line(board.bench)]
     if names:
         phrases.append(f"judge{'s' if len(board.judges) > 1 else ''} {names}")
-    phrases.append(f"baseline {one_line(board.baseline)}")
+    if isinstance(board.baseline_by_category, UnsetType):
+        phrases.append(f"baseline {one_line(board.baseline)}")
+    else:
+        phrases += _own_baselines(board.baseline_by_category)
     phrases += further_baselines(board.baselines)
     if board.ci == "sandwich":
         phrases.append("95% CI from errors clustered by question (sandwich)")
@@ -132,6 +147,13 @@ def headline(board: Leaderboard) -> list[str]:
     if isinstance(board.soft, SoftReport):
         phrases.append(soft_phrase(board.soft))
     return phrases + known_bad_phrases(board.known_bad)
+
+
+def _own_baselines(by_category: Mapping[str, str]) -> Iterator[str]:
+    """Yield each baseline with its categories."""
+    for baseline in dict.fromkeys(by_category.values()):
+        own = [one_line(category) or UNNAMED_GROUP for category, name in by_category.items() if name == baseline]
+        yield f"baseline {one_line(baseline)} ({', '.join(own)})"
 
 
 def further_baselines(baselines: Sequence[str] | UnsetType) -> list[str]:

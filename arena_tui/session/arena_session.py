@@ -251,7 +251,10 @@ class ArenaSession:
     async def judged(self, judges: Sequence[str] | None = None, baselines: Sequence[str] = ()) -> JudgedBench:
         """Return the current judgments of `judges` against `baselines`, by default the config's. Raises BenchError."""
         return await self._judged.load(
-            self.bench, judges or self.config.judge.model, baselines or self.config.judge.baselines, self.config
+            self.bench,
+            judges or self.config.judge.model,
+            self.config.with_baselines(baselines).judge.pairing,
+            self.config,
         )
 
     @property
@@ -260,7 +263,7 @@ class ArenaSession:
         if self._library is None or self._library.bench is not self.bench:
             from engine.review.library import Library
 
-            self._library = Library(self.bench, self.config.judge.baseline)
+            self._library = Library(self.bench, self.config.judge.pairing)
         return self._library
 
     # -- inside

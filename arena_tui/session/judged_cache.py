@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from engine.bench import Bench
     from engine.config.model import Config
+    from engine.pairing import Pairing
     from engine.results import JudgedBench
 
 _Stamp: TypeAlias = tuple[tuple[Path, int, int], ...]
-_Key: TypeAlias = tuple[tuple[str, ...], tuple[str, ...], str]  # judges, baselines, settings of the judges
+_Key: TypeAlias = "tuple[tuple[str, ...], Pairing, str]"  # judges, baselines, settings of the judges
 KEPT = 4  # combinations of judges and baseline
 
 
@@ -25,13 +26,13 @@ class JudgedCache:
         self._reading = asyncio.Lock()  # screens that load at once share one read
 
     async def load(
-        self, bench: Bench, judges: Sequence[str], baselines: Sequence[str], config: Config | None = None
+        self, bench: Bench, judges: Sequence[str], pairing: Pairing, config: Config | None = None
     ) -> JudgedBench:
-        """Return the current judgments of `judges` against `baselines`, with today's probes of the judges.
+        """Return the current judgments of `judges` against their baselines, with today's probes of the judges.
 
         Raises BenchError if there are no judgments.
         """
-        key = tuple(judges), tuple(baselines), config.judge.model_dump_json() if config is not None else ""
+        key = tuple(judges), pairing, config.judge.model_dump_json() if config is not None else ""
         async with self._reading:
             stamp = await asyncio.to_thread(_stamp, bench)
             held = self._held.pop(key, None)
@@ -43,11 +44,11 @@ class JudgedCache:
             return held[1]
 
 
-def _read(bench: Bench, judges: tuple[str, ...], baselines: tuple[str, ...], config: Config | None) -> JudgedBench:
+def _read(bench: Bench, judges: tuple[str, ...], pairing: Pairing, config: Config | None) -> JudgedBench:
     from engine.auditing.known_bad import with_known_bad
     from engine.results import judged_bench
 
-    return with_known_bad(judged_bench(bench, judges, baselines), bench, config)
+    return with_known_bad(judged_bench(bench, judges, pairing), bench, config)
 
 
 def _stamp(bench: Bench) -> _Stamp:

@@ -213,7 +213,6 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_messa
                 values=(judge,),
             ),
         )
-    prompt = prompt_of(config)
     asks = config.judge.retries + config.judge.mode.thinks_first
     failures: dict[str, str] = {}
     async with open_session() as session:
@@ -239,6 +238,7 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_messa
         caller = JudgeCaller(client, config, judge, client.warn)
 
         async def play(game: TrialGame) -> None:
+            prompt = prompt_of(config, game.question.category)
             seed = new_seed() if prompt.fenced else None
             opening = game_messages(prompt, game.question, game.baseline_turns, game.turns, game.number, seed)
             played: Game | None = None

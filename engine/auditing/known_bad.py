@@ -22,6 +22,8 @@ from engine.bench.settings import register_settings
 from engine.config.model import Config
 from engine.config.sampling import judge_settings, settings_digest
 from engine.errors import Advice, AdviceKind
+from engine.judged import compared_with
+from engine.pairing import Pairing
 from engine.ratings.sensitivity import KnownBad
 from engine.results import JudgedBench
 
@@ -59,8 +61,10 @@ def store_probe(bench: Bench, config: Config, judge: str, baseline: str, plan: T
 
     if trials.probes is None or not any(probe.games for probe in trials.probes):
         return
-    digests = bench.current.digests_against(baseline)
-    asked = [question.id for question in seeded_order(bench.questions().items, plan.seed) if question.id in digests]
+    questions = bench.questions().items
+    pairing = config.judge.pairing.first.on({question.category for question in questions})
+    digests = compared_with(bench, pairing if pairing.anchor == baseline else Pairing((baseline,)))
+    asked = [question.id for question in seeded_order(questions, plan.seed) if question.id in digests]
     settings = _settings(config, judge)
     digest = settings_digest(settings)
     register_settings(bench.paths.settings, {digest: settings})
@@ -151,4 +155,8 @@ def _digests(config: Config, judged: JudgedBench) -> dict[str, str]:
 def _settings(config: Config, judge: str) -> dict[str, object]:
     from engine.work.plan import wording_digest
 
-    return judge_settings(config, judge, wording_digest(config))
+    settings: dict[str, object] = judge_settings(config, judge, wording_digest(config))
+    own = {category: wording_digest(config, category) for category, _ in config.judge.pairing.rules}
+    if set(own.values()) - {settings["prompt_digest"]}:
+        settings["by_category"] = own
+    return settings

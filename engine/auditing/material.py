@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
+
+from msgspec import structs
 
 from engine.auditing.people import Reviews
 from engine.auditing.verdicts import ReplyCounts
@@ -15,7 +18,9 @@ from engine.config.model import Config
 from engine.judging.influence import influences
 from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
+from engine.pairing import Pairing
 from engine.ratings.battles import Battles
+from engine.ratings.estimate import BenchFacts
 from engine.records import Question
 from engine.results import judged_bench
 from engine.review.store import load_all_labels
@@ -33,6 +38,7 @@ class Material:
 
     name: str
     battles: Battles
+    baseline: str = ""
     questions: Mapping[str, Question] = field(default_factory=dict)
     answers: Mapping[str, Mapping[str, StoredAnswer]] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
@@ -51,21 +57,31 @@ class Material:
         return first is not None and second is not None and first.turns == second.turns
 
 
-def material_of_bench(bench: Bench, config: Config, judges: Sequence[str], baseline: str) -> Material:
+def material_of_bench(bench: Bench, config: Config, judges: Sequence[str], baseline: str | Pairing) -> Material:
     """Read all current judgments of `judges`, with those of the baseline against itself, their answers and labels.
 
-    Raises BenchError if there is no judgment, or a file cannot be read.
+    Where the baseline depends on the category, all of them together are one model, with the answer of each question's
+    own. Raises BenchError if there is no judgment, or a file cannot be read.
     """
     judged = judged_bench(bench, judges, baseline, with_itself=True)
-    replies = {judge: read_replies(bench, judge, baseline, config.judge.labels) for judge in judged.battles.judges}
+    rule, own = config.judge.labels, _own_baselines(judged.facts)
+    (anchor,) = judged.facts.baselines
+    sides = dict.fromkeys(own.values()) or (anchor,)
+    replies = {judge: read_replies(bench, judge, sides, rule, own) for judge in judged.battles.judges}
     found = Material(
         name=bench.name,
         battles=judged.battles,
+        baseline=anchor,
         replies={judge: counts for judge, counts in replies.items() if counts is not None},
         warnings=judged.warnings,
         fenced=config.judge.fence != "none",
     )
-    return _with_bench(found, bench, config, warn=False)
+    return _with_bench(found, bench, config, warn=False, own=own)
+
+
+def _own_baselines(facts: BenchFacts) -> dict[str, str]:
+    """Return the baseline of each question where it depends on the category; else nothing."""
+    return {question.id: facts.by_category[question.category] for question in facts.questions if facts.by_category}
 
 
 def material_of_battles(
@@ -84,20 +100,36 @@ def material_of_battles(
     return full if judge else replace(full, families={})
 
 
-def _with_bench(found: Material, bench: Bench, config: Config, *, warn: bool) -> Material:
+def _with_bench(
+    found: Material, bench: Bench, config: Config, *, warn: bool, own: Mapping[str, str] | None = None
+) -> Material:
+    """Add what the bench holds; `own` is the baseline of each question where they differ."""
     battles = found.battles
     answers: dict[str, Mapping[str, StoredAnswer]] = {}
     warnings = list(found.warnings)
-    for model in battles.models:
+    for model in dict.fromkeys((*battles.models, *(own or {}).values())):
         loaded = bench.answers(model)
         answers[model] = loaded.items
         warnings += map(str, loaded.problems if warn else ())
+    reviews: Reviews = load_all_labels(bench.paths)
+    if own:
+        answers[found.baseline] = {
+            key: answers[baseline][key] for key, baseline in own.items() if key in answers[baseline]
+        }
+        answers = {model: known for model, known in answers.items() if model in battles.models}
+        reviews = {
+            reviewer: {
+                pair: structs.replace(label, baseline=found.baseline) if label.baseline == own.get(pair[0]) else label
+                for pair, label in said.items()
+            }
+            for reviewer, said in reviews.items()
+        }
     return replace(
         found,
         questions={question.id: question for question in bench.questions().items},
         answers=answers,
         families={name: family(config, name) for name in (*battles.judges, *battles.models)},
-        reviews=load_all_labels(bench.paths),
+        reviews=reviews,
         flagged={
             (question_id, model): kinds
             for model, known in answers.items()
@@ -109,16 +141,21 @@ def _with_bench(found: Material, bench: Bench, config: Config, *, warn: bool) ->
     )
 
 
-def read_replies(bench: Bench, judge: str, baseline: str, rule: str) -> ReplyCounts | None:
+def read_replies(
+    bench: Bench, judge: str, baselines: Iterable[str], rule: str, own: Mapping[str, str]
+) -> ReplyCounts | None:
     """Parse all stored replies of `judge` again by the label rule of that name; None if none is stored.
+
+    `own` is the baseline of each question where they differ: replies about another one are left out.
 
     Raises BenchError if a file cannot be read, ValueError for an unknown rule.
     """
     read = parser(rule)
     counts: Counter[str] = Counter()
-    for model in bench.judged_models(judge):
-        loaded = load_replies(bench.paths.judgments(judge, model), baseline)
-        counts += count_replies((reply for games in loaded.items.values() for reply in games if reply), read)
+    for model, baseline in product(bench.judged_models(judge), baselines):
+        items = load_replies(bench.paths.judgments(judge, model), baseline).items
+        kept = (games for key, games in items.items() if own.get(key, baseline) == baseline)
+        counts += count_replies((reply for games in kept for reply in games if reply), read)
     return ReplyCounts(**counts) if counts else None
 
 

@@ -116,6 +116,29 @@ def unfit_for_provider(config: Config) -> Iterator[LocatedProblem]:
             )
 
 
+def unclear_categories(config: Config) -> Iterator[LocatedProblem]:
+    """Yield entries of [[judge.by_category]] that change nothing, or that contradict each other or [judge]."""
+    seen: dict[str, int] = {}
+    for number, entry in enumerate(config.judge.by_category):
+        place: KeyPath = ("judge", "by_category", number)
+        if entry.baseline is None and entry.prompt is None:
+            yield problem(place, "has neither `baseline` nor `prompt`", "add one of them, or remove the entry")
+        if entry.baseline is not None and len(config.judge.baselines) > 1:
+            yield problem(
+                (*place, "baseline"),
+                "cannot stand beside several baselines in [judge]",
+                "name one `baseline` in [judge], that of all other categories",
+            )
+        for category in entry.category:
+            if category in seen:
+                yield problem(
+                    (*place, "category"),
+                    f"{quoted(shortened(category))} is in judge.by_category[{seen[category]}] already",
+                    "keep each category in one entry",
+                )
+            seen.setdefault(category, number)
+
+
 def _completed(entry: Any) -> Any:
     if not isinstance(entry, dict):
         return entry

@@ -47,6 +47,12 @@ def _distinct(names: list[str]) -> list[str]:
     return names
 
 
+def _category(name: str) -> str:
+    if not name:
+        raise ValueError("must be the name of a category, as in question.jsonl")
+    return name
+
+
 def _distinct_numbers(numbers: list[int]) -> list[int]:
     if len(set(numbers)) < len(numbers):
         raise ValueError("must not hold one number twice")
@@ -191,6 +197,12 @@ FolderName = Annotated[str, AfterValidator(_folder_name)]
 DataFolder = Annotated[Path, Field(strict=False), AfterValidator(_data_folder)]
 ModelName = Annotated[str, AfterValidator(_plain_name)]
 ModelNames = Annotated[list[ModelName], AfterValidator(_distinct)]
+CategoryNames = Annotated[
+    list[Annotated[str, AfterValidator(_category)]],
+    Field(min_length=1),
+    BeforeValidator(_one_or_more),
+    AfterValidator(_distinct),
+]
 JudgeNames = Annotated[ModelNames, Field(min_length=1), BeforeValidator(_one_or_more)]
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

@@ -18,7 +18,13 @@ from typing import Any, NamedTuple
 import tomli
 from pydantic import ValidationError
 
-from engine.config.checks import models_in_use, unfit_for_provider, unknown_models, with_hosted_endpoints
+from engine.config.checks import (
+    models_in_use,
+    unclear_categories,
+    unfit_for_provider,
+    unknown_models,
+    with_hosted_endpoints,
+)
 from engine.config.model import Config
 from engine.config.problems import LocatedProblem, from_validation, problem
 from engine.config.wording import KeyPath
@@ -163,7 +169,7 @@ def examine(
     found = (from_validation(error, filled) for error in errors)
     # Where a variable is not set there is nothing else to judge.
     blank = {gap.place for gap in unset}
-    unfit = unfit_for_provider(config) if config is not None else ()
+    unfit = (*unfit_for_provider(config), *unclear_categories(config)) if config is not None else ()
     problems += [wrong for wrong in (*found, *unknown_models(filled), *unfit) if wrong.path not in blank]
     return config, sorted(problems, key=lambda wrong: _position(wrong, document))
 

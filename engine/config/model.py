@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from engine.config import fields
 from engine.config.providers import PROVIDERS, Provider, ProviderName, SamplingField, provider_at
+from engine.pairing import Pairing
 from engine.records import VerdictMode
 from engine.redaction import secret_values
 
@@ -79,13 +80,24 @@ def _kind_of_prompt(prompt: object) -> str | None:
 
 
 PromptConfig: TypeAlias = Annotated[
-    Annotated[Literal["simple", "full"], Tag("name")] | Annotated[PromptTexts, Tag("texts")],
+    Annotated[Literal["simple", "full", "creative"], Tag("name")] | Annotated[PromptTexts, Tag("texts")],
     Discriminator(
         _kind_of_prompt,
         custom_error_type="prompt",
-        custom_error_message='must be "simple", "full", or { system = "...", template = "..." }',
+        custom_error_message='must be "simple", "full", "creative", or { system = "...", template = "..." }',
     ),
 ]
+
+
+class CategoryConfig(_Table):
+    """`[[judge.by_category]]`: categories of questions with another baseline, another prompt, or both."""
+
+    category: fields.CategoryNames
+    """One category of the question set, or several."""
+    baseline: fields.ModelName | None = None
+    """Whom every model is compared with on these questions; None means as in [judge]."""
+    prompt: PromptConfig | None = None
+    """The judge prompt for these questions; None means as in [judge]."""
 
 
 class JudgeConfig(_Drawing):
@@ -97,8 +109,10 @@ class JudgeConfig(_Drawing):
     """Whom every model is compared with: an entry of [models.*], or one with answers on disk; or several of these, of
     which the first anchors the scores."""
     models: fields.ModelNames | None = None
-    """Who is judged; None means every model with answers, except the baseline."""
+    """Who is judged; None means every model with answers, except the baselines of all or some questions."""
     prompt: PromptConfig = "simple"
+    by_category: list[CategoryConfig] = Field(default_factory=list)
+    """Categories that are compared with another baseline, or judged with another prompt."""
     labels: fields.LabelParser = "lenient"
     """How a label is found in what the judge wrote: a named parser or a regular expression."""
     verdict: Literal["text", "constrained", "soft"] = "text"
@@ -127,8 +141,21 @@ class JudgeConfig(_Drawing):
 
     @property
     def baseline(self) -> str:
-        """The model at 50.0: the baseline, or the first of several."""
+        """The baseline of questions whose category has none of its own, or the first of several."""
         return self.baselines[0]
+
+    @property
+    def pairing(self) -> Pairing:
+        """Which baseline each question has."""
+        rules = (
+            (category, entry.baseline or self.baseline) for entry in self.by_category for category in entry.category
+        )
+        return Pairing(tuple(self.baselines), tuple(rules))
+
+    def prompt_for(self, category: str) -> str | PromptTexts:
+        """Return the prompt of the questions of a category."""
+        own = [entry.prompt for entry in self.by_category if category in entry.category and entry.prompt is not None]
+        return own[0] if own else self.prompt
 
 
 class VllmConfig(_Table):
@@ -294,12 +321,20 @@ class Config(_Table):
         return [name for name in self.models if name not in self.judge.model]
 
     def with_baselines(self, names: Sequence[str]) -> Config:
-        """The same config with other baselines; itself where none is named."""
+        """The same config with other baselines, for all questions; itself where none is named."""
         if not names:
             return self
-        return self.model_copy(update={"judge": self.judge.model_copy(update={"baselines": list(names)})})
+        prompts = [entry.model_copy(update={"baseline": None}) for entry in self.judge.by_category]
+        update = {"baselines": list(names), "by_category": prompts}
+        return self.model_copy(update={"judge": self.judge.model_copy(update=update)})
 
     def judged_models(self, with_answers: Sequence[str]) -> list[str]:
-        """Who is compared with the baselines, given all models that have answers; never the first of them."""
-        chosen = with_answers if self.judge.models is None else self.judge.models
-        return [name for name in chosen if name != self.judge.baseline]
+        """Who is compared with the baselines, given all models that have answers; never the one of all questions.
+
+        A baseline of some questions is judged on the others only if the config names it.
+        """
+        pairing = self.judge.pairing
+        if self.judge.models is not None:
+            return [name for name in self.judge.models if name != self.judge.baseline or pairing.is_split]
+        never = pairing.names if pairing.is_split else (self.judge.baseline,)
+        return [name for name in with_answers if name not in never]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from engine.config.model import AnswersConfig, Config, EndpointConfig, JudgeConfig, ModelConfig
+from engine.config.model import AnswersConfig, CategoryConfig, Config, EndpointConfig, JudgeConfig, ModelConfig
 from engine.config.wording import KeyPath, did_you_mean, key_of, listed, quoted
 from engine.errors import ConfigProblem
 
@@ -71,6 +71,7 @@ _ALIASES = {
 _TABLES = (
     ("[answers]", AnswersConfig),
     ("[judge]", JudgeConfig),
+    ("[[judge.by_category]]", CategoryConfig),
     ("[models.NAME]", ModelConfig),
     ("endpoints = [{ ... }]", EndpointConfig),
     ("the top of the file, above the first [table]", Config),

@@ -69,13 +69,13 @@ def answer_settings(config: Config, model: str, category: str) -> dict[str, Any]
     return {"model": config.served_name(model), **_plain(answer_sampling(config, model, category))}
 
 
-def judge_settings(config: Config, judge: str, prompt_digest: str = "") -> dict[str, Any]:
-    """Return everything that shapes a judgment, as plain JSON: no address, no key, no limits of speed.
+def judge_settings(config: Config, judge: str, prompt_digest: str = "", category: str = "") -> dict[str, Any]:
+    """Return everything that shapes a judgment of a category, as plain JSON: no address, no key, no limits of speed.
 
     `prompt_digest` identifies the wording of a named prompt. The number of retries is left out: it decides whether
     there is a label, not which.
     """
-    prompt = config.judge.prompt
+    prompt = config.judge.prompt_for(category)
     settings: dict[str, Any] = {"judge": config.served_name(judge)}
     settings |= (
         {"prompt": prompt} if isinstance(prompt, str) else {"system": prompt.system, "template": prompt.template}

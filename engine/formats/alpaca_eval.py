@@ -19,6 +19,10 @@ _PREFERENCES = {0.0: 1, 0.5: 0, 1.0: 2}  # by the points of the model, the secon
 def alpaca_eval_files(selection: Selection) -> Iterator[FileRecords]:
     """Yield the files of every model of the selection, the baseline (AlpacaEval's reference) among them."""
     selection.drop_questions_of_several_turns("AlpacaEval")
+    if selection.pairing.is_split:
+        selection.note(
+            "the reference of an annotation depends on the category: AlpacaEval's win rate is over all of them"
+        )
     for model in selection.models:
         yield Path(file_stem(model), "model_outputs.json"), _outputs(selection, model)
     for judge, model in selection.judged():
@@ -37,7 +41,8 @@ def _outputs(selection: Selection, model: str) -> Iterator[RawRecord]:
 
 def _annotations(selection: Selection, judge: str, model: str) -> Iterator[RawRecord]:
     for question, judgment, _ in selection.judgments(judge, model):
-        baseline_answer = selection.answer(selection.baseline, question.id)
+        baseline = selection.baseline_of(question.id)
+        baseline_answer = selection.answer(baseline, question.id)
         answer = selection.answer(model, question.id)
         for number, game in enumerate(judgment.games, start=1):
             if game is None or game.label is None:
@@ -46,7 +51,7 @@ def _annotations(selection: Selection, judge: str, model: str) -> Iterator[RawRe
                 "dataset": selection.bench.name,
                 "instruction": question.shown[0],
                 "output_1": baseline_answer.turns[-1] if baseline_answer else None,
-                "generator_1": selection.baseline,
+                "generator_1": baseline,
                 "output_2": answer.turns[-1] if answer else None,
                 "generator_2": model,
                 "annotator": judge,

@@ -6,7 +6,7 @@ The kind of a file follows from its keys, because generation 2 names its judge s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,6 +17,7 @@ from engine.config.load import examine
 from engine.config.problems import LocatedProblem
 from engine.errors import ConfigError, ConfigProblem
 from engine.formats.bounded_yaml import read_yaml
+from engine.formats.original_categories import categories_of, category_tables, general_rule
 from engine.formats.original_models import KeyNames, Notes, is_single, models_table, text_of
 from engine.opening import leads_out
 
@@ -105,7 +106,6 @@ _LABEL_PATTERNS = {
     r"\[(\[?[AB<>=ab]+\]?)\]": "arena-hard-local",
 }
 _ASKS = {"v0.1": 2}
-_BASELINES = {"arena-hard-v0.1": "gpt-4-0314", "arena-hard-v2.0": "o3-mini-2025-01-31"}
 _ANSWERS_READ = {"name", "bench_name", "model_list", "temperature", "max_tokens", "num_choices"}
 _JUDGE_READ = {
     "name", "bench_name", "judge_model", "baseline", "baseline_model", "pairwise", "reference", "ref_model",
@@ -124,13 +124,17 @@ def answers_table(original: Mapping[Any, Any], notes: Notes) -> dict[str, Any]:
     return {"models": _names(original.get("model_list")), **table}
 
 
-def judge_table(original: Mapping[Any, Any], notes: Notes) -> dict[str, Any]:
-    """Return the `[judge]` table."""
-    baseline = text_of(original.get("baseline_model")) or _usual_baseline(original, notes)
+def judge_table(original: Mapping[Any, Any], categories: Collection[str], notes: Notes) -> dict[str, Any]:
+    """Return the `[judge]` table; `categories` are those of the questions."""
+    baseline = text_of(original.get("baseline_model"))
+    by_category: list[dict[str, Any]] = []
+    if not baseline and (rule := general_rule(categories)) is not None:
+        baseline, by_category = rule.baseline, category_tables(categories, rule)
+        notes.add(f"no baseline_model: {baseline} is what the original compares with on this bench")
     table: dict[str, Any] = {"model": text_of(original["judge_model"])}
     if baseline:
         table["baseline"] = baseline
-    judged = [name for name in _names(original.get("model_list")) if name != baseline]
+    judged = [name for name in _names(original.get("model_list")) if name != baseline or by_category]
     if len(judged) < len(_names(original.get("model_list"))):
         notes.add("the baseline was removed from the judge's model_list: it is not compared with itself")
     if judged:
@@ -142,6 +146,13 @@ def judge_table(original: Mapping[Any, Any], notes: Notes) -> dict[str, Any]:
     if is_single(asks):
         table["retries"] = asks
     table["prompt"] = _prompt(original, notes)
+    if by_category:
+        table["by_category"] = by_category
+    for each in by_category:
+        if not isinstance(table["prompt"], str):
+            del each["prompt"]
+        prompt = f' and prompt = "{each["prompt"]}"' if "prompt" in each else ""
+        notes.add(f"[[judge.by_category]]: {each['category']} has the baseline {each['baseline']}{prompt}")
 
     if original.get("pairwise") is False:
         notes.add("`pairwise: False` was not carried over: every question has two games, with the answers swapped")
@@ -151,13 +162,6 @@ def judge_table(original: Mapping[Any, Any], notes: Notes) -> dict[str, Any]:
         notes.add("`reference` and `ref_model` were not carried over: the judge sees no reference answer")
     _note_unknown(original, _JUDGE_READ, "judge", notes)
     return table
-
-
-def _usual_baseline(original: Mapping[Any, Any], notes: Notes) -> str | None:
-    baseline = _BASELINES.get(text_of(original.get("bench_name")))
-    if baseline:
-        notes.add(f"no baseline_model: {baseline} is what the original compares with on this bench")
-    return baseline
 
 
 def _labels(original: Mapping[Any, Any], notes: Notes) -> str:
@@ -213,7 +217,7 @@ def import_yaml(source: Path) -> tuple[str, list[str]]:
     if "judge" not in files.files:
         hint = "import a folder that holds judge_config.yaml too"
         raise ConfigError(str(source), [ConfigProblem("judge", "no file names the judge (`judge_model`)", hint)])
-    document = _document(files, notes, keys)
+    document = _document(files, source, notes, keys)
     _drop_what_is_refused(document, source, notes, keys)
     _own_sampling_of_judges(document, notes)
     head = _head(files, keys.variables())
@@ -239,10 +243,11 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _document(files: OriginalFiles, notes: Notes, keys: KeyNames) -> dict[str, Any]:
+def _document(files: OriginalFiles, source: Path, notes: Notes, keys: KeyNames) -> dict[str, Any]:
     original = files.of("judge")
     models = models_table(files.of("models"), notes, keys)
-    answers, judge = answers_table(files.of("answers"), notes), judge_table(original, notes)
+    categories = categories_of(source, text_of(original.get("bench_name")))
+    answers, judge = answers_table(files.of("answers"), notes), judge_table(original, categories, notes)
     for name in (*answers["models"], judge["model"]):
         if name not in models:
             models[name] = {}

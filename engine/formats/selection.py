@@ -23,6 +23,7 @@ from engine.bench.lines import CHANGED, LineSpan, changed_meanwhile, read_object
 from engine.bench.stored import WholeAnswer, WholeJudgment, whole_answer, whole_judgment
 from engine.errors import Advice, AdviceKind, BenchError, UsageProblem, listed
 from engine.judged import counted
+from engine.pairing import Pairing
 from engine.records import Question
 from engine.token_lengths import comparable_lengths
 
@@ -37,11 +38,13 @@ FileRecords: TypeAlias = tuple[Path, Iterator[RawRecord]]
 class ExportChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of a bench is exported: `judges` None and `models` empty mean all of them.
 
-    Judgments against `others` are exported beside those against `baseline`; None means every other baseline. `strict`
-    leaves out judgments that cannot be checked.
+    Judgments against `others` are exported beside those against `baseline`; None means every other baseline. Where
+    `by_category` names another baseline for a category, only judgments against that of each question are exported.
+    `strict` leaves out judgments that cannot be checked.
     """
 
     baseline: str
+    by_category: tuple[tuple[str, str], ...] = ()
     judges: tuple[str, ...] | None = None
     models: tuple[str, ...] = ()
     others: tuple[str, ...] | None = None
@@ -59,7 +62,6 @@ class Selection:
         self.bench = bench
         self._index = BenchIndex(bench.paths, is_fixed=True)
         self._judgments = CurrentJudgments(self._index)
-        self.baseline = choice.baseline
         self._strict = choice.strict
         self.notes: list[str] = []
         questions = bench.questions()
@@ -69,15 +71,19 @@ class Selection:
         if {key: text_key(question.shown) for key, question in self._all_questions.items()} != digests:
             raise BenchError(f"{bench.paths.questions}: changed while it was read", CHANGED)
         self.questions: Mapping[str, Question] = self._all_questions
+        categories = {question.category for question in self._all_questions.values()}
+        self.pairing = Pairing((choice.baseline,), choice.by_category).on(categories)
+        self._own = {key: self.pairing.of(each.category)[0] for key, each in self._all_questions.items()}
         judges = bench.judges()
         self.judges = tuple(judges) if choice.judges is None else _chosen(choice.judges, judges, AdviceKind.JUDGES)
         judged = {model for judge in judges for model in bench.judged_models(judge)}
         known = sorted({*bench.models_with_answers(), *judged})
         chosen = _chosen(choice.models, known, AdviceKind.MODELS) if choice.models else known
         named = self._baselines_of(chosen)
-        others = sorted(named) if choice.others is None else choice.others
-        self.baselines = tuple(dict.fromkeys((self.baseline, *others)))
-        self._note_left_out({name: count for name, count in named.items() if name not in self.baselines})
+        others = sorted({name for name, _ in named}) if choice.others is None else choice.others
+        further = others if not self.pairing.is_split else ()
+        self.baselines = tuple(dict.fromkeys((*self.pairing.names, *further)))
+        self._note_left_out({each: count for each, count in named.items() if not self._is_exported(*each)})
         self.models = tuple(model for model in known if model in {*chosen, *self.baselines})
         self._lengths, self._counter, warning = comparable_lengths(self._index, self.models)
         self.notes += [warning] if warning else []
@@ -119,19 +125,37 @@ class Selection:
             if model == baseline:
                 continue
             for question in self.questions.values():
+                if not self._is_exported(baseline, question.id):
+                    continue
                 line = self._read_judgment(judge, model, baseline, question.id)
                 if line is not None:
                     judgment = msgspec.structs.replace(whole_judgment(line, question.id), baseline=baseline)
                     yield question, judgment, _decoder.decode(line)
 
     def judgment(self, judge: str, model: str, question_id: str) -> WholeJudgment | None:
-        """Return one judgment against the first baseline, if it is current."""
-        line = self._read_judgment(judge, model, self.baseline, question_id)
+        """Return one judgment against the first baseline, or that of the question, if it is current."""
+        line = self._read_judgment(judge, model, self.baseline_of(question_id), question_id)
         return None if line is None else whole_judgment(line, question_id)
 
     def judged_questions(self) -> set[str]:
-        """Return the questions with a current judgment against the first baseline."""
-        return {question for judge, model in self.judged() for question in self._current(judge, model, self.baseline)}
+        """Return the questions with a current judgment against the first baseline, or their own."""
+        return {
+            question
+            for judge, model in self.judged()
+            for baseline in self.pairing.names
+            if baseline != model
+            for question in self._current(judge, model, baseline)
+        }
+
+    def baseline_of(self, question_id: str) -> str:
+        """Return the first baseline, or that of the question where it depends on the category."""
+        return self._own.get(question_id, self.pairing.baselines[0])
+
+    def _is_exported(self, baseline: str, question_id: str) -> bool:
+        """Return whether judgments of a question against a baseline are."""
+        if self.pairing.is_split:
+            return baseline == self.baseline_of(question_id)
+        return baseline in self.baselines
 
     def _read_answer(self, model: str, question_id: str) -> tuple[WholeAnswer, bytes] | None:
         span, digest = self._answered(model).get(question_id, (None, 0))
@@ -156,18 +180,20 @@ class Selection:
             self._answers[model] = _spans(self._index.answers(model).frame, "digest")
         return self._answers[model]
 
-    def _baselines_of(self, models: Sequence[str]) -> Counter[str]:
-        """Count the judgments of `models` by the baseline that they name."""
-        found: Counter[str] = Counter()
+    def _baselines_of(self, models: Sequence[str]) -> Counter[tuple[str, str]]:
+        """Count the judgments of `models` by the baseline that they name and the question."""
+        found: Counter[tuple[str, str]] = Counter()
         for judge in self.judges:
             for model in set(self.bench.judged_models(judge)).intersection(models):
-                named = self._index.judgments(judge, model).frame["baseline"].drop_nulls().to_list()
-                found += Counter(name for name in named if name != model)
+                named = self._index.judgments(judge, model).frame.select("baseline", "key").drop_nulls().iter_rows()
+                found.update((name, key) for name, key in named if name != model)
         return found
 
-    def _note_left_out(self, named: Mapping[str, int]) -> None:
+    def _note_left_out(self, named: Mapping[tuple[str, str], int]) -> None:
         if named:
-            text = f"{sum(named.values())} judgments against {listed(sorted(named))} are not exported"
+            names = sorted({name for name, _ in named})
+            where = ", which is not the baseline of their category," if self.pairing.is_split else ""
+            text = f"{sum(named.values())} judgments against {listed(names)}{where} are not exported"
             self.notes.append(Advice(f"{text}; name their baselines too, or none for all", AdviceKind.BASELINE))
 
     def _current(self, judge: str, model: str, baseline: str) -> _Spans:
@@ -175,8 +201,10 @@ class Selection:
         if key not in self._counted:
             import polars as pl
 
-            is_first = baseline == self.baseline
+            is_first = baseline == self.pairing.baselines[0]
             rows = self._judgments.table(judge, model, baseline, needs_name=not is_first)
+            if self.pairing.is_split:
+                rows = rows.filter(pl.col("key").is_in([key for key, name in self._own.items() if name == baseline]))
             current = counted(rows, strict=self._strict)
             is_of_it = pl.col("baseline").is_not_null() | (len(self.baselines) == 1)  # else it may well be of another
             if outdated := len(rows.filter(~pl.col("current") & is_of_it)):

@@ -110,6 +110,18 @@ Your output is one of these five labels, with its double square brackets, and no
 )
 """Language, help, relevance, concision; the judge writes a label and nothing else (arena-hard-local's rules)."""
 
+_WEIGHED = """\
+Weigh how helpful each one is (correct, complete, true to the instructions, in the user's language), how relevant \
+(all of it belongs to the request) and how concise (clear, no padding). Where the request can be understood in several \
+ways, asking back or stating the assumption is better than guessing silently. Where the task leaves room for it, \
+original ideas count in favour."""
+
+_CLOSE = f"""\
+Close with a line that begins with "My final verdict is:" and holds exactly one of these five labels, with its double \
+square brackets. Write no label anywhere else.
+
+{option_lines(FORMS)}"""
+
 FULL = JudgePrompt(
     "full",
     f"""\
@@ -119,27 +131,39 @@ Go about it in this order:
 1. Solve the user's task yourself. Write your own reply down before you say a word about the assistants' replies.
 2. Hold both replies against yours and against each other. Name every error of fact, of reasoning or in code that you \
 find, and put it right.
-3. Weigh how helpful each one is (correct, complete, true to the instructions, in the user's language), how relevant \
-(all of it belongs to the request) and how concise (clear, no padding). Where the request can be understood in several \
-ways, asking back or stating the assumption is better than guessing silently. Where the task leaves room for it, \
-original ideas count in favour.
+3. {_WEIGHED}
 4. Say what matters to the user and is missing in either.
 
 {_FAIRNESS}
 
-Close with a line that begins with "My final verdict is:" and holds exactly one of these five labels, with its double \
-square brackets. Write no label anywhere else.
-
-{option_lines(FORMS)}""",
+{_CLOSE}""",
     f"{_TEMPLATE}Begin with your own reply to the user, then compare the two, and close with your final verdict.",
 )
 """The judge solves the task itself, compares in writing, and closes with a label (arena-hard-auto's rules)."""
 
-_NAMED: Mapping[str, JudgePrompt] = {prompt.name: prompt for prompt in (SIMPLE, FULL)}
+CREATIVE = JudgePrompt(
+    "creative",
+    f"""\
+{_TASK}
+
+Go about it in this order:
+1. Hold both replies against each other. Name every error of fact, of reasoning or in code that you find, and put it \
+right.
+2. {_WEIGHED}
+3. Say what matters to the user and is missing in either.
+
+{_FAIRNESS}
+
+{_CLOSE}""",
+    f"{_TEMPLATE}Compare the two replies, and close with your final verdict.",
+)
+"""As `FULL`, without a reply of the judge's own (the rules of arena-hard-auto v2.0 for creative writing)."""
+
+_NAMED: Mapping[str, JudgePrompt] = {prompt.name: prompt for prompt in (SIMPLE, FULL, CREATIVE)}
 
 
 def judge_prompt(name: str) -> JudgePrompt:
-    """Return a prompt of ours, "simple" or "full". Raises ConfigError for another name."""
+    """Return a prompt of ours, "simple", "full" or "creative". Raises ConfigError for another name."""
     if name in _NAMED:
         return _NAMED[name]
     names = " or ".join(f'"{known}"' for known in _NAMED)

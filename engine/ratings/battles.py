@@ -99,6 +99,12 @@ class Battles:
         takes_part: BoolArray = chosen[self.model_a] | chosen[self.model_b]
         return takes_part
 
+    def renamed(self, model: str, name: str) -> Battles:
+        """Return the same games with another name for a model; names without a game are dropped."""
+        names = [name if each == model else each for each in self.models]
+        models, (model_a, model_b) = _in_use(names, self.model_a, self.model_b)
+        return replace(self, models=models, model_a=model_a, model_b=model_b)
+
     def of_questions(self, question_ids: Iterable[str]) -> Battles:
         """Return only the games on the given questions."""
         wanted = frozenset(question_ids)

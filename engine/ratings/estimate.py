@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -46,8 +46,10 @@ class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a result needs of a bench beside its battles.
 
     `baselines` are those that the battles are against, where known, the anchor first. `questions` is the whole question
-    set (empty: that of the battles). `token_lengths` holds the lengths of answers by model and question. `known_bad`
-    are the scores of answers that must lose, by the judges that were probed with them.
+    set (empty: that of the battles). `token_lengths` holds the lengths of answers by model and question. `by_category`
+    has the baseline of every category where it depends on the category: the battles are then against all of them under
+    one name, the only one of `baselines`. `known_bad` are the scores of answers that must lose, by the judges that were
+    probed with them.
     """
 
     name: str
@@ -56,6 +58,15 @@ class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
     questions: tuple[Question, ...] = ()
     token_lengths: Mapping[str, Mapping[str, int | None]] = msgspec.field(default_factory=dict)
     known_bad: tuple[KnownBad, ...] = ()
+    by_category: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    def own_baseline(self, question_ids: Collection[str]) -> str | None:
+        """Return the baseline that all these questions have, where it depends on the category."""
+        if not self.by_category:
+            return None
+        wanted = frozenset(question_ids)
+        found = {self.by_category.get(question.category) for question in self.questions if question.id in wanted}
+        return found.pop() if len(found) == 1 else None
 
 
 class StyleCovariate(msgspec.Struct, frozen=True):

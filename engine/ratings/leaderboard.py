@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -90,7 +90,7 @@ class StyleReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupBoard(msgspec.Struct, frozen=True, kw_only=True):
-    """The leaderboard of one category or cluster."""
+    """The leaderboard of one category or cluster; `baseline` is present where it depends on the category."""
 
     group: str
     questions: int
@@ -98,6 +98,7 @@ class GroupBoard(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
     style: StyleReport | UnsetType = UNSET
     soft: SoftReport | UnsetType = UNSET
+    baseline: str | UnsetType = UNSET
 
 
 class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +127,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     known_bad: list[KnownBad] | UnsetType = UNSET
     noise: dict[str, Noise] | UnsetType = UNSET
     answer: PairVerdict | UnsetType = UNSET
+    baseline_by_category: dict[str, str] | UnsetType = UNSET
 
 
 def leaderboard(
@@ -133,13 +135,17 @@ def leaderboard(
 ) -> Leaderboard:
     """Rank the rated models, best first (equal scores by name). The order of the battles does not matter.
 
-    `rater` is the function that returned `ratings`; it rates each group too.
+    Where the baseline depends on the category, each category has a leaderboard of its own too, and a baseline of some
+    questions is ranked only there: it did not play on all. `rater` is the function that returned `ratings`; it rates
+    each group too.
     Raises RatingError when `options.by` asks for groups but the question set is not known.
     """
+    by = options.by or ("category" if facts.by_category else None)
+    unranked = frozenset(facts.by_category.values())
     whole = _part(ratings, options, facts, _question_set(ratings.battles, facts), rater)
-    groups = _groups(ratings.battles, options, facts, rater) if options.by else []
+    groups = _groups(ratings.battles, options, by, facts, rater) if by else []
     small = [group.group for group in groups if group.questions < MINIMUM_QUESTIONS]
-    warnings = whole.warnings
+    warnings = [*_of_categories(ratings, facts), *whole.warnings]
     if small:
         text = f"{len(small)} of {len(groups)} groups have fewer than {MINIMUM_QUESTIONS} questions"
         warnings = [*warnings, f"{text}; their intervals are too narrow: {listed(small)}"]
@@ -154,15 +160,29 @@ def leaderboard(
         rows=whole.rows,
         warnings=warnings,
         first_game_only=True if options.first_game_only else UNSET,
-        by=options.by or UNSET,
-        groups=groups if options.by else UNSET,
+        by=by or UNSET,
+        groups=groups if by else UNSET,
         style=whole.style,
         soft=whole.soft,
         baselines=list(facts.baselines) if len(facts.baselines) > 1 else UNSET,
         known_bad=list(facts.known_bad) or UNSET,
         noise=_noise(ratings, whole.rows) or UNSET,
-        answer=leading_verdict(ratings, options, known_bad=facts.known_bad) or UNSET,
+        answer=leading_verdict(ratings, options, known_bad=facts.known_bad, unranked=unranked) or UNSET,
+        baseline_by_category=dict(facts.by_category) if facts.by_category else UNSET,
     )
+
+
+def _of_categories(ratings: Ratings, facts: BenchFacts) -> Iterator[str]:
+    """Report what overall scores mean where the baseline depends on the category."""
+    if not facts.by_category:
+        return
+    rules = ", ".join(f"{category or UNNAMED_GROUP}: {baseline}" for category, baseline in facts.by_category.items())
+    yield (
+        f"overall scores are against the baseline of each question's category ({rules}); arena-hard-auto v2.0 has no "
+        "overall score, only one for each category"
+    )
+    if partial := [name for name in ratings.models if name in facts.by_category.values()]:
+        yield f"not ranked overall, since they are the baseline of some questions: {listed(partial)}"
 
 
 def _question_set(battles: Battles, facts: BenchFacts) -> Collection[str]:
@@ -185,7 +205,7 @@ def _part(
     ranked = sorted(
         (-rate, name, index)
         for index, (name, rate) in enumerate(zip(ratings.models, ratings.rate.tolist(), strict=True))
-        if not np.isnan(rate)
+        if not np.isnan(rate) and (group or name not in facts.by_category.values())
     )
     rows = []
     for rank, (_, name, index) in enumerate(ranked, start=1):
@@ -263,22 +283,28 @@ def _style_report(style: StyleControl | None) -> StyleReport | UnsetType:
     return StyleReport(words=list(style.words), covariates=list(style.covariates), games_left_out=style.unknown)
 
 
-def _groups(battles: Battles, options: LeaderboardOptions, facts: BenchFacts, rater: Rater) -> list[GroupBoard]:
+def _groups(
+    battles: Battles, options: LeaderboardOptions, by: GroupKind, facts: BenchFacts, rater: Rater
+) -> list[GroupBoard]:
     """Return a leaderboard per category or cluster, by name; a group that cannot be rated has a warning, not rows."""
     members: dict[str, list[str]] = {}
     for question in facts.questions:
-        name = question.category if options.by == "category" else question.cluster
+        name = question.category if by == "category" else question.cluster
         members.setdefault(name or UNNAMED_GROUP, []).append(question.id)
     if not members:
-        raise RatingError(f"the {options.by} of the questions is not known", "name their bench in the config")
+        raise RatingError(f"the {by} of the questions is not known", "name their bench in the config")
     judged = frozenset(battles.questions)
     groups = []
     for name, question_ids in sorted(members.items()):
         if judged.isdisjoint(question_ids):
             continue
+        mine, rated_by, baseline = battles.of_questions(question_ids), options, facts.own_baseline(question_ids)
+        if baseline is not None:
+            mine = mine.renamed(options.baseline, baseline)
+            rated_by = msgspec.structs.replace(options, baseline=baseline)
         try:
-            ratings = rater(battles.of_questions(question_ids), options)
-            groups.append(_part(ratings, options, facts, question_ids, rater, name))
+            board = _part(rater(mine, rated_by), rated_by, facts, question_ids, rater, name)
+            groups.append(msgspec.structs.replace(board, baseline=UNSET if baseline is None else baseline))
         except RatingError as error:
             warnings = [f"{name}: {error.title}"]
             groups.append(GroupBoard(group=name, questions=len(question_ids), rows=[], warnings=warnings))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -127,8 +127,9 @@ def leading_verdict(
     pair: Sequence[str] = (),
     margin: float | None = None,
     known_bad: Sequence[KnownBad] = (),
+    unranked: Collection[str] = (),
 ) -> PairVerdict | None:
-    """Return the verdict that a leaderboard states first: that on `pair`, else on its `leading_pair`.
+    """Return the verdict that a leaderboard states first: that on `pair`, else on the `leading_pair` of those ranked.
 
     It is always paired by question. None without two rated models, and with style control, which has no paired test.
     """
@@ -140,7 +141,8 @@ def leading_verdict(
     rated = [index for index in range(len(ratings.models)) if not np.isnan(ratings.rate[index])]
     rated.sort(key=lambda index: (-ratings.rate[index], ratings.models[index]))
     names = [ratings.models[index] for index in rated]
-    chosen = tuple(pair) if len(pair) == 2 and set(pair) <= set(names) else leading_pair(names, options.baseline)
+    chosen = tuple(pair) if len(pair) == 2 and set(pair) <= set(names) else None
+    chosen = chosen or leading_pair([name for name in names if name not in unranked], options.baseline)
     if chosen is None:
         return None
     a, b = (ratings.models.index(name) for name in chosen)

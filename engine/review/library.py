@@ -21,6 +21,7 @@ from engine.errors import ArenaError
 from engine.judging.prompts import fenced_prompt, judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.language_check import LanguageCheck
+from engine.pairing import Pairing
 from engine.records import Question, VerdictMode
 from engine.review.labels import HumanLabel, Outcome, Pair
 from engine.review.listing import Listed, Marks, listed
@@ -64,12 +65,13 @@ class OpenedPair(msgspec.Struct, frozen=True):
 class Library:
     """Reads one bench. `entries` and `marks` are replaced, never changed, so they may be used while files are read.
 
-    `baseline` is that of judgments that name none. Call methods that read files in a thread; they wait for each other.
+    `pairing` says which baseline a judgment has that names none. Call methods that read files in a thread; they wait
+    for each other.
     """
 
-    def __init__(self, bench: Bench, baseline: str | None = None) -> None:
+    def __init__(self, bench: Bench, baseline: str | Pairing | None = None) -> None:
         self.bench = bench
-        self.baseline = baseline
+        self.pairing = Pairing((baseline,)) if isinstance(baseline, str) else baseline
         self.entries: Sequence[Listed] = ()
         self.marks = Marks()
         self.texts = SearchTexts(bench)
@@ -112,7 +114,12 @@ class Library:
     def open_answers(self, pair: Pair) -> OpenedPair:
         """Read the answers of a pair without a judgment. Raises BenchError."""
         with self._lock:
-            return self._read_answers(pair, self.baseline or "")
+            question = self._question(pair[0])
+            return self._read_answers(pair, self.baseline_of(question.category if question else "") or "")
+
+    def baseline_of(self, category: str) -> str | None:
+        """Return the baseline of questions of a category, the first of several; None if unknown."""
+        return self.pairing.of(category)[0] if self.pairing else None
 
     def answered(self, model: str) -> set[str]:
         """Read which questions `model` answered. Raises BenchError."""
@@ -156,7 +163,7 @@ class Library:
         """List all judgments; those of files that have not changed were listed before."""
         for path, rows in self._judgments.files.items():
             if path not in self._listed or self._listed[path][0] is not rows:
-                self._listed[path] = rows, listed(rows, self.questions, self.baseline)
+                self._listed[path] = rows, listed(rows, self.questions, self.baseline_of)
         return [entry for path in self._judgments.files for entry in self._listed[path][1]]
 
     def _question(self, question_id: str) -> Question | None:

@@ -95,18 +95,22 @@ class JudgmentFilter(msgspec.Struct, frozen=True):
 
 
 def listed(
-    rows: Iterable[JudgmentRow], questions: Mapping[str, tuple[int, Question]], baseline: str | None
+    rows: Iterable[JudgmentRow],
+    questions: Mapping[str, tuple[int, Question]],
+    baseline_of: Callable[[str], str | None],
 ) -> list[Listed]:
     """Add the question and the outcome to each row.
 
-    `questions` are the questions by id with their number; `baseline` is that of judgments that name none.
+    `questions` are the questions by id with their number; `baseline_of` returns the baseline of a category, for
+    judgments that name none.
     """
     unknown = (0, Question("", ("",)))
     entries = []
     for row in rows:
         number, question = questions.get(row.question_id) or unknown
         both = _both_games(row.labels, row.played)
-        entries.append(Listed(row, number, question.category, question.turns[0], row.baseline or baseline or "", *both))
+        baseline = row.baseline or baseline_of(question.category) or ""
+        entries.append(Listed(row, number, question.category, question.turns[0], baseline, *both))
     return entries
 
 

@@ -92,10 +92,10 @@ def draw(seed: int, *what: str) -> float:
 
 
 def _judged(library: Library, judge: str | None) -> dict[Pair, Listed]:
-    """One judgment for each pair; those against another baseline than the library's are left out."""
+    """One judgment for each pair; those against another baseline than that of the question are left out."""
     by_judge: dict[str, dict[Pair, Listed]] = {}
     for entry in library.entries:
-        if entry.row.model != entry.baseline and library.baseline in (None, entry.baseline):
+        if entry.row.model != entry.baseline and library.baseline_of(entry.category) in (None, entry.baseline):
             by_judge.setdefault(entry.row.judge, {})[entry.pair] = entry
     if judge in by_judge:
         return by_judge[judge]
@@ -103,17 +103,16 @@ def _judged(library: Library, judge: str | None) -> dict[Pair, Listed]:
 
 
 def _unjudged(library: Library) -> dict[Pair, tuple[str, ...]]:
-    baseline = library.baseline
-    if not baseline:
+    if library.pairing is None:
         return {}
-    answered = library.answered(baseline)
+    answered = {baseline: library.answered(baseline) for baseline in library.pairing.names}
     pairs: dict[Pair, tuple[str, ...]] = {}
     for model in library.bench.models_with_answers():
-        if model != baseline:
-            for question_id in sorted(library.answered(model) & answered):
-                known = library.questions.get(question_id)
-                if known is not None:
-                    pairs[question_id, model] = (model, known[1].category)
+        for question_id in sorted(library.answered(model)):
+            known = library.questions.get(question_id)
+            baseline = library.baseline_of(known[1].category) if known is not None else None
+            if known is not None and baseline not in (None, model) and question_id in answered[baseline or ""]:
+                pairs[question_id, model] = (model, known[1].category)
     return pairs
 
 

@@ -24,7 +24,7 @@ from engine.judging.spelling import Verdict
 from engine.judging.verdicts import LEAST_LABEL_MASS, asked_for_verdict, choices, read_first_token, read_form
 from engine.labels import LABELS
 from engine.models.tokens import TokenCounter
-from engine.records import AnswerPart, Choice, Completion, Game, GamePart, Turn, Usage
+from engine.records import AnswerPart, Choice, Completion, Game, GamePart, Question, Turn, Usage
 from engine.work.jobs import OpenChoice, OpenGame, gives_up
 from engine.work.recorder import Recorder
 
@@ -231,9 +231,9 @@ class JudgeCaller:
 class GameMaker:
     """Makes games: calls the judge, and again (up to the job's limit) while there is no label."""
 
-    def __init__(self, caller: JudgeCaller, prompt: JudgePrompt, recorder: Recorder) -> None:
+    def __init__(self, caller: JudgeCaller, prompt_for: Callable[[Question], JudgePrompt], recorder: Recorder) -> None:
         self._caller = caller
-        self._prompt = prompt
+        self._prompt_for = prompt_for
         self._recorder = recorder
 
     async def make(self, open_game: OpenGame) -> None:
@@ -241,8 +241,9 @@ class GameMaker:
         job, number = open_game.job, open_game.number
         part = job.parts.get(number)
         game = part.game if part else None
-        seed = (game.fence if game else None) or (new_seed() if self._prompt.fenced else None)
-        opening = encoded_game_messages(self._prompt, job.question, job.baseline_turns, job.model_turns, number, seed)
+        prompt = self._prompt_for(job.question)
+        seed = (game.fence if game else None) or (new_seed() if prompt.fenced else None)
+        opening = encoded_game_messages(prompt, job.question, job.baseline_turns, job.model_turns, number, seed)
         while not job.is_finished(number):
             game = await self._caller.call(opening, game, job.task, job.question.id)
             if seed is not None:

@@ -18,7 +18,7 @@ from engine.work.plan import Plan
 
 ASSUMED_TOKENS_PER_SECOND = 30.0  # of one call while others run beside it: an 8B model on one GPU gives 20 to 50
 ASSUMED_ANSWER_TOKENS = 500  # about the mean of the published answers
-ASSUMED_VERDICT_TOKENS = {"simple": 10, "full": 400}
+ASSUMED_VERDICT_TOKENS = {"simple": 10, "full": 400, "creative": 300}
 ASSUMED_CUSTOM_VERDICT_TOKENS = 200
 
 

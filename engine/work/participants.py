@@ -9,37 +9,58 @@ from difflib import get_close_matches
 
 from engine.config.model import Config
 from engine.errors import ConfigProblem
+from engine.pairing import Pairing
+from engine.records import Question
 
 
 @dataclass(frozen=True)
 class Participants:
-    """`answering` models have calls to make or answers on disk; `judges` compare the `judged` with the `baselines`."""
+    """`answering` models have calls to make or answers on disk; `judges` compare the `judged` with the baselines."""
 
     answering: Sequence[str]
     judged: Sequence[str]
     judges: Sequence[str]
-    baselines: Sequence[str]
+    pairing: Pairing
     problems: Sequence[ConfigProblem] = ()
     warnings: Sequence[str] = ()
 
     @property
+    def baselines(self) -> Sequence[str]:
+        """The models that others are compared with."""
+        return self.pairing.names
+
+    @property
+    def opponents(self) -> Sequence[str]:
+        """What each model is compared with, one after the other: the baselines, or all of them as one where they depend
+        on the category."""
+        return (self.pairing.anchor,) if self.pairing.is_split else self.pairing.baselines
+
+    @property
     def baseline(self) -> str:
-        """The model at 50.0."""
-        return self.baselines[0]
+        """The name of what is at 50.0."""
+        return self.pairing.anchor
 
-    def judged_against(self, baseline: str) -> list[str]:
-        """Return the models compared with a baseline. Two baselines meet once: the later one against the earlier."""
-        earlier = self.baselines[: self.baselines.index(baseline)]
-        return [name for name in self.judged if name != baseline and name not in earlier]
+    def judged_against(self, opponent: str) -> list[str]:
+        """Return the models compared with an opponent. Two baselines meet once: the later one against the earlier."""
+        earlier = self.opponents[: self.opponents.index(opponent)]
+        return [name for name in self.judged if name != opponent and name not in earlier]
+
+    def baseline_of(self, question: Question, opponent: str = "") -> str:
+        """Return the baseline of a question, which `opponent` names unless it depends on the category."""
+        return self.pairing.of(question.category)[0] if self.pairing.is_split else opponent or self.baseline
 
 
-def choose_participants(config: Config, only: Collection[str], answers_on_disk: Mapping[str, int]) -> Participants:
+def choose_participants(
+    config: Config, only: Collection[str], answers_on_disk: Mapping[str, int], pairing: Pairing | None = None
+) -> Participants:
     """Return who takes part in a run of `config`, restricted to the contestants `only` unless it is empty.
 
-    `answers_on_disk` maps each model with an answer file to its number of answers. Baselines always take part.
+    `answers_on_disk` maps each model with an answer file to its number of answers. Baselines always take part: those of
+    `pairing`, which by default is the config's.
     """
     problems: list[ConfigProblem] = []
-    baselines, judges = list(config.judge.baselines), list(config.judge.model)
+    pairing = pairing or config.judge.pairing
+    baselines, judges = list(pairing.names), list(config.judge.model)
     known = {*config.models, *answers_on_disk}
     for name in only:
         if name not in known:
@@ -70,7 +91,7 @@ def choose_participants(config: Config, only: Collection[str], answers_on_disk: 
             continue
         problems.append(
             ConfigProblem(
-                "judge.baseline",
+                _place_of(config, baseline),
                 f"{baseline!r} has neither answers on disk nor an endpoint",
                 f'put its answers in model_answer/ or add it to [answers] models with a [models."{baseline}"] entry',
             )
@@ -80,7 +101,18 @@ def choose_participants(config: Config, only: Collection[str], answers_on_disk: 
             problems.append(
                 ConfigProblem("judge.models", f"{name!r} has no answers", "add it to [answers] models, or take it out")
             )
-    return Participants(answering, judged, judges, baselines, problems, _judge_warnings(config, judges, judged))
+    warnings = _judge_warnings(config, judges, [*judged, *baselines])
+    return Participants(answering, judged, judges, pairing, problems, warnings)
+
+
+def _place_of(config: Config, baseline: str) -> str:
+    """Return the key that names a baseline."""
+    own = (
+        f"judge.by_category[{at}].baseline"
+        for at, each in enumerate(config.judge.by_category)
+        if each.baseline == baseline
+    )
+    return "judge.baseline" if baseline in config.judge.baselines else next(own, "judge.baseline")
 
 
 def has_endpoint(config: Config, name: str) -> bool:
@@ -88,10 +120,10 @@ def has_endpoint(config: Config, name: str) -> bool:
     return name in config.models and config.models[name].can_be_called
 
 
-def _judge_warnings(config: Config, judges: Sequence[str], judged: Sequence[str]) -> list[str]:
+def _judge_warnings(config: Config, judges: Sequence[str], compared: Sequence[str]) -> list[str]:
     """Warn of judges that judge themselves or a relative: judges prefer their own style."""
     warnings = []
-    contestants = list(dict.fromkeys((*judged, *config.judge.baselines)))
+    contestants = list(dict.fromkeys(compared))
     for judge in judges:
         if judge in contestants:
             warnings.append(

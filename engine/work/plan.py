@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 
 from engine.bench import Bench
 from engine.bench.current import JudgmentsAgainst
 from engine.bench.digest import text_digest
 from engine.bench.names import look_alikes, same_on_disk
-from engine.bench.stored import ListedAnswer
+from engine.bench.stored import ListedAnswer, StoredJudgment
 from engine.config.model import Config
 from engine.config.sampling import answer_settings, judge_sampling, judge_settings, settings_digest, unsent_fields
-from engine.errors import Advice, AdviceKind, BenchError, ConfigError, ConfigProblem
+from engine.config.wording import did_you_mean
+from engine.errors import Advice, AdviceKind, BenchError, ConfigError, ConfigProblem, listed
 from engine.events import TaskKey
 from engine.judging.prompts import JudgePrompt, custom_prompt, fenced_prompt, judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
@@ -75,7 +77,8 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
     """Read the bench and plan. Raises ConfigError (it is unclear who takes part) and BenchError (no questions)."""
     reader = _Reader(bench)
     on_disk = {name: len(reader.answers(name)) for name in bench.models_with_answers()}
-    participants = choose_participants(config, scope.models, on_disk)
+    pairing = config.judge.pairing.on({question.category for question in reader.questions.values()})
+    participants = choose_participants(config, scope.models, on_disk, pairing)
     names = {*config.models, *on_disk}
     if problems := [*participants.problems, *_shared_files(bench, names)]:
         raise ConfigError(str(config.file or "config"), problems)
@@ -90,7 +93,8 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
             shaped = answer_settings(config, model, category)
             settings[settings_digest(shaped)] = shaped
         mine = [part for part in parts if isinstance(part, AnswerPart)]
-        task = plan_answers(config, model, questions, digests, reader.answers(model), mine, scope.refresh)
+        asked = _asked(config, participants, model, questions)
+        task = plan_answers(config, model, asked, digests, reader.answers(model), mine, scope.refresh)
         answers.append(task if has_endpoint(config, model) else task.only_cached())
 
     coming = {task.key.model: {job.question.id for job in task.jobs} for task in answers}
@@ -98,20 +102,22 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
     judging: dict[str, Judging] = {}
     judgments: list[Task] = []
     for judge in participants.judges if scope.judgments else ():
-        shaped = judge_settings(config, judge, wording_digest(config))
-        judging[judge] = _judging(config, judge, settings_digest(shaped))
-        settings[judging[judge].settings] = shaped
-        for baseline in participants.baselines:
-            for model in participants.judged_against(baseline):
-                key = TaskKey("judgments", model, judge, "" if baseline == participants.baseline else baseline)
-                stored = reader.judgments(judge, model, baseline)
-                theirs, ours = reader.answers(baseline), reader.answers(model)
-                planner = JudgmentPlanner(key, judging[judge], baseline, theirs, ours, stored, games, scope.refresh)
-                awaited = {*coming.get(model, ()), *coming.get(baseline, ())}
-                judgments.append(plan_judgments(planner, questions, awaited))
+        judging[judge] = _judging(config, judge, [category for category, _ in pairing.rules], settings)
+        for opponent in participants.opponents:
+            baseline_of = partial(participants.baseline_of, opponent=opponent)
+            for model in participants.judged_against(opponent):
+                key = TaskKey("judgments", model, judge, "" if opponent == participants.baseline else opponent)
+                asked = [question for question in questions if baseline_of(question) != model]
+                stored, theirs = reader.compared(judge, model, asked, baseline_of)
+                ours = reader.answers(model)
+                planner = JudgmentPlanner(key, judging[judge], baseline_of, theirs, ours, stored, games, scope.refresh)
+                awaited = {*coming.get(model, ())}
+                awaited |= {each.id for each in asked if each.id in coming.get(baseline_of(each), ())}
+                judgments.append(plan_judgments(planner, asked, awaited))
     warnings = (
         *participants.warnings,
         *_look_alikes(names),
+        *_unknown_categories(config, reader.questions.values()),
         *_unsent(config, participants, scope),
         *reader.warnings,
         *_missing_answers(participants, questions, reader, coming),
@@ -134,17 +140,18 @@ def seeded_order(questions: Iterable[Question], seed: int = DEFAULT_SEED) -> lis
     return sorted(questions, key=rank)
 
 
-def prompt_of(config: Config) -> JudgePrompt:
-    """Return the prompt that opens each game: the one that the config names or spells out, in its verdict mode."""
-    prompt = config.judge.prompt
+def prompt_of(config: Config, category: str = "") -> JudgePrompt:
+    """Return the prompt that opens each game on questions of a category: the one that the config names or spells out,
+    in its verdict mode."""
+    prompt = config.judge.prompt_for(category)
     named = judge_prompt(prompt) if isinstance(prompt, str) else custom_prompt(prompt.system, prompt.template)
     opening = opening_prompt(named, config.judge.mode)
     return fenced_prompt(opening) if config.judge.fence == "nonce" else opening
 
 
-def wording_digest(config: Config) -> str:
+def wording_digest(config: Config, category: str = "") -> str:
     """Return a digest of all text that a judge may get besides question and answers, however the config names it."""
-    return settings_digest(wording_of(prompt_of(config), config.judge.mode))
+    return settings_digest(wording_of(prompt_of(config, category), config.judge.mode))
 
 
 @dataclass
@@ -182,13 +189,55 @@ class _Reader:
             self.warnings.extend(str(problem) for problem in self.bench.index.judgments(judge, model).problems)
         return self.bench.current.listed(judge, model, baseline)
 
+    def compared(
+        self, judge: str, model: str, asked: Sequence[Question], baseline_of: Callable[[Question], str]
+    ) -> tuple[JudgmentsAgainst, Mapping[str, ListedAnswer]]:
+        """Return the judgments of `model` against the baselines of the questions, and the answers of these."""
+        sides: dict[str, list[str]] = {}
+        for question in asked:
+            sides.setdefault(baseline_of(question), []).append(question.id)
+        found = {baseline: self.judgments(judge, model, baseline) for baseline in sides}
+        if len(sides) == 1:
+            (baseline,) = sides
+            return found[baseline], self.answers(baseline)
+        stored: dict[str, StoredJudgment] = {}
+        current: set[str] = set()
+        theirs: dict[str, ListedAnswer] = {}
+        for baseline, ids in sides.items():
+            stored |= {key: found[baseline].stored[key] for key in ids if key in found[baseline].stored}
+            current |= found[baseline].current.intersection(ids)
+            theirs |= {key: self.answers(baseline)[key] for key in ids if key in self.answers(baseline)}
+        return JudgmentsAgainst(stored, frozenset(current)), theirs
 
-def _judging(config: Config, judge: str, settings: str) -> Judging:
+
+def _asked(config: Config, participants: Participants, model: str, questions: Sequence[Question]) -> Sequence[Question]:
+    """Return the questions that a model answers: all, or those whose baseline it is where it is nothing else."""
+    is_baseline_alone = (
+        participants.pairing.is_split and model in participants.baselines and model not in participants.judged
+    )
+    if not is_baseline_alone or model in (config.answers.models or ()):
+        return questions
+    return [question for question in questions if participants.baseline_of(question) == model]
+
+
+def _judging(
+    config: Config, judge: str, categories: Iterable[str], settings: dict[str, Mapping[str, object]]
+) -> Judging:
+    """Return how a judge compares questions of the categories, and add what its digests stand for to `settings`."""
     mode = config.judge.mode
     is_one_token = mode.kind == "soft" and not mode.thinks_first
+
+    def wording(category: str) -> tuple[JudgePrompt, str]:
+        shaped = judge_settings(config, judge, wording_digest(config, category), category)
+        digest = settings_digest(shaped)
+        settings[digest] = shaped
+        return prompt_of(config, category), digest
+
+    prompt, digest = wording("")
     return Judging(
-        prompt=prompt_of(config),
-        settings=settings,
+        prompt=prompt,
+        settings=digest,
+        by_category={category: wording(category) for category in categories},
         asks=config.judge.retries + mode.thinks_first,
         labels=config.judge.labels,
         max_tokens=1 if is_one_token else judge_sampling(config, judge).max_tokens,
@@ -212,6 +261,16 @@ def _look_alikes(names: Collection[str]) -> Iterator[str]:
         yield f"{' and '.join(map(ascii, group))} look alike and are different models here: is one of them misspelled?"
 
 
+def _unknown_categories(config: Config, questions: Iterable[Question]) -> Iterator[str]:
+    """Report categories of the config that no question has."""
+    known = sorted({question.category for question in questions})
+    for entry in config.judge.by_category:
+        for category in entry.category:
+            if category not in known:
+                hint = did_you_mean(category, known) or f"categories here: {listed(list(map(repr, known)), 12)}"
+                yield f"judge.by_category: no question has the category {category!r} ({hint})"
+
+
 def _unsent(config: Config, participants: Participants, scope: Scope) -> Iterator[str]:
     """Report sampling that the config sets for all and that the server of one model does not take."""
     asked = [(name, "answers") for name in participants.answering if scope.answers]
@@ -229,8 +288,11 @@ def _missing_answers(
     """Report answers that no model will make: their questions are not judged."""
     for model in dict.fromkeys((*participants.baselines, *participants.judged)):
         known = reader.answers(model).keys() | coming.get(model, ())
-        if missing := sum(question.id not in known for question in questions):
-            yield f"{model}: {missing} of {len(questions)} answers are missing and nothing here will make them"
+        needed = questions
+        if participants.pairing.is_split and model not in participants.judged:
+            needed = [question for question in questions if participants.baseline_of(question) == model]
+        if missing := sum(question.id not in known for question in needed):
+            yield f"{model}: {missing} of {len(needed)} answers are missing and nothing here will make them"
 
 
 def _changed_questions(

@@ -159,7 +159,7 @@ class Pipeline:
         self._emit = emit
         self._stopping = stopping
         self._revision = stopping.revision
-        self._baseline = plan.participants.baseline
+        self._baseline_of = plan.participants.baseline_of
         self._rank = {question.id: rank for rank, question in enumerate(plan.questions)}
         self._planned = {task.key: planned_event(task) for task in plan.tasks}
         self._coming: dict[Side, AnswerJob] = {}
@@ -259,7 +259,7 @@ class Pipeline:
 
     def _sides(self, task: TaskKey, question: Question) -> set[Side]:
         """Return the two answers that a judgment compares."""
-        return {(task.model, question.id), (task.baseline or self._baseline, question.id)}
+        return {(task.model, question.id), (self._baseline_of(question, task.baseline), question.id)}
 
     def _answer_settled(self, side: Side) -> None:
         """Settle every judgment that waited for this answer alone: it is on disk, or will not be made."""
@@ -275,7 +275,7 @@ class Pipeline:
     def _settle_judgment(self, task: Task, question: Question) -> None:
         """Queue the games of a judgment, now that it is known which answers exist; or find that it needs none."""
         key = task.key
-        sides = (key.baseline or self._baseline, key.model)
+        sides = (self._baseline_of(question, key.baseline), key.model)
         theirs, ours = (self._made.get((model, question.id)) for model in sides)
         settled = task.planner.settle(question, theirs, ours) if task.planner else None
         planned = self._planned[key]
@@ -287,7 +287,7 @@ class Pipeline:
                 self._plan_again(replace(planned, total=planned.total - 1))
             self._stopping.skip_judgment(key, question.id)
         else:
-            stale = planned.stale + (task.planner is not None and task.planner.is_stale(settled))
+            stale = planned.stale + (task.planner is not None and task.planner.is_stale(settled, question))
             self._plan_again(replace(planned, cached=planned.cached + 1, stale=stale))
             self._stopping.add_judgment(key, question.id, settled.labels)
         self._pending[key.judge] -= 1

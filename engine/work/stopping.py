@@ -91,6 +91,7 @@ class EarlyStop(Stopping):
         self._rule = rule
         self._emit = emit
         self._baselines = tuple(participants.baselines)
+        self._opponents = len(participants.opponents)
         self._judged = tuple(judged)
         self._tasks = [task.key for task in plan.tasks if task.has_work]
         self._stopped: set[TaskKey] = set()
@@ -159,7 +160,7 @@ class EarlyStop(Stopping):
         if self._rule.calls is not None and self._most_answers is None:
             counted = max(map(self.decider.counted, self._judged))
             left = max(0, self._rule.calls - self.calls)
-            self._most_answers = counted + math.ceil(left / (len(GAME_NUMBERS) * self._judges * len(self._baselines)))
+            self._most_answers = counted + math.ceil(left / (len(GAME_NUMBERS) * self._judges * self._opponents))
         self.revision += 1
 
     def judge_found(self, judge: str) -> None:

@@ -8,7 +8,7 @@ baseline, an answer changed since) is missing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, TypeVar
 
@@ -118,7 +118,10 @@ def plan_answers(
 
 @dataclass(frozen=True)
 class Judging:
-    """How one judge compares: the prompt that opens a game, its settings digest, and limits per game."""
+    """How one judge compares: the prompt that opens a game, its settings digest, and limits per game.
+
+    `by_category` holds prompt and digest of the categories that have a prompt of their own.
+    """
 
     prompt: JudgePrompt
     settings: str
@@ -126,6 +129,13 @@ class Judging:
     labels: str
     max_tokens: int
     mode: VerdictMode
+    by_category: Mapping[str, tuple[JudgePrompt, str]] = field(default_factory=dict)
+
+    def prompt_for(self, question: Question) -> JudgePrompt:
+        return self.by_category.get(question.category, (self.prompt, ""))[0]
+
+    def settings_for(self, question: Question) -> str:
+        return self.by_category.get(question.category, (self.prompt, self.settings))[1]
 
     @property
     def calls_each(self) -> int:
@@ -140,14 +150,15 @@ class Judging:
 class JudgmentPlanner:
     """Finds the missing judgments of the task `key`.
 
-    `theirs` are the baseline's answers and `ours` the model's, as far as they are on disk.
+    `baseline_of` names the baseline of a question; `theirs` are its answers and `ours` the model's, as far as they are
+    on disk.
     """
 
     def __init__(
         self,
         key: TaskKey,
         judging: Judging,
-        baseline: str,
+        baseline_of: Callable[[Question], str],
         theirs: Mapping[str, ListedAnswer],
         ours: Mapping[str, ListedAnswer],
         stored: JudgmentsAgainst,
@@ -156,7 +167,7 @@ class JudgmentPlanner:
     ) -> None:
         self.key = key
         self.judging = judging
-        self._baseline = baseline
+        self._baseline_of = baseline_of
         self._theirs = theirs
         self._ours = ours
         self._stored = stored
@@ -173,7 +184,7 @@ class JudgmentPlanner:
         """
         judgment = self._stored.stored.get(question.id)
         as_on_disk = theirs is None and ours is None
-        if as_on_disk and judgment and self._is_current(question.id) and self._suffices(judgment):
+        if as_on_disk and judgment and self._is_current(question.id) and self._suffices(judgment, question):
             return judgment
         if theirs is None and (answer := self._theirs.get(question.id)):
             theirs = answer.turns
@@ -182,12 +193,13 @@ class JudgmentPlanner:
         if theirs is None or ours is None:
             return None
         inputs = inputs_digest(question.shown, theirs, ours)
+        baseline, settings = self._baseline_of(question), self.judging.settings_for(question)
         if (
             judgment is not None
-            and self._suffices(judgment)
+            and self._suffices(judgment, question)
             and is_current(
                 judgment,
-                baseline=self._baseline,
+                baseline=baseline,
                 inputs=inputs,
                 question_turns=question.shown,
                 baseline_turns=theirs,
@@ -196,17 +208,17 @@ class JudgmentPlanner:
         ):
             return judgment
         kept = {
-            part.number: _with_prompt(part, self.judging.prompt, question, theirs, ours)
+            part.number: _with_prompt(part, self.judging.prompt_for(question), question, theirs, ours)
             for part in self._unfinished.get(question.id, ())
-            if part.inputs == inputs and part.settings == self.judging.settings
+            if part.inputs == inputs and part.settings == settings
         }
         return JudgeJob(
             self.key,
             question,
-            self._baseline,
+            baseline,
             tuple(theirs),
             tuple(ours),
-            self.judging.settings,
+            settings,
             inputs,
             self.judging.asks,
             self.judging.calls_each,
@@ -214,9 +226,9 @@ class JudgmentPlanner:
             given_up={number for number, part in kept.items() if self.judging.gives_up(part.game)},
         )
 
-    def is_stale(self, judgment: StoredJudgment) -> bool:
-        """Return whether it was made with other settings than today's."""
-        return judgment.settings not in (None, self.judging.settings)
+    def is_stale(self, judgment: StoredJudgment, question: Question) -> bool:
+        """Return whether it was made with other settings than today's for the question."""
+        return judgment.settings not in (None, self.judging.settings_for(question))
 
     def keep_texts(self, questions: Iterable[Question]) -> None:
         """Read the answers that there are to `questions`, so that later changes of their files have no effect."""
@@ -229,10 +241,10 @@ class JudgmentPlanner:
         """Return whether the index knows the judgment of a question to be of the texts on disk."""
         return key in self._stored.current and key in self._theirs and key in self._ours
 
-    def _suffices(self, judgment: StoredJudgment) -> bool:
+    def _suffices(self, judgment: StoredJudgment, question: Question) -> bool:
         """Return whether a current judgment need not be made again."""
         return (
-            not (self.is_stale(judgment) and "stale" in self._refresh)
+            not (self.is_stale(judgment, question) and "stale" in self._refresh)
             and not (None in judgment.labels and "unparsed" in self._refresh)
             and all(judgment.played)
         )
@@ -250,6 +262,8 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
     planner.keep_texts(awaited)
     labels: dict[str, Sequence[Label | None]] = {}
     unparsed = characters = 0
+    prompts = {judging.prompt, *(prompt for prompt, _ in judging.by_category.values())}
+    overhead = {prompt: sum(map(len, render(prompt, ("",), ("",), ("",)))) for prompt in prompts}
     for question in questions:
         if question.id in coming:
             continue
@@ -257,14 +271,13 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
         if isinstance(settled, JudgeJob):
             jobs.append(settled)
             texts = (*question.shown, *settled.baseline_turns, *settled.model_turns)
-            characters += settled.calls() * sum(map(len, texts))
+            characters += settled.calls() * (sum(map(len, texts)) + overhead[judging.prompt_for(question)])
         elif settled is not None:
             labels[question.id] = settled.labels
             unparsed += None in settled.labels
-            if planner.is_stale(settled):
+            if planner.is_stale(settled, question):
                 found[settled.settings or ""] += 1
     calls = sum(job.calls() for job in jobs)
-    overhead = sum(map(len, render(judging.prompt, ("",), ("",), ("",))))
     return Task(
         planner.key,
         total=len(awaited) + len(labels) + len(jobs),
@@ -273,7 +286,7 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
         unparsed=unparsed,
         jobs=jobs,
         settings_found=found,
-        prompt_tokens=_tokens(characters + calls * overhead),
+        prompt_tokens=_tokens(characters),
         max_completion_tokens=calls * judging.max_tokens,
         awaited=awaited,
         planner=planner if awaited else None,

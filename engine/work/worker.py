@@ -228,7 +228,7 @@ class Workers:
             running.append(self._run_queue("answers", answers, client, maker.make))
         if (games := self._pipeline.games.get(name)) is not None:
             judge = JudgeCaller(client, self._config, name, client.warn)
-            game_maker = GameMaker(judge, self._plan.judging[name].prompt, recorder)
+            game_maker = GameMaker(judge, self._plan.judging[name].prompt_for, recorder)
             running.append(self._run_queue("judgments", games, client, game_maker.make))
         watching = None
         if self._config.provider(name).reports_queue:

@@ -146,7 +146,7 @@ def test_all_problems_are_told_at_once_each_with_its_place():
     assert 'did you mean "text"?' in found["judge.verdict"]
     assert '"lenient"' in found["judge.labels"]
     assert 'did you mean "prompt"?' in found["judge.promt"]
-    assert '"simple", "full", or {' in found["judge.prompt"]
+    assert '"simple", "full", "creative", or {' in found["judge.prompt"]
     assert "is missing" in found["judge.baseline"]
     assert "more than 0" in found["models.aya.rate"]
     assert 'did you mean "base_url"?' in found["models.aya.endpoints[0].api_base"]

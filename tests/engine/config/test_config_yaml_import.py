@@ -305,6 +305,33 @@ class TestGeneration2:
         assert "no baseline_model: o3-mini-2025-01-31" in notes
         assert "no system_prompt" in notes
 
+    def test_creative_writing_has_its_own_baseline_and_prompt(self, folder):
+        config, notes = imported(folder)
+
+        (entry,) = config.judge.by_category
+        assert (entry.category, entry.baseline, entry.prompt) == (
+            ["creative_writing"],
+            "gemini-2.0-flash-001",
+            "creative",
+        )
+        assert "creative_writing has the baseline gemini-2.0-flash-001" in notes
+        assert not imported(folder / "arena-hard-v0.1.yaml")[0].judge.by_category
+
+    def test_the_categories_are_those_of_the_questions(self, folder):
+        questions = folder / "data" / "arena-hard-v2.0" / "question.jsonl"
+        questions.parent.mkdir(parents=True)
+        questions.write_text('{"uid": "a", "prompt": "?", "category": "creative_writing"}\n')
+        config, _ = imported(folder)
+
+        assert (config.judge.baseline, config.judge.by_category) == ("gemini-2.0-flash-001", [])
+
+    def test_a_baseline_that_the_config_names_is_that_of_all_categories(self, folder):
+        file = folder / "arena-hard-v2.0.yaml"
+        file.write_text(file.read_text() + "baseline_model: mine\n")
+        config, _ = imported(folder)
+
+        assert (config.judge.baseline, config.judge.by_category) == ("mine", [])
+
     def test_a_judge_keeps_the_judge_settings(self, folder):
         config, _ = imported(folder)
 

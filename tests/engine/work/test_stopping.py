@@ -11,6 +11,7 @@ import pytest
 from engine.errors import UsageProblem
 from engine.events import Event, RecordFailed, RecordSaved, StandingChanged, StopRuleSet, TaskKey, TaskStopped
 from engine.labels import Label
+from engine.pairing import Pairing
 from engine.ratings.stop_rule import parse_stop_rule
 from engine.records import Game, GamePart, Question
 from engine.work.jobs import JudgeJob, OpenGame
@@ -41,7 +42,7 @@ def found(*models: str, there: Sequence[tuple[Label, Label]] = (), judges: Seque
     cached = {question.id: labels for question, labels in zip(QUESTIONS, there, strict=False)}
     awaited = [question for question in QUESTIONS if question.id not in cached]
     return Plan(
-        Participants(["base", *models], models, judges, ["base"]),
+        Participants(["base", *models], models, judges, Pairing(("base",))),
         QUESTIONS,
         [
             Task(answers(model), 200, len(cached), jobs=[SimpleNamespace()] * len(awaited))
@@ -232,7 +233,7 @@ def test_a_rule_without_judgments_is_refused() -> None:
 
 def test_of_several_baselines_the_first_decides_and_the_games_against_the_others_end_with_it() -> None:
     plan = found("m", "second")
-    baselines = Participants(["base", "second", "m"], ["m", "second"], ["judge"], ["base", "second"])
+    baselines = Participants(["base", "second", "m"], ["m", "second"], ["judge"], Pairing(("base", "second")))
     against_second = TaskKey("judgments", "m", "judge", "second")
     more = [*plan.judgments, Task(against_second, 200, 0, awaited=QUESTIONS)]
     desk = Desk("decided", Plan(baselines, QUESTIONS, plan.answers, more, plan.judging, {}))
