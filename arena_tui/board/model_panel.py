@@ -69,8 +69,7 @@ class ModelPanel(Vertical):
         from arena_tui.board.rating import model_page
 
         await asyncio.sleep(_PAUSE_SECONDS)
-        baselines = board.judged.facts.baselines
-        page = await asyncio.to_thread(model_page, board.judged, model, choices, baselines)
+        page = await asyncio.to_thread(model_page, board.judged, model, choices)
         if board is self._board:
             while len(self._pages) >= _KEPT:
                 del self._pages[next(iter(self._pages))]

@@ -205,7 +205,7 @@ def task_details(row: TaskRow, config: Config, state: RunState) -> DetailsScreen
     caller = row.key.judge or row.key.model
     facts = [
         ("model", f"{caller} (served as {config.served_name(caller)})"),
-        *([("judged against", row.key.baseline or config.judge.baseline)] if row.key.judge else []),
+        *([("judged against", row.key.baseline or config.judge.pairing.anchor)] if row.key.judge else []),
         ("records", f"{task.total}, {task.cached} of them cached"),
         ("made now", f"{task.done} ({task.truncated} truncated at max_tokens)"),
         ("failed", str(task.failed)),
