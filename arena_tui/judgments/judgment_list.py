@@ -16,7 +16,7 @@ from arena_tui.widgets.virtual_list import VirtualList
 from engine.review.listing import Flag, Listed, Marks
 
 FLAG_WORDS: dict[Flag, str] = {"flip": "flip", "unparsed": "none", "human": "human", "language": "lang"}
-_LEAST_NAME, _MOST_NAME = 8, 20  # columns
+_LEAST_NAME, _NARROW_NAME, _MOST_NAME = 8, 12, 20  # columns
 OUTCOME_MARKS = {"win": "+", "tie": "=", "loss": "-", None: "?"}
 
 
@@ -74,12 +74,19 @@ def _columns_for(rows: Sequence[Listed], outcome: _Cell, flags: _Cell) -> Column
     """Return columns as wide as their names, without those that are equal in all rows."""
     models, judges = {row.row.model for row in rows}, {row.row.judge for row in rows}
     columns: list[Column[Listed]] = [
-        Column("model", lambda row, _: one_line(row.row.model), width=_name_width(models), middle=True, need=9),
+        Column(
+            "model",
+            lambda row, _: one_line(row.row.model),
+            width=_name_width(models),
+            narrow=min(_name_width(models), _NARROW_NAME),
+            middle=True,
+            need=9,
+        ),
         Column("#", lambda row, _: str(row.number or "-"), width=4, right=True, need=4),
-        Column("game 1", lambda row, _: _label(row, 0), width=6, need=8),
-        Column("game 2", lambda row, _: _label(row, 1), width=6, need=7),
+        Column("game 1", lambda row, _: _label(row, 0), width=6, narrow=4, short="1st", need=8),
+        Column("game 2", lambda row, _: _label(row, 1), width=6, narrow=4, short="2nd", need=7),
         Column("result", outcome, width=6, need=6),
-        Column("marks", flags, width=10, need=5),
+        Column("marks", flags, width=10, narrow=5, need=5),
     ]
     if len(judges) > 1:
         width = _name_width(judges)

@@ -9,10 +9,12 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input
 
 from arena_tui.judgments.judgment_list import FLAG_WORDS, JudgmentList, counted
+from arena_tui.judgments.preview import JudgmentPreview
 from arena_tui.keys import bind
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
@@ -62,7 +64,9 @@ class JudgmentsScreen(LibraryScreen):
     def compose_body(self) -> ComposeResult:
         yield TextLines(Text("reading the judgments ..."), id="listed")
         yield LineInput(placeholder="words to find; Enter goes to the list, Escape closes", id="search")
-        yield JudgmentList()
+        with Horizontal(classes="master-detail"):
+            yield JudgmentList()
+            yield JudgmentPreview(self.session)
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -78,9 +82,13 @@ class JudgmentsScreen(LibraryScreen):
         )
         judgments = self.query_one(JudgmentList)
         judgments.show(rows, library.entries, library.marks, empty=self._why_empty())
+        self.query_one(JudgmentPreview).show(judgments.row)
         self.query_one("#listed", TextLines).show(self._summary(len(rows)))
         if not self.focused:
             judgments.focus()
+
+    def on_virtual_list_highlighted(self, message: VirtualList.Highlighted) -> None:
+        self.query_one(JudgmentPreview).show(message.row)
 
     def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
         from arena_tui.judgments.viewer_screen import ViewerScreen

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from arena_tui.judgments.judgment_list import OUTCOME_MARKS
+from arena_tui.judgments.about import about_lines
 from arena_tui.judgments.judgment_page import (
-    WINNERS,
     Layout,
     PageCache,
     PairPage,
@@ -21,13 +19,11 @@ from arena_tui.judgments.judgment_page import (
 )
 from arena_tui.judgments.page import Page, ReadingPane
 from arena_tui.keys import bind
-from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import TextLines
 from arena_tui.widgets.screens import ArenaScreen
 from engine.errors import ArenaError
-from engine.review.labels import outcome
 from engine.review.library import OpenedPair
 from engine.review.listing import Listed
 
@@ -144,32 +140,9 @@ class ViewerScreen(ArenaScreen):
         self.query_one(ReadingPane).set_page(page.page, keep_place=keep_place)
 
     def _show_about(self) -> None:
-        row, ink = self.row, inks(self.app)
-        first = Text.assemble(
-            (one_line(row.row.model), ink.strong),
-            (" against ", ink.muted),
-            one_line(row.baseline) or "an unnamed baseline",
-            (f"   {self.index + 1:,} of {len(self.rows):,}", ink.muted),
-            (f"   judge {one_line(row.row.judge)}", ink.muted),
-            (f"   {one_line(row.category)}" if row.category else "", ink.muted),
-        )
-        self.query_one("#about", TextLines).show(first, self._verdict(row))
-
-    def _verdict(self, row: Listed) -> Text:
-        ink = inks(self.app)
-        line = Text(f"{OUTCOME_MARKS[row.outcome]} {row.outcome or 'unparsed'}   ", ink.strong)
-        if row.is_flip:
-            line.append("FLIP   ", ink.warning)
-        for number, (label, played) in enumerate(zip(row.row.labels, row.row.played, strict=True), start=1):
-            game = 2 - number % 2
-            winner = outcome(label, game)
-            style = {"win": ink.good, "loss": ink.bad}.get(winner or "", ink.muted)
-            words = f"{label} {WINNERS[winner]}" if winner is not None else "unparsed"
-            line.append(f"game {number} ", ink.muted).append(words if played else "not played", style).append("   ")
-        people = self.session.library.marks.human.get(row.pair)
-        if people:
-            line.append(f"people: {' and '.join(sorted(people))}", ink.accent)
-        return line
+        place = f"{self.index + 1:,} of {len(self.rows):,}"
+        people = self.session.library.marks.human.get(self.row.pair, ())
+        self.query_one("#about", TextLines).show(*about_lines(self.row, place, people, inks(self.app)))
 
 
 def _lay_out(key: _Key, opened: OpenedPair, layout: Layout) -> Page:

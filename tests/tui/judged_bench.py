@@ -91,7 +91,7 @@ def make_bench(folder: Path, *, judged: bool = True) -> Path:
 async def opened(
     folder: Path,
     mode: str,
-    size: tuple[int, int] = (120, 40),
+    size: tuple[int, int] = (118, 40),  # the list alone: from 120 on, the detail is beside it
     reviewer: str = "anna",
     ready: Callable[[ArenaApp], bool] = lambda app: getattr(app.screen, "is_read", False),
 ) -> AsyncIterator[tuple[ArenaApp, Pilot[None]]]:

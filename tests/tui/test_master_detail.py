@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from judged_bench import make_bench, opened, painted, settle, until
+from judged_bench import ANSWERS, make_bench, opened, painted, settle, until
 
 from arena_tui.board.board_table import BoardTable
 from arena_tui.board.model_panel import ModelPanel
 from arena_tui.board.model_screen import GroupTable, ModelScreen
+from arena_tui.judgments.judgment_list import JudgmentList
+from arena_tui.judgments.preview import JudgmentPreview, PreviewPane
 
 
 def rated(app) -> bool:
@@ -56,3 +58,30 @@ async def test_a_narrow_terminal_shows_the_list_alone_and_gets_the_detail_when_i
         await settle(pilot)
         assert not panel.display
         assert app.screen.query_one(BoardTable).size.width == 80
+
+
+async def test_the_judgments_have_their_text_beside_them(tmp_path: Path):
+    make_bench(tmp_path)
+    async with opened(tmp_path, "judgments", (160, 40)) as (app, pilot):
+        judgments, pane = app.screen.query_one(JudgmentList), app.screen.query_one(PreviewPane)
+        await until(pilot, lambda: ANSWERS["bad-model"] in painted(app))
+        judgments.move_to(len(judgments.rows) - 1)
+        await until(pilot, lambda: "A good answer with `code`" in painted(app))
+        await pilot.press("tab")
+        assert app.focused is pane
+        await pilot.press("end")
+        assert pane.scroll_offset.y == pane.max_scroll_y
+        await pilot.press("escape")
+        assert app.focused is judgments
+
+
+async def test_the_text_beside_the_judgments_follows_the_search(tmp_path: Path):
+    make_bench(tmp_path)
+    async with opened(tmp_path, "judgments", (160, 40)) as (app, pilot):
+        await pilot.press("slash", *"moon")
+        await until(pilot, lambda: "2 of 6 judgments" in painted(app))
+        await until(pilot, lambda: "How far away is the moon, and how do we know?" in painted(app))
+        await pilot.press(*"xyz")
+        await until(pilot, lambda: "0 of 6 judgments" in painted(app))
+        assert app.screen.query_one(JudgmentPreview).row is None
+        assert "How far away" not in painted(app)
