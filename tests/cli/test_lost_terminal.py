@@ -13,7 +13,7 @@ import pytest
 from arena_program import ARENA, records
 from test_kill_and_resume import MODELS, QUESTIONS, write_bench
 
-LONGEST = 60  # seconds
+LONGEST = 240  # seconds
 
 
 # Makes its stdin the controlling terminal, as a shell does, and becomes the program that follows.
@@ -32,7 +32,8 @@ def answers_in(bench: Path) -> int:
 def test_a_run_that_loses_its_terminal_stops_in_order_and_the_next_one_goes_on(
     tmp_path, arena, simulator, starter, terminal: str
 ):
-    config = write_bench(tmp_path, simulator("--latency", "0.1"), starter)
+    slow, fast = simulator("--latency", "3"), simulator("--latency", "0")
+    config = write_bench(tmp_path, slow, starter)  # so slow that the terminal is lost long before the run ends
     bench = tmp_path / "data" / "small"
     ours, its = os.openpty()
     process = subprocess.Popen(
@@ -58,6 +59,7 @@ def test_a_run_that_loses_its_terminal_stops_in_order_and_the_next_one_goes_on(
     for path in bench.glob("model_answer/*.jsonl"):
         records(path)  # each line is whole
 
+    config.write_text(config.read_text("utf-8").replace(slow, fast), "utf-8")
     finished = arena("-c", config, "run", "--json")
     assert finished.returncode == 0, finished.stderr
     assert answers_in(bench) == (1 + len(MODELS)) * QUESTIONS

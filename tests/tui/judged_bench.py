@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
 from arena_tui.session.arena_session import ArenaSession
 
+PATIENCE = 240  # seconds: tests hold on a slow machine
+CALM = 2  # looks in a row that find nothing to do
 CONFIG = """
 bench = "small"
 [judge]
@@ -109,17 +112,28 @@ async def opened(
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await pilot.pause(0.02)
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Until nothing is loading and everything is painted."""
-    await pilot.pause()
-    async with asyncio.timeout(30):
-        await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
+    """Until nothing is loading and everything is painted.
+
+    `Pilot.pause` alone takes an app for idle that merely got no processor, so messages and workers are looked at.
+    """
+    calm = 0
+    async with asyncio.timeout(PATIENCE):
+        while calm < CALM:
+            await pilot.pause()
+            await pilot.app.workers.wait_for_complete()
+            calm = 0 if is_busy(pilot.app) else calm + 1
+
+
+def is_busy(app: App[None]) -> bool:
+    """Whether a message waits to be handled, or a worker works."""
+    pumps = [app, *(node for screen in app.screen_stack for node in screen.walk_children(with_self=True))]
+    return any(pump.message_queue_size for pump in pumps) or any(not worker.is_finished for worker in app.workers)
 
 
 def painted(app: ArenaApp) -> str:
