@@ -35,7 +35,7 @@ endpoints = [{ base_url = "URL" }]
 parallel = 2
 attempts = 1
 """
-SLOW = 0.4  # seconds a call: with two in flight, a run of many questions does not end while a test looks at it
+SLOW = 1.5  # seconds a call: with two in flight, a run of many questions does not end while a test looks at it
 
 
 @asynccontextmanager
