@@ -21,6 +21,7 @@ SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
     AdviceKind.CONFIG: "-c FILE",
     AdviceKind.BENCH_NAME: "--name",
     AdviceKind.OUT: "--out",
+    AdviceKind.CONFIG_OUT: "--output",
     AdviceKind.OVERWRITE: "--force",
     AdviceKind.MODELS: "--models",
     AdviceKind.JUDGES: "--judge",

@@ -20,16 +20,18 @@ from arena_tui.keys import bind
 from arena_tui.navigation import ArenaCommands, screen_class
 from arena_tui.safe_text import printable
 from arena_tui.session.arena_session import ArenaSession
+from arena_tui.setup.tools import TOOLS, ToolActions
 from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
 from arena_tui.widgets.screens import MODES, ArenaScreen, ModeName, show_notice
 from engine.errors import ArenaError
 
 TICK_SECONDS = 0.25
+_LOOK_SECONDS = 1.0  # between looks at the config file
 _HEAD_START = 1.0  # seconds, of the first screen before the plan
 _PAUSE_FOR_COST, _LONGEST_PAUSE = 60.0, 1.5  # times the cost, and seconds
 
 
-class ArenaApp(App[None]):
+class ArenaApp(ToolActions):
     """Shows a session, opened after the first frame. `first_mode` is the first screen."""
 
     TITLE = "arena-tui"
@@ -50,6 +52,7 @@ class ArenaApp(App[None]):
             )
             for mode in MODES
         ),
+        *TOOLS,
         bind("help"),
         bind("theme", "next_theme", show=False),
         bind("quit"),
@@ -70,7 +73,15 @@ class ArenaApp(App[None]):
             self.register_theme(theme)
         self.set_reactive(App.theme, DARK)
         for mode in MODES:
-            self.add_mode(mode.name, partial(self._make_screen, mode.name))
+            self.add_screen_of(mode.name)
+
+    def add_screen_of(self, mode: ModeName) -> None:
+        self.add_mode(mode, partial(self._make_screen, mode))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "show_mode" and not self.session.is_open and not isinstance(self.screen, ArenaScreen):
+            return False  # the set-up of a first start
+        return self.is_tool_possible(action)
 
     def get_line_filters(self) -> list[LineFilter]:
         """Return Textual's filters and `ControlsOff`; with NO_COLOR, `ColorsOff` in place of Textual's greys."""
@@ -90,6 +101,7 @@ class ArenaApp(App[None]):
 
     def on_mount(self) -> None:
         self.set_interval(TICK_SECONDS, self._tick)
+        self.set_interval(_LOOK_SECONDS, self.watch_config)
         self.call_after_refresh(self.on_open_requested)
 
     def copy_to_clipboard(self, text: str) -> None:
@@ -161,31 +173,38 @@ class ArenaApp(App[None]):
         self._close_messages_no_wait()
 
     def on_open_requested(self) -> None:
-        self.run_worker(self._open(), exit_on_error=False)
+        if self.session.is_open and self.session.plan is not None and not self.session.demo:
+            self.open_again()
+        else:
+            self.run_worker(self._open(), exit_on_error=False)
 
     async def _open(self) -> None:
         """Open the session and show its plan, or the welcome on a first start, or the problem."""
         session = self.session
         if session.lacks_config:
-            from arena_tui.opening import WelcomeScreen
+            from arena_tui.setup.setup_screen import SetupScreen
 
-            self.push_screen(WelcomeScreen(session))
+            self.push_screen(SetupScreen(session))
             return
         try:
             if not session.is_open:
                 await session.open()
+            self.config_was_read()
             self.repaint_state()
             await self._wait_for_screen()
             plan = await session.make_plan()
-            if session.demo and plan.calls and not session.read_only:
+            if (session.demo or session.starts) and plan.calls and not session.read_only:
                 session.start()
+            elif session.demo and self.current_mode == "run":
+                self.switch_mode("leaderboard")  # of an earlier demo
         except ArenaError as error:
             if session.is_open and self.first_mode == "review":
                 show_notice(self, error)  # a review needs no plan
             else:
                 from arena_tui.opening import ProblemScreen
 
-                self.push_screen(ProblemScreen(error))
+                self.push_screen(ProblemScreen(session, error))
+        session.starts = False
         self.repaint_state()
 
     async def _wait_for_screen(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arena_tui.advice import phrase_all
-from engine.errors import UsageProblem
+from engine.errors import ConfigError, UsageProblem
 
 if TYPE_CHECKING:
     from engine.api import JudgedSource
@@ -22,12 +22,26 @@ DEFAULT_CONFIG = Path("config.toml")
 
 @dataclass(frozen=True)
 class Invocation:
-    """The global options. `config_path` None means `config.toml` in the working folder."""
+    """The global options. `config_path` None means `config.toml` in the working folder, `bench` the config's own."""
 
     config_path: Path | None = None
     data: Path | None = None
     no_ui: bool = False
     demo: bool = False
+    bench: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The config file, which may not exist."""
+        return self.config_path or DEFAULT_CONFIG
+
+    def stamp(self) -> tuple[int, int] | None:
+        """Return time and size of the config file; None if there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
 
     def config(self, *, keys: bool = True) -> Config:
         """Load the config, with `--data` instead of its data folder. Raises ConfigError and UsageProblem.
@@ -36,14 +50,37 @@ class Invocation:
         """
         from engine.config.load import load_config
 
-        path = self.config_path or DEFAULT_CONFIG
+        path = self.path
         if not path.exists():
             raise UsageProblem(
                 f"{path}: no such file",
                 "name another one with -c, start from the config.toml of the repository, or try `arena-tui --demo`",
             )
-        config = load_config(path, keys=keys)
+        try:
+            config = load_config(path, keys=keys)
+        except ConfigError as error:
+            raise self.all_problems(keys=keys) or error from None
+        if self.bench is not None:
+            config = config.model_copy(update={"bench": self.bench})
         return config if self.data is None else config.model_copy(update={"data": self.data})
+
+    def all_problems(self, *, keys: bool = True) -> ConfigError | None:
+        """Return everything that is wrong with the config and its bench, with `keys` also unset variables of keys."""
+        from engine.setup.problems import config_problems
+
+        path = self.path
+        if not path.exists():
+            return None
+        problems = config_problems(path, self.data, bench=self.bench, keys=keys)
+        return ConfigError(str(path), problems) if problems else None
+
+    def data_folder(self) -> Path:
+        """Return the folder of benches: `--data`, else the config's, else `data`. Raises ConfigError."""
+        if self.data is not None:
+            return self.data
+        if self.config_path or self.path.exists():
+            return self.config(keys=False).data
+        return Path("data")
 
     def open_source(
         self,

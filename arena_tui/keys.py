@@ -29,7 +29,8 @@ Meaning: TypeAlias = Literal[
     "difference", "words", "heat_map", "judge", "needed", "warnings",
     "markdown", "prompt", "reasoning", "copy",
     "vote_a", "vote_much_a", "vote_tie", "vote_b", "vote_much_b", "skip", "undo", "note", "reveal", "extend",
-    "start", "stop", "pause", "limits", "logs", "config", "import", "export",
+    "start", "stop", "pause", "limits", "logs", "config", "import", "export", "bench", "doctor",
+    "setup", "save", "demo",
 ]  # fmt: skip
 
 
@@ -99,7 +100,7 @@ KEYS: dict[Meaning, Key] = {
     "undo": Key("u", "Undo", "Undo the last change of a label"),
     "note": Key("w", "Note", "Write a note on a pair"),
     "reveal": Key("V", "Reveal", "Show names and judgment after each label, or not"),
-    "extend": Key("plus", "More pairs", "Add pairs to the sample"),
+    "extend": Key("plus", "More pairs", "Add pairs to the sample, or a server to a set-up"),
     # runs
     "start": Key("s", "Start", "Show the plan and start it; start the demo"),
     "stop": Key("S", "Stop", "Stop the run, after a question; finished records are kept"),
@@ -108,6 +109,11 @@ KEYS: dict[Meaning, Key] = {
     "logs": Key("L", "Logs", "Logs of a server"),
     "import": Key("I", "Import", "Import a folder"),
     "export": Key("E", "Export", "Export the bench, or save a report"),
+    "bench": Key("ctrl+o", "Bench", "Switch to another bench"),
+    "doctor": Key("C", "Checks", "Check config, data, servers, GPU and disk"),
+    "setup": Key("ctrl+n", "Set up", "Find benches and servers, and write a config"),
+    "save": Key("W", "Write", "Write what was chosen to a file"),
+    "demo": Key("T", "Try the demo", "Show the whole job with simulated models"),
 }
 
 

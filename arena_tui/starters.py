@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from arena_tui.invocation import DEFAULT_CONFIG
 from engine.bench.atomic import write_file
-from engine.config.load import parse_config
-from engine.config.model import Config
 from engine.errors import StorageError, UsageProblem
-from engine.simulator import demo_cast, running_simulator
+
+if TYPE_CHECKING:
+    from engine.config.model import Config
+    from engine.setup.proposal import Setup
 
 SIMULATED = "SIMULATED: these models and this judge are made up; the numbers say nothing about any real model."
 BENCH = "demo"
@@ -27,6 +29,9 @@ async def demo_config(data: Path | None) -> AsyncIterator[Config]:
 
     Raises UsageProblem if the data folder cannot be written.
     """
+    from engine.config.load import parse_config
+    from engine.simulator import demo_cast, running_simulator
+
     folder = data or Path("data")
     questions = folder / BENCH / "question.jsonl"
     if not questions.exists():
@@ -50,25 +55,45 @@ async def demo_config(data: Path | None) -> AsyncIterator[Config]:
         yield parse_config(document, Path("demo"), {})
 
 
-def write_first_config(folder: Path = Path()) -> str:
-    """Write `config.toml` and the starter benches into `folder`; return what was done, in a sentence.
+def first_config_text(setup: Setup | None, data: str = "data") -> str:
+    """Return the commented config of a set-up, or the example that comes with the program."""
+    from engine.setup.template import config_text
 
-    No file is overwritten. Raises UsageProblem when one cannot be written or is missing from this installation.
+    template = _shipped("config.toml", "config.toml").read_text(encoding="utf-8")
+    return template if setup is None else config_text(template, setup, data)
+
+
+def write_first_config(config: Path, setup: Setup | None, data: str = "data") -> str:
+    """Write a commented config and, if it names one, the starter bench; return what was done, in a sentence.
+
+    A config that exists is kept beside the new one. Raises UsageProblem when a file cannot be written or is missing
+    from this installation.
     """
-    config = folder / DEFAULT_CONFIG
-    if config.exists():
-        raise UsageProblem(f"{config}: exists", "edit it, or name another one with -c")
+    kept = ""
     try:
-        for name in STARTERS:
-            questions = folder / "data" / name / "question.jsonl"
+        bench = setup.bench if setup is not None else None
+        if bench is None or bench.root is None:
+            name = STARTERS[0] if bench is None else bench.name
+            questions = config.parent / data / name / "question.jsonl"
             if not questions.exists():
                 write_file(questions, starter_questions(name).read_bytes())
-        write_file(config, _shipped("config.toml", "config.toml").read_bytes())
+        text = first_config_text(setup, data).encode()
+        if config.exists():
+            backup = _unused(config)
+            write_file(backup, config.read_bytes())
+            kept = f" (the one before: {backup.name})"
+        write_file(config, text)
     except StorageError as error:
         raise UsageProblem(error.title, "start in another folder") from None
-    return (
-        f"wrote {config} and data/: name your models and their servers in it, check with arena-tui doctor, start again"
-    )
+    except OSError as error:
+        raise UsageProblem(f"{config}: {error.strerror}", "start in another folder") from None
+    return f"wrote {config}{kept}"
+
+
+def _unused(config: Path) -> Path:
+    """Return the name for a copy of a config that does not exist yet."""
+    names = (config.with_name(f"{config.name}.{number}.bak") for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def starter_questions(name: str) -> Path:

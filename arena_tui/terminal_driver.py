@@ -99,8 +99,23 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self._stream = PatientStream(cast("TextIO", self._file), self._repaint)
-        self._file = self._stream  # type: ignore[assignment]  # has the methods that Textual uses
+        self._terminal = cast("TextIO", self._file)
+        self._is_suspended = False
+        self._open_stream()
+
+    def write(self, data: str) -> None:
+        if not self._is_suspended:
+            super().write(data)
+
+    def suspend_application_mode(self) -> None:
+        """Leave the terminal to another program, once all text is written; what is painted meanwhile is dropped."""
+        super().suspend_application_mode()
+        self._is_suspended = True
+
+    def resume_application_mode(self) -> None:
+        self._open_stream()
+        self._is_suspended = False
+        super().resume_application_mode()
 
     def run_input_thread(self) -> None:
         try:
@@ -116,6 +131,10 @@ class TerminalDriver(LinuxDriver):
     def close(self) -> None:
         super().close()
         self._stream.close()
+
+    def _open_stream(self) -> None:
+        self._stream = PatientStream(self._terminal, self._repaint)
+        self._file = self._stream  # type: ignore[assignment]  # has the methods that Textual uses
 
     def _repaint(self) -> None:
         with contextlib.suppress(RuntimeError):  # the app has ended

@@ -47,9 +47,9 @@ class Check(msgspec.Struct, frozen=True):
 
 
 async def examine(config: Config) -> AsyncIterator[Check]:
-    """Yield every check of a loaded config, in the order in which a run needs its parts."""
+    """Yield every check of a loaded config, in the order in which a run needs its parts. Blocks no event loop."""
     yield Check("ok", "config", f"{config.file or 'the config'} is valid")
-    for check in _bench_checks(config):
+    for check in await asyncio.to_thread(lambda: list(_bench_checks(config))):
         yield check
     for check in _verdict_checks(config):
         yield check
@@ -58,7 +58,7 @@ async def examine(config: Config) -> AsyncIterator[Check]:
             yield check
         for check in await _binding_checks(config, session):
             yield check
-    for check in (*_vllm_checks(config), *_gpu_checks(), *_server_checks(config)):
+    for check in await asyncio.to_thread(lambda: [*_vllm_checks(config), *_gpu_checks(), *_server_checks(config)]):
         yield check
     counter = await load_counter()
     if counter is not None:

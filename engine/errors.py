@@ -52,6 +52,7 @@ class AdviceKind(StrEnum):
     CONFIG = "config"
     BENCH_NAME = "bench_name"  # the bench to import into
     OUT = "out"
+    CONFIG_OUT = "config_out"  # the config file that an import writes
     OVERWRITE = "overwrite"
     MODELS = "models"
     JUDGES = "judges"

@@ -8,65 +8,41 @@ import click
 
 from arena_tui import console
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
-from engine.bench.atomic import write_file
-from engine.bench.packed import UNPACK, is_packed, packed_file
-from engine.errors import UsageProblem
-from engine.formats.importing import ImportReport, bench_folders, import_bench
-from engine.formats.original_config import import_yaml
-
-YAML_NAMES = ("api_config", "gen_answer_config", "judge_config")
+from engine.errors import ArenaError
+from engine.formats.import_source import Imported, import_source
+from engine.formats.importing import ImportReport
 
 
 def import_command(invocation: Invocation, source: Path, name: str | None, output: Path | None) -> int:
-    """Import a bench, a config, or both. Return the exit code."""
-    if not source.exists():
-        raise UsageProblem(f"{source}: no such file or folder")
-    if not (source.is_file() or source.is_dir()):
-        raise UsageProblem(f"{source}: neither a file nor a folder")
-    is_file = source.is_file()
-    is_data = source.suffix in (".jsonl", ".json", ".csv") if is_file else bool(bench_folders(source))
-    has_yaml = _holds_yaml(source)
-    if not has_yaml and not is_data:
-        packed = source if is_file and is_packed(source) else packed_file(source / "question.jsonl")
-        if packed is not None:
-            raise UsageProblem(f"{packed}: compressed, or a table", UNPACK)
-        raise UsageProblem(
-            f"{source}: neither an arena-hard bench nor a config of arena-hard-auto",
-            "a bench holds question.jsonl, model_answer/ or model_judgment/; a config is "
-            + ", ".join(f"{stem}.yaml" for stem in YAML_NAMES),
-        )
-    if has_yaml:
-        _import_config(source, output or invocation.config_path or DEFAULT_CONFIG)
-    if is_data:
-        _report(import_bench(source, _data_folder(invocation), name))
+    """Import a bench, a config, or both, and name the next step. Return the exit code."""
+    config = output or invocation.config_path or DEFAULT_CONFIG
+    imported = import_source(source, config, invocation.data_folder, name)
+    if imported.config is not None:
+        click.echo(f"wrote {imported.config}")
+    for note in imported.notes:
+        console.say(f"note: {note}")
+    if imported.report is not None:
+        _report(imported.report)
+    console.say(f"next: {next_step(imported, invocation)}")
     return console.DONE
 
 
-def _holds_yaml(source: Path) -> bool:
-    """Return whether there are YAML files; a clone of the original has them in `config/`."""
-    files = [source] if source.is_file() else [*source.iterdir(), *(source / "config").glob("*")]
-    return any(file.suffix in (".yaml", ".yml") for file in files)
-
-
-def _data_folder(invocation: Invocation) -> Path:
-    if invocation.data is not None:
-        return invocation.data
-    if invocation.config_path or DEFAULT_CONFIG.exists():
-        return invocation.config(keys=False).data
-    return Path("data")
-
-
-def _import_config(source: Path, output: Path) -> None:
-    """Write the config. Raises UsageProblem rather than overwrite another one."""
-    text, notes = import_yaml(source)
-    if output.is_file() and output.read_text(encoding="utf-8") != text:
-        raise UsageProblem(
-            f"{output}: exists with other content", "name another file with --output, or move this one away"
-        )
-    write_file(output, text.encode())
-    click.echo(f"wrote {output}")
-    for note in notes:
-        console.say(f"note: {note}")
+def next_step(imported: Imported, invocation: Invocation) -> str:
+    """Return what to do after an import, as a sentence without a full stop."""
+    path = invocation.config_path or DEFAULT_CONFIG
+    if imported.config is not None:
+        named = "" if imported.config == DEFAULT_CONFIG else f"-c {imported.config} "
+        return f"check servers and keys with `arena-tui {named}doctor`, then start with `arena-tui {named}run`"
+    if not path.exists():
+        return "`arena-tui` finds servers, proposes judge and baseline for this bench, and starts"
+    benches = [bench.root.name for bench in imported.report.benches] if imported.report else []
+    try:
+        configured = invocation.config(keys=False).bench
+    except ArenaError:
+        configured = ""
+    if configured in benches:
+        return "`arena-tui run --dry-run` shows what is missing, `arena-tui` opens the terminal UI"
+    return f'set bench = "{benches[0]}" in {path}, or open `arena-tui` and switch the bench there'
 
 
 def _report(report: ImportReport) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
@@ -53,6 +54,8 @@ class ArenaSession:
         self.writer: BenchLocked | None = None  # the other process that holds the lock of the bench
         self.reviewer: str | None = None  # name for the labels of a review; None: the user of this machine
         self.retries_failed = False  # retry failed records when the run ends
+        self.starts = False  # start a run as soon as the bench is open
+        self.ports: Sequence[int] | None = None  # of this machine that a set-up asks; None: the usual ones
         self._config: Config | None = None
         self._bench: Bench | None = None
         self._scope: Scope | None = None
@@ -101,7 +104,7 @@ class ArenaSession:
         return self._scope
 
     async def open(self) -> None:
-        """Read the config (in demo mode, start its servers) and find the bench. Raises ArenaError.
+        """Read the config (in demo mode, start its servers) and find the bench. Raises ArenaError with all problems.
 
         Variables of API keys need not be set until a run is started.
         """
@@ -110,7 +113,7 @@ class ArenaSession:
 
             config = await self._stack.enter_async_context(demo_config(self.invocation.data))
         else:
-            config = await asyncio.to_thread(self.invocation.config, keys=False)
+            config = await asyncio.to_thread(self._read_config)
         self._bench = await asyncio.to_thread(_open_bench, config)
         self._config = config
         self.writer = await asyncio.to_thread(_writer_of, self._bench)
@@ -119,6 +122,24 @@ class ArenaSession:
         """Open the demo instead. Raises ArenaError."""
         self.invocation = Invocation(None, self.invocation.data, demo=True)
         await self.open()
+
+    async def reopen(self, bench: str | None = None) -> None:
+        """Read the config again, with another `bench` if one is named. Raises ArenaError; all stays as it was then."""
+        if self.is_running:
+            raise UsageProblem("a run is in progress", "stop it first")
+        before = self.invocation
+        if bench is not None:
+            self.invocation = replace(before, bench=bench)
+        try:
+            await self.open()
+        except ArenaError:
+            self.invocation = before
+            raise
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
+        self.plan, self.run, self.duration, self.forecast, self.servers = None, None, None, None, []
+        self._scope, self._state = None, RunState()
 
     async def close(self) -> None:
         """Stop the run, wait until everything is saved, and stop the demo's servers."""
@@ -267,6 +288,15 @@ class ArenaSession:
         return self._library
 
     # -- inside
+
+    def _read_config(self) -> Config:
+        """Return the config, if its bench exists. Raises ArenaError with all that keeps a run from starting."""
+        try:
+            config = self.invocation.config(keys=False)
+            _open_bench(config)
+        except ArenaError as error:
+            raise self.invocation.all_problems() or error from None
+        return config
 
     async def _execute(self, run: Run) -> None:
         try:

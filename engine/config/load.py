@@ -159,7 +159,7 @@ def examine(
 
     data = filled.get("data", "data")
     if isinstance(data, str):
-        filled["data"] = _from_folder(file.parent if file else Path(), data)
+        filled["data"] = data_folder(data, file)
     config, errors = None, []
     try:
         context = {"file": file, "unset": _unset_keys(unset), "hidden": _path_secrets(document, environ)}
@@ -185,7 +185,9 @@ def _depth(document: dict[str, Any]) -> int:
     return depth
 
 
-def _from_folder(folder: Path, data: str) -> Path:
+def data_folder(data: str, file: Path | None) -> Path:
+    """Return the path of `data` as a config `file` names it."""
+    folder = file.parent if file else Path()
     try:
         return folder / Path(data).expanduser()
     except RuntimeError:  # `~name` of a user without a home folder

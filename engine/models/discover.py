@@ -125,6 +125,18 @@ async def probe(
     )
 
 
+async def list_models(
+    session: aiohttp.ClientSession, endpoint: Endpoint, time_limit: float = TIME_LIMIT
+) -> tuple[tuple[ServedModel, ...], str | None]:
+    """Return the models that a server lists, and its version if it is vLLM; sends GET requests only.
+
+    Raises CallFailed if nothing answers, or something else than a list of models.
+    """
+    prober = _Prober(session, endpoint, time_limit)
+    models = _models(await prober.ask(endpoint.url("models")))
+    return _shown(models, endpoint), await prober.version()
+
+
 class _Prober:
     """Small requests to one endpoint; every fault becomes a CallFailed."""
 
