@@ -87,7 +87,8 @@ def write_first_config(config: Path, setup: Setup | None, data: str = "data") ->
         raise UsageProblem(error.title, "start in another folder") from None
     except OSError as error:
         raise UsageProblem(f"{config}: {error.strerror}", "start in another folder") from None
-    return f"wrote {config}{kept}"
+    examples = "" if setup is not None and setup.in_use() else "; its models and servers are examples: e edits it"
+    return f"wrote {config}{kept}{examples}"
 
 
 def _unused(config: Path) -> Path:

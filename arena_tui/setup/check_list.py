@@ -25,13 +25,13 @@ class CheckList(VirtualList["Check"]):
     def __init__(self) -> None:
         super().__init__(self._check_line, header=self._header_line, follow_top=True, id="checks")
         self._is_running = True
-        self._title = ""
+        self.title = ""
 
     def show(self, checks: Sequence[Check], *, is_running: bool) -> None:
         """Show the checks so far, and in the header whether there are more to come."""
         count = sum(check.status == "problem" for check in checks)
         words = f"{count} problem{'' if count == 1 else 's'}" if count else "a run has everything it needs"
-        self._title = "checks: running ..." if is_running else f"checks: {words}"
+        self.title = "checks: running ..." if is_running else f"checks: {words}"
         self.set_rows(sorted(checks, key=lambda check: _ORDER[check.status]))
         self.repaint()
 
@@ -41,7 +41,7 @@ class CheckList(VirtualList["Check"]):
         return DetailsScreen(check.subject, [*facts, *([("to do", phrase(check.hint))] if check.hint else [])])
 
     def _header_line(self, width: int) -> Text:
-        return Text(clip(self._title, width))
+        return Text(clip(self.title, width))
 
     def _check_line(self, check: Check, width: int) -> Text:
         ink = inks(self.app)

@@ -48,6 +48,7 @@ class ExportScreen(ModalScreen[None]):
         Horizontal { height: 1; margin-top: 1; }
         Label { width: 8; }
         Input { width: 1fr; background: $panel; }
+        VirtualList > .virtual-list--cursor-elsewhere { background: $panel; text-style: bold; }
         #said { height: auto; margin-top: 1; }
     }
     """

@@ -62,6 +62,7 @@ class ImportScreen(ModalScreen["Imported"]):
         Horizontal { height: 1; }
         Label { width: 12; }
         Input { width: 1fr; background: $panel; }
+        VirtualList > .virtual-list--cursor-elsewhere { background: $panel; text-style: bold; }
         #wrong { height: auto; }
     }
     """

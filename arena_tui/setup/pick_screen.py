@@ -54,7 +54,10 @@ class PickScreen(ModalScreen["tuple[str, ...]"]):
     """Returns the chosen names: one, or with `several` all that are marked; nothing when cancelled."""
 
     DEFAULT_CSS = """
-    PickScreen FindInput { background: $panel; }
+    PickScreen {
+        FindInput { background: $panel; }
+        VirtualList > .virtual-list--cursor-elsewhere { background: $panel; text-style: bold; }
+    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("up", "move(-1)", key="up", show=False),

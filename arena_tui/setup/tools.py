@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.screen import ModalScreen, Screen
 
 from arena_tui.keys import bind
-from arena_tui.widgets.screens import MODES, ArenaScreen, Attempt, ModeName, show_notice
+from arena_tui.widgets.screens import MODES, Attempt, ModeName, show_notice
 from engine.errors import ArenaError
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ class ToolActions(App[None]):
         self._is_deferred = False  # the config has changed during a run
 
     def is_tool_possible(self, action: str) -> bool:
-        """Whether an action makes sense now: with a bench open on a screen, and a config that can be edited."""
+        """Whether an action makes sense now: with a bench that is open, and a config that can be edited."""
         if action in _NEEDS_CONFIG and self.session.demo:
             return False
-        return action not in _NEEDS_BENCH or (self.session.is_open and isinstance(self.screen, ArenaScreen))
+        return action not in _NEEDS_BENCH or self.session.is_open
 
     def action_edit_config(self) -> None:
         self._attempt(self._edit_config())

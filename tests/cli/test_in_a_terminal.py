@@ -75,8 +75,8 @@ def there(shown: str) -> int:
 def test_from_nothing_to_reviewed_judgments_and_back_again(terminal: Open, tmp_path: Path):
     """The walk of a new user, who presses only what the screen tells: demo, leaderboard, a judgment, three votes."""
     window = terminal()
-    window.wait_for("Welcome to arena-tui", "s  Try the demo")
-    window.press("s")
+    window.wait_for("set-up of config.toml", "try it on simulated models")
+    window.press("T")
     window.wait_for("[2 Leaderboard]", "sim-strong", "sim-tiny", "3 Judgments", "4 Review")
     window.press("3")
     window.wait_for("[3 Judgments]", "240 of 240 judgments", "Open")
@@ -105,9 +105,9 @@ def test_from_nothing_to_reviewed_judgments_and_back_again(terminal: Open, tmp_p
     assert [line["label"] for line in records(votes[0])] == ["A>B", "A=B", "B>>A"]
 
     window = terminal()
-    window.wait_for("Welcome to arena-tui")
-    window.press("s")
-    window.wait_for("demo · ready")
+    window.wait_for("set-up of config.toml", "open its results")
+    window.press("T")
+    window.wait_for("demo · ready", "[2 Leaderboard]", "sim-strong")
     window.press("4")
     window.wait(lambda shown: re.search(r"\b3 of \d+ sampled", shown), "the votes of before")
     window.wait_for("agreement with sim-judge", "of 3 =")
@@ -117,8 +117,8 @@ def test_from_nothing_to_reviewed_judgments_and_back_again(terminal: Open, tmp_p
 
 def test_a_first_config_is_written_and_opened(terminal: Open, tmp_path: Path):
     window = terminal()
-    window.wait_for("e  Write config.toml")
-    window.press("e")
+    window.wait_for("set-up of config.toml", "starter-ru", "Demo")
+    window.press("W")
     window.wait_for("wrote config.toml")
     window.wait_for("Plan:")
     assert "[judge]" in (tmp_path / "config.toml").read_text()

@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
-from arena_tui.opening import ProblemScreen, WelcomeScreen
+from arena_tui.opening import ProblemScreen
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import THEMES
 from arena_tui.widgets.dialogs import QuitScreen
@@ -56,12 +56,6 @@ def test_empty_screens_say_what_to_do(snap_compare, tmp_path: Path, monkeypatch,
             file.unlink()
     monkeypatch.chdir(tmp_path)  # the file is named in what is shown
     assert snap_compare(app_on(Path("config.toml"), mode), terminal_size=size, run_before=reading())
-
-
-@sizes
-def test_the_welcome_of_a_first_start(snap_compare, tmp_path: Path, monkeypatch, size: tuple[int, int]):
-    monkeypatch.chdir(tmp_path)
-    assert snap_compare(app_on(None), terminal_size=size, run_before=showing(WelcomeScreen))
 
 
 @sizes
