@@ -65,10 +65,8 @@ class ProblemScreen(ModalScreen[None]):
         self.dismiss()
 
     def action_setup(self) -> None:
-        from arena_tui.setup.setup_screen import SetupScreen
-
         self.dismiss()
-        self.app.push_screen(SetupScreen(self._session))
+        self.app.call_later(self.app.run_action, "app.set_up")
 
     def action_edit(self) -> None:
         self.run_worker(self._edit(), exclusive=True, exit_on_error=False)
