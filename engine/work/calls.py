@@ -25,8 +25,7 @@ from engine.judging.verdicts import LEAST_LABEL_MASS, asked_for_verdict, choices
 from engine.labels import LABELS
 from engine.models.tokens import TokenCounter
 from engine.records import AnswerPart, Choice, Completion, Game, GamePart, Question, Turn, Usage
-from engine.work.jobs import OpenChoice, OpenGame, gives_up
-from engine.work.recorder import Recorder
+from engine.work.jobs import AnswerJob, JudgeJob, OpenChoice, OpenGame, gives_up
 
 SHARED_BY = 3  # answers with the same special token are no coincidence
 
@@ -38,6 +37,14 @@ class Completer(Protocol):
     """
 
     async def complete(self, body: dict[str, Any], task: TaskKey | None = None, prefix: str = "") -> Completion: ...
+
+
+class PartKeeper(Protocol):
+    """Keeps what was made of a job after each of its calls; `Recorder` writes it down."""
+
+    def keep_answer(self, job: AnswerJob, part: AnswerPart) -> None: ...
+
+    def keep_game(self, job: JudgeJob, part: GamePart) -> None: ...
 
 
 def answer_requests(config: Config, model: str, sampling: Sampling) -> Requests:
@@ -65,7 +72,7 @@ class AnswerMaker:
         config: Config,
         model: str,
         counter: TokenCounter | None,
-        recorder: Recorder,
+        keeper: PartKeeper,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._client = client
@@ -74,7 +81,7 @@ class AnswerMaker:
         self._config = config
         self._model = model
         self._counter = counter
-        self._recorder = recorder
+        self._keeper = keeper
         self._requests: dict[int, Requests] = {}
 
     async def make(self, open_choice: OpenChoice) -> None:
@@ -101,7 +108,7 @@ class AnswerMaker:
                 usage=(part.usage if part else Usage()) + completion.usage,
                 inputs=text_digest(job.question.shown),
             )
-            self._recorder.keep_answer(job, part)
+            self._keeper.keep_answer(job, part)
 
     def _requests_of(self, sampling: Sampling) -> Requests:
         """Return the requests of a sampling; questions of one category share theirs."""
@@ -229,12 +236,22 @@ class JudgeCaller:
 
 
 class GameMaker:
-    """Makes games: calls the judge, and again (up to the job's limit) while there is no label."""
+    """Makes games: calls the judge, and again (up to the job's limit) while there is no label.
 
-    def __init__(self, caller: JudgeCaller, prompt_for: Callable[[Question], JudgePrompt], recorder: Recorder) -> None:
+    `seed_of` gives the seed of a new game's fence.
+    """
+
+    def __init__(
+        self,
+        caller: JudgeCaller,
+        prompt_for: Callable[[Question], JudgePrompt],
+        keeper: PartKeeper,
+        seed_of: Callable[[OpenGame], str] = lambda _: new_seed(),
+    ) -> None:
         self._caller = caller
         self._prompt_for = prompt_for
-        self._recorder = recorder
+        self._keeper = keeper
+        self._seed_of = seed_of
 
     async def make(self, open_game: OpenGame) -> None:
         """Make the game, or continue it. Raises CallFailed; what was recorded before stays."""
@@ -242,7 +259,7 @@ class GameMaker:
         part = job.parts.get(number)
         game = part.game if part else None
         prompt = self._prompt_for(job.question)
-        seed = (game.fence if game else None) or (new_seed() if prompt.fenced else None)
+        seed = (game.fence if game else None) or (self._seed_of(open_game) if prompt.fenced else None)
         opening = encoded_game_messages(prompt, job.question, job.baseline_turns, job.model_turns, number, seed)
         while not job.is_finished(number):
             game = await self._caller.call(opening, game, job.task, job.question.id)
@@ -251,7 +268,7 @@ class GameMaker:
             if self._caller.gives_up(game):
                 job.given_up.add(number)
             kept = GamePart(job.question.id, job.task.model, job.task.judge, job.settings, job.inputs, number, game)
-            self._recorder.keep_game(job, kept)
+            self._keeper.keep_game(job, kept)
 
 
 def joined(one: str | None, other: str | None) -> str | None:
