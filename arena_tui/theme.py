@@ -149,6 +149,16 @@ class Inks(msgspec.Struct, frozen=True):
     bar: Style
     strong: Style = Style(bold=True)
 
+    @property
+    def found(self) -> Style:
+        """Of words that were searched for."""
+        return self.warning + Style(bold=True, underline=True)
+
+    @property
+    def found_here(self) -> Style:
+        """Of the current one of them."""
+        return self.warning + Style(bold=True, reverse=True)
+
 
 def inks(app: App[object]) -> Inks:
     """Return the styles of the current theme of `app`."""

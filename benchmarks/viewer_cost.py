@@ -96,7 +96,7 @@ def tell_library(folder: Path) -> None:
         timed(
             f"search: {text}",
             lambda text=text: select_judgments(
-                entries, JudgmentFilter(), marks, matches_text=library.texts.search(text)
+                entries, JudgmentFilter(), marks, matches_text=library.texts.search(text).matches
             ),
             5,
         )

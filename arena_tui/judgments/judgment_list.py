@@ -14,6 +14,7 @@ from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.review.listing import Flag, Listed, Marks
+from engine.review.search import Found
 
 FLAG_WORDS: dict[Flag, str] = {"flip": "flip", "unparsed": "none", "human": "human", "language": "lang"}
 _LEAST_NAME, _NARROW_NAME, _MOST_NAME = 8, 12, 20  # columns
@@ -30,15 +31,32 @@ class JudgmentList(VirtualList[Listed]):
 
     def __init__(self) -> None:
         self._all: Sequence[Listed] = ()  # that the columns are made for
-        self._columns = _columns_for((), self._outcome, self._flags)
+        self._columns = _columns_for((), self._outcome, self._flags, self._question)
+        self._found: Found | None = None
+        self._excerpt: Callable[[Found, Listed], str] | None = None
         super().__init__(self._judgment, key=lambda row: row.key, header=self._titles, id="judgments")
         self.marks = Marks()
 
-    def show(self, rows: Sequence[Listed], of: Sequence[Listed], marks: Marks, *, empty: str) -> None:
-        """Show `rows` out of `of`, or `empty` if there are none; the cursor stays with its judgment."""
+    def show(
+        self,
+        rows: Sequence[Listed],
+        of: Sequence[Listed],
+        marks: Marks,
+        *,
+        empty: str,
+        found: Found | None = None,
+        excerpt: Callable[[Found, Listed], str] | None = None,
+    ) -> None:
+        """Show `rows` out of `of`, or `empty` if there are none; the cursor stays with its judgment.
+
+        What was `found` is marked in the question; if it is in another text, its `excerpt` takes the question's place.
+        """
         if of is not self._all:
             self._all = of
-            self._columns = _columns_for(of, self._outcome, self._flags)
+            self._columns = _columns_for(of, self._outcome, self._flags, self._question)
+            self.repaint()
+        if found is not self._found:
+            self._found, self._excerpt = found, excerpt
             self.repaint()
         if empty != self.empty:
             self.empty = empty
@@ -59,6 +77,20 @@ class JudgmentList(VirtualList[Listed]):
         style = {"win": ink.good, "loss": ink.bad}.get(row.outcome or "", ink.muted)
         return Text(f"{OUTCOME_MARKS[row.outcome]} {row.outcome or '?'}"[:6], style)
 
+    def _question(self, row: Listed, width: int) -> Text:
+        shown = Text(brief(row.question, width))
+        found = self._found
+        if found is None or self._excerpt is None:
+            return shown
+        ink = inks(self.app)
+        if not shown.highlight_regex(found.pattern, style=ink.found) and (text := self._excerpt(found, row)):
+            place = found.place(row)
+            prefix = "" if place == "question" else f"{place}: "
+            shown = Text(brief(text, max(1, width - len(prefix))))
+            shown.highlight_regex(found.pattern, style=ink.found)
+            shown = Text.assemble((prefix, ink.muted), shown)
+        return shown
+
     def _flags(self, row: Listed, width: int) -> Text:
         words = " ".join(FLAG_WORDS[flag] for flag in self.marks.flags(row))
         return Text(words[:width], inks(self.app).warning)
@@ -70,7 +102,7 @@ def counted(judgments: int, of: int | None = None) -> str:
     return f"{judgments:,} {words}" if of is None else f"{judgments:,} of {of:,} {words}"
 
 
-def _columns_for(rows: Sequence[Listed], outcome: _Cell, flags: _Cell) -> Columns[Listed]:
+def _columns_for(rows: Sequence[Listed], outcome: _Cell, flags: _Cell, question: _Cell) -> Columns[Listed]:
     """Return columns as wide as their names, without those that are equal in all rows."""
     models, judges = {row.row.model for row in rows}, {row.row.judge for row in rows}
     columns: list[Column[Listed]] = [
@@ -93,7 +125,7 @@ def _columns_for(rows: Sequence[Listed], outcome: _Cell, flags: _Cell) -> Column
         columns.insert(1, Column("judge", lambda row, _: one_line(row.row.judge), width=width, middle=True, need=4))
     if len({row.category for row in rows}) > 1:
         columns.append(Column("category", lambda row, _: one_line(row.category), width=14, need=1))
-    columns.append(Column("question", lambda row, width: brief(row.question, width), width=None, least=12, need=3))
+    columns.append(Column("question", question, width=None, least=12, need=3))
     return Columns(columns)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import ClassVar
 
@@ -22,7 +23,8 @@ from arena_tui.theme import inks
 from arena_tui.widgets.lines import LineInput, TextLines
 from arena_tui.widgets.screens import LibraryScreen
 from arena_tui.widgets.virtual_list import VirtualList
-from engine.review.listing import JudgmentFilter, ListOrder, select
+from engine.review.listing import JudgmentFilter, Listed, ListOrder, select
+from engine.review.search import Found
 
 SEARCH_SECONDS = 0.15  # after the last key, before a search starts
 
@@ -42,8 +44,18 @@ class JudgmentsScreen(LibraryScreen):
         bind("filter", tooltip="Show only some models, labels, flips, ..."),
         bind("order", tooltip="Order by model or by question"),
         bind("clear", tooltip="Remove filter and search"),
-        bind("close", "leave_search", title="List", key="escape", show=False),
+        bind("next_hit", "go_to_hit(1)", tooltip="Next hit in the text beside the list", show=False),
+        bind("previous_hit", "go_to_hit(-1)", tooltip="Hit before in the text beside the list", show=False),
+        bind("close", "clear_search", title="Clear the search", key="escape", show=False),
     ]
+
+    class TextsRead(Message):
+        """Progress of reading the texts for a search."""
+
+        def __init__(self, done: int, of: int) -> None:
+            super().__init__()
+            self.done = done
+            self.of = of
 
     class LanguagesChecked(Message):
         """Progress of the language check."""
@@ -58,12 +70,16 @@ class JudgmentsScreen(LibraryScreen):
         self.wanted = JudgmentFilter()
         self.order: ListOrder = "model"
         self._text = ""
+        self._found: Found | None = None  # by the search for the text
+        self._searches = 0
+        self._texts_read = ""  # progress of reading the texts
+        self._reading: threading.Event | None = None  # set to stop reading them
         self._checked = ""  # progress of the language check
         self._checking: threading.Event | None = None  # set to stop the check
 
     def compose_body(self) -> ComposeResult:
         yield TextLines(Text("reading the judgments ..."), id="listed")
-        yield LineInput(placeholder="words to find; Enter goes to the list, Escape closes", id="search")
+        yield LineInput(placeholder="words to find, or #77; Enter goes to the list, Escape clears", id="search")
         with Horizontal(classes="master-detail"):
             yield JudgmentList()
             yield JudgmentPreview(self.session)
@@ -76,13 +92,32 @@ class JudgmentsScreen(LibraryScreen):
         self._end_check()
 
     def show_library(self) -> None:
+        self._show_rows(self._select(self._found))
+
+    def _select(self, found: Found | None) -> list[Listed]:
         library = self.library
-        rows = select(
-            library.entries, self.wanted, library.marks, order=self.order, matches_text=library.texts.search(self._text)
-        )
+        matches = found.matches if found is not None else None
+        return select(library.entries, self.wanted, library.marks, order=self.order, matches_text=matches)
+
+    @property
+    def _pattern(self) -> re.Pattern[str] | None:
+        """What finds the hits of the search in a text."""
+        return self._found.pattern if self._found is not None and self._found.number is None else None
+
+    def _show_rows(self, rows: list[Listed]) -> None:
+        library = self.library
         judgments = self.query_one(JudgmentList)
-        judgments.show(rows, library.entries, library.marks, empty=self._why_empty())
-        self.query_one(JudgmentPreview).show(judgments.row)
+        judgments.show(
+            rows,
+            library.entries,
+            library.marks,
+            empty=self._why_empty(),
+            found=self._found,
+            excerpt=library.texts.excerpt,
+        )
+        preview = self.query_one(JudgmentPreview)
+        preview.find(self._pattern)
+        preview.show(judgments.row)
         self.query_one("#listed", TextLines).show(self._summary(len(rows)))
         if not self.focused:
             judgments.focus()
@@ -96,7 +131,7 @@ class JudgmentsScreen(LibraryScreen):
         judgments = self.query_one(JudgmentList)
         rows = list(judgments.rows)
         self.app.push_screen(
-            ViewerScreen(self.session, rows, message.index, lambda row: judgments.move_to_key(row.key))
+            ViewerScreen(self.session, rows, message.index, lambda row: judgments.move_to_key(row.key), self._pattern)
         )
 
     def action_order(self) -> None:
@@ -104,13 +139,9 @@ class JudgmentsScreen(LibraryScreen):
         self.show_library()
 
     def action_clear(self) -> None:
-        self.wanted, self._text = JudgmentFilter(), ""
-        box = self.query_one(LineInput)
-        box.value = ""
-        box.close()
+        self.wanted = JudgmentFilter()
         self._end_check()
-        self.query_one(JudgmentList).focus()
-        self.show_library()
+        self.action_clear_search()
 
     def action_filter(self) -> None:
         from arena_tui.judgments.filter_screen import FilterScreen
@@ -121,10 +152,23 @@ class JudgmentsScreen(LibraryScreen):
         self.query_one(LineInput).open()
         self.attempt(self._read_texts(), group="texts")
 
-    def action_leave_search(self) -> None:
-        """Go back to the list; the search stays unless it is empty."""
-        self.query_one(LineInput).close(only_if_empty=True)
+    def action_go_to_hit(self, step: int) -> None:
+        preview = self.query_one(JudgmentPreview)
+        if not preview.go_to_hit(step):
+            self.report("no hits in the text beside the list" if preview.display else "Enter opens the text")
+
+    def action_clear_search(self) -> None:
+        """Remove the search and go back to the list; stop what is being read or looked for."""
+        self._searches += 1
+        self._text, self._found = "", None
+        if self._reading is not None:
+            self._reading.set()
+        box = self.query_one(LineInput)
+        with self.prevent(Input.Changed):
+            box.value = ""
+        box.close()
         self.query_one(JudgmentList).focus()
+        self.show_library()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self.attempt(self._search(event.value), group="search")
@@ -149,15 +193,49 @@ class JudgmentsScreen(LibraryScreen):
         self.show_library()
 
     async def _search(self, text: str) -> None:
+        """Search in a thread; a later search replaces it."""
+        self._searches += 1
+        number = self._searches
         await asyncio.sleep(SEARCH_SECONDS)
         self._text = text
-        self.show_library()
+
+        def search() -> tuple[Found | None, list[Listed]]:
+            found = self.library.texts.search(text, lambda: number == self._searches)
+            return found, self._select(found)
+
+        found, rows = await asyncio.to_thread(search)
+        if number == self._searches:
+            self._found = found
+            self._show_rows(rows)
 
     async def _read_texts(self) -> None:
+        """Read the texts that a search covers, until Escape; then search them."""
+        if self._reading is not None and not self._reading.is_set():
+            return
+        ended = self._reading = threading.Event()
+
+        def report(done: int, of: int) -> bool:
+            self.post_message(self.TextsRead(done, of))
+            return not ended.is_set()
+
         was_loaded = self.library.texts.is_loaded
-        await asyncio.to_thread(self.library.texts.refresh)
-        if not was_loaded and self._text:
-            self.show_library()
+        try:
+            await asyncio.to_thread(self.library.texts.refresh, report)
+        finally:
+            ended.set()
+            self._texts_read = ""
+        if self._text and not was_loaded:
+            await self._search(self._text)
+        else:
+            self._show_summary()
+
+    def on_judgments_screen_texts_read(self, message: TextsRead) -> None:
+        if self._reading is not None and not self._reading.is_set():
+            self._texts_read = f"reading the texts: {message.done:,} of {message.of:,}"
+            self._show_summary()
+
+    def _show_summary(self) -> None:
+        self.query_one("#listed", TextLines).show(self._summary(len(self.query_one(JudgmentList).rows)))
 
     async def _check_languages(self) -> None:
         self._end_check()
@@ -186,17 +264,30 @@ class JudgmentsScreen(LibraryScreen):
         line = Text.assemble((counted(shown, count), ink.strong), (f"  by {self.order}", ink.muted))
         if not self.is_read:
             line.append("  reading ...", ink.warning)
-        for what in (*_described(self.wanted), *([f'"{one_line(self._text.strip())}"'] if self._text.strip() else [])):
+        for what in (*_described(self.wanted), *self._searched()):
             line.append("  · ", ink.muted).append(what, ink.accent)
-        if self._text.strip() and not self.library.texts.is_loaded:
-            line.append("  reading the texts ...", ink.warning)
+        if self._texts_read:
+            line.append(f"  {self._texts_read}", ink.warning)
         if self._checked:
             line.append(f"  {self._checked}", ink.warning)
         return line
 
+    def _searched(self) -> list[str]:
+        """Describe the search."""
+        text = one_line(" ".join(self._text.split()))
+        if not text:
+            return []
+        if self._found is not None and self._found.number is not None:
+            return [f"question {self._found.number}"]
+        if self._found is not None and not self._found.is_phrase:
+            return [f'all words of "{text}"']
+        return [f'"{text}"']
+
     def _why_empty(self) -> str:
         if not self.is_read:
             return "reading ..."
+        if self._texts_read:
+            return "reading the texts of answers and judgments; Escape stops"
         if self._checked:
             return "checking the languages of the answers ..."
         if self.library.entries:

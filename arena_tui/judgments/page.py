@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple, TypeAlias
@@ -14,6 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from arena_tui.judgments.hits import marked
 from arena_tui.judgments.passages import Passage
 from arena_tui.keys import bind
 from arena_tui.safe_text import clip, text_width
@@ -28,6 +30,24 @@ class Heading(NamedTuple):
 
     titles: tuple[str, ...]
 
+
+class RowPart(NamedTuple):
+    """The characters from `start` to `end` of a row, in the left (0) or right (1) column."""
+
+    y: int
+    side: int
+    start: int
+    end: int
+
+
+class RowMark(NamedTuple):
+    """A part of a row, and the style added to it."""
+
+    part: RowPart
+    style: Style
+
+
+PageHit: TypeAlias = tuple[RowPart, ...]
 
 Band: TypeAlias = "Heading | Passage | tuple[Passage, Passage]"
 
@@ -49,8 +69,8 @@ class Page:
             at = self._add(band, at, _height(band))
         self.height = at
 
-    def row(self, y: int, inks: Inks) -> Strip:
-        """Return row `y` (from 0), blank below the last one."""
+    def row(self, y: int, inks: Inks, marks: Sequence[RowMark] = ()) -> Strip:
+        """Return row `y` (from 0) with its marks, blank below the last one."""
         if not 0 <= y < self.height:
             return Strip.blank(self.width)
         at = bisect_right(self._starts, y) - 1
@@ -61,11 +81,27 @@ class Page:
         if isinstance(band, Heading):
             segments = _heading(band, room, inks)
         elif isinstance(band, tuple):
-            left, right = (_fitted(passage, inner, column_width(room), inks) for passage in band)
+            left, right = (
+                _fitted(passage, inner, column_width(room), inks, [mark for mark in marks if mark.part.side == side])
+                for side, passage in enumerate(band)
+            )
             segments = [*left, Segment(" │ ".center(GUTTER), inks.muted), *right]
         else:
-            segments = band.segments(inner, inks)
+            segments = _with_marks(band.segments(inner, inks), marks)
         return Strip([Segment(" " * MARGIN), *segments]).adjust_cell_length(self.width)
+
+    def hits(self, pattern: re.Pattern[str]) -> list[PageHit]:
+        """Return the hits of a search in the order in which they are read, of two columns the left one first."""
+        found: list[PageHit] = []
+        for start, band in zip(self._starts, self._bands, strict=True):
+            sides = band if isinstance(band, tuple) and not isinstance(band, Heading) else (band,)
+            for side, passage in enumerate(sides):
+                if passage is not None and not isinstance(passage, Heading | str):
+                    found += [
+                        tuple(RowPart(start + part.row, side, part.start, part.end) for part in hit)
+                        for hit in passage.hits(pattern)
+                    ]
+        return sorted(found, key=lambda hit: (hit[0].y, hit[0].side, hit[0].start))
 
     def heading_at(self, y: int) -> int | None:
         """Return the row of the heading of the section that contains row `y`."""
@@ -97,10 +133,14 @@ def _height(band: Band) -> int:
     return band.height
 
 
-def _fitted(passage: Passage, row: int, width: int, inks: Inks) -> list[Segment]:
-    """Return a row of a passage, padded to its column."""
+def _fitted(passage: Passage, row: int, width: int, inks: Inks, marks: Sequence[RowMark]) -> list[Segment]:
+    """Return a row of a passage with its marks, padded to its column."""
     segments = passage.segments(row, inks) if row < passage.height else []
-    return list(Strip(segments).adjust_cell_length(width))
+    return list(Strip(_with_marks(segments, marks)).adjust_cell_length(width))
+
+
+def _with_marks(segments: list[Segment], marks: Sequence[RowMark]) -> list[Segment]:
+    return marked(segments, [(part.start, part.end, style) for part, style in marks]) if marks else segments
 
 
 def _heading(heading: Heading, room: int, inks: Inks) -> list[Segment]:
@@ -153,12 +193,21 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.hits: list[PageHit] = []
+        self.hit: int | None = None  # index of the current one
         self._page: Page | None = None
         self._posted_width = 0
+        self._pattern: re.Pattern[str] | None = None
+        self._marked: dict[int, list[tuple[int, RowPart]]] = {}  # by row: parts with the indices of their hits
 
     @property
     def page(self) -> Page | None:
         return self._page
+
+    @property
+    def pattern(self) -> re.Pattern[str] | None:
+        """What is looked for in the pages."""
+        return self._pattern
 
     @property
     def page_width(self) -> int:
@@ -170,12 +219,50 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
         before, row = self._page, round(self.scroll_offset.y)
         self._page = page
         self.virtual_size = Size(page.width, page.height)
+        self._find()
         if not keep_place or before is None:
             row = 0
         elif before.height != page.height and row:
             row = _same_place(before, page, row)
         self.scroll_to(y=row, animate=False, immediate=True, force=True)
         self.refresh()
+
+    def find(self, pattern: re.Pattern[str] | None) -> None:
+        """Mark what `pattern` finds on this page and on pages to come; None marks nothing."""
+        if pattern != self._pattern:
+            self._pattern = pattern
+            self._find()
+            self.refresh()
+
+    def go_to_hit(self, step: int) -> bool:
+        """Go to the next or previous hit, first to the one nearest to what is shown; return False if there is none."""
+        if not self.hits:
+            return False
+        if self.hit is None:
+            top = round(self.scroll_offset.y)
+            below = next((index for index, hit in enumerate(self.hits) if hit[0].y >= top), None)
+            self.hit = (below if below is not None else 0) if step > 0 else ((below or len(self.hits)) - 1)
+        else:
+            self.hit = (self.hit + step) % len(self.hits)
+        y, seen = self.hits[self.hit][0].y, self.size.height
+        if not self.scroll_offset.y < y < self.scroll_offset.y + seen - 1:  # the first row is a heading
+            self.scroll_to(y=max(0, y - seen // 3), animate=False, immediate=True)
+        self.refresh()
+        return True
+
+    def _find(self) -> None:
+        self.hits = self._page.hits(self._pattern) if self._page is not None and self._pattern is not None else []
+        self.hit = None
+        self._marked = {}
+        for index, hit in enumerate(self.hits):
+            for part in hit:
+                self._marked.setdefault(part.y, []).append((index, part))
+
+    def _marks(self, y: int) -> list[RowMark]:
+        ink = inks(self.app)
+        return [
+            RowMark(part, ink.found_here if index == self.hit else ink.found) for index, part in self._marked.get(y, ())
+        ]
 
     def on_resize(self) -> None:
         if self.page_width != self._posted_width:
@@ -193,7 +280,7 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
         row = y + self.scroll_offset.y
         if y == 0 and (heading := self._page.heading_at(row)) is not None:
             row = heading
-        line = self._page.row(row, inks(self.app)).adjust_cell_length(self.size.width)
+        line = self._page.row(row, inks(self.app), self._marks(row)).adjust_cell_length(self.size.width)
         return line.apply_style(style)
 
     def action_scroll_rows(self, rows: int) -> None:

@@ -7,37 +7,20 @@ content (inline HTML, LaTeX, link targets).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from enum import Enum
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 
+from arena_tui.judgments.code import code_stretches
+from arena_tui.judgments.hits import Hit, HitPart, find_hits
+from arena_tui.judgments.roles import Ink, Stretch, style_of
 from arena_tui.safe_text import readable
 from arena_tui.theme import Inks
 
 LONGEST_LINE = 4_000  # characters; longer lines are not highlighted
-
-
-class Ink(Enum):
-    """The role of a stretch of text, which the theme gives a style."""
-
-    PLAIN = "plain"
-    HEADING = "heading"
-    CODE = "code"
-    STRONG = "strong"
-    MARK = "mark"  # list markers and verdicts
-    FAINT = "faint"  # fences, rules, quotes
-
-
-class Stretch(NamedTuple):
-    """The characters from `start` to `end` of a line, of one role."""
-
-    start: int
-    end: int
-    ink: Ink
 
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -47,20 +30,30 @@ _LIST = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])(?=\s)")
 _INLINE = re.compile(r"(?P<code>`[^`]+`)|(?P<mark>\[\[?[AB][<>=]{1,2}[AB]\]?\])|(?P<strong>\*\*[^*]+\*\*|__[^_]+__)")
 
 
-def fenced(lines: Sequence[str]) -> list[bool]:
-    """Return for each line whether it is in a code fence; an unclosed fence extends to the end of the text."""
-    inside: str = ""  # the characters that opened the fence
-    is_code = []
-    for line in lines:
+class CodeBlock(NamedTuple):
+    """The lines from `start` (the opening fence) to before `end` (past the closing fence)."""
+
+    start: int
+    end: int
+    language: str
+    is_closed: bool
+
+
+def code_blocks(lines: Sequence[str]) -> Iterator[CodeBlock]:
+    """Yield the fenced blocks; an unclosed fence extends to the end of the text."""
+    fence, start, language = "", 0, ""  # the characters that opened the block
+    for number, line in enumerate(lines):
         found = _FENCE.match(line) if "```" in line or "~~~" in line else None
-        if inside:
-            is_code.append(True)
-            if found and found[1].startswith(inside) and not found[2].strip():
-                inside = ""
-        else:
-            inside = found[1] if found else ""
-            is_code.append(found is not None)
-    return is_code
+        if found is None:
+            continue
+        if not fence:
+            fence, start = found[1], number
+            language = (found[2].split() or [""])[0].strip("{}.")
+        elif found[1].startswith(fence) and not found[2].strip():
+            yield CodeBlock(start, number + 1, language, True)
+            fence = ""
+    if fence:
+        yield CodeBlock(start, len(lines), language, False)
 
 
 def stretches(line: str, is_code: bool) -> list[Stretch]:
@@ -175,6 +168,10 @@ class Passage(Protocol):
         """One row, no wider than the passage."""
         ...
 
+    def hits(self, pattern: re.Pattern[str]) -> list[Hit]:
+        """Where the rows contain what was searched for."""
+        ...
+
 
 class RawText:
     """A text as written, highlighted. It is wrapped at once and highlighted when painted."""
@@ -184,7 +181,7 @@ class RawText:
         self._lines = readable(text[:MOST_CHARACTERS]).strip("\n").split("\n")
         if omitted > 0:
             self._lines.append(f"… {omitted:,} more characters not shown; see the file")
-        self._is_code = fenced(self._lines)
+        self._blocks = list(code_blocks(self._lines))
         self._rows: list[tuple[int, WrappedRow]] = [
             (number, row) for number, line in enumerate(self._lines) for row in wrap(line, width)
         ]
@@ -198,13 +195,47 @@ class RawText:
         number, (start, end, indent) = self._rows[row]
         line = self._lines[number]
         if number not in self._stretches:
-            self._stretches[number] = stretches(line, self._is_code[number])
+            self._highlight(number)
         parts = [Segment(" " * indent)] if indent else []
         for stretch in self._stretches[number]:
             first, last = max(start, stretch.start), min(end, stretch.end)
             if first < last:
                 parts.append(Segment(line[first:last], style_of(stretch.ink, inks)))
         return parts
+
+    def hits(self, pattern: re.Pattern[str]) -> list[Hit]:
+        first_rows: dict[int, int] = {}
+        for index, (number, _) in enumerate(self._rows):
+            first_rows.setdefault(number, index)
+        return [
+            tuple(piece for part in hit for piece in self._pieces(part, first_rows))
+            for hit in find_hits(self._lines, pattern)
+        ]
+
+    def _pieces(self, part: HitPart, first_rows: Mapping[int, int]) -> Iterator[HitPart]:
+        """Yield the part of a line as parts of the rows that it is wrapped into."""
+        for index in range(first_rows[part.row], len(self._rows)):
+            number, (start, end, indent) = self._rows[index]
+            if number != part.row:
+                return
+            first, last = max(part.start, start), min(part.end, end)
+            if first < last:
+                yield HitPart(index, first - start + indent, last - start + indent)
+
+    def _highlight(self, number: int) -> None:
+        """Find the stretches of a line, with those of the whole block if it is code."""
+        at = bisect_right(self._blocks, number, key=lambda block: block.start) - 1
+        block = self._blocks[at] if at >= 0 else None
+        if block is None or number >= block.end:
+            self._stretches[number] = stretches(self._lines[number], is_code=False)
+            return
+        inner = range(block.start + 1, block.end - 1 if block.is_closed else block.end)
+        lines = [self._lines[line] for line in inner]
+        known = code_stretches("\n".join(lines), block.language) if lines else None
+        for line in range(block.start, block.end):
+            self._stretches[line] = stretches(self._lines[line], is_code=True)
+        for line, found in zip(inner, known or (), strict=False):
+            self._stretches[line] = found
 
 
 class Words:
@@ -222,6 +253,9 @@ class Words:
 
     def segments(self, row: int, inks: Inks) -> list[Segment]:
         return [Segment(self._rows[row], style_of(self._ink, inks))]
+
+    def hits(self, pattern: re.Pattern[str]) -> list[Hit]:
+        return []  # not what models wrote
 
 
 class Stack:
@@ -242,19 +276,10 @@ class Stack:
         place = self._rows[row]
         return [] if place is None else place[0].segments(place[1], inks)
 
-
-def style_of(ink: Ink, inks: Inks) -> Style | None:
-    """Return the style of a role; None is the style of the widget."""
-    match ink:
-        case Ink.HEADING:
-            return inks.accent + inks.strong
-        case Ink.CODE:
-            return inks.good
-        case Ink.STRONG:
-            return inks.strong
-        case Ink.MARK:
-            return inks.accent
-        case Ink.FAINT:
-            return inks.muted
-        case _:
-            return None
+    def hits(self, pattern: re.Pattern[str]) -> list[Hit]:
+        return [
+            tuple(HitPart(first + row, start, end) for row, start, end in hit)
+            for first, place in enumerate(self._rows)
+            if place is not None and place[1] == 0
+            for hit in place[0].hits(pattern)
+        ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import partial
 from typing import ClassVar
 
@@ -63,6 +64,14 @@ class JudgmentPreview(Vertical):
         if self.display and not is_same:
             self._show()
 
+    def find(self, pattern: re.Pattern[str] | None) -> None:
+        """Mark the hits of a search, and show each text from its first one."""
+        self.query_one(PreviewPane).find(pattern)
+
+    def go_to_hit(self, step: int) -> bool:
+        """Go to the next or previous hit; return False if there is none or the text is not shown."""
+        return bool(self.display) and self.query_one(PreviewPane).go_to_hit(step)
+
     def on_reading_pane_width_changed(self) -> None:
         self._show(keep_place=True)
 
@@ -76,7 +85,7 @@ class JudgmentPreview(Vertical):
         people = self._session.library.marks.human.get(row.pair, ())
         self.query_one("#previewed", TextLines).show(*about_lines(row, "", people, inks(self.app)))
         if (page := self._cache.ready(row, layout)) is not None:
-            self.query_one(PreviewPane).set_page(page.page, keep_place=keep_place)
+            self._show_page(page.page, keep_place)
         elif self._loading is None or self._loading.is_finished:
             self._loading = self.run_worker(partial(self._load, keep_place), exit_on_error=False)
 
@@ -92,8 +101,14 @@ class JudgmentPreview(Vertical):
             except ArenaError as error:
                 page = problem_page(error, layout.width)
             if row is self.row and layout == self._layout():
-                self.query_one(PreviewPane).set_page(page, keep_place=keep_place)
+                self._show_page(page, keep_place)
                 return
+
+    def _show_page(self, page: Page, keep_place: bool) -> None:
+        pane = self.query_one(PreviewPane)
+        pane.set_page(page, keep_place=keep_place)
+        if pane.hits and not keep_place:
+            pane.go_to_hit(1)
 
     def _open(self, row: Listed) -> OpenedPair:
         return self._session.library.open(row)

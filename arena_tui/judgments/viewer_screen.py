@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.widgets import Input
 
 from arena_tui.judgments.about import about_lines
+from arena_tui.judgments.finding import FindingScreen, FindLine
 from arena_tui.judgments.judgment_page import (
     Layout,
     PageCache,
@@ -22,7 +25,6 @@ from arena_tui.keys import bind
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import TextLines
-from arena_tui.widgets.screens import ArenaScreen
 from engine.errors import ArenaError
 from engine.review.library import OpenedPair
 from engine.review.listing import Listed
@@ -30,13 +32,13 @@ from engine.review.listing import Listed
 _Key = tuple[Listed, bool]  # a judgment, and whether its prompt is shown
 
 
-class ViewerScreen(ArenaScreen):
+class ViewerScreen(FindingScreen):
     """Shows `rows[index]`; calls `moved` whenever another row is shown."""
 
     MODE = "judgments"
     HELP = (
         "One judgment. The baseline is A in game 1 and B in game 2. Texts are shown as written; m renders their "
-        "Markdown, without raw HTML and formulas. Tab jumps from part to part."
+        "Markdown. Tab jumps from part to part."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,16 +49,25 @@ class ViewerScreen(ArenaScreen):
         bind("prompt"),
         bind("reasoning", "thinking"),
         bind("copy", tooltip="Copy a part to the clipboard"),
+        *FindingScreen.FINDING,
     ]
 
     def __init__(
-        self, session: ArenaSession, rows: Sequence[Listed], index: int, moved: Callable[[Listed], object]
+        self,
+        session: ArenaSession,
+        rows: Sequence[Listed],
+        index: int,
+        moved: Callable[[Listed], object],
+        found: re.Pattern[str] | None = None,
     ) -> None:
+        """`found` finds the words of the search that listed the rows."""
         super().__init__(session)
         self.rows = rows
         self.index = index
         self.shows_prompt = False
         self._moved = moved
+        self._found = found
+        self._hits = ""  # which hit of how many
         self._is_rendered = False
         self._thinking = False
         self._pair_page: PairPage | None = None
@@ -69,9 +80,11 @@ class ViewerScreen(ArenaScreen):
     def compose_body(self) -> ComposeResult:
         yield TextLines(id="about")
         yield ReadingPane()
+        yield FindLine()
 
     def on_mount(self) -> None:
         self.query_one(ReadingPane).focus()
+        self.find(self._found)
         self._show_about()
 
     def on_reading_pane_width_changed(self) -> None:
@@ -83,6 +96,7 @@ class ViewerScreen(ArenaScreen):
             self.report("last of the list" if step > 0 else "first of the list")
             return
         self.index = index
+        self._hits = ""
         self._moved(self.row)
         self._show_about()
         self._show()
@@ -106,11 +120,24 @@ class ViewerScreen(ArenaScreen):
             self.app.push_screen(CopyScreen(parts_of(self._pair_page.opened)))
 
     def action_back(self) -> None:
-        """Go back to the list, or from the prompt to the judgment."""
-        if self.shows_prompt:
+        """Clear a search typed here, else go from the prompt to the judgment, else back to the list."""
+        if self.query_one(FindLine).is_open or self.query_one(ReadingPane).pattern is not self._found:
+            self.clear_find()
+            self.find(self._found)
+        elif self.shows_prompt:
             self.action_prompt()
         else:
             self.dismiss()
+
+    def show_hits(self, words: str) -> None:
+        self._hits = words
+        self._show_about()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.find_typed(event.value)
+
+    def on_input_submitted(self) -> None:
+        self.find_submitted()
 
     def _layout(self) -> Layout:
         rendered = inks(self.app) if self._is_rendered else None
@@ -136,11 +163,14 @@ class ViewerScreen(ArenaScreen):
                 await self._cache.load((self.rows[index], key[1]), layout)
 
     def _show_page(self, page: PairPage, keep_place: bool) -> None:
-        self._pair_page = page
-        self.query_one(ReadingPane).set_page(page.page, keep_place=keep_place)
+        is_first, self._pair_page = self._pair_page is None, page
+        pane = self.query_one(ReadingPane)
+        pane.set_page(page.page, keep_place=keep_place)
+        if pane.hits and (is_first or not keep_place):
+            self.action_go_to_hit(1)
 
     def _show_about(self) -> None:
-        place = f"{self.index + 1:,} of {len(self.rows):,}"
+        place = f"{self.index + 1:,} of {len(self.rows):,}" + (f"   {self._hits}" if self._hits else "")
         people = self.session.library.marks.human.get(self.row.pair, ())
         self.query_one("#about", TextLines).show(*about_lines(self.row, place, people, inks(self.app)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from arena_tui.judgments.judgment_page import NARROW
 from arena_tui.judgments.judgments_screen import JudgmentsScreen
 from arena_tui.judgments.page import ReadingPane
 from arena_tui.judgments.viewer_screen import ViewerScreen
+from engine.review.search import SearchTexts
 
 
 @pytest.fixture
@@ -69,6 +71,80 @@ async def test_search_finds_what_stands_in_answers_and_judgments(bench: Path, tm
         await pilot.press("escape")
         await until(pilot, lambda: "6 of 6 judgments" in painted(app))
         assert not box.has_class("wanted")
+
+
+async def test_hits_are_marked_in_the_list_and_in_the_text_and_escape_clears(bench: Path, tmp_path: Path):
+    long = "\n\n".join(f"line {number}" for number in range(60)) + "\n\nAt last Walrus tusks, and walrus\nTUSKS again."
+    write(bench / "model_answer/good-model.jsonl", answer("good-model", "q1", long))
+    record = judgment("good-model", "q1")
+    for game in record["games"]:
+        game["user_prompt"] = "another template"
+    write(bench / "model_judgment/the-judge/good-model.jsonl", record)
+    async with opened(tmp_path, "judgments", (120, 34)) as (app, pilot):
+        await pilot.press("slash", *"walrus tusks")
+        await until(pilot, lambda: "1 of 6 judgments" in painted(app))
+        assert "answer: …" in painted(app), "the text around the hit, which is not in the question"
+        listing = app.screen
+        marked = [
+            part.text
+            for y in range(1, 3)
+            for part in app.screen.query_one(JudgmentList).render_line(y)
+            if part.style and part.style.underline
+        ]
+        assert marked == ["walrus tusks"]
+        await pilot.press("enter", "enter")
+        pane = app.screen.query_one(ReadingPane)
+        await until(pilot, lambda: pane.hits and "hit 1 of 2" in painted(app))
+        assert "Walrus" in painted(app), "it goes to the first hit"
+        await pilot.press("n")
+        await until(pilot, lambda: "hit 2 of 2" in painted(app))
+        await pilot.press("n", "N")
+        await until(pilot, lambda: "hit 2 of 2" in painted(app))
+        await pilot.press("slash", *"line 7")
+        await until(pilot, lambda: '1 hit of "line 7"' in painted(app))  # not in line 17
+        await pilot.press("enter")
+        await until(pilot, lambda: "hit 1 of 1" in painted(app))
+        await pilot.press("escape")
+        assert isinstance(app.screen, ViewerScreen), "Escape clears what was typed here"
+        assert len(pane.hits) == 2
+        await pilot.press("escape")
+        assert app.screen is listing
+        assert "1 of 6 judgments" in painted(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "6 of 6 judgments" in painted(app))
+
+
+async def test_a_search_without_hits_in_a_text_says_so(bench: Path, tmp_path: Path):
+    async with opened(tmp_path, "judgments") as (app, pilot):
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("n")
+        assert app.screen.query_one("#find").has_class("open"), "without a search, it asks for words"
+        await pilot.press(*"xyzzy", "enter")
+        await until(pilot, lambda: any("no hits" in notice.message for notice in app._notifications))
+
+
+async def test_reading_the_texts_for_a_search_is_shown_and_ended_by_escape(bench: Path, tmp_path: Path):
+    async with opened(tmp_path, "judgments") as (app, pilot):
+        screen, left = app.screen, threading.Event()
+        assert isinstance(screen, JudgmentsScreen)
+        texts, ended = screen.library.texts, []
+
+        class Slow(SearchTexts):
+            def refresh(self, report=None):  # type: ignore[no-untyped-def]
+                assert report is not None
+                while report(1000, 5000):
+                    left.wait(0.01)
+                ended.append("ended")
+                return False
+
+        screen.library.texts = Slow(screen.session.bench)
+        await pilot.press("slash")
+        await until(pilot, lambda: "reading the texts: 1,000 of 5,000" in painted(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: bool(ended))
+        await until(pilot, lambda: "reading the texts" not in painted(app))
+        screen.library.texts = texts
 
 
 async def test_answers_in_another_language_are_looked_for_when_they_are_asked_for(bench: Path, tmp_path: Path):

@@ -10,10 +10,22 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
 
+from arena_tui.judgments.code import code_stretches
 from arena_tui.judgments.markdown import renderer
 from arena_tui.judgments.page import Heading, Page
-from arena_tui.judgments.passages import MOST_CHARACTERS, Ink, Passage, RawText, Stack, Words, fenced, stretches, wrap
+from arena_tui.judgments.passages import (
+    MOST_CHARACTERS,
+    Ink,
+    Passage,
+    RawText,
+    Stack,
+    Words,
+    code_blocks,
+    stretches,
+    wrap,
+)
 from arena_tui.theme import Inks
+from engine.review.search import hit_pattern
 
 any_text = st.text(st.characters(), max_size=300)
 line = st.text(st.characters(exclude_characters="\n"), max_size=200)
@@ -33,6 +45,8 @@ HOSTILE = {
     "nested lists": "".join("  " * depth + "- x\n" for depth in range(200)),
     "many brackets": "[" * 3000 + "](" * 300,
     "a table": "|a|b|\n|-|-|\n" + "|x|y|\n" * 50,
+    "formulas that never end": "$$ " * 2000 + "\\(" * 2000 + "\\[" * 2000,
+    "code that never ends": '```python\n"""' + "\\" * 3000,
     "stars": "**" * 3000,
     "line breaks of all kinds": "a\r\nb\rc\x85d\u2028e\u2029f\x0bg\x0ch",
     "wide and combining": "字" * 90 + "e\u0301" * 90 + "👩\u200d👩\u200d👧" * 20,
@@ -95,9 +109,75 @@ def test_what_readers_look_for_is_marked():
 
 
 def test_a_fence_ends_where_it_is_closed_and_an_open_one_holds_the_rest():
-    assert fenced(["a", "```py", "b", "```", "c"]) == [False, True, True, True, False]
-    assert fenced(["~~~", "```", "b"]) == [True, True, True]
-    assert fenced(["````", "```", "````", "a"]) == [True, True, True, False]
+    assert list(code_blocks(["a", "```py", "b", "```", "c"])) == [(1, 4, "py", True)]
+    assert list(code_blocks(["~~~", "```", "b"])) == [(0, 3, "", False)]
+    assert list(code_blocks(["````", "```", "````", "a"])) == [(0, 3, "", True)]
+
+
+def colours(passage: Passage, words: str) -> list[str]:
+    """The colours of the segments that are exactly these words."""
+    found = [part for row in range(passage.height) for part in passage.segments(row, INKS) if part.text == words]
+    return [str(part.style.color.name) if part.style and part.style.color else "" for part in found]
+
+
+CODE = """Text
+```python
+def f(x):
+    \"\"\"Two
+    lines.\"\"\"
+    return "a" + 1  # why
+```
+`def` outside"""
+
+
+@pytest.mark.parametrize("lay_out", [RawText, renderer(INKS)], ids=["raw", "rendered"])
+def test_code_has_the_colours_of_its_language(lay_out):
+    passage = lay_out(CODE, 60)
+    assert colours(passage, "def")[0] == "blue"  # the accent
+    assert colours(passage, '"a"') == ["green"]
+    assert colours(passage, "# why") == ["white"]
+    assert any("lines." in row for row in rows_of(passage, INKS))
+
+
+def test_code_of_no_language_and_code_that_takes_too_long_have_one_colour():
+    assert colours(RawText("```\ndef f\n```", 60), "def f") == ["green"]
+    assert colours(RawText("```nolanguage\ndef f\n```", 60), "def f") == ["green"]
+    assert code_stretches("x = 1\n" * 10_000, "python") is None
+    assert code_stretches("x" * 501, "python") is None
+
+
+@given(any_text)
+def test_code_in_any_text_keeps_every_character(text: str):
+    lines = text.split("\n")
+    known = code_stretches(text, "python")
+    for line, parts in zip(lines, known or (), strict=False):
+        assert "".join(line[part.start : part.end] for part in parts) == line
+
+
+def test_formulas_and_raw_html_stay_as_written_in_rendered_markdown():
+    text = (
+        "Euler: \\( e^{i\\pi} * 2 * \\) and $x_1 * y_2$, for $5 and $6.\n\n\\[\na\n= b\n- c\n\\]\n\n"
+        '$$ \\frac{1}{2} $$\n\n<div class="x">raw <b>bold</b></div>\n\nPress <kbd>K</kbd>.'
+    )
+    rows = [row.strip() for row in rows_of(renderer(INKS)(text, 70), INKS)]
+    assert rows[0] == "Euler: \\( e^{i\\pi} * 2 * \\) and $x_1 * y_2$, for $5 and $6."
+    assert rows[2:7] == ["\\[", "a", "= b", "- c", "\\]"]
+    assert "$$ \\frac{1}{2} $$" in rows
+    assert '<div class="x">raw <b>bold</b></div>' in rows
+    assert "Press <kbd>K</kbd>." in rows
+
+
+def test_hits_are_found_across_wrapped_rows_and_line_breaks():
+    text = RawText("the moon pulls\n- the Moon  pulls water across", 16)
+    hits = text.hits(hit_pattern(["moon", "pulls"]))
+    shown = [[rows_of(text, INKS)[row][start:end] for row, start, end in hit] for hit in hits]
+    assert shown == [["moon pulls"], ["Moon ", "pulls"]]
+    stack = Stack([Words("moon pulls", 20), text])
+    assert [hit[0].row for hit in stack.hits(hit_pattern(["moon"]))] == [hit[0].row + 2 for hit in hits]
+
+
+def test_a_number_is_found_as_a_whole():
+    assert [hit[0][1:] for hit in RawText("7 77 777 a77b", 60).hits(hit_pattern(["77"]))] == [(2, 4), (10, 12)]
 
 
 @given(any_text, st.integers(4, 60))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from small_bench import QUESTIONS, answer_record, judgment_record, turns_of
@@ -18,6 +19,7 @@ from engine.records import VerdictMode
 from engine.review.library import Library
 from engine.review.listing import JudgmentFilter, Listed, select
 from engine.review.sampling import draw_sample
+from engine.review.search import SearchTexts
 from engine.review.store import ReviewStore
 
 
@@ -100,7 +102,9 @@ def test_search_finds_words_in_questions_answers_and_what_the_judge_wrote(judged
     library = library_of(judged)
 
     def found(text: str) -> set[str]:
-        chosen = select(library.entries, JudgmentFilter(), library.marks, matches_text=library.texts.search(text))
+        search = library.texts.search(text)
+        matches = search.matches if search is not None else None
+        chosen = select(library.entries, JudgmentFilter(), library.marks, matches_text=matches)
         return {" ".join(key) for key in keys(chosen)}
 
     assert found("МОРЕ") == {"bad q2", "good q2"}
@@ -112,6 +116,50 @@ def test_search_finds_words_in_questions_answers_and_what_the_judge_wrote(judged
     assert found("sky blue JUDGED good") == {"good q1"}
     assert found("zebra") == set()
     assert len(found("   ")) == 6
+
+
+def test_search_finds_words_in_a_row_before_words_anywhere_and_no_ids(tmp_path: Path, append: Callable[..., None]):
+    bench = Bench(tmp_path / "b")
+    ids = [f"{number:04x}77f" for number in range(100)]
+    for number, key in enumerate(ids):
+        append(bench.paths.questions, {"question_id": key, "turns": [{"content": f"Question {number}: why 77?"}]})
+        append(bench.paths.answers("base"), answer_record("base", key, "of the base"))
+        append(bench.paths.answers("good"), answer_record("good", key, f"Answer\n{number} times 1077"))
+        judged = judgment_record("good", "q4") | {"question_id": key, "inputs": None}
+        append(bench.paths.judgments("judge", "good"), judged)
+    library = library_of(bench)
+    library.texts.refresh()
+
+    def found(text: str) -> set[int]:
+        search = library.texts.search(text)
+        assert search is not None
+        return {entry.number - 1 for entry in library.entries if search.matches(entry)}
+
+    assert found("question 77") == {77}
+    assert found("QUESTION  7") == {7}
+    assert found("#78") == {77}
+    assert found("answer 12") == {12}  # over a line break
+    assert found("077f") == set()  # part of every id
+    assert len(found("77 why")) == 100  # in this order nowhere: both words anywhere
+    search = library.texts.search("answer 12")
+    assert search is not None
+    entry = next(entry for entry in library.entries if search.matches(entry))
+    assert search.place(entry) == "answer"
+    assert library.texts.excerpt(search, entry).startswith("answer 12 times")
+
+
+def test_reading_the_texts_can_be_ended_and_resumed(judged: Bench, tmp_path: Path, append: Callable[..., None]):
+    bench = Bench(tmp_path / "many")
+    for number in range(1500):
+        append(bench.paths.answers("good"), answer_record("good", f"q{number}", f"word{number}"))
+    texts = SearchTexts(bench)
+    seen: list[tuple[int, int]] = []
+    assert not texts.refresh(lambda done, of: bool(seen.append((done, of))))
+    assert seen == [(1000, 1500)]
+    assert not texts.is_loaded
+    assert texts.refresh(lambda done, of: True)
+    assert texts.is_loaded
+    assert texts.search("word1", is_wanted=lambda: False) is None
 
 
 def test_search_and_list_follow_files_that_grow(judged: Bench, append: Callable[..., None]):
