@@ -66,7 +66,10 @@ class JudgmentPreview(Vertical):
 
     def find(self, pattern: re.Pattern[str] | None) -> None:
         """Mark the hits of a search, and show each text from its first one."""
-        self.query_one(PreviewPane).find(pattern)
+        pane = self.query_one(PreviewPane)
+        if pattern != pane.pattern:
+            pane.find(pattern)
+            pane.go_to_hit(1)
 
     def go_to_hit(self, step: int) -> bool:
         """Go to the next or previous hit; return False if there is none or the text is not shown."""

@@ -30,7 +30,7 @@ HitPlace: TypeAlias = Literal["question", "answer", "baseline", "verdict", "mode
 
 _NUMBERED = re.compile(r"(?:#|question\s+|№\s*)(\d{1,9})\Z")
 _REPORTED = 1000  # records, between two reports
-_AROUND = 24  # characters of an excerpt before the hit
+_AROUND = 8  # characters of an excerpt before the hit: columns of lists are narrow
 _EXCERPT = 400  # characters
 
 

@@ -13,6 +13,7 @@ from arena_tui.judgments.judgment_list import JudgmentList
 from arena_tui.judgments.judgment_page import NARROW
 from arena_tui.judgments.judgments_screen import JudgmentsScreen
 from arena_tui.judgments.page import ReadingPane
+from arena_tui.judgments.preview import PreviewPane
 from arena_tui.judgments.viewer_screen import ViewerScreen
 from engine.review.search import SearchTexts
 
@@ -80,7 +81,7 @@ async def test_hits_are_marked_in_the_list_and_in_the_text_and_escape_clears(ben
     for game in record["games"]:
         game["user_prompt"] = "another template"
     write(bench / "model_judgment/the-judge/good-model.jsonl", record)
-    async with opened(tmp_path, "judgments", (120, 34)) as (app, pilot):
+    async with opened(tmp_path, "judgments", (110, 34)) as (app, pilot):
         await pilot.press("slash", *"walrus tusks")
         await until(pilot, lambda: "1 of 6 judgments" in painted(app))
         assert "answer: …" in painted(app), "the text around the hit, which is not in the question"
@@ -112,6 +113,18 @@ async def test_hits_are_marked_in_the_list_and_in_the_text_and_escape_clears(ben
         assert "1 of 6 judgments" in painted(app)
         await pilot.press("escape")
         await until(pilot, lambda: "6 of 6 judgments" in painted(app))
+
+
+async def test_the_text_beside_the_list_shows_its_hits(bench: Path, tmp_path: Path):
+    async with opened(tmp_path, "judgments", (160, 40)) as (app, pilot):
+        pane = app.screen.query_one(PreviewPane)
+        await pilot.press("slash", *"final verdict", "enter")
+        await until(pilot, lambda: len(pane.hits) == 2)  # a verdict of each game
+        assert pane.hit == 0
+        await pilot.press("n")
+        assert pane.hit == 1
+        await pilot.press("escape")
+        await until(pilot, lambda: not pane.hits)
 
 
 async def test_a_search_without_hits_in_a_text_says_so(bench: Path, tmp_path: Path):
