@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -22,10 +22,11 @@ from engine.config.load import parse_config
 from engine.config.model import Config
 from engine.errors import Advice, AdviceKind, BenchError, UsageProblem, listed
 from engine.labels import DEFAULT_WEIGHT
+from engine.pairing import Pairing
 from engine.ratings.battles import Battles, NullGames, common_opponent
 from engine.ratings.estimate import BenchFacts, CiKind, RatingOptions, rate_battles
 from engine.ratings.leaderboard import GroupKind, Leaderboard, LeaderboardOptions, Rater
-from engine.results import JudgedBench, judged_bench, rate, read_style
+from engine.results import JudgedBench, judged_bench, rate, read_style, refuse_partial_baselines
 from engine.token_lengths import comparable_lengths
 
 if TYPE_CHECKING:  # each function loads what it alone needs
@@ -123,6 +124,7 @@ def compare(
     from engine.ratings.compare import compare as compare_battles
 
     opened = open_source(source, judges, baseline)
+    refuse_partial_baselines(opened.judged, models)
     options = RatingOptions(
         baseline=opened.baseline, rounds=rounds, seed=seed, weight=weight or opened.weight, soft=soft
     )
@@ -199,11 +201,21 @@ def open_source(
     bench, config = _bench_of(source, _tuple(judges), _tuple(baselines))
     judged = judged_bench(bench, tuple(config.judge.model), config.judge.pairing, strict=strict)
     judged = judged.with_null_games(null_games)
+    if isinstance(source, Config) and not baselines:
+        judged = _with_published(judged, config.judge.pairing)
     if bench.paths.probes.exists():
         from engine.auditing.known_bad import with_known_bad
 
         judged = with_known_bad(judged, bench, config if isinstance(source, Config) else None)
     return JudgedSource(judged, judged.facts.baselines[0], DEFAULT_WEIGHT, bench, bench, strict=strict)
+
+
+def _with_published(judged: JudgedBench, pairing: Pairing) -> JudgedBench:
+    """Add a warning where the config has another baseline for a category than arena-hard-auto has."""
+    from engine.formats.original_categories import unlike_published
+
+    found = [*unlike_published({question.category for question in judged.facts.questions}, pairing)]
+    return replace(judged, warnings=[*judged.warnings, *found]) if found else judged
 
 
 def audit_material(
@@ -305,16 +317,30 @@ def _open_battles(file: Path, baselines: tuple[str, ...], lender: Config | None)
 
     loaded = load_battles(file)
     battles = loaded.battles
-    named = baselines[0] if baselines else _common_baseline(file, battles)
-    if len(baselines) > 1:
-        battles = battles.where(battles.with_any_of(baselines))
     answers = _lent_bench(lender)
     facts = (_facts(answers, battles) if answers is not None else None) or BenchFacts(name=file.stem)
-    facts = msgspec.structs.replace(facts, baselines=baselines)
+    if not baselines and lender is not None and common_opponent(battles) is None:
+        facts = _with_pairing(facts, lender.judge.pairing)
+    if facts.by_category:
+        battles, named = battles.under_one_name(facts.own_baselines, facts.baselines[0]), facts.baselines[0]
+    else:
+        named = baselines[0] if baselines else _common_baseline(file, battles)
+        facts = msgspec.structs.replace(facts, baselines=baselines)
+    if len(baselines) > 1:
+        battles = battles.where(battles.with_any_of(baselines))
     warnings = [str(problem) for problem in loaded.problems]
     if unmet := [name for name in baselines[1:] if name not in battles.models]:
         warnings.append(f"no battle has {listed(unmet)} in it")
     return JudgedSource(JudgedBench(battles, facts, warnings), named, loaded.weight or DEFAULT_WEIGHT, answers=answers)
+
+
+def _with_pairing(facts: BenchFacts, pairing: Pairing) -> BenchFacts:
+    """Add the baseline of each category, where a config has different ones for the questions."""
+    pairing = pairing.on({question.category for question in facts.questions})
+    if not pairing.is_split:
+        return facts
+    by_category = {question.category: pairing.of(question.category)[0] for question in facts.questions}
+    return msgspec.structs.replace(facts, baselines=(pairing.anchor,), by_category=dict(sorted(by_category.items())))
 
 
 def _common_baseline(file: Path, battles: Battles) -> str:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from engine.bench import Bench
 from engine.bench.snapshot import Snapshot
-from engine.errors import Advice
+from engine.errors import Advice, AdviceKind, UsageProblem, listed
 from engine.judged import NO_ANSWER, NO_LENGTH, JudgedFacts, JudgedReader
 from engine.pairing import Pairing
 from engine.ratings.battles import Battles, NullGames, battles_from_labels
@@ -167,6 +167,23 @@ class _TokenLengths(Mapping[str, Mapping[str, int | None]]):
         return len(self._rows)
 
 
+def refuse_partial_baselines(judged: JudgedBench, names: Sequence[str]) -> None:
+    """Raise UsageProblem for a model that is the baseline of some categories, and nothing else."""
+    for name in names:
+        own = [category for category, baseline in judged.facts.by_category.items() if baseline == name]
+        if own and name not in judged.battles.models:
+            raise UsageProblem(
+                f"{name} is the baseline of {listed(own)} only, and has no score on all questions",
+                Advice("name it as the baseline to compare on these questions", AdviceKind.BASELINE),
+            )
+
+
+def named_battles(judged: JudgedBench, battles: Battles) -> Battles:
+    """Return battles of `judged` with the names of their baselines where these depend on the category."""
+    own = judged.facts.own_baselines
+    return battles.with_names(judged.facts.baselines[0], own) if own else battles
+
+
 def rate(judged: JudgedBench, options: LeaderboardOptions, rater: Rater = rate_battles) -> tuple[Leaderboard, Ratings]:
     """Return the leaderboard, with the warnings of reading before its own, and the ratings it rests on."""
     ratings = rater(judged.battles, options)
@@ -175,13 +192,18 @@ def rate(judged: JudgedBench, options: LeaderboardOptions, rater: Rater = rate_b
 
 
 def gate_result(judged: JudgedBench, options: RatingOptions) -> Result:
-    """Return what a gate needs of a bench. Raises RatingError if no game has the baseline in it."""
+    """Return what a gate needs of a bench. Raises RatingError if no game has the baseline in it.
+
+    A model that is the baseline of some questions is left out: it was not judged on all.
+    """
+    found, partial = judged.evidence(options), judged.facts.by_category.values()
+    full = {model: mine for model, mine in found.models.items() if model not in partial}
     return Result(
         bench=judged.facts.name,
         judges=list(judged.facts.judges),
         baseline=options.baseline,
         weight=options.weight,
-        evidence=judged.evidence(options),
+        evidence=msgspec.structs.replace(found, models=full),
         first_game_only=options.first_game_only,
         known_bad=list(judged.facts.known_bad),
     )
@@ -198,7 +220,7 @@ def read_style(bench: Bench, models: Sequence[str], facts: BenchFacts | None = N
     real = dict.fromkeys((*facts.by_category.values(), *(model for model in models if model != anchor)))
     counts, warnings = count_style({model: bench.answers(model).items for model in real})
     column = {model: index for index, model in enumerate(counts.models)}
-    baseline = {question.id: facts.by_category[question.category] for question in facts.questions}
+    baseline = facts.own_baselines
     of_all = np.full((len(counts.questions), 1, len(COVARIATES)), np.nan)
     for row, question in enumerate(counts.questions):
         if question in baseline:

@@ -19,7 +19,7 @@ from engine.ratings.battles import NullGames
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.evidence import Describe, Result
 from engine.ratings.gate import GateOptions, gate
-from engine.results import gate_result
+from engine.results import gate_result, refuse_partial_baselines
 
 _LARGEST = 1 << 30  # bytes of a stored result
 
@@ -49,6 +49,7 @@ def gate_command(
     rating = RatingOptions(
         baseline=source.baseline, weight=weight or source.weight, soft=soft, first_game_only=first_game_only
     )
+    refuse_partial_baselines(source.judged, [*models, *([not_worse_than] if not_worse_than else [])])
     report = gate(
         gate_result(source.judged, rating),
         models,

@@ -17,7 +17,7 @@ from engine.ratings.battles import NullGames
 from engine.ratings.estimate import rate_battles
 from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions
 from engine.ratings.outcomes import unused_odds
-from engine.results import JudgedBench, rate
+from engine.results import JudgedBench, named_battles, rate
 
 
 def leaderboard_command(
@@ -44,7 +44,7 @@ def leaderboard_command(
     if save_battles is not None or save_bootstrap is not None:
         from engine.formats import battles_file
     if save_battles is not None:
-        rows = battles_file.save_battles(save_battles, ratings.battles, options.weight)
+        rows = battles_file.save_battles(save_battles, named_battles(source.judged, ratings.battles), options.weight)
         console.say(f"{rows} battles saved in {save_battles}")
     if save_bootstrap is not None:
         rounds = battles_file.save_bootstrap(save_bootstrap, ratings.models, ratings.resampled)

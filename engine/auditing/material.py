@@ -20,7 +20,6 @@ from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
 from engine.pairing import Pairing
 from engine.ratings.battles import Battles
-from engine.ratings.estimate import BenchFacts
 from engine.records import Question
 from engine.results import judged_bench
 from engine.review.store import load_all_labels
@@ -64,7 +63,7 @@ def material_of_bench(bench: Bench, config: Config, judges: Sequence[str], basel
     own. Raises BenchError if there is no judgment, or a file cannot be read.
     """
     judged = judged_bench(bench, judges, baseline, with_itself=True)
-    rule, own = config.judge.labels, _own_baselines(judged.facts)
+    rule, own = config.judge.labels, judged.facts.own_baselines
     (anchor,) = judged.facts.baselines
     sides = dict.fromkeys(own.values()) or (anchor,)
     replies = {judge: read_replies(bench, judge, sides, rule, own) for judge in judged.battles.judges}
@@ -77,11 +76,6 @@ def material_of_bench(bench: Bench, config: Config, judges: Sequence[str], basel
         fenced=config.judge.fence != "none",
     )
     return _with_bench(found, bench, config, warn=False, own=own)
-
-
-def _own_baselines(facts: BenchFacts) -> dict[str, str]:
-    """Return the baseline of each question where it depends on the category; else nothing."""
-    return {question.id: facts.by_category[question.category] for question in facts.questions if facts.by_category}
 
 
 def material_of_battles(
@@ -128,7 +122,7 @@ def _with_bench(
         found,
         questions={question.id: question for question in bench.questions().items},
         answers=answers,
-        families={name: family(config, name) for name in (*battles.judges, *battles.models)},
+        families=_families(config, battles, found.baseline, own or {}),
         reviews=reviews,
         flagged={
             (question_id, model): kinds
@@ -139,6 +133,15 @@ def _with_bench(
         warnings=warnings,
         languages=bench.paths.languages,
     )
+
+
+def _families(config: Config, battles: Battles, anchor: str, own: Mapping[str, str]) -> dict[str, str]:
+    """Return the families of judges and models; baselines under one name are relatives of a judge if one of them is."""
+    found = {name: family(config, name) for name in (*battles.judges, *battles.models)}
+    if own:
+        theirs = sorted({family(config, name) for name in own.values()})
+        found[anchor] = next((each for each in theirs if each in {found[judge] for judge in battles.judges}), theirs[0])
+    return found
 
 
 def read_replies(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from engine.bench import Bench
 from engine.bench.atomic import write_file
 from engine.bench.packed import UNPACK, is_packed, packed_file
-from engine.errors import Advice, AdviceKind, UsageProblem
+from engine.config.load import load_config
+from engine.errors import Advice, AdviceKind, ArenaError, UsageProblem
 from engine.formats.importing import ImportReport, bench_folders, import_bench
+from engine.formats.original_categories import general_rule, unlike_published
 from engine.formats.original_config import import_yaml
+from engine.pairing import Pairing
 
 YAML_NAMES = ("api_config", "gen_answer_config", "judge_config")
 
@@ -49,6 +54,8 @@ def import_source(source: Path, config: Path, data: Callable[[], Path], name: st
         )
     notes = _import_config(source, config) if has_yaml else ()
     report = import_bench(source, data(), name) if is_data else None
+    if report is not None:
+        notes = (*notes, *_category_notes(report, config))
     return Imported(report, config if has_yaml else None, notes)
 
 
@@ -56,6 +63,22 @@ def _holds_yaml(source: Path) -> bool:
     """Return whether there are YAML files; a clone of the original has them in `config/`."""
     files = [source] if source.is_file() else [*source.iterdir(), *(source / "config").glob("*")]
     return any(file.suffix in (".yaml", ".yml") for file in files)
+
+
+def _category_notes(report: ImportReport, file: Path) -> Iterator[str]:
+    """Yield the baselines that arena-hard-auto has for categories of the questions, where the config lacks them."""
+    config = None
+    with suppress(ArenaError):
+        config = load_config(file, keys=False) if file.is_file() else None
+    for bench in report.benches:
+        if not any(imported.source.kind == "questions" for imported in bench.files):
+            continue
+        categories = {question.category for question in Bench(bench.root).questions().items}
+        rule = general_rule(categories)
+        if config is not None and config.bench == bench.root.name:
+            yield from unlike_published(categories, config.judge.pairing)
+        elif rule is not None:
+            yield from unlike_published(categories, Pairing((rule.baseline,)))
 
 
 def _import_config(source: Path, output: Path) -> tuple[str, ...]:

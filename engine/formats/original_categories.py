@@ -5,12 +5,13 @@ The facts are those of `JUDGE_SETTINGS` in its `utils/judge_utils.py`; the promp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.bench.stored import load_questions
 from engine.errors import BenchError
+from engine.pairing import Pairing
 
 
 class CategoryRule(NamedTuple):
@@ -51,6 +52,21 @@ def general_rule(categories: Iterable[str]) -> CategoryRule | None:
     """Return the rule for all categories but those of `category_tables`; None if none of them is known."""
     rules = {PUBLISHED[category] for category in categories if category in PUBLISHED}
     return _TECHNICAL if _TECHNICAL in rules else min(rules, default=None)
+
+
+def unlike_published(categories: Collection[str], pairing: Pairing) -> Iterator[str]:
+    """Yield what to add to a config that has the published baseline of some of the categories for others, too."""
+    published = {PUBLISHED[category].baseline for category in categories if category in PUBLISHED}
+    if pairing.baselines[0] not in published:
+        return
+    for category in sorted(categories):
+        rule = PUBLISHED.get(category)
+        if rule is not None and rule.baseline not in pairing.of(category):
+            yield (
+                f"{category}: arena-hard-auto compares it with {rule.baseline}, by a prompt of its own; add "
+                f'[[judge.by_category]] with category = "{category}", baseline = "{rule.baseline}", '
+                f'prompt = "{rule.prompt}" for published results'
+            )
 
 
 def category_tables(categories: Iterable[str], general: CategoryRule) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ rating, so the same battles serve every leaderboard.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -104,6 +104,24 @@ class Battles:
         names = [name if each == model else each for each in self.models]
         models, (model_a, model_b) = _in_use(names, self.model_a, self.model_b)
         return replace(self, models=models, model_a=model_a, model_b=model_b)
+
+    def with_names(self, model: str, names: Mapping[str, str]) -> Battles:
+        """Return the same games with a name for a model that depends on the question."""
+        every = (*self.models, *dict.fromkeys(names.values()))
+        place = {name: index for index, name in enumerate(every)}
+        own = np.array([place[names.get(each, model)] for each in self.questions], dtype=np.int64)[self.question]
+        sides = (np.where(side == place[model], own, side) for side in (self.model_a, self.model_b))
+        models, (model_a, model_b) = _in_use(every, *sides)
+        return replace(self, models=models, model_a=model_a, model_b=model_b)
+
+    def under_one_name(self, names: Mapping[str, str], name: str) -> Battles:
+        """Return the games of the model that `names` has for their question, all of them under one name."""
+        place = {model: index for index, model in enumerate(self.models)}
+        own = np.array([place.get(names.get(each, ""), -1) for each in self.questions], dtype=np.int64)[self.question]
+        kept = (self.model_a == own) | (self.model_b == own)
+        sides = (np.where(side == own, len(self.models), side)[kept] for side in (self.model_a, self.model_b))
+        models, (model_a, model_b) = _in_use((*self.models, name), *sides)
+        return replace(self.where(kept), models=models, model_a=model_a, model_b=model_b)
 
     def of_questions(self, question_ids: Iterable[str]) -> Battles:
         """Return only the games on the given questions."""

@@ -60,6 +60,13 @@ class BenchFacts(msgspec.Struct, frozen=True, kw_only=True):
     known_bad: tuple[KnownBad, ...] = ()
     by_category: Mapping[str, str] = msgspec.field(default_factory=dict)
 
+    @property
+    def own_baselines(self) -> dict[str, str]:
+        """Return the baseline of each question where it depends on the category; else nothing."""
+        if not self.by_category:
+            return {}
+        return {question.id: self.by_category[question.category] for question in self.questions}
+
     def own_baseline(self, question_ids: Collection[str]) -> str | None:
         """Return the baseline that all these questions have, where it depends on the category."""
         if not self.by_category:

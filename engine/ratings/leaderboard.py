@@ -181,6 +181,8 @@ def _of_categories(ratings: Ratings, facts: BenchFacts) -> Iterator[str]:
         f"overall scores are against the baseline of each question's category ({rules}); arena-hard-auto v2.0 has no "
         "overall score, only one for each category"
     )
+    if judging := sorted({*facts.judges} & {*facts.by_category.values()}):
+        yield f"a judge that is also a baseline may favour its own answers: {listed(judging)}"
     if partial := [name for name in ratings.models if name in facts.by_category.values()]:
         yield f"not ranked overall, since they are the baseline of some questions: {listed(partial)}"
 

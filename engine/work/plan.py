@@ -17,6 +17,7 @@ from engine.config.sampling import answer_settings, judge_sampling, judge_settin
 from engine.config.wording import did_you_mean
 from engine.errors import Advice, AdviceKind, BenchError, ConfigError, ConfigProblem, listed
 from engine.events import TaskKey
+from engine.formats.original_categories import unlike_published
 from engine.judging.prompts import JudgePrompt, custom_prompt, fenced_prompt, judge_prompt
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.ratings.stop_rule import StopRule
@@ -118,6 +119,7 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
         *participants.warnings,
         *_look_alikes(names),
         *_unknown_categories(config, reader.questions.values()),
+        *unlike_published({question.category for question in questions}, pairing),
         *_unsent(config, participants, scope),
         *reader.warnings,
         *_missing_answers(participants, questions, reader, coming),

@@ -282,6 +282,49 @@ def test_comparisons_gates_plans_and_audits_take_each_question_against_its_own_b
     assert judge["verdicts"]["replies"]["texts"] == 2 * 2 * 72
 
 
+def test_a_baseline_of_one_category_is_compared_where_it_is_the_baseline(arena: Arena, original: Path) -> None:
+    imported(arena, original)
+    for command in (("compare", "good", O3), ("gate", "good", "--not-worse-than", O3)):
+        code, _, err = arena(*command)
+        assert code == 2
+        assert f"{O3} is the baseline of hard_prompt only" in err
+        assert "--baseline" in err
+    code, out, err = arena("compare", "good", O3, "--baseline", O3, "--format", "json")
+    assert code == 0, err
+    assert json.loads(out)["pairs"][0]["questions"] <= 40
+
+
+def test_saved_battles_name_the_baselines_and_are_rated_alike(arena: Arena, original: Path, tmp_path: Path) -> None:
+    imported(arena, original)
+    file = tmp_path / "battles.jsonl"
+    code, out, err = arena("leaderboard", "--save-battles", file, "--format", "json")
+    assert code == 0, err
+    saved = json.loads(out)
+    assert {(row["question_id"][0], row["model_a"]) for row in read(file)} == {("h", O3), ("c", GEMINI)}
+    again = board(arena, "--battles", file)
+    assert again["baseline_by_category"] == saved["baseline_by_category"]
+    scores = [{row["model"]: row["score"] for row in found["rows"]} for found in (saved, again)]
+    assert scores[0] == pytest.approx(scores[1])
+
+
+def test_a_config_without_the_baselines_of_arena_hard_gets_a_warning_with_what_to_add(
+    arena: Arena, original: Path, tmp_path: Path
+) -> None:
+    words = f'category = "creative_writing", baseline = "{GEMINI}", prompt = "creative"'
+    code, _, err = arena("--data", tmp_path / "data", "import", original / "data" / "arena-hard-v2.0")
+    assert code == 0
+    assert f"note: creative_writing: arena-hard-auto compares it with {GEMINI}" in err
+    assert words in err
+    (tmp_path / "config.toml").write_text(
+        f'bench = "arena-hard-v2.0"\n[judge]\nmodel = "gpt-4.1"\nbaseline = "{O3}"\n[models."gpt-4.1"]\n', "utf-8"
+    )
+    for command in (("leaderboard",), ("run", "--dry-run")):
+        code, _, err = arena(*command)
+        assert code == 0
+        assert words in err
+    assert words not in arena("leaderboard", "--baseline", O3)[2]  # asked for by name
+
+
 def test_the_page_shows_the_answer_of_the_baseline_of_the_question(
     arena: Arena, original: Path, tmp_path: Path
 ) -> None:
