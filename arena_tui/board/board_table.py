@@ -14,6 +14,7 @@ from textual.message import Message
 from arena_tui.board.choices import BoardChoices
 from arena_tui.keys import bind
 from arena_tui.output.forest import UNICODE, Scale, terminal_strokes
+from arena_tui.output.leaderboard_columns import own_baselines
 from arena_tui.output.stop_rule import standing_words, verdict_words
 from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.session.arena_session import SessionStatus
@@ -327,11 +328,19 @@ def described(
     line = Text(" · ", ink.muted).join(Text(phrase, ink.accent) for phrase in phrases)
     for phrase, style in (
         (f"judge {', '.join(map(one_line, judges))}" if judges else "", ink.accent if choices.judge else ink.muted),
+        (_of_categories(board), ink.muted),
         (activity, ink.muted),
     ):
         if phrase:
             line.append(" · " if line.plain else "", ink.muted).append(phrase, style)
     return line
+
+
+def _of_categories(board: Leaderboard | None) -> str:
+    """Return the baselines with their categories, where they depend on the category."""
+    if board is None or isinstance(board.baseline_by_category, UnsetType):
+        return ""
+    return " · ".join(own_baselines(board.baseline_by_category))
 
 
 def row_line(row: BoardRow, opponent: str, ink: Inks) -> Text:

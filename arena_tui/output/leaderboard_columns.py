@@ -132,7 +132,7 @@ def headline(board: Leaderboard) -> list[str]:
     if isinstance(board.baseline_by_category, UnsetType):
         phrases.append(f"baseline {one_line(board.baseline)}")
     else:
-        phrases += _own_baselines(board.baseline_by_category)
+        phrases += own_baselines(board.baseline_by_category)
     phrases += further_baselines(board.baselines)
     if board.ci == "sandwich":
         phrases.append("95% CI from errors clustered by question (sandwich)")
@@ -149,7 +149,7 @@ def headline(board: Leaderboard) -> list[str]:
     return phrases + known_bad_phrases(board.known_bad)
 
 
-def _own_baselines(by_category: Mapping[str, str]) -> Iterator[str]:
+def own_baselines(by_category: Mapping[str, str]) -> Iterator[str]:
     """Yield each baseline with its categories."""
     for baseline in dict.fromkeys(by_category.values()):
         own = [one_line(category) or UNNAMED_GROUP for category, name in by_category.items() if name == baseline]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.formats.battles_file import games_of_rows, strong_weight
 from engine.labels import Label
-from engine.ratings.battles import common_opponent
+from engine.ratings.battles import Battles, common_opponent
 
 
 class Judged(NamedTuple):
@@ -129,3 +129,25 @@ def test_games_keep_their_names_and_the_probabilities_of_their_judge() -> None:
     assert battles.odds is not None
     assert battles.odds[1].tolist() == odds
     assert math.isnan(battles.odds[0][0])
+
+
+def pairs_of(battles: Battles) -> list[tuple[str, str, str]]:
+    columns = zip(battles.question.tolist(), battles.model_a.tolist(), battles.model_b.tolist(), strict=True)
+    return [(battles.questions[q], battles.models[a], battles.models[b]) for q, a, b in columns]
+
+
+def test_one_name_for_the_baselines_of_several_questions_can_be_given_and_taken_back() -> None:
+    builder = BattleBuilder()
+    games = [("h1", "o3", "m"), ("c1", "gemini", "m"), ("c1", "gemini", "o3"), ("h1", "gemini", "o3")]
+    for question, model_a, model_b in games:
+        builder.add(question, model_a, model_b, 1.0)
+    builder.add("h1", "gemini", "m", 0.0)  # against the baseline of another question
+    own = {"h1": "o3", "c1": "gemini"}
+    joined = builder.build().under_one_name(own, "o3 + gemini")
+    expected = [("h1", "o3 + gemini", "m"), ("c1", "o3 + gemini", "m"), ("c1", "o3 + gemini", "o3")]
+    assert pairs_of(joined) == [*expected, ("h1", "gemini", "o3 + gemini")]
+    assert joined.models == ("gemini", "m", "o3", "o3 + gemini")
+    assert pairs_of(joined.with_names("o3 + gemini", own)) == games
+    writing = joined.of_questions(["c1"]).renamed("o3 + gemini", "gemini")
+    assert pairs_of(writing) == [("c1", "gemini", "m"), ("c1", "gemini", "o3")]
+    assert writing.models == ("gemini", "m", "o3")  # sorted, and none without a game
