@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from arena_tui import console
+from arena_tui.cli_batch import batch
 from arena_tui.cli_tools import doctor, runs, serve, simulate, web
 from arena_tui.invocation import Invocation, load_numpy
 from arena_tui.options import (
@@ -315,7 +316,7 @@ def export(invocation: Invocation, /, **options: Any) -> int:
     return export_command(invocation, **options)
 
 
-for tool in (runs, doctor, serve, simulate, web):
+for tool in (batch, runs, doctor, serve, simulate, web):
     cli.add_command(tool)
 
 _OF_THE_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}

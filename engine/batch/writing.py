@@ -85,18 +85,21 @@ def write_batch(
 ) -> Manifest:
     """Write the next call of every open part of `plan` into a new folder, and return its manifest.
 
-    `max_requests` and `max_bytes` bound one file. Raises UsageProblem for a folder that is not empty or a request that
-    is larger than `max_bytes`, and StorageError.
+    Where no call is missing, no folder is made. `max_requests` and `max_bytes` bound one file. Raises UsageProblem for
+    a folder that is not empty or a request that is larger than `max_bytes`, and StorageError.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageProblem(f"{folder}: exists and is not an empty folder", "name a new one for each round")
+    awaited = sum(len(task.awaited) for task in plan.judgments)
+    if next(open_parts(plan), None) is None:
+        return Manifest(config.bench, time.time(), (), awaited)
     with atomic_folder(folder) as unfinished:
         with ExitStack() as stack:
             files = _Files(config, unfinished, stack, max_requests, max_bytes)
             makers = PartMakers(config, plan, _NothingMade())
             for part in open_parts(plan):
                 makers.make(part, partial(files.write, part))
-        manifest = Manifest(config.bench, time.time(), files.listed, sum(len(task.awaited) for task in plan.judgments))
+        manifest = Manifest(config.bench, time.time(), files.listed, awaited)
         write_file(unfinished / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
 

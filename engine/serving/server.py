@@ -206,7 +206,9 @@ class VllmServer:
         self.startup = Startup()
         self.log.begin(" ".join(masked(self.command)))
         self.emit_status("starting", self.startup.stage)
-        process = await ServerProcess.start(self.command, self._environment(), self._settings.grace, self._on_line)
+        process = await ServerProcess.start(
+            self.command, server_environment(self._planned, self._key), self._settings.grace, self._on_line
+        )
         self._process = process
         await process.has_begun.wait()
         ledger_file = None
@@ -318,16 +320,6 @@ class VllmServer:
                 self._emit(notice("warning", f"{self.name}: {in_use}; starting anyway"))
         return None
 
-    def _environment(self) -> dict[str, str]:
-        own = {"VLLM_NO_USAGE_STATS": "1"} | ({"HF_HUB_OFFLINE": "1"} if self.spec.is_folder else {})
-        set_for_it = {"VLLM_API_KEY": self._key} if self._key else {}
-        if self._planned.gpus:
-            # Numbered as nvidia-smi does, which is where the numbers come from.
-            set_for_it["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-            set_for_it["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, self._planned.gpus))
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-        return {**own, **inherited, **set_for_it, **self.spec.environment}
-
     def _on_line(self, line: str) -> None:
         self.log.write(line)
         if self._status != "starting":
@@ -353,3 +345,16 @@ class VllmServer:
                 await self._stopping.wait()
         except TimeoutError:
             pass
+
+
+def server_environment(planned: PlannedServer, key: str = "") -> dict[str, str]:
+    """Return the environment of a vLLM process, which holds its `key` and the variables of the config."""
+    spec = planned.spec
+    own = {"VLLM_NO_USAGE_STATS": "1"} | ({"HF_HUB_OFFLINE": "1"} if spec.is_folder else {})
+    set_for_it = {"VLLM_API_KEY": key} if key else {}
+    if planned.gpus:
+        # Numbered as nvidia-smi does, which is where the numbers come from.
+        set_for_it["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        set_for_it["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, planned.gpus))
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
+    return {**own, **inherited, **set_for_it, **spec.environment}

@@ -61,6 +61,8 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PERCENT = re.compile(r"(\d{1,3})% Completed|: +(\d{1,3})%\|")
 
+_BATCH_SHARE = re.compile(r"Running batch: +(\d{1,3})% Completed")
+
 FIRST_STAGE = "importing Python packages"
 _MILESTONES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), stage)
@@ -264,6 +266,12 @@ def find_cause(lines: Iterable[str]) -> Cause | None:
         if (match := _ERROR.search(line)) and not match[1].endswith("Interrupt"):
             return Cause(f"{match[1]}: {match[2]}"[:SHOWN_CHARACTERS])
     return None
+
+
+def batch_share(line: str) -> float | None:
+    """Return the share (0..1) of a batch that `vllm run-batch` reports to be made; None for any other line."""
+    found = _BATCH_SHARE.search(line)
+    return min(1.0, int(found[1]) / 100) if found else None
 
 
 def exit_cause(code: int | None, lines: Iterable[str]) -> Cause:

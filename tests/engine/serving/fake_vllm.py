@@ -13,6 +13,10 @@ and exits with 0. `fake.json` in the model's folder says what else it does:
   prefers         whose answer wins, when it judges (else that of place A)
   apart           starts a process in a session of its own ("clean": without its environment, by one that exits)
   stubborn        neither signal ends it
+
+`fake_vllm.py run-batch -i FILE -o FILE --model MODEL ...` answers a file of requests as VLLM's batch runner does: all
+results at its end, and lines of progress before. `fail` ends it so; `refuse` refuses every request that holds this
+text; `batch_seconds` passes between two lines.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 LONGEST_LIFE = 120.0  # seconds: whatever a test forgets ends by itself
 
@@ -140,6 +145,10 @@ class Fake:
             "[[B>A]]" if self.behaviour.get("prefers", "nobody") in answer_b else "[[A>B]]"
         )
 
+    def content(self, body: dict[str, Any]) -> str:
+        asked = body["messages"][-1]["content"]
+        return self.verdict(asked) if "Assistant A" in asked else f"An answer of {body['model']}."
+
     def handler(self) -> type[BaseHTTPRequestHandler]:
         fake = self
 
@@ -188,23 +197,48 @@ class Fake:
                 if fake.engine is None or fake.engine.poll() is not None:
                     self.reply(500, {"error": {"message": "EngineCore encountered an issue.", "code": 500}})
                     return
-                judged = "Assistant A" in body["messages"][-1]["content"]
-                content = fake.verdict(body["messages"][-1]["content"]) if judged else f"An answer of {body['model']}."
-                choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
-                usage = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
-                self.reply(
-                    200,
-                    {
-                        "id": "x",
-                        "object": "chat.completion",
-                        "choices": [choice],
-                        "usage": usage,
-                        "model": body["model"],
-                        "system_fingerprint": "vllm-0.32.0-fake",
-                    },
-                )
+                self.reply(200, completion(body["model"], fake.content(body)))
 
         return Handler
+
+
+def run_batch(arguments: list[str]) -> int:
+    """Answer a file of requests."""
+    fake = Fake([value_of(arguments, "--model"), "--port", "0", *arguments])
+    if fake.behaviour.get("fail"):
+        say(*fake.behaviour["fail"])
+        return int(fake.behaviour.get("code", 1))
+    requests = [json.loads(line) for line in Path(value_of(arguments, "-i")).read_text("utf-8").splitlines()]
+    results = []
+    for number, request in enumerate(requests):
+        body = request["body"]
+        result = {"id": "vllm-1", "custom_id": request["custom_id"], "error": None}
+        refused = fake.behaviour.get("refuse")
+        if body["model"] not in fake.names or (refused and refused in json.dumps(body)):
+            error = {"error": {"message": f"no such model: {body['model']}", "type": "NotFoundError", "code": 404}}
+            result |= {"response": {"status_code": 404, "request_id": "r", "body": None}, "error": error}
+        else:
+            reply = completion(body["model"], fake.content(body))
+            result["response"] = {"status_code": 200, "request_id": "r", "body": reply}
+        results.append(result)
+        time.sleep(fake.behaviour.get("batch_seconds", 0.0))
+        done = 100 * (number + 1) // len(requests)
+        say(f"\rRunning batch: {done:3d}% Completed | {number + 1}/{len(requests)} [00:01<00:00, 4.00req/s]\n")
+    Path(value_of(arguments, "-o")).write_text("".join(json.dumps(result) + "\n" for result in results))
+    return 0
+
+
+def completion(model: str, content: str) -> dict[str, Any]:
+    """A reply of VLLM."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "choices": [choice],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14},
+        "model": model,
+        "system_fingerprint": "vllm-0.32.0-fake",
+    }
 
 
 def engine() -> int:
@@ -241,4 +275,4 @@ if __name__ == "__main__":
     if "--no-such-flag" in sys.argv:
         say("usage: vllm serve [model_tag] [options]", "vllm: error: unrecognized arguments: --no-such-flag")
         sys.exit(2)
-    sys.exit(Fake(sys.argv[2:]).run())
+    sys.exit(run_batch(sys.argv[2:]) if sys.argv[1] == "run-batch" else Fake(sys.argv[2:]).run())

@@ -1,0 +1,226 @@
+"""Rounds on this machine: write what is missing, let `vllm run-batch` make it without any HTTP, read the results.
+
+A round makes the next call of every open part: first answers, then their judgments, then games that are asked for
+again. `vllm run-batch` writes its results when it has made all of a file: a round that is killed loses the file it was
+at, and the next command reads what finished files there are and continues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.batch.reading import ReadReport, read_batch
+from engine.batch.writing import BatchFile, read_manifest, request_files, write_batch
+from engine.bench import Bench
+from engine.bench.names import file_stem
+from engine.config.model import Config
+from engine.errors import ArenaError, UsageProblem, as_line
+from engine.redaction import argument_secrets, masked
+from engine.serving.gpus import wait_for_memory
+from engine.serving.model_folder import folder_problems
+from engine.serving.plan import PlannedServer, server_plan
+from engine.serving.process import ServerProcess, record_server, stop_orphans
+from engine.serving.server import LAST_LINES, MEMORY_SECONDS, server_environment
+from engine.serving.server_log import Cause, ServerLog, batch_share, exit_cause
+from engine.work.plan import Scope, make_plan
+
+GRACE_SECONDS = 30.0  # that vLLM has to end when it is stopped
+MOST_ROUNDS = 100
+_ROUND = "round-"
+_RESULTS = ".results.jsonl"
+
+
+class BatchFailed(ArenaError):
+    """vLLM did not make a batch."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a round is: `share` (0..1) of the requests of `file` are made, as vLLM reports."""
+
+    round: int
+    file: BatchFile
+    share: float
+
+
+@dataclass(frozen=True)
+class RoundEnded:
+    """What a round came to."""
+
+    round: int
+    report: ReadReport
+
+
+Listener = Callable[[Progress | RoundEnded | str], None]
+
+
+async def run_batches(
+    config: Config,
+    folder: Path,
+    scope: Scope,
+    listen: Listener,
+    *,
+    max_requests: int,
+    max_bytes: int,
+) -> int:
+    """Make rounds in `folder` until no call is left that vLLM can make here; return the calls that are left.
+
+    `listen` gets progress, the end of each round, and warnings as text. Raises UsageProblem where no model with calls
+    has a [serve] table, BatchFailed, and what writing and reading raise.
+    """
+    bench = Bench.open(config.data, config.bench)
+    for name in await asyncio.to_thread(stop_orphans, bench.paths.logs):
+        listen(f"{name}: stopped a server that an earlier run had left running")
+    if finished := list(_finished(folder)):
+        listen(f"{folder}: reading {len(finished)} files of results that are there from before")
+        listen(RoundEnded(0, await read_batch(config, finished, scope)))
+    first = 1 + max((int(path.name.removeprefix(_ROUND)) for path in _rounds(folder)), default=0)
+    for number in range(first, first + MOST_ROUNDS):
+        plan = await asyncio.to_thread(make_plan, config, bench, scope)
+        round_folder = folder / f"{_ROUND}{number:03}"
+        manifest = await asyncio.to_thread(
+            write_batch, config, plan, round_folder, max_requests=max_requests, max_bytes=max_bytes
+        )
+        served = {file.model for file in manifest.files if _is_served(config, file.model)}
+        if not served:
+            await asyncio.to_thread(shutil.rmtree, round_folder, ignore_errors=True)
+            if manifest.requests and number == first:
+                names = ", ".join(sorted({file.model for file in manifest.files}))
+                raise UsageProblem(
+                    f"no model with calls to make has a [serve] table: {names}",
+                    "add one, or write the batch and have it made elsewhere",
+                )
+            return manifest.requests
+        made = await _make_round(config, round_folder, number, served, bench.paths.logs, listen)
+        report = await read_batch(config, made, scope)
+        listen(RoundEnded(number, report))
+        if not report.taken:
+            raise BatchFailed(
+                f"{round_folder}: no result of this round could be taken", f"the reasons are in {bench.paths.errors}"
+            )
+    return 0
+
+
+def _is_served(config: Config, model: str) -> bool:
+    return model in config.models and config.models[model].serve is not None
+
+
+def _rounds(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.glob(f"{_ROUND}*")):
+        if path.is_dir() and path.name.removeprefix(_ROUND).isdecimal():
+            yield path
+
+
+def _finished(folder: Path) -> Iterator[Path]:
+    for path in _rounds(folder):
+        yield from sorted(path.glob(f"*{_RESULTS}"))
+
+
+async def _make_round(
+    config: Config, folder: Path, number: int, served: set[str], logs: Path, listen: Listener
+) -> list[Path]:
+    """Make the files of a round, one model after the other; return the files of results."""
+    by_model: dict[str, list[tuple[Path, BatchFile]]] = {}
+    for path, file in request_files(folder, read_manifest(folder)):
+        if file.model in served:
+            by_model.setdefault(file.model, []).append((path, file))
+    results = []
+    for model, files in by_model.items():
+        planned = (await asyncio.to_thread(server_plan, config, [model], [])).of(model)
+        waiting = list(reversed(files))
+
+        async def work(server: PlannedServer, waiting: list[tuple[Path, BatchFile]] = waiting) -> None:
+            """Make one file after another, as long as there is one."""
+            while waiting:
+                path, file = waiting.pop()
+                result = path.with_name(path.name.removesuffix(".jsonl") + _RESULTS)
+
+                def on_share(share: float, file: BatchFile = file) -> None:
+                    listen(Progress(number, file, share))
+
+                await _make_file(config, server, path, result, logs, on_share, listen)
+                results.append(result)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for server in planned[: len(files)]:
+                    group.create_task(work(server))
+        except ExceptionGroup as failed:  # the others were cancelled, and nothing of them is left
+            raise failed.exceptions[0] from None
+    return results
+
+
+async def _make_file(
+    config: Config,
+    server: PlannedServer,
+    requests: Path,
+    results: Path,
+    logs: Path,
+    on_share: Callable[[float], None],
+    listen: Listener,
+) -> None:
+    """Run `vllm run-batch` on one file. Raises BatchFailed."""
+    spec, command = server.spec, config.vllm.command
+    if shutil.which(command[0]) is None:
+        raise BatchFailed(
+            f"{command[0]!r} not found",
+            "pip install 'arena-tui[vllm]', or name another environment's program in [vllm] command",
+        )
+    if problem := await asyncio.to_thread(lambda: next(folder_problems(spec), None)):
+        raise BatchFailed(as_line(f"{server.name}: {problem.title}"), problem.hint)
+    if server.gpus and (used := await wait_for_memory(server.gpus, server.share, MEMORY_SECONDS)):
+        listen(f"{server.name}: {used}; starting anyway")
+    unfinished = results.with_name(f".{results.name}.{secrets.token_hex(4)}")
+    line = [*command, "run-batch", "-i", str(requests), "-o", str(unfinished), "--model", spec.model]
+    line += ["--served-model-name", *spec.served_names, *spec.arguments]
+    hidden = [*spec.environment.values(), *argument_secrets(line)]
+    log = ServerLog(logs / f"{file_stem(server.name)}.batch.log", hidden)
+    log.begin(" ".join(masked(line)))
+
+    def on_line(text: str) -> None:
+        log.write(text)
+        if (share := batch_share(text)) is not None:
+            on_share(share)
+
+    try:
+        cause = await _run_to_its_end(line, server_environment(server), server.name, logs, on_line, log)
+        if cause is None and not unfinished.is_file():
+            cause = Cause("it ended without results", "see its log")
+        if cause is not None:
+            raise BatchFailed(f"{server.name}: {cause.title}", as_line(cause.hint, f"log: {log.path}"))
+        unfinished.replace(results)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+async def _run_to_its_end(
+    line: Sequence[str],
+    environment: dict[str, str],
+    name: str,
+    logs: Path,
+    on_line: Callable[[str], None],
+    log: ServerLog,
+) -> Cause | None:
+    """Run a command under a warden; return why it failed, None where it did not."""
+    process = await ServerProcess.start(line, environment, GRACE_SECONDS, on_line)
+    ledger_file = None
+    try:
+        await process.has_begun.wait()
+        if process.session:
+            ledger_file = record_server(logs, name, process.session, process.warden_pid, process.mark)
+        await process.has_exited.wait()
+        await process.wait_gone()
+    finally:
+        await process.close()
+        if ledger_file is not None:
+            ledger_file.unlink(missing_ok=True)
+    if process.failure is not None:
+        return Cause(f"{line[0]!r} cannot be run: {process.failure}", "see [vllm] command")
+    return None if process.exit_code == 0 else exit_cause(process.exit_code, list(log.lines)[-LAST_LINES:])
