@@ -1,4 +1,4 @@
-"""The benches of a data folder, and what each holds by names and numbers of lines; no record is decoded but first ones.
+"""The benches of a data folder, and what each holds by names and numbers of lines; few records are decoded.
 
 Also finds bench folders near the working folder that are not imported yet.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from engine.opening import open_regular
 
 _CHUNK = 1 << 20
 _LONGEST_FIRST = 64 << 20  # bytes read of a first judgment for the baseline in it
+_MOST_QUESTIONS = 5000  # whose categories are read
 _MARKS = ("question.jsonl", "model_answer", "model_judgment")
 MOST_FOLDERS = 2000  # looked into for benches that are not imported
 
@@ -25,7 +27,7 @@ class FoundBench(msgspec.Struct, frozen=True):
     """A bench and what it holds. `root` is None for one that comes with the program and is not in the folder yet.
 
     `answers` are the records of each model, `judged` the models judged by each judge, `baselines` those that judgments
-    name. `changed` is the time of its question set (seconds since 1970).
+    name, `categories` those of its questions. `changed` is the time of its question set (seconds since 1970).
     """
 
     name: str
@@ -35,6 +37,7 @@ class FoundBench(msgspec.Struct, frozen=True):
     judged: Mapping[str, tuple[str, ...]] = {}
     baselines: tuple[str, ...] = ()
     changed: float = 0.0
+    categories: tuple[str, ...] = ()
 
     def is_complete(self, model: str) -> bool:
         """Whether there are as many answers of `model` as questions."""
@@ -93,9 +96,11 @@ def _read(folder: Path) -> FoundBench:
         judged = {judge: tuple(paths.judged_models(judge)) for judge in paths.judges()}
         baselines = tuple(dict.fromkeys(_baselines(paths, judged)))
         changed = paths.questions.stat().st_mtime
+        categories = tuple(sorted(set(_categories(paths.questions))))
     except (OSError, ArenaError):
-        answers, judged, baselines, changed = {}, {}, (), 0.0
-    return FoundBench(folder.name, folder, count_records(paths.questions), answers, judged, baselines, changed)
+        answers, judged, baselines, changed, categories = {}, {}, (), 0.0, ()
+    questions = count_records(paths.questions)
+    return FoundBench(folder.name, folder, questions, answers, judged, baselines, changed, categories)
 
 
 def count_records(file: Path) -> int:
@@ -123,6 +128,21 @@ def _baselines(paths: BenchPaths, judged: Mapping[str, Sequence[str]]) -> Iterat
                 continue
             if record.baseline:
                 yield record.baseline
+
+
+def _categories(file: Path) -> Iterator[str]:
+    """Yield the categories of the first questions of a set."""
+    decoder = msgspec.json.Decoder(_Question)
+    with open_regular(file) as stream:
+        for _ in range(_MOST_QUESTIONS):
+            if not (line := stream.readline(_LONGEST_FIRST)):
+                return
+            with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                yield decoder.decode(line).category or ""
+
+
+class _Question(msgspec.Struct):
+    category: str | None = None
 
 
 class _Judgment(msgspec.Struct):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from engine.formats.original_categories import PUBLISHED, general_rule
 from engine.setup.benches import FoundBench
 from engine.setup.servers import Address, FoundServer
 
@@ -71,6 +72,21 @@ class Setup(msgspec.Struct, frozen=True):
         with_answers = {candidate.name for candidate in self.candidates if candidate.answers}
         names = [c.name for c in self.candidates if c.name in with_answers or c.name in self.answers]
         return [name for name in names if name != self.baseline]
+
+    @property
+    def by_category(self) -> list[dict[str, str]]:
+        """Return categories with a published baseline of their own and that baseline, where it can take part."""
+        categories = self.bench.categories if self.bench is not None else ()
+        rule = general_rule(categories)
+        if rule is None or rule.baseline != self.baseline:
+            return []
+        names = {candidate.name for candidate in self.candidates}
+        own = {category: PUBLISHED[category].baseline for category in categories if category in PUBLISHED}
+        return [
+            {"category": category, "baseline": baseline}
+            for category, baseline in own.items()
+            if baseline != self.baseline and baseline in names
+        ]
 
     def candidate(self, name: str) -> Candidate | None:
         return next((candidate for candidate in self.candidates if candidate.name == name), None)
@@ -178,6 +194,8 @@ def _baseline(setup: Setup) -> str:
     judged = {model for models in bench.judged.values() for model in models}
     unjudged = [name for name in on_disk if judged and name not in judged]
     usual = [name for name in _USUAL_BASELINES if name in on_disk]
+    if (rule := general_rule(bench.categories)) is not None and rule.baseline in bench.baselines:
+        before = [name for name in (rule.baseline,) if name in possible] or before
     named = [name for name in on_disk or possible if _BASE_WORDS.search(name)]
     answering = [name for name in possible if bench.answers.get(name) or name in setup.answers]
     chosen = (before, unjudged if len(unjudged) == 1 else [], usual, named, on_disk, answering)

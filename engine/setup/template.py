@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from engine.config.wording import quoted, quoted_key
 from engine.setup.proposal import Candidate, Setup
@@ -29,6 +29,7 @@ def config_text(template: str, setup: Setup, data: str = "data") -> str:
     text = _filled(text, "models", _list(setup.answers), table="answers")
     text = _filled(text, "model", quoted(setup.judge), table="judge")
     text = _filled(text, "baseline", quoted(setup.baseline), table="judge")
+    text = _with_categories(text, setup.by_category)
     limits, own = _LIMITS.search(template), _OWN.search(template)
     if limits is None or own is None or not _MODELS.search(text):
         raise ValueError("the template has no tables of models")
@@ -48,6 +49,15 @@ def _filled(text: str, key: str, value: str, table: str = "") -> str:
     given = f"{key} = {value}"
     blanks = " " * max(1, len(found[0]) - len(given)) if found[1] else ""
     return text[: found.start()] + given + blanks + text[found.end() :]
+
+
+def _with_categories(text: str, rules: Iterable[Mapping[str, str]]) -> str:
+    """Add the baselines of categories behind that of [judge]."""
+    tables = [f"{{ {', '.join(f'{key} = {quoted(value)}' for key, value in rule.items())} }}" for rule in rules]
+    if not tables:
+        return text
+    end = text.index("\n", text.index("\nbaseline = ", text.index("\n[judge]\n")) + 1) + 1
+    return f"{text[:end]}{_over_lines('by_category', tables)}\n{text[end:]}"
 
 
 def _table(model: Candidate, is_first: bool) -> str:

@@ -50,6 +50,15 @@ def test_judges_and_the_baselines_that_judgments_name_are_known(tmp_path: Path):
     assert found.baselines == ("model-0",)
 
 
+def test_the_categories_of_the_questions_are_known(tmp_path: Path):
+    bench = make_bench(tmp_path / "bench")
+    records = [{"uid": str(number), "category": name} for number, name in enumerate(("math", "writing", "math", None))]
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    (bench / "question.jsonl").write_text(text + '{"uid": "x", "category": 7}\nno JSON\n')
+    (found,) = find_benches(tmp_path)
+    assert found.categories == ("", "math", "writing")
+
+
 @pytest.mark.parametrize(("text", "count"), [("", 0), ("a\nb\n", 2), ("a\nb", 2), ("a\n\nb\n", 2), ("\n", 1)])
 def test_records_are_counted_by_lines(tmp_path: Path, text: str, count: int):
     file = tmp_path / "x.jsonl"

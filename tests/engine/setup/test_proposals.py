@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.config.load import parse_config
 from engine.models.discover import ServedModel
+from engine.pairing import Pairing
 from engine.setup.benches import FoundBench
 from engine.setup.proposal import Setup, Wishes, natural_order, propose, size_of
 from engine.setup.servers import Address, FoundServer
@@ -122,6 +123,17 @@ def test_the_config_keeps_the_comments_and_holds_the_setup():
     kept = [line for line in TEMPLATE.splitlines() if line.startswith("#")]
     assert [line for line in kept if line not in text] == []
     assert "localhost:8010" not in text
+
+
+def test_a_category_with_a_published_baseline_of_its_own_gets_it():
+    answers = dict.fromkeys(("o3-mini-2025-01-31", "gemini-2.0-flash-001", "mine"), 500)
+    found = bench(answers, categories=("creative_writing", "hard_prompt"))
+    setup = propose([found], [server(8000, "judge")])
+    config = parse_config(tomllib.loads(config_text(TEMPLATE, setup)), Path("config.toml"), {})
+    assert config.judge.pairing == Pairing(("o3-mini-2025-01-31",), (("creative_writing", "gemini-2.0-flash-001"),))
+    assert propose([found], [server(8000, "judge")], Wishes(baseline="mine")).by_category == []
+    del answers["gemini-2.0-flash-001"]
+    assert propose([bench(answers, categories=found.categories)], [server(8000, "judge")]).by_category == []
 
 
 def test_without_servers_the_example_names_the_bench():
