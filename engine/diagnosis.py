@@ -17,13 +17,14 @@ from engine.config.model import Config
 from engine.config.requests import read_choice
 from engine.errors import Advice, AdviceKind, ArenaError, CallFailed, ConfigError, listed
 from engine.judging.influence import influences
-from engine.judging.verdicts import choices
+from engine.judging.verdicts import LEAST_LABEL_MASS, choices, read_first_token
 from engine.models.connection import FAULTS, LARGEST_ERROR, fetch, open_session
 from engine.models.discover import probe
 from engine.models.endpoint import Endpoint
 from engine.models.refusal import readable
 from engine.models.reply import read_reply
 from engine.models.tokens import load_counter
+from engine.records import Completion
 from engine.serving.endpoints import endpoints_of
 from engine.serving.gpus import GpuQueryFailed, has_driver, query_gpus
 from engine.serving.model_folder import folder_problems
@@ -31,6 +32,7 @@ from engine.serving.plan import server_plan
 from engine.work.calls import judge_requests
 from engine.work.plan import Scope, make_plan
 
+BOUND_MASS = 0.98
 BINDING_SECONDS = 60.0  # for the call that shows whether labels are enforced
 Status: TypeAlias = Literal["ok", "note", "problem"]
 LOOKED_AT = 300  # answers
@@ -169,7 +171,7 @@ async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> li
 
 async def _binding_checks(config: Config, session: aiohttp.ClientSession) -> list[Check]:
     """Request something else of each judge that must reply with a label: one that is bound to labels cannot obey."""
-    if config.judge.mode.kind != "constrained":
+    if config.judge.mode.kind == "text":
         return []
     return await asyncio.gather(
         *(
@@ -189,11 +191,14 @@ async def _binding_check(config: Config, session: aiohttp.ClientSession, judge: 
         status, reply = await fetch(
             session, endpoint, url, time_limit=BINDING_SECONDS, largest=LARGEST_ERROR, body=data
         )
-        text = read_choice(read_reply(status, endpoint.redact.body(reply)).content)
+        completion = read_reply(status, endpoint.redact.body(reply))
     except (CallFailed, *FAULTS) as error:
         return Check(
             "note", subject, f"{endpoint.address}: not tried whether labels are enforced: {readable(str(error))}"
         )
+    if config.judge.mode.kind == "soft":
+        return _soft_check(config, judge, subject, endpoint, completion)
+    text = read_choice(completion.content)
     if text in choices(config.judge.mode):
         return Check("ok", subject, f"{endpoint.address}: replies are bound to the labels")
     return Check(
@@ -201,6 +206,36 @@ async def _binding_check(config: Config, session: aiohttp.ClientSession, judge: 
         subject,
         f"{endpoint.address} ignores {config.provider(judge).constraint}: it replied {readable(text)[:40]!r}",
         'name the right `provider` of the judge, or set verdict = "text" in [judge]',
+    )
+
+
+def _soft_check(config: Config, judge: str, subject: str, endpoint: Endpoint, completion: Completion) -> Check:
+    """Return what the first token of a reply to another request shows: how much of its probability the labels have."""
+    provider = config.provider(judge)
+    if not completion.first_token:
+        return Check(
+            "problem",
+            subject,
+            f"{endpoint.address} sends no log-probabilities, which soft verdicts need",
+            'use verdict = "constrained" or "text" in [judge], or name the right `provider` of the judge',
+        )
+    mass = read_first_token(completion.first_token)[2]
+    share = f"the five labels have {mass:.0%} of the probability of a reply to another request"
+    if mass >= BOUND_MASS:
+        return Check("ok", subject, f"{endpoint.address}: probabilities are bound to the labels ({share})")
+    if provider.masked or provider.soft_fields:
+        return Check(
+            "problem",
+            subject,
+            f"{endpoint.address} ignores {provider.constraint} in its probabilities: {share}",
+            f"games in which they have less than {LEAST_LABEL_MASS:.0%} are unparsed; name the right `provider` of the "
+            'judge, or set verdict = "constrained" or "text" in [judge]',
+        )
+    return Check(
+        "note",
+        subject,
+        f"{endpoint.address}: probabilities are those among all tokens, not bound to the labels ({share})",
+        f"games where the labels have less than {LEAST_LABEL_MASS:.0%} are unparsed; records have it as `label_mass`",
     )
 
 

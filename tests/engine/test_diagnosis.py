@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiohttp import web
@@ -153,6 +155,91 @@ async def test_one_call_shows_whether_a_judge_is_bound_to_its_labels(data: Path,
     texts = [check.text for check in found if check.subject == "verdicts of judge"]
     assert any("replies are bound to the labels" in text for text in texts) == is_bound
     assert any("ignores json_schema: it replied 'hello'" in text for text in texts) != is_bound
+
+
+class LlamaServer:
+    """Answers as llama.cpp's server does: `grammar` binds what is sampled, `post_sampling_probs` what is reported."""
+
+    vocabulary: ClassVar = {"hello": 0.93, "Hi": 0.04, "1": 0.012, "2": 0.008, "3": 0.005, "4": 0.003, "5": 0.002}
+
+    def __init__(self, *, knows_post_sampling: bool) -> None:
+        self._knows_post_sampling = knows_post_sampling
+
+    async def complete(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        rule = body.get("grammar", "")
+        if not re.fullmatch(r'root ::= "\d"( \| "\d")*', rule) or body["max_tokens"] != 1:
+            return web.json_response({"error": {"code": 400, "message": "failed to parse grammar"}}, status=400)
+        allowed = re.findall(r'"(\d)"', rule)
+        total = sum(self.vocabulary[token] for token in allowed)
+        if self._knows_post_sampling and body.get("post_sampling_probs") is True:
+            shown = {"top_probs": [{"token": each, "prob": self.vocabulary[each] / total} for each in allowed]}
+        else:
+            ranked = sorted(self.vocabulary.items(), key=lambda each: -each[1])[: body["top_logprobs"]]
+            shown = {"top_logprobs": [{"token": token, "logprob": math.log(share)} for token, share in ranked]}
+        choice = {
+            "message": {"role": "assistant", "content": "1"},
+            "finish_reason": "length",
+            "logprobs": {"content": [{"token": "1", **shown}]},
+        }
+        return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
+
+    async def models(self, _: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": name, "owned_by": "llamacpp"} for name in (*MODELS, "judge")]})
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self.complete)
+        app.router.add_get("/v1/models", self.models)
+        return app
+
+
+@pytest.mark.parametrize(
+    ("provider", "knows", "status", "words"),
+    [
+        ("llama.cpp", True, "ok", "probabilities are bound to the labels (the five labels have 100%"),
+        ("llama.cpp", False, "problem", "ignores grammar in its probabilities: the five labels have 3%"),
+        ("vllm", True, "note", "not tried whether labels are enforced"),
+    ],
+)
+async def test_one_call_shows_whether_soft_verdicts_are_bound(
+    data: Path, provider: str, knows: bool, status: str, words: str
+):
+    async with TestServer(LlamaServer(knows_post_sampling=knows).app()) as server:
+        url = str(server.make_url("")).rstrip("/")
+        entry = {"endpoints": [{"base_url": f"{url}/v1"}], "provider": provider}
+        judge = {"model": "judge", "baseline": "base", "verdict": "soft"}
+        found = await checks(config(data, url, models=dict.fromkeys((*MODELS, "judge"), entry), judge=judge))
+    told_of = [check for check in found if check.subject == "verdicts of judge" and check.status == status]
+    assert any(words in check.text for check in told_of), found
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "status", "words"),
+    [
+        (None, "problem", "sends no log-probabilities"),
+        ([{"token": "hello", "logprob": -0.01}], "note", "not bound to the labels (the five labels have 0%"),
+    ],
+)
+async def test_soft_verdicts_of_a_server_that_binds_nothing_are_explained(
+    data: Path, logprobs: list[dict[str, Any]] | None, status: str, words: str
+):
+    async def complete(_: web.Request) -> web.Response:
+        shown = (
+            None if logprobs is None else {"content": [{"token": "hello", "logprob": 0.0, "top_logprobs": logprobs}]}
+        )
+        message = {"role": "assistant", "content": "hello"}
+        return web.json_response({"choices": [{"message": message, "finish_reason": "stop", "logprobs": shown}]})
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    app.router.add_get("/v1/models", LlamaServer(knows_post_sampling=True).models)
+    async with TestServer(app) as server:
+        url = str(server.make_url("")).rstrip("/")
+        entry = {"endpoints": [{"base_url": f"{url}/v1"}], "provider": "openai"}
+        judge = {"model": "judge", "baseline": "base", "verdict": "soft"}
+        found = await checks(config(data, url, models=dict.fromkeys((*MODELS, "judge"), entry), judge=judge))
+    assert any(check.status == status and words in check.text for check in found), found
 
 
 @pytest.mark.parametrize("fence", ["none", "nonce"])
