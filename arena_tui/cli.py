@@ -198,6 +198,8 @@ def plan(invocation: Invocation, /, **options: Any) -> int:
 )
 @click.option("--sample", type=click.IntRange(min=1), default=25, help="Questions for --probe, games for --repeat.")
 @weight_option
+@strict_option
+@null_games_option
 @bootstrap_options
 @click.pass_obj
 def audit(invocation: Invocation, /, **options: Any) -> int:

@@ -17,6 +17,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import click
 
+from engine.ratings import MOST_ROUNDS
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -105,6 +107,6 @@ rating_options = together(
     null_games_option,
 )
 bootstrap_options = together(
-    click.option("--rounds", type=click.IntRange(min=1), default=1000, help="Bootstrap rounds."),
+    click.option("--rounds", type=click.IntRange(min=1, max=MOST_ROUNDS), default=1000, help="Bootstrap rounds."),
     click.option("--seed", type=click.IntRange(min=0), default=42, help="Seed of everything that is drawn at random."),
 )

@@ -10,7 +10,7 @@ a few hundred at once, as models of one large bench.
 
     scores    against one baseline: bootstrap, clustered errors, paired differences, ranks; by label and as expected
     pairs     any pairs of models: Bradley-Terry in a round robin
-    cells     scores of 50 to 99.5 percent from 30 to 1,000 questions whose rare losses are strong ones
+    cells     scores of 50 to 99.5 percent from 5 to 1,000 questions whose rare losses are strong ones
     style     win rates at equal style, weights of length and bold
     audit     flips, first place, kappa
     people    scores corrected by few labels
@@ -244,7 +244,7 @@ def _round_robin(strengths: np.ndarray, questions: int, rng: np.random.Generator
     )
 
 
-CELL_QUESTIONS = (30, 50, 100, 300, 1000)
+CELL_QUESTIONS = (5, 10, 20, 30, 50, 100, 300, 1000)
 CELL_SCORES = (50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5)
 CELL_FLIPS = (0.0, 0.1, 0.3)
 KINDS = np.array([(6, 6), (4, 4), (3, 4), (2, 2), (1.5, 2), (1, 2), (1, 4), (0.5, 2), (0, 2), (0, 4), (0, 6)])

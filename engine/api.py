@@ -163,6 +163,8 @@ def audit(
     weight: int | None = None,
     rounds: int = 1000,
     seed: int = 42,
+    strict: bool = False,
+    null_games: NullGames = "keep",
 ) -> AuditReport:
     """Report the biases of each judge, and how far it agrees with itself, other judges and people. Makes no calls.
 
@@ -170,7 +172,9 @@ def audit(
     """
     from engine.auditing.auditor import Auditor
 
-    material, options = audit_material(source, judges, baseline, weight=weight, rounds=rounds, seed=seed)
+    material, options = audit_material(
+        source, judges, baseline, weight=weight, rounds=rounds, seed=seed, strict=strict, null_games=null_games
+    )
     report = Auditor(material, options).report()
     return msgspec.structs.replace(report, warnings=[str(warning) for warning in report.warnings])
 
@@ -226,6 +230,8 @@ def audit_material(
     weight: int | None,
     rounds: int,
     seed: int,
+    strict: bool = False,
+    null_games: NullGames = "keep",
     lender: Config | None = None,
 ) -> tuple[Material, RatingOptions]:
     """Read what an audit examines; parameters as for `audit` and `open_source`. Raises ArenaError."""
@@ -250,7 +256,14 @@ def audit_material(
         weight = weight or loaded.weight
     else:
         bench, config = _bench_of(source, chosen, _tuple(baseline))
-        material = material_of_bench(bench, config, tuple(config.judge.model), config.judge.pairing.first)
+        material = material_of_bench(
+            bench,
+            config,
+            tuple(config.judge.model),
+            config.judge.pairing.first,
+            strict=strict,
+            null_games=null_games,
+        )
         named = material.baseline
     return material, RatingOptions(baseline=named, weight=weight or DEFAULT_WEIGHT, rounds=rounds, seed=seed)
 

@@ -19,10 +19,13 @@ from arena_tui.theme import inks
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.labels import DEFAULT_WEIGHT
+from engine.ratings.battles import NullGames
 from engine.ratings.estimate import CiKind
 from engine.ratings.leaderboard import GroupKind, LeaderboardOptions
 
-BoardChoice: TypeAlias = Literal["judge", "group", "ci", "weight", "games", "verdicts", "style"]
+BoardChoice: TypeAlias = Literal[
+    "judge", "group", "ci", "weight", "games", "verdicts", "null games", "unchecked", "style"
+]
 _ValueT = TypeVar("_ValueT")
 
 WEIGHTS = (DEFAULT_WEIGHT, 1)
@@ -39,6 +42,8 @@ NAMES: dict[BoardChoice, str] = {
     "weight": "Weight of a strong label",
     "games": "Games",
     "verdicts": "Verdicts",
+    "null games": "Pairs with an unparsed game",
+    "unchecked": "Judgments that cannot be checked",
     "style": "Style controlled for",
 }
 
@@ -52,7 +57,8 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class BoardChoices(msgspec.Struct, frozen=True):
-    """`judge` None pools all judges of the config, `group` None takes all questions."""
+    """`judge` None pools all judges of the config, `group` None takes all questions. `null_games` and `strict`: see
+    `engine.api.open_source`."""
 
     judge: str | None = None
     group: Group | None = None
@@ -61,6 +67,8 @@ class BoardChoices(msgspec.Struct, frozen=True):
     first_game_only: bool = False
     soft: bool = False
     style: tuple[str, ...] = ()
+    null_games: NullGames = "keep"
+    strict: bool = False
 
     def options(self, baseline: str) -> LeaderboardOptions:
         """Return the options of the leaderboard; judge, group and style are applied elsewhere."""
@@ -89,6 +97,10 @@ class BoardChoices(msgspec.Struct, frozen=True):
                 return "soft: expected by the judge's probabilities" if self.soft else "labels"
             case "style":
                 return " and ".join(self.style) or "nothing"
+            case "null games":
+                return "left out, as in arena-hard v2" if self.null_games == "drop-pair" else "the other game counts"
+            case "unchecked":
+                return "left out" if self.strict else "counted"
 
     def phrases(self) -> list[str]:
         """Describe each value that differs from the default, except the judge."""
@@ -99,6 +111,8 @@ class BoardChoices(msgspec.Struct, frozen=True):
             "first games only" if self.first_game_only else "",
             "soft verdicts" if self.soft else "",
             f"{' and '.join(self.style)} controlled" if self.style else "",
+            "whole pairs only" if self.null_games == "drop-pair" else "",
+            "strict" if self.strict else "",
         ]
         return [phrase for phrase in phrases if phrase]
 
@@ -121,6 +135,10 @@ class BoardChoices(msgspec.Struct, frozen=True):
                 return replace(self, soft=not self.soft)
             case "style":
                 return replace(self, style=_next(STYLES, self.style, step))
+            case "null games":
+                return replace(self, null_games="keep" if self.null_games == "drop-pair" else "drop-pair")
+            case "unchecked":
+                return replace(self, strict=not self.strict)
 
 
 def _next(values: Sequence[_ValueT], value: _ValueT, step: int) -> _ValueT:

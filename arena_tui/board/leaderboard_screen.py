@@ -158,7 +158,7 @@ class LeaderboardScreen(ArenaScreen):
             self._rater = BoardRater()
         session, choices = self.session, self.choices
         try:
-            judged = await session.judged((choices.judge,) if choices.judge else None)
+            judged = await session.judged((choices.judge,) if choices.judge else None, strict=choices.strict)
             self.board = await asyncio.to_thread(self._rater.rate, session.bench, judged, choices)
         except ArenaError as error:
             self.board, self._problem = None, as_line(title(error), phrase(error.hint))

@@ -119,7 +119,7 @@ class ModelScreen(LibraryScreen):
 
         session, choices = self.session, self._choices
         try:
-            judged = await session.judged((choices.judge,) if choices.judge else None)
+            judged = await session.judged((choices.judge,) if choices.judge else None, strict=choices.strict)
             self.page = await asyncio.to_thread(model_page, judged, self.model, choices)
         except ArenaError as error:
             self.page = None

@@ -170,7 +170,15 @@ class AuditScreen(PageScreen):
 
         session = self.session
         judges = (self._choices.judge,) if self._choices.judge else tuple(session.config.judge.model)
-        material = material_of_bench(session.bench, session.config, judges, session.config.judge.pairing.first)
+        choices = self._choices
+        material = material_of_bench(
+            session.bench,
+            session.config,
+            judges,
+            session.config.judge.pairing.first,
+            strict=choices.strict,
+            null_games=choices.null_games,
+        )
         options = RatingOptions(baseline=material.baseline, weight=self._choices.weight)
         report("counting ...")
         return Auditor(material, options, count).report()

@@ -102,6 +102,7 @@ def _without_other_names(battles: Battles) -> Battles:
 
 def _rated(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> Board:
     groups = groups_of(judged)
+    judged = judged.with_null_games(choices.null_games)
     used = narrowed(judged, choices.group) if choices.group else judged
     options = choices.options(used.facts.baselines[0])
     rater, notes = _rater(bench, used, choices)

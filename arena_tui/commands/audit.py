@@ -19,6 +19,7 @@ from engine.auditing.report import AuditReport
 from engine.bench import Bench
 from engine.config.model import Config
 from engine.errors import StorageError, UsageProblem
+from engine.ratings.battles import NullGames
 
 
 def audit_command(
@@ -34,6 +35,8 @@ def audit_command(
     weight: int | None,
     rounds: int,
     seed: int,
+    strict: bool,
+    null_games: NullGames,
 ) -> int:
     """Audit and print. Return the exit code: 1 when calls failed permanently."""
     plan = TrialPlan(probe=probe, repeat=repeat or 0, sample=sample, seed=seed)
@@ -43,7 +46,15 @@ def audit_command(
     source = battles or invocation.config(keys=asks)
     lender = invocation.lender() if battles else None
     material, options = audit_material(
-        source, judges, baseline or "", weight=weight, rounds=rounds, seed=seed, lender=lender
+        source,
+        judges,
+        baseline or "",
+        weight=weight,
+        rounds=rounds,
+        seed=seed,
+        strict=strict,
+        null_games=null_games,
+        lender=lender,
     )
     report = Auditor(material, options).report()
     failed = 0

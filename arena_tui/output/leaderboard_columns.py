@@ -136,6 +136,8 @@ def headline(board: Leaderboard) -> list[str]:
     phrases += further_baselines(board.baselines)
     if board.ci == "sandwich":
         phrases.append("95% CI from errors clustered by question (sandwich)")
+    elif board.limits == "likelihood":
+        phrases.append("95% CI by question (profile likelihood)")
     else:
         phrases.append(f"95% CI by {board.ci}, {board.rounds} rounds")
     if board.weight != 1:

@@ -269,13 +269,19 @@ class ArenaSession:
 
     # -- results
 
-    async def judged(self, judges: Sequence[str] | None = None, baselines: Sequence[str] = ()) -> JudgedBench:
-        """Return the current judgments of `judges` against `baselines`, by default the config's. Raises BenchError."""
+    async def judged(
+        self, judges: Sequence[str] | None = None, baselines: Sequence[str] = (), *, strict: bool = False
+    ) -> JudgedBench:
+        """Return the current judgments of `judges` against `baselines`, by default the config's.
+
+        With `strict`, only those that can be checked. Raises BenchError.
+        """
         return await self._judged.load(
             self.bench,
             judges or self.config.judge.model,
             self.config.with_baselines(baselines).judge.pairing,
             self.config,
+            strict=strict,
         )
 
     @property

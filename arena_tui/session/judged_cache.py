@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.results import JudgedBench
 
 _Stamp: TypeAlias = tuple[tuple[Path, int, int], ...]
-_Key: TypeAlias = "tuple[tuple[str, ...], Pairing, str]"  # judges, baselines, settings of the judges
+_Key: TypeAlias = "tuple[tuple[str, ...], Pairing, str, bool]"  # judges, baselines, settings of the judges, strict
 KEPT = 4  # combinations of judges and baseline
 
 
@@ -26,29 +26,35 @@ class JudgedCache:
         self._reading = asyncio.Lock()  # screens that load at once share one read
 
     async def load(
-        self, bench: Bench, judges: Sequence[str], pairing: Pairing, config: Config | None = None
+        self,
+        bench: Bench,
+        judges: Sequence[str],
+        pairing: Pairing,
+        config: Config | None = None,
+        *,
+        strict: bool = False,
     ) -> JudgedBench:
         """Return the current judgments of `judges` against their baselines, with today's probes of the judges.
 
-        Raises BenchError if there are no judgments.
+        With `strict`, only judgments that can be checked. Raises BenchError if there are no judgments.
         """
-        key = tuple(judges), pairing, config.judge.model_dump_json() if config is not None else ""
+        key = tuple(judges), pairing, config.judge.model_dump_json() if config is not None else "", strict
         async with self._reading:
             stamp = await asyncio.to_thread(_stamp, bench)
             held = self._held.pop(key, None)
             if held is None or held[0] != stamp:
-                held = stamp, await asyncio.to_thread(_read, bench, key[0], key[1], config)
+                held = stamp, await asyncio.to_thread(_read, bench, key[0], key[1], config, strict)
             self._held[key] = held
             while len(self._held) > KEPT:
                 del self._held[next(iter(self._held))]
             return held[1]
 
 
-def _read(bench: Bench, judges: tuple[str, ...], pairing: Pairing, config: Config | None) -> JudgedBench:
+def _read(bench: Bench, judges: tuple[str, ...], pairing: Pairing, config: Config | None, strict: bool) -> JudgedBench:
     from engine.auditing.known_bad import with_known_bad
     from engine.results import judged_bench
 
-    return with_known_bad(judged_bench(bench, judges, pairing), bench, config)
+    return with_known_bad(judged_bench(bench, judges, pairing, strict=strict), bench, config)
 
 
 def _stamp(bench: Bench) -> _Stamp:

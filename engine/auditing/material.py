@@ -19,7 +19,7 @@ from engine.judging.influence import influences
 from engine.judging.rules import parser
 from engine.judging.spelling import Verdict
 from engine.pairing import Pairing
-from engine.ratings.battles import Battles
+from engine.ratings.battles import Battles, NullGames
 from engine.records import Question
 from engine.results import judged_bench
 from engine.review.store import load_all_labels
@@ -56,13 +56,22 @@ class Material:
         return first is not None and second is not None and first.turns == second.turns
 
 
-def material_of_bench(bench: Bench, config: Config, judges: Sequence[str], baseline: str | Pairing) -> Material:
+def material_of_bench(
+    bench: Bench,
+    config: Config,
+    judges: Sequence[str],
+    baseline: str | Pairing,
+    *,
+    strict: bool = False,
+    null_games: NullGames = "keep",
+) -> Material:
     """Read all current judgments of `judges`, with those of the baseline against itself, their answers and labels.
 
     Where the baseline depends on the category, all of them together are one model, with the answer of each question's
-    own. Raises BenchError if there is no judgment, or a file cannot be read.
+    own. `strict` and `null_games` leave judgments out, see `engine.api.open_source`. Raises BenchError if there is no
+    judgment, or a file cannot be read.
     """
-    judged = judged_bench(bench, judges, baseline, with_itself=True)
+    judged = judged_bench(bench, judges, baseline, with_itself=True, strict=strict).with_null_games(null_games)
     rule, own = config.judge.labels, judged.facts.own_baselines
     (anchor,) = judged.facts.baselines
     sides = dict.fromkeys(own.values()) or (anchor,)

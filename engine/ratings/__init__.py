@@ -38,6 +38,9 @@ from typing import Final
 ALPHA: Final = 0.05
 """Error rate of every interval (95 %) and of every two-sided test."""
 MINIMUM_QUESTIONS: Final = 30
-"""Limits rest on the central limit theorem: with fewer questions they are too narrow."""
+"""With fewer questions, limits that rest on the central limit theorem (bootstrap, standard errors) are too narrow, and
+those of a profile likelihood are wide."""
+MOST_ROUNDS: Final = 1_000_000
+"""Of a bootstrap."""
 FEWEST_QUESTIONS: Final = 7
 """A run may decide a model on so few questions, if it wins or loses all of them strongly."""

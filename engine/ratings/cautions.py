@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.errors import Advice, AdviceKind, listed
 from engine.ratings import MINIMUM_QUESTIONS
-from engine.ratings.estimate import RatingOptions, Ratings
+from engine.ratings.estimate import LimitsKind, RatingOptions, Ratings, limits_by
 from engine.ratings.model_stats import Coverage, questions_by_judge
 from engine.ratings.outcomes import soft_report
 from engine.ratings.sensitivity import KnownBad, sensitivity_cautions
@@ -32,7 +32,7 @@ def cautions(
     return [
         *_unrated(ratings),
         *_unbounded(ratings),
-        *_few_questions(ratings),
+        *_few_questions(ratings, options),
         *sensitivity_cautions(ratings.battles, [ratings.models.index(name) for name in counts], known_bad),
         *_missing(counts, len(question_ids)),
         *_unparsed(counts),
@@ -60,10 +60,17 @@ def _unbounded(ratings: Ratings) -> Iterator[str]:
             yield f"{how} {games}, so {100 * rate:.0f} is a limit, not an estimate: {listed(names)}{order}"
 
 
-def _few_questions(ratings: Ratings) -> Iterator[str]:
+def _few_questions(ratings: Ratings, options: RatingOptions) -> Iterator[str]:
     count = len(ratings.table.won)
     if count < MINIMUM_QUESTIONS:
-        yield f"{count} question{_s(count)}; intervals are too narrow below {MINIMUM_QUESTIONS}"
+        yield f"{count} question{_s(count)}; {few_questions(limits_by(ratings, options.ci))}"
+
+
+def few_questions(limits: LimitsKind) -> str:
+    """Return what less than the usual number of questions means for limits of a kind."""
+    if limits == "likelihood":
+        return f"below {MINIMUM_QUESTIONS} intervals hold the truth but are wide"
+    return f"intervals are too narrow below {MINIMUM_QUESTIONS}"
 
 
 def _missing(counts: Mapping[str, Coverage], questions: int) -> Iterator[str]:

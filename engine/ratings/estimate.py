@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.errors import Advice, AdviceKind, RatingError, listed
 from engine.labels import DEFAULT_WEIGHT
+from engine.ratings import MOST_ROUNDS
 from engine.ratings.battles import Battles, FloatArray, common_opponent
 from engine.ratings.bradley_terry import resampled_win_rates, win_rates
 from engine.ratings.chains import chain_limits
@@ -21,6 +22,8 @@ from engine.ratings.sensitivity import KnownBad
 from engine.records import Question
 
 CiKind: TypeAlias = Literal["question", "battle", "sandwich"]
+LimitsKind: TypeAlias = Literal["likelihood", "bootstrap", "sandwich"]
+"""What limits rest on: a profile likelihood, resampling in rounds, or clustered standard errors."""
 
 
 class RatingOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +137,15 @@ class Ratings:
     style: StyleControl | None = None
 
 
+def limits_by(ratings: Ratings, ci: CiKind) -> LimitsKind:
+    """Return what the limits of the ratings, made with `ci`, rest on."""
+    if ci == "sandwich":
+        return "sandwich"
+    return (
+        "likelihood" if ci == "question" and ratings.table.against_baseline_only and not ratings.style else "bootstrap"
+    )
+
+
 def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
     """Rate every model of `battles` against the baseline.
 
@@ -176,6 +188,11 @@ def require_rateable(battles: Battles, options: RatingOptions) -> Battles:
     """Return the games that the options use; raise RatingError where they or the options determine no rating."""
     if options.rounds < 1:
         raise RatingError(f"{options.rounds} bootstrap rounds give no interval", "ask for at least 100, better 1000")
+    if options.rounds > MOST_ROUNDS:
+        raise RatingError(
+            f"{options.rounds} bootstrap rounds are too many",
+            f"1000 are enough, {MOST_ROUNDS} the most that can be had",
+        )
     if options.weight < 1:
         raise RatingError(f"weight of a strong label out of range: {options.weight}", "it is a whole number from 1 up")
     if options.soft and options.ci == "battle":

@@ -17,10 +17,12 @@ from engine.ratings.cautions import cautions
 from engine.ratings.estimate import (
     BenchFacts,
     CiKind,
+    LimitsKind,
     RatingOptions,
     Ratings,
     StyleControl,
     StyleCovariate,
+    limits_by,
     rate_battles,
 )
 from engine.ratings.evidence import Evidence
@@ -125,6 +127,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     soft: SoftReport | UnsetType = UNSET
     baselines: list[str] | UnsetType = UNSET
     known_bad: list[KnownBad] | UnsetType = UNSET
+    limits: LimitsKind | UnsetType = UNSET
     noise: dict[str, Noise] | UnsetType = UNSET
     answer: PairVerdict | UnsetType = UNSET
     baseline_by_category: dict[str, str] | UnsetType = UNSET
@@ -148,7 +151,8 @@ def leaderboard(
     warnings = [*_of_categories(ratings, facts), *whole.warnings]
     if small:
         text = f"{len(small)} of {len(groups)} groups have fewer than {MINIMUM_QUESTIONS} questions"
-        warnings = [*warnings, f"{text}; their intervals are too narrow: {listed(small)}"]
+        what = "wide" if limits_by(ratings, options.ci) == "likelihood" else "too narrow"
+        warnings = [*warnings, f"{text}; their intervals are {what}: {listed(small)}"]
     return Leaderboard(
         bench=facts.name,
         judges=list(facts.judges),
@@ -167,6 +171,7 @@ def leaderboard(
         baselines=list(facts.baselines) if len(facts.baselines) > 1 else UNSET,
         known_bad=list(facts.known_bad) or UNSET,
         noise=_noise(ratings, whole.rows) or UNSET,
+        limits=limits_by(ratings, options.ci),
         answer=leading_verdict(ratings, options, known_bad=facts.known_bad, unranked=unranked) or UNSET,
         baseline_by_category=dict(facts.by_category) if facts.by_category else UNSET,
     )

@@ -137,3 +137,8 @@ def test_published_battles_are_compared_and_planned_on(shared_data: Path, capsys
     assert code == 0
     assert "two models, same questions" in out
     assert "time is unknown" in out
+
+
+def test_so_many_rounds_that_they_would_never_end_are_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["-c", str(tmp_path / "config.toml"), "leaderboard", "--rounds", str(10**30)]) == 2
+    assert "is not in the range 1<=x<=1000000" in capsys.readouterr().err

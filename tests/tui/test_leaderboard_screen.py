@@ -345,10 +345,10 @@ async def test_cautions_are_shown_and_open_in_full(tmp_path: Path):
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
         await rated(pilot)
-        assert "! 3 questions; intervals" in painted(app)
+        assert "! 3 questions; below 30" in painted(app)
         await press(pilot, "exclamation_mark")
         assert "Warnings about these numbers" in painted(app)
-        assert "intervals are too narrow below 30" in painted(app)
+        assert "below 30 intervals hold the truth but are wide" in painted(app)
 
 
 def at_board(folder: Path, size: tuple[int, int] = (80, 24)):  # type: ignore[no-untyped-def]

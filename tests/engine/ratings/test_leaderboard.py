@@ -72,7 +72,7 @@ def test_models_are_ranked_by_falling_score_with_the_baseline_at_fifty() -> None
 def test_the_json_has_the_fields_that_others_rely_on() -> None:
     decoded = msgspec.json.decode(msgspec.json.encode(board({("judge", "model"): verdicts(1)})))
     assert list(decoded)[:9] == ["bench", "judges", "baseline", "ci", "rounds", "seed", "weight", "rows", "warnings"]
-    assert list(decoded)[9:] == ["noise", "answer"]
+    assert list(decoded)[9:] == ["limits", "noise", "answer"]
     assert list(decoded["rows"][0]) == [
         *("rank", "model", "score", "lower", "upper"),
         *("avg_tokens", "questions", "games", "unparsed", "missing"),
@@ -202,7 +202,7 @@ def test_cautions_are_said_in_plain_words() -> None:
     result = board({("judge", "model"): few, ("judge", "silent"): silent, ("judge", "judge"): few})
     text = " ".join(result.warnings)
     assert "not ranked, no game has a label: silent" in text
-    assert "2 questions; intervals are too narrow below 30" in text
+    assert "2 questions; below 30 intervals hold the truth but are wide" in text
     assert "also a contestant may favour its own answers: judge" in text
     assert "1 judged question not in the question set" in text
     assert [row.model for row in result.rows] == ["base", "judge", "model"]
