@@ -93,6 +93,21 @@ def shorten(text: str, columns: int, ellipsis: str = "…") -> str:
     return (head + ellipsis + tail)[:columns] if columns < len(ellipsis) else head + ellipsis + tail
 
 
+def wrapped(text: str, columns: int) -> list[str]:
+    """Break a safe text at blanks into lines of at most `columns`; longer words are broken inside."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and text_width(lines[-1]) + 1 + text_width(word) <= columns:
+            lines[-1] += f" {word}"
+            continue
+        rest = word
+        while text_width(rest) > columns and (start := _prefix(rest, columns)):
+            lines.append(start)
+            rest = rest[len(start) :]
+        lines.append(rest)
+    return lines
+
+
 def text_width(text: str) -> int:
     """Return the terminal columns of a safe text: wide characters take two, combining ones none."""
     if text.isascii():

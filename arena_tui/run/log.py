@@ -1,18 +1,19 @@
-"""The log of a run, newest entry first, and the details of one entry."""
+"""The log of a run, newest entry first and wrapped, and the details of one entry."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
-from arena_tui.safe_text import brief
+from arena_tui.safe_text import brief, clip, wrapped
 from arena_tui.session.run_watch import LogEntry
 from arena_tui.theme import inks
 from arena_tui.widgets.dialogs import DetailsScreen
-from arena_tui.widgets.virtual_list import VirtualList
+from arena_tui.widgets.virtual_list import GUTTER, VirtualList
 from engine.errors import ArenaError, FailureKind
 from engine.events import TaskKey
 
@@ -34,29 +35,66 @@ _REMEDIES = {
     FailureKind.TRUNCATED: "The reasoning used all tokens; raise `max_tokens`.",
     FailureKind.ABORTED: "The server aborted the reply; it was probably shutting down.",
 }
+_INDENT = 11  # columns: the time, the mark
+_MOST_LINES, _LONGEST_TEXT = 4, 600  # of an entry; Enter shows it whole
 _MARKS = {"info": "·", "warning": "!", "error": "✗"}
 
 
-class LogList(VirtualList[LogEntry]):
-    """The entries of a `RunWatch`."""
+class LogLine(NamedTuple):
+    """One line of an entry that is wrapped; the first one has the time."""
+
+    entry: LogEntry
+    part: int
+    text: str
+
+
+class LogList(VirtualList[LogLine]):
+    """The entries of a `RunWatch`, wrapped."""
 
     def __init__(self) -> None:
+        self._entries: Sequence[LogEntry] = ()
+        self._wrapped: dict[LogEntry, list[LogLine]] = {}
+        self._wrapped_for = 0  # columns
         super().__init__(
-            self._entry_line,
-            key=lambda entry: entry.number,
+            self._line,
+            key=lambda line: (line.entry.number, line.part),
             header=lambda width: Text("log"),
             empty="no messages",
             follow_top=True,
             id="log",
         )
 
-    def _entry_line(self, entry: LogEntry, width: int) -> Text:
-        ink = inks(self.app)
+    def show(self, entries: Sequence[LogEntry]) -> None:
+        """Show the entries, newest first."""
+        self._entries = entries
+        width = max(20, self.size.width - GUTTER)
+        known = self._wrapped if width == self._wrapped_for else {}
+        self._wrapped_for = width
+        self._wrapped = {entry: known.get(entry) or _wrapped(entry, width) for entry in entries}
+        self.set_rows([line for entry in entries for line in self._wrapped[entry]])
+
+    def on_resize(self) -> None:
+        if max(20, self.size.width - GUTTER) != self._wrapped_for:
+            self.show(self._entries)
+        super().on_resize()
+
+    def _line(self, line: LogLine, width: int) -> Text:
+        ink, entry = inks(self.app), line.entry
         style = {"info": ink.muted, "warning": ink.warning, "error": ink.bad}[entry.level]
+        if line.part:
+            return Text(" " * _INDENT + line.text)
         at = time.strftime("%H:%M:%S", time.localtime(entry.at))
-        times = f"{entry.count}x " if entry.count > 1 else ""
-        room = max(1, width - len(at) - 3 - len(times))
-        return Text.assemble((at, ink.muted), " ", (_MARKS[entry.level], style), " ", times, brief(entry.text, room))
+        return Text.assemble((at, ink.muted), " ", (_MARKS[entry.level], style), " ", line.text)
+
+
+def _wrapped(entry: LogEntry, width: int) -> list[LogLine]:
+    """Return the lines of an entry, the last one cut if there are too many."""
+    times = f"{entry.count}x " if entry.count > 1 else ""
+    text = times + brief(entry.text, _LONGEST_TEXT)
+    lines = wrapped(text, width - _INDENT)
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[: _MOST_LINES - 1], clip(" ".join(lines[_MOST_LINES - 1 :]), width - _INDENT)]
+    return [LogLine(entry, part, line) for part, line in enumerate(lines or [""])]
 
 
 async def entry_details(entry: LogEntry, bench: Bench | None) -> DetailsScreen:

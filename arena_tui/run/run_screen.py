@@ -6,10 +6,14 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal
 
 from arena_tui.keys import bind
 from arena_tui.run.endpoints import EndpointRow, EndpointTable, endpoint_rows
-from arena_tui.run.log import LogList, entry_details
+from arena_tui.run.log import LogLine, LogList, entry_details
+from arena_tui.run.progress_line import ProgressLine
+from arena_tui.run.run_panel import RunPanel
+from arena_tui.run.run_tables import RunTables
 from arena_tui.run.summary import GpuLines, RunSummary, summary
 from arena_tui.run.tasks import TaskRow, TaskTable, plan_rows, task_details, task_rows
 from arena_tui.safe_text import one_line
@@ -20,8 +24,6 @@ from arena_tui.widgets.screens import ArenaScreen
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.errors import ArenaError
 from engine.work.progress import RunState
-
-_LEAST_ROWS, _MOST_ROWS = 2, 8  # of the endpoint table
 
 
 class RunScreen(ArenaScreen):
@@ -55,10 +57,10 @@ class RunScreen(ArenaScreen):
 
     def compose_body(self) -> ComposeResult:
         yield RunSummary()
-        yield TaskTable()
-        yield EndpointTable()
-        yield GpuLines()
-        yield LogList()
+        yield ProgressLine()
+        with Horizontal(classes="master-detail"):
+            yield RunTables()
+            yield RunPanel()
 
     def show_state(self, state: RunState) -> None:
         session = self.session
@@ -73,10 +75,8 @@ class RunScreen(ArenaScreen):
         else:
             self._planned = None
             tasks.show_progress(task_rows(state, gauge or self._gauge))
-        tasks.styles.height = min(len(tasks.rows) + 1, max(4, self.size.height * 2 // 5))
         endpoints = endpoint_rows(session, state, gauge)
         table = self.query_one(EndpointTable)
-        table.styles.height = min(max(len(endpoints), _LEAST_ROWS), _MOST_ROWS, max(2, self.size.height // 5)) + 1
         if session.plan is not None:
             table.empty = _without_endpoints(session)
         table.set_rows(endpoints)
@@ -84,7 +84,10 @@ class RunScreen(ArenaScreen):
         log = session.watch, session.watch.version
         if log != self._log_shown:
             self._log_shown = log
-            self.query_one(LogList).set_rows(session.watch.entries())
+            self.query_one(LogList).show(session.watch.entries())
+        self.query_one(RunTables).fit()
+        self.query_one(ProgressLine).show_state(state)
+        self.query_one(RunPanel).show(session.watch.history, (), "")
         status = session.status, bool(state.failed)
         if status != self._status:
             self._status = status
@@ -141,8 +144,8 @@ class RunScreen(ArenaScreen):
             self._open_endpoint(row)
 
     def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
-        if isinstance(message.row, LogEntry):
-            self.attempt(self._open_entry(message.row), group="details")
+        if isinstance(message.row, LogLine):
+            self.attempt(self._open_entry(message.row.entry), group="details")
         elif isinstance(message.row, TaskRow):
             self.app.push_screen(task_details(message.row, self.session.config, self.session.state))
         elif isinstance(message.row, EndpointRow):

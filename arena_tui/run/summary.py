@@ -176,11 +176,14 @@ class GpuLines(Widget):
         super().__init__()
         self._gpus: tuple[Gpu, ...] = ()
 
+    @property
+    def lines(self) -> int:
+        return min(len(self._gpus), _MOST)
+
     def show(self, gpus: tuple[Gpu, ...]) -> None:
         if gpus != self._gpus:
-            if len(gpus) != len(self._gpus):
-                self.styles.height = min(len(gpus), _MOST)
             self._gpus = gpus
+            self.styles.height = self.lines
             self.refresh()
 
     def render_line(self, y: int) -> Strip:

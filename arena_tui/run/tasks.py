@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -83,7 +84,7 @@ class TaskTable(VirtualList[TaskRow]):
     """The tasks, with the columns of a plan (`show_plan`) or of a run (`show_progress`)."""
 
     def __init__(self) -> None:
-        self._progress = Columns(self._progress_columns())
+        self._progress: dict[frozenset[str], Columns[TaskRow]] = {}  # by the counts that are not 0 in all rows
         self._planned = Columns(_plan_columns())
         self._columns = self._planned
         super().__init__(
@@ -99,7 +100,10 @@ class TaskTable(VirtualList[TaskRow]):
         self._show(self._planned, rows)
 
     def show_progress(self, rows: list[TaskRow]) -> None:
-        self._show(self._progress, rows)
+        counted = frozenset(name for name in _COUNTS if any(_COUNTS[name](row.task) for row in rows))
+        if counted not in self._progress:
+            self._progress[counted] = Columns(self._progress_columns(counted))
+        self._show(self._progress[counted], rows)
 
     def _show(self, columns: Columns[TaskRow], rows: list[TaskRow]) -> None:
         if columns is not self._columns:
@@ -113,16 +117,19 @@ class TaskTable(VirtualList[TaskRow]):
     def _header_line(self, width: int) -> Text:
         return self._columns.header(width)
 
-    def _progress_columns(self) -> list[Column[TaskRow]]:
+    def _progress_columns(self, counted: Collection[str]) -> list[Column[TaskRow]]:
+        counts = {
+            "cached": Column[TaskRow]("cached", lambda row, _: str(row.task.cached), width=6, right=True, need=5),
+            "failed": Column[TaskRow]("failed", self._failed, width=6, right=True, need=8),
+            "retry": Column[TaskRow]("retry", lambda row, _: str(row.task.retries), width=5, right=True, need=4),
+        }
         return [
             _STAGE,
             _MODEL,
             Column("", self._bar, width=14, need=1),
             Column("done", lambda row, _: f"{row.done}/{row.task.expected}", width=9, right=True, need=9),
             Column("%", lambda row, _: percent(_share(row)), width=4, right=True, need=2),
-            Column("cached", lambda row, _: str(row.task.cached), width=6, right=True, need=5),
-            Column("failed", self._failed, width=6, right=True, need=8),
-            Column("retry", lambda row, _: str(row.task.retries), width=5, right=True, need=4),
+            *(column for name, column in counts.items() if name in counted),
             Column("calls/s", lambda row, _: _speed(row, row.speed.calls), width=7, right=True, need=6),
             Column("tok/s", lambda row, _: _speed(row, row.speed.tokens), width=5, right=True, need=3),
             Column("ETA", _eta, width=7, narrow=6, right=True, need=7),
@@ -145,6 +152,11 @@ _STAGE: Column[TaskRow] = Column(
     "stage", lambda row, width: row.key.stage if width >= 9 else _SHORT_STAGES[row.key.stage], width=9, narrow=5, need=8
 )
 _MODEL: Column[TaskRow] = Column("model", _model, width=None, least=13, most=44, middle=True, need=10)
+_COUNTS: Mapping[str, Callable[[TaskState], int]] = {
+    "cached": lambda task: task.cached,
+    "failed": lambda task: task.failed,
+    "retry": lambda task: task.retries,
+}
 
 
 def _plan_columns() -> list[Column[TaskRow]]:

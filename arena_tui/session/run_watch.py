@@ -13,6 +13,7 @@ import msgspec
 from arena_tui.advice import phrase
 from arena_tui.console import printable
 from arena_tui.output.stop_rule import verdict_words
+from arena_tui.session.history import RunHistory
 from engine.events import (
     CallEnded,
     CallRetried,
@@ -103,6 +104,7 @@ class RunWatch:
         self._servers = ServerLines()
         self._opponent = ""
         self._decided: set[str] = set()
+        self.history = RunHistory()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -124,6 +126,7 @@ class RunWatch:
             case StageStarted():
                 self.note("info", f"{event.stage} started", event.at)
             case RunEnded():
+                self.history.end()
                 self.note("info", f"run ended: {event.outcome}", event.at)
             case _:
                 pass
@@ -152,6 +155,7 @@ class RunWatch:
     def _time_call(self, event: CallEnded) -> None:
         if event.usage is None:
             return
+        self.history.add(event.seconds, event.usage.completion_tokens)
         key = event.model, event.endpoint
         latest = self._seconds.get(key)
         if latest is None:

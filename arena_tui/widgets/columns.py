@@ -152,13 +152,14 @@ def _padded(text: str, width: int, right: bool) -> str:
     return blanks + text if right else text + blanks
 
 
-_FULL, _EMPTY = "━", "╌"
+_FULL, _HALF, _EMPTY = "━", "╸", "╌"
 
 
 def bar(share: float, width: int, ink: Inks) -> Text:
-    """Return a bar of `width` columns, filled by `share` (0..1)."""
-    full = round(min(max(share, 0.0), 1.0) * width)
-    return Text.assemble((_FULL * full, ink.bar), (_EMPTY * (width - full), ink.muted))
+    """Return a bar of `width` columns, filled by `share` (0..1) to half a column."""
+    halves = round(min(max(share, 0.0), 1.0) * 2 * width)
+    full = _FULL * (halves // 2) + _HALF * (halves % 2)
+    return Text.assemble((full, ink.bar), (_EMPTY * (width - len(full)), ink.muted))
 
 
 _SHARES = "━─╌"  # apart without colour, too

@@ -9,6 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
+from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
@@ -63,9 +64,12 @@ class TextLines(Widget):
         """Show `lines` of safe text."""
         if len(lines) != len(self._lines):
             self.styles.height = len(lines)
-        if lines != self._lines:
-            self._lines = lines
             self.refresh()
+        else:
+            for y, (line, before) in enumerate(zip(lines, self._lines, strict=True)):
+                if line != before:
+                    self.refresh(Region(0, y, self.size.width, 1))
+        self._lines = lines
 
     def render_line(self, y: int) -> Strip:
         line = self._lines[y].copy() if y < len(self._lines) else Text()

@@ -132,7 +132,7 @@ async def test_a_rule_that_does_not_fit_the_bench_leaves_the_plan_unchanged(tmp_
 
 
 async def test_decided_models_are_shown_in_log_table_and_leaderboard(tmp_path: Path):
-    async with opened(tmp_path, questions=60, size=(120, 40)) as (app, pilot):
+    async with opened(tmp_path, questions=60, size=(118, 40)) as (app, pilot):
         await press(pilot, "s", "down", "down", "down", "right")
         await until(pilot, lambda: app.session.scope.until is not None)
         await press(pilot, "s")
@@ -193,14 +193,14 @@ async def test_the_leaderboard_fills_by_itself_while_the_run_judges(tmp_path: Pa
 
 async def test_failed_records_are_retried_by_one_key_and_their_log_lines_explain_them(tmp_path: Path):
     refused = FaultRule(Status(400), first=2, model="sim-judge")
-    async with opened(tmp_path, faults=(refused,), answered=True, size=(120, 40)) as (app, pilot):
+    async with opened(tmp_path, faults=(refused,), answered=True, size=(118, 40)) as (app, pilot):
         await press(pilot, "s", "s")
         await ended(app, pilot)
         assert app.session.state.phase == "failed"
         await until(pilot, lambda: "r retry failed" in painted(app))
         app.screen.query_one("#log").focus()
         log = app.screen.query_one("#log")
-        failed = next(i for i, entry in enumerate(log.rows) if entry.task is not None)  # type: ignore[attr-defined]
+        failed = next(i for i, line in enumerate(log.rows) if line.entry.task is not None)  # type: ignore[attr-defined]
         await press(pilot, *["down"] * failed, "enter")
         assert isinstance(app.screen, DetailsScreen)
         assert "HTTP status" in painted(app)
