@@ -42,7 +42,7 @@ class RunPanel(Vertical):
         yield TextLines(id="history")
         yield TextLines(id="scores")
 
-    def show(self, history: RunHistory, rows: Sequence[Row], baseline: str) -> None:
+    def show(self, history: RunHistory, rows: Sequence[Row] | None, baseline: str) -> None:
         """Show the history of a run and the rows of a leaderboard, best first."""
         if not self.display:
             return
@@ -50,7 +50,8 @@ class RunPanel(Vertical):
         lines = history_lines(history.moments(width), ink)
         self.query_one("#history", TextLines).show(*lines)
         room = self.size.height - len(lines) - 1
-        self.query_one("#scores", TextLines).show(*score_lines(rows, baseline, width, room, self._strokes, ink))
+        scores = [] if rows is None else score_lines(rows, baseline, width, room, self._strokes, ink)
+        self.query_one("#scores", TextLines).show(*scores)
 
 
 def history_lines(moments: Sequence[Moment], ink: Inks) -> list[Text]:

@@ -87,7 +87,7 @@ class RunScreen(ArenaScreen):
             self.query_one(LogList).show(session.watch.entries())
         self.query_one(RunTables).fit()
         self.query_one(ProgressLine).show_state(state)
-        self.query_one(RunPanel).show(session.watch.history, (), "")
+        self.query_one(RunPanel).show(session.watch.history, None, "")
         status = session.status, bool(state.failed)
         if status != self._status:
             self._status = status

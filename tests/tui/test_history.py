@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena_tui.run.run_panel import sparkline
+from arena_tui.run.run_tables import shared_lines
 from arena_tui.session.history import KEPT, RunHistory
 
 
@@ -68,3 +69,16 @@ def test_a_sparkline_has_a_column_a_value_and_shows_all_that_is_not_nothing(valu
         assert high == " " or low == "█"
     if any(values):
         assert upper[values.index(max(values))] == "█"
+
+
+@pytest.mark.parametrize(
+    ("room", "wanted", "lines"),
+    [
+        (30, (8, 4, 3), [8, 4, 3]),
+        (20, (30, 4, 10), [8, 4, 8]),
+        (10, (30, 30, 30), [4, 3, 3]),
+        (5, (30, 30, 30), [3, 3, 3]),
+    ],
+)
+def test_lists_share_the_lines_until_each_has_what_it_wants(room, wanted, lines):
+    assert shared_lines(room, wanted, (3, 3, 3)) == lines

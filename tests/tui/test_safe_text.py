@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from arena_tui.safe_text import brief, clip, one_line, printable, readable, shorten, text_width
+from arena_tui.safe_text import brief, clip, one_line, printable, readable, shorten, text_width, wrapped
 
 ATTACKS = [
     "\x1b[31mred\x1b[2J",
@@ -127,3 +127,11 @@ def _fastest(action: Callable[[], object]) -> float:
         return time.perf_counter() - began
 
     return min(seconds() for _ in range(5))
+
+
+@given(st.text(), st.integers(2, 40))
+def test_a_wrapped_line_is_never_too_wide_and_no_word_is_lost(text, columns):
+    text = one_line(text)
+    lines = wrapped(text, columns)
+    assert all(text_width(line) <= columns for line in lines)
+    assert "".join(lines).replace(" ", "") == "".join(text.split())
