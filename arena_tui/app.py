@@ -20,6 +20,7 @@ from arena_tui.keys import bind
 from arena_tui.navigation import ArenaCommands, screen_class
 from arena_tui.safe_text import printable
 from arena_tui.session.arena_session import ArenaSession
+from arena_tui.session.status import title_words
 from arena_tui.setup.tools import TOOLS, ToolActions
 from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
 from arena_tui.widgets.screens import MODES, ArenaScreen, ModeName, show_notice
@@ -27,6 +28,7 @@ from engine.errors import ArenaError
 
 TICK_SECONDS = 0.25
 _LOOK_SECONDS = 1.0  # between looks at the config file
+_TITLE_SECONDS = 1.0  # between two titles of the terminal
 _HEAD_START = 1.0  # seconds, of the first screen before the plan
 _PAUSE_FOR_COST, _LONGEST_PAUSE = 60.0, 1.5  # times the cost, and seconds
 
@@ -68,6 +70,8 @@ class ArenaApp(ToolActions):
         self.first_mode = first_mode
         self._was_running = False
         self._shown: tuple[object, ...] = ()
+        self._title = ""  # of the terminal
+        self._title_at = 0.0  # not changed before
         self._paint_at = 0.0  # not before this time of the monotonic clock
         for theme in THEMES:
             self.register_theme(theme)
@@ -220,6 +224,7 @@ class ArenaApp(ToolActions):
         while problem := self.session.take_problem():
             show_notice(self, problem)
         self._show_result()
+        self._show_title()
         if time.monotonic() >= self._paint_at:
             began = time.thread_time()
             self.repaint_state()
@@ -228,15 +233,27 @@ class ArenaApp(ToolActions):
     def _show_result(self) -> None:
         """Show the leaderboard when a demo ends, if the user is still on the run screen."""
         running = self.session.is_running
+        if self._was_running and not running and (ring := getattr(self._driver, "ring", None)):
+            ring()
         has_ended = self._was_running and not running and self.session.state.phase == "done"
         if has_ended and self.session.demo and self.current_mode == "run" and isinstance(self.screen, ArenaScreen):
             self.switch_mode("leaderboard")
         self._was_running = running
 
+    def _show_title(self) -> None:
+        """Show the state of the run in the title of the terminal, at most once a second."""
+        set_title = getattr(self._driver, "set_title", None)
+        if set_title is None or time.monotonic() < self._title_at:
+            return
+        title = title_words(self.session)
+        if title != self._title:
+            self._title, self._title_at = title, time.monotonic() + _TITLE_SECONDS
+            set_title(title)
+
     def repaint_state(self) -> None:
         """Paint the state on the current screen if it has changed."""
         session, screen = self.session, self.screen
-        moment = (screen, session.state, session.status, session.watch.version, session.plan)
+        moment = (screen, session.state, session.status, session.watch.version, session.plan, session.answers.version)
         is_active = session.status in ("running", "stopping", "following")  # speeds and times change without events
         if isinstance(screen, ArenaScreen) and (is_active or moment != self._shown):
             screen.paint(session.state)

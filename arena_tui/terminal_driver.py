@@ -7,6 +7,7 @@ run would stall with it. This one drops frames that cannot be written, and repai
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, TextIO, cast
@@ -15,8 +16,13 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from arena_tui.safe_text import one_line
+
 MOST_WAITING = 1 << 20  # characters; a whole screen takes about 20,000
 _CLOSING_SECONDS = 1.0  # for the last frame to be written
+_SAVE_TITLE, _RESTORE_TITLE = "\x1b[22;0t", "\x1b[23;0t"  # xterm's stack of titles (XTWINOPS)
+_LONGEST_TITLE = 100  # characters
+_WITHOUT_TITLE = ("linux", "dumb")  # terminals that would print it
 
 
 class PatientStream:
@@ -116,6 +122,31 @@ class TerminalDriver(LinuxDriver):
         self._open_stream()
         self._is_suspended = False
         super().resume_application_mode()
+
+    @property
+    def _has_title(self) -> bool:
+        return os.environ.get("TERM", "dumb") not in _WITHOUT_TITLE
+
+    def start_application_mode(self) -> None:
+        """Take the screen, and keep the user's title."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._has_title:
+            self._stream.write(_SAVE_TITLE)
+
+    def stop_application_mode(self) -> None:
+        """Give the screen and the user's title back."""
+        super().stop_application_mode()
+        if self._has_title:
+            self._stream.write(_RESTORE_TITLE)
+
+    def set_title(self, text: str) -> None:
+        """Set the title of the terminal's window and icon."""
+        if self._has_title:
+            self._stream.write(f"\x1b]0;{one_line(text)[:_LONGEST_TITLE]}\x07")
+
+    def ring(self) -> None:
+        """Ring the bell."""
+        self._stream.write("\x07")
 
     def run_input_thread(self) -> None:
         try:

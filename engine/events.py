@@ -32,6 +32,7 @@ steady_now = SteadyClock()
 
 ServerStatus: TypeAlias = Literal["waiting", "starting", "ready", "down", "stopping", "stopped", "failed"]
 Stage: TypeAlias = Literal["answers", "judgments"]
+EndpointCondition: TypeAlias = Literal["waiting", "down", "disabled", "ready"]
 NoticeLevel: TypeAlias = Literal["info", "warning", "error"]
 
 
@@ -258,6 +259,37 @@ def notice(level: NoticeLevel, text: str) -> Notice:
     return Notice(level, text, time.time())
 
 
+class EndpointChanged(msgspec.Struct, frozen=True):
+    """An endpoint cannot be called, or can be called again.
+
+    Attributes:
+        condition: "waiting" for a server that does not answer yet, "down" (it is tried again), "disabled" for good, or
+            "ready".
+        since: when that began.
+        why: the cause.
+        until: when waiting or trying ends, if nothing changes; None where it does not end.
+    """
+
+    model: str
+    endpoint: str
+    condition: EndpointCondition
+    since: float
+    why: str = ""
+    until: float | None = None
+
+
+class RunPaused(msgspec.Struct, frozen=True):
+    """No new calls are started; those in flight continue."""
+
+    at: float
+
+
+class RunResumed(msgspec.Struct, frozen=True):
+    """New calls are started again."""
+
+    at: float
+
+
 class RunEnded(msgspec.Struct, frozen=True):
     """The run is over and everything is saved."""
 
@@ -280,6 +312,9 @@ Event: TypeAlias = (
     | TaskStopped
     | ServerChanged
     | ServerSeen
+    | EndpointChanged
+    | RunPaused
+    | RunResumed
     | Notice
     | RunEnded
 )

@@ -25,7 +25,17 @@ from engine.bench.repair import recover
 from engine.bench.run_files import new_run_id, write_run
 from engine.bench.writer import BenchWriter
 from engine.config.model import Config
-from engine.events import Event, RecordFailed, RecordSaved, RunEnded, RunStarted, notice, steady_now
+from engine.events import (
+    Event,
+    RecordFailed,
+    RecordSaved,
+    RunEnded,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    notice,
+    steady_now,
+)
 from engine.work.plan import Plan, Scope, make_plan
 from engine.work.progress import RunState
 from engine.work.queue import Gate, Pipeline, planned_event
@@ -143,10 +153,14 @@ class Run:
 
     def pause(self) -> None:
         """Start nothing new; what is in flight continues."""
-        self.gate.pause()
+        if not self.gate.paused and not self.gate.closed:
+            self.gate.pause()
+            self._events.emit(RunPaused(steady_now()))
 
     def resume(self) -> None:
-        self.gate.resume()
+        if self.gate.paused:
+            self.gate.resume()
+            self._events.emit(RunResumed(steady_now()))
 
     def stop(self) -> None:
         """Start no more calls; those in flight may continue for `grace` seconds. Their results are kept."""

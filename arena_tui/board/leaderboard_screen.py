@@ -15,6 +15,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from arena_tui.advice import phrase, phrase_all, title
+from arena_tui.board.answer import BoardAnswer
 from arena_tui.board.board_table import (
     SORT_KEYS,
     BoardRow,
@@ -90,6 +91,7 @@ class LeaderboardScreen(ArenaScreen):
         self._is_rating = False
         self._is_wanted = False  # rate once more
         self._rater: BoardRater | None = None
+        self._answer = BoardAnswer()
         self._first_rating = asyncio.Event()  # set when it has ended
 
     def compose_body(self) -> ComposeResult:
@@ -119,7 +121,12 @@ class LeaderboardScreen(ArenaScreen):
         self._is_provisional = judged < total
         is_reading = self._is_rating and self.board is None
         first = headline(state, self.session.status, judged, total, is_reading, inks(self.app))
-        self.query_one("#state", TextLines).show(first, self._described())
+        described = Text(" · ", inks(self.app).muted).join(part for part in (first, self._described()) if part.plain)
+        ink, width, is_partial = inks(self.app), self.size.width - 2, self._is_provisional
+        answer = self._answer.text(
+            self.session, self.board, self.choices, self.marked, width, ink, is_partial=is_partial
+        )
+        self.query_one("#state", TextLines).show(answer, described)
         moment = (judged, state.phase)
         if self.session.is_open and moment != self._rated_moment:
             if (wait := self._pacer.wait()) <= 0:
@@ -337,10 +344,16 @@ class LeaderboardScreen(ArenaScreen):
             )
             table.explain(f'no model name contains "{one_line(self._wanted_name.strip())}"; x shows all')
             table.show(shown, rows, board.options.baseline, self.sort, self.reverse)
+        if self._answer.lacks(board, self.marked):
+            self.attempt(self._compare_marked(), group="marked")
         self._show_row(table.row)
         self.query_one(Ranking).warn(self._warnings())
         if self.is_current:
             self.paint(self.session.state)
+
+    async def _compare_marked(self) -> None:
+        await self._answer.compare(self.marked)
+        self.paint(self.session.state)
 
     def _described(self) -> Text:
         board, session = self.board, self.session

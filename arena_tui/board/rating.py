@@ -17,10 +17,11 @@ from engine.errors import RatingError
 from engine.labels import strength
 from engine.ratings.battles import Battles
 from engine.ratings.compare import compare
-from engine.ratings.estimate import rate_battles
+from engine.ratings.estimate import Ratings, rate_battles
 from engine.ratings.leaderboard import UNNAMED_GROUP, GroupKind, Leaderboard, LeaderboardOptions, Rater, Row
 from engine.ratings.model_stats import ModelStats, games_of
 from engine.ratings.style import rate_with_style
+from engine.ratings.verdict import PairVerdict, leading_verdict
 from engine.results import JudgedBench, rate, read_style
 from engine.review.listing import Listed
 
@@ -36,6 +37,7 @@ class Board:
         judged: the judgments rated, after the choice of judge and group.
         options: how they were rated.
         groups: the categories and clusters of the bench.
+        ratings: what the leaderboard is made of.
     """
 
     leaderboard: Leaderboard
@@ -43,6 +45,11 @@ class Board:
     options: LeaderboardOptions
     ranges: Mapping[str, tuple[int, int]]
     groups: Sequence[Group]
+    ratings: Ratings
+
+    def verdict(self, pair: Sequence[str]) -> PairVerdict | None:
+        """Return the verdict on two models; None with style control, which has no paired test."""
+        return leading_verdict(self.ratings, self.options, pair, known_bad=self.judged.facts.known_bad)
 
 
 class BoardRater:
@@ -106,10 +113,10 @@ def _rated(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> Board:
     used = narrowed(judged, choices.group) if choices.group else judged
     options = choices.options(used.facts.baselines[0])
     rater, notes = _rater(bench, used, choices)
-    leaderboard, _ = rate(used, options, rater)
+    leaderboard, ratings = rate(used, options, rater)
     leaderboard.warnings.extend(notes)
     ranges = {} if choices.style or choices.ci == "battle" else _rank_ranges(used, options)
-    return Board(leaderboard, used, options, ranges, groups)
+    return Board(leaderboard, used, options, ranges, groups, ratings)
 
 
 def _rater(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> tuple[Rater, Sequence[str]]:

@@ -10,8 +10,8 @@ import click
 
 from arena_tui.console import DONE, printable
 from arena_tui.invocation import Invocation
+from arena_tui.output.clock import clock
 from arena_tui.output.json_text import json_text
-from arena_tui.output.progress import clock
 from arena_tui.output.tables import TableColumn, text_table
 from engine.bench import Bench
 from engine.bench.run_files import load_runs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arena_tui.console import printable
-from arena_tui.output.progress import clock
+from arena_tui.output.clock import clock
 from arena_tui.output.stop_rule import verdict_words
 from arena_tui.output.tables import TableColumn, text_table
 from engine.ratings import FEWEST_QUESTIONS

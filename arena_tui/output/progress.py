@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from arena_tui.advice import phrase
 from arena_tui.console import printable
+from arena_tui.output.clock import clock
 from arena_tui.output.stop_rule import is_decided, standing_words, verdict_words
 from arena_tui.session.run_watch import ServerLines, SpeedGauge, busy_servers, stage_words
 from engine.errors import as_line
@@ -228,7 +229,7 @@ def _stage_line(state: RunState, stage: str) -> str:
 
 def closing_line(state: RunState) -> str:
     """Return one line on the whole run."""
-    seconds = max(0.0, state.ended_at - state.started_at) if state.started_at else 0.0
+    seconds = state.active_seconds(state.ended_at)
     done = sum(task.done for task in state.tasks.values())
     cached = sum(task.cached for task in state.tasks.values())
     retries = sum(endpoint.retries for endpoint in state.endpoints.values())
@@ -237,10 +238,3 @@ def closing_line(state: RunState) -> str:
         f"{state.phase}: {state.calls} calls{again} in {clock(seconds)}, {done} records created, {cached} cached, "
         f"{state.failed} failed, {state.completion_tokens} tokens generated"
     )
-
-
-def clock(seconds: float) -> str:
-    """Return `seconds` as h:mm:ss, or m:ss below an hour."""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

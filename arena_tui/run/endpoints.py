@@ -66,9 +66,12 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
             server = state.server_numbers.get(key)
             latency = session.watch.latency(*key) or (server.latency() if server else None)
             status = statuses.get(key)
-            health = (
-                _IN_USE if status is None else _DISABLED if status.disabled else _DOWN if status.is_down else _IN_USE
-            )
+            outage = state.outages.get(key)
+            health = _IN_USE
+            if outage is not None:
+                health = outage.condition
+            elif status is not None:
+                health = _DISABLED if status.disabled else _DOWN if status.is_down else _IN_USE
             rows.append(
                 EndpointRow(
                     key,
@@ -79,7 +82,7 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
                     latency,
                     server,
                     health,
-                    status.disabled if status else "",
+                    outage.why if outage else status.disabled if status else "",
                 )
             )
     known = {row.key for row in rows}
@@ -274,7 +277,7 @@ def _facts(row: EndpointRow) -> Facts:
         ),
     ]
     if row.why:
-        facts.append(("disabled", row.why))
+        facts.append(("reason", row.why))
     if row.latency:
         facts.append(("seconds a call", f"{short_seconds(row.latency[0])} median, {short_seconds(row.latency[1])} p95"))
     if row.server is not None:

@@ -18,7 +18,7 @@ from arena_tui.run.summary import GpuLines, RunSummary, summary
 from arena_tui.run.tasks import TaskRow, TaskTable, plan_rows, task_details, task_rows
 from arena_tui.safe_text import one_line
 from arena_tui.session.arena_session import ArenaSession
-from arena_tui.session.run_watch import LogEntry, SpeedGauge
+from arena_tui.session.run_watch import LogEntry
 from arena_tui.theme import inks
 from arena_tui.widgets.screens import ArenaScreen
 from arena_tui.widgets.virtual_list import VirtualList
@@ -49,8 +49,6 @@ class RunScreen(ArenaScreen):
 
     def __init__(self, session: ArenaSession) -> None:
         super().__init__(session)
-        self._gauge = SpeedGauge()
-        self._gauged: object = None  # the run or plan that the gauge measures
         self._planned: object = None  # the plan shown
         self._status: tuple[object, ...] = ()
         self._log_shown: tuple[object, int] = None, -1
@@ -64,9 +62,8 @@ class RunScreen(ArenaScreen):
 
     def show_state(self, state: RunState) -> None:
         session = self.session
-        gauge = self._gauge_of(state) if session.status in ("running", "paused", "stopping", "following") else None
-        speed = gauge.pace(state) if gauge else None
-        self.query_one(RunSummary).show(*summary(session, state, speed, self.size.width - 2, inks(self.app)))
+        gauge = session.gauge if session.status in ("running", "paused", "stopping", "following") else None
+        self.query_one(RunSummary).show(*summary(session, state, self.size.width - 2, inks(self.app)))
         tasks = self.query_one(TaskTable)
         if session.run is None and not session.read_only and state.phase == "planning":
             if session.plan is not None and session.plan is not self._planned:
@@ -74,7 +71,7 @@ class RunScreen(ArenaScreen):
                 tasks.show_plan(plan_rows(state, session.plan))
         else:
             self._planned = None
-            tasks.show_progress(task_rows(state, gauge or self._gauge))
+            tasks.show_progress(task_rows(state, gauge))
         endpoints = endpoint_rows(session, state, gauge)
         table = self.query_one(EndpointTable)
         if session.plan is not None:
@@ -159,15 +156,6 @@ class RunScreen(ArenaScreen):
         from arena_tui.run.endpoints import EndpointScreen
 
         self.app.push_screen(EndpointScreen(self.session, row))
-
-    def _gauge_of(self, state: RunState) -> SpeedGauge:
-        """Return the gauge of the current run; each run has a new one."""
-        run = self.session.run or self.session.plan
-        if run is not self._gauged:
-            self._gauged = run
-            self._gauge = SpeedGauge()
-            self._gauge.pace(state)
-        return self._gauge
 
 
 def _without_endpoints(session: ArenaSession) -> str:

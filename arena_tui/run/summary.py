@@ -1,4 +1,4 @@
-"""The two lines above the tables (plan or progress, and what to do next), and a line for each GPU."""
+"""The two lines above the tables (the answer, and what is done or to do), and a line for each GPU."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from arena_tui.output.progress import clock, start_words
-from arena_tui.output.stop_rule import standing_words
+from arena_tui.keys import KEYS
+from arena_tui.output.clock import clock
+from arena_tui.output.progress import start_words
 from arena_tui.safe_text import clip, one_line, printable
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.session.run_watch import busy_servers
 from arena_tui.theme import Inks, inks
+from arena_tui.widgets.answer_text import answer_text
 from arena_tui.widgets.columns import bar, short_number
 from arena_tui.widgets.virtual_list import segments
 from engine.serving.gpus import Gpu
-from engine.work.progress import RunSpeed, RunState
+from engine.work.progress import RunState
 
 if TYPE_CHECKING:
     from engine.work.duration import Duration
     from engine.work.plan import Plan
-
-
-_BAR = 20
 
 
 class RunSummary(Widget):
@@ -54,34 +53,33 @@ class RunSummary(Widget):
         return Strip(segments(line, self.app.console)).adjust_cell_length(width).apply_style(self.rich_style)
 
 
-def summary(session: ArenaSession, state: RunState, speed: RunSpeed | None, width: int, ink: Inks) -> tuple[Text, Text]:
-    """Return the two lines for the current state of a session."""
+def summary(session: ArenaSession, state: RunState, width: int, ink: Inks) -> tuple[Text, Text]:
+    """Return the answer of a session so far, and what it does or what to do next."""
     if session.status == "opening" or (session.plan is None and session.run is None):
         return Text("reading the config and the bench ..."), Text()
+    first = answer_text(session, width, ink)
     if session.status == "following":
-        return _progress(state, speed, width, ink), _following(session, ink)
+        return first, _following(session, ink)
     if session.status in ("running", "paused", "stopping"):
-        return _progress(state, speed, width, ink), _doing(session, state, ink)
+        return first, _doing(session, state, ink)
     if session.run is not None or state.phase != "planning":
-        return _ended(state, ink), _what_next(session, state, ink)
-    return _planned(session.plan, session.duration, ink)
+        return first, _what_next(session, state, ink)
+    return first, _planned(session.plan, ink)
 
 
-def _planned(plan: Plan | None, duration: Duration | None, ink: Inks) -> tuple[Text, Text]:
+def _planned(plan: Plan | None, ink: Inks) -> Text:
     tasks = (*plan.answers, *plan.judgments) if plan else ()
     if not tasks:
-        return Text("nothing to do: the config names no model to answer or to judge"), Text()
+        return Text("nothing to do: the config names no model to answer or to judge")
     calls = plan.calls if plan else 0
     if not calls:
-        return Text("everything is cached: no calls to make", ink.good), _keys("s", "start anyway", "2", "leaderboard")
+        return _keys("s", "start anyway", "2", "leaderboard")
     prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
-    first = Text.assemble(
+    return Text.assemble(
         ("Plan: ", ink.strong),
-        (f"{calls} calls", ink.strong),
-        f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens",
+        f"about {short_number(prompt)} prompt and at most {short_number(output)} output tokens   ",
+        _keys("s", "start", "Enter", "details"),
     )
-    keys = _keys("s", "start", "Enter", "details")
-    return first, Text.assemble(about(duration).capitalize(), "   ", keys) if duration else keys
 
 
 def about(duration: Duration) -> str:
@@ -89,35 +87,14 @@ def about(duration: Duration) -> str:
     return f"about {clock(max(1.0, duration.seconds))} {duration.basis}"
 
 
-def _progress(state: RunState, speed: RunSpeed | None, width: int, ink: Inks) -> Text:
-    tasks = [task for key, task in state.tasks.items() if key.stage in state.stages] or list(state.tasks.values())
-    total = sum(task.expected for task in tasks)
-    there = min(total, sum(task.cached + task.done for task in tasks))
-    line = Text.assemble((f"{state.doing} {there}/{total} ", ink.strong))
-    if width >= 100:
-        line.append_text(bar(there / total if total else 0.0, _BAR, ink)).append(" ")
-    if total:
-        line.append(f"{there / total:.0%}")
-    if standing := standing_words(state):
-        line.append(f" · {standing}", ink.accent)
-    if speed is not None:
-        line.append(
-            f" · {short_number(speed.calls_per_second)} calls/s · {short_number(speed.tokens_per_second)} tok/s"
-        )
-        line.append(f" · ETA {clock(speed.eta) if speed.eta is not None else '-'}")
-    return line
-
-
 def _doing(session: ArenaSession, state: RunState, ink: Inks) -> Text:
     counts = f"{state.in_flight} in flight"
     retries = sum(endpoint.retries for endpoint in state.endpoints.values())
     line = Text.assemble((counts, ink.muted), (f" · {retries} retried" if retries else "", ink.muted))
-    if state.failed:
-        line.append(f" · {state.failed} failed", ink.bad)
     if session.status == "paused":
-        line.append(" · PAUSED: no new calls; p resumes", ink.warning)
+        line.append(" · no new calls; p resumes", ink.warning)
     elif session.status == "stopping":
-        line.append(" · STOPPING: waiting for calls in flight; x again aborts them", ink.warning)
+        line.append(" · waiting for calls in flight; x again aborts them", ink.warning)
     elif session.retries_failed:
         line.append(" · failed records are retried at the end", ink.muted)
     for name, server in busy_servers(state):
@@ -130,24 +107,9 @@ def _following(session: ArenaSession, ink: Inks) -> Text:
     return Text(f"Read-only: {printable(who)}", ink.warning)
 
 
-def _ended(state: RunState, ink: Inks) -> Text:
-    word = {"done": "Done", "failed": "Ended, incomplete", "interrupted": "Stopped"}.get(state.phase, state.phase)
-    seconds = max(0.0, state.ended_at - state.started_at) if state.started_at else 0.0
-    made, cached = (sum(getattr(t, name) for t in state.tasks.values()) for name in ("done", "cached"))
-    standing = standing_words(state)
-    line = Text.assemble(
-        (f"{word}: ", ink.strong),
-        (f"{state.failed} failed, " if state.failed else "", ink.bad),
-        (f"{standing}, " if standing else "", ink.accent),
-        f"{made} records made in {clock(seconds)}, {cached} cached",
-    )
-    line.append(f", {state.calls} calls, {short_number(state.completion_tokens)} tokens")
-    return line
-
-
 def _what_next(session: ArenaSession, state: RunState, ink: Inks) -> Text:
     if state.failed:
-        return _keys("r", "retry failed", "Enter", "on a log line: details", "2", "leaderboard")
+        return _keys(KEYS["again"].keys, "retry failed", "Enter", "on a log line: details", "2", "leaderboard")
     if state.phase == "interrupted":
         return _keys("s", "resume", "2", "leaderboard")
     return _keys("2", "leaderboard", "3", "judgments", "s", "plan again")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
-from arena_tui.output.progress import clock
+from arena_tui.output.clock import clock
 from arena_tui.output.stop_rule import verdict_words
 from arena_tui.safe_text import one_line
 from arena_tui.session.run_watch import Speed, SpeedGauge
@@ -68,13 +68,13 @@ def plan_rows(state: RunState, plan: Plan) -> list[TaskRow]:
     return rows
 
 
-def task_rows(state: RunState, gauge: SpeedGauge) -> list[TaskRow]:
-    """Return the tasks of a run, active ones first; `gauge` has been given `state`."""
+def task_rows(state: RunState, gauge: SpeedGauge | None) -> list[TaskRow]:
+    """Return the tasks of a run, active ones first; `gauge` measures it while it is active."""
     several = len({key.judge for key in state.tasks if key.judge}) > 1
     rows = []
     for key, task in state.tasks.items():
         active = key.stage in state.stages
-        speed = gauge.task(key) if active else Speed()
+        speed = gauge.task(key) if gauge and active else Speed()
         judged_by, verdict = key.judge if several else "", _verdict(state, key, task)
         rows.append(TaskRow(key, task, speed, active=active, judged_by=judged_by, verdict=verdict))
     return sorted(rows, key=lambda row: not row.active)
@@ -127,8 +127,8 @@ class TaskTable(VirtualList[TaskRow]):
             _STAGE,
             _MODEL,
             Column("", self._bar, width=14, need=1),
-            Column("done", lambda row, _: f"{row.done}/{row.task.expected}", width=9, right=True, need=9),
-            Column("%", lambda row, _: percent(_share(row)), width=4, right=True, need=2),
+            Column("done", lambda row, _: _counts(row), width=9, right=True, need=9),
+            Column("%", lambda row, _: percent(_share(row)) if row.task.expected else "-", width=4, right=True, need=2),
             *(column for name, column in counts.items() if name in counted),
             Column("calls/s", lambda row, _: _speed(row, row.speed.calls), width=7, right=True, need=6),
             Column("tok/s", lambda row, _: _speed(row, row.speed.tokens), width=5, right=True, need=3),
@@ -192,8 +192,12 @@ def _tokens(planned: Planned, sign: str, tokens: int) -> str:
     return f"{sign}{short_number(tokens)}" if tokens else "-"
 
 
+def _counts(row: TaskRow) -> str:
+    return f"{row.done}/{row.task.expected}" if row.task.expected else "-"
+
+
 def _share(row: TaskRow) -> float:
-    return row.done / row.task.expected if row.task.expected else 1.0
+    return row.done / row.task.expected if row.task.expected else 0.0
 
 
 def _speed(row: TaskRow, per_second: float) -> str:
@@ -203,6 +207,8 @@ def _speed(row: TaskRow, per_second: float) -> str:
 def _eta(row: TaskRow, width: int) -> str:
     if row.verdict:
         return row.verdict if len(row.verdict) <= width else _SHORT_VERDICTS.get(row.verdict, row.verdict)
+    if not row.task.expected:
+        return "none"  # nothing of it can be made: without answers there is nothing to judge
     if not row.active:
         return "" if row.task.left else "done"
     if not row.task.left:

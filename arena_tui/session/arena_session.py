@@ -12,11 +12,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from arena_tui.invocation import DEFAULT_CONFIG, Invocation
+from arena_tui.session.answer import AnswerWatch
+from arena_tui.session.engine_parts import (
+    bug,
+    failed,
+    follower_of,
+    import_execution,
+    open_bench,
+    planned,
+    writer_of_bench,
+)
 from arena_tui.session.judged_cache import JudgedCache
-from arena_tui.session.run_watch import GpuWatch, RunWatch
+from arena_tui.session.run_watch import GpuWatch, RunWatch, SpeedGauge
 from engine.errors import ArenaError, BenchLocked, UsageProblem
-from engine.events import Event, RunEnded, TaskPlanned, steady_now
-from engine.work.progress import RunState
+from engine.events import Event, steady_now
+from engine.work.progress import RunSpeed, RunState
 from engine.work.reducer import reduce
 
 if TYPE_CHECKING:
@@ -51,6 +61,10 @@ class ArenaSession:
         self.forecast: StopForecast | None = None  # of `plan`, where its scope has a stop rule
         self.watch = RunWatch()
         self.gpus = GpuWatch()
+        self.answers = AnswerWatch()
+        self.gauge = SpeedGauge()  # of the current run
+        self.speed: RunSpeed | None = None  # of the current run, while it is active
+        self.failure: ArenaError | None = None  # that ended the last run before its work was done
         self.writer: BenchLocked | None = None  # the other process that holds the lock of the bench
         self.reviewer: str | None = None  # name for the labels of a review; None: the user of this machine
         self.retries_failed = False  # retry failed records when the run ends
@@ -114,9 +128,9 @@ class ArenaSession:
             config = await self._stack.enter_async_context(demo_config(self.invocation.data))
         else:
             config = await asyncio.to_thread(self._read_config)
-        self._bench = await asyncio.to_thread(_open_bench, config)
+        self._bench = await asyncio.to_thread(open_bench, config)
         self._config = config
-        self.writer = await asyncio.to_thread(_writer_of, self._bench)
+        self.writer = await asyncio.to_thread(writer_of_bench, self._bench)
 
     async def open_demo(self) -> None:
         """Open the demo instead. Raises ArenaError."""
@@ -151,6 +165,7 @@ class ArenaSession:
         if self._running is not None:
             await asyncio.gather(self._running, return_exceptions=True)
         self.gpus.stop()
+        self.answers.stop()
         await self._stack.aclose()
 
     # -- planning
@@ -162,8 +177,8 @@ class ArenaSession:
         from engine.work.stopping import stop_forecast
 
         wanted = self.scope if scope is None else scope
-        await asyncio.to_thread(_import_execution)
-        follower = await asyncio.to_thread(_follower, self.bench) if self.writer else None
+        await asyncio.to_thread(import_execution)
+        follower = await asyncio.to_thread(follower_of, self.bench) if self.writer else None
         plan = await asyncio.to_thread(make_plan, self.config, self.bench, wanted)
         forecast = await asyncio.to_thread(stop_forecast, wanted.until, plan) if wanted.until else None
         duration = await asyncio.to_thread(estimate_duration, self.config, self.bench, plan)
@@ -172,7 +187,7 @@ class ArenaSession:
         self._scope, self.plan, self.forecast = wanted, plan, forecast
         self.duration, self.servers = duration, servers
         if not self.is_running:
-            self._state = _planned(plan)
+            self._state = planned(plan)
             self.run = None
         if follower is not None:
             self._follow(follower)
@@ -203,6 +218,15 @@ class ArenaSession:
             return "paused" if self.run.gate.paused else "running"
         return "following" if self.read_only else "idle"
 
+    def measure(self) -> None:
+        """Take the speed of the run now, and rate what is judged so far. Call it before painting."""
+        state = self.state
+        is_active = self.status in ("running", "paused", "stopping", "following")
+        self.speed = self.gauge.pace(state) if is_active else None
+        if self.plan is not None or self.run is not None:
+            source = self.bench.paths.root, self.config.judge.baseline
+            self.answers.look(source, state, self.judged, is_running=self.is_running)
+
     def start(self) -> None:
         """Start a run of `scope`. Raises ArenaError."""
         from engine.config.load import require_keys
@@ -212,6 +236,8 @@ class ArenaSession:
             raise UsageProblem("a run is already in progress")
         require_keys(self.config, {*self.config.answer_models(), *self.config.judge.model})
         self.run = Run(self.config, self.scope)
+        self.failure = None
+        self.gauge = SpeedGauge()
         self.watch = RunWatch()
         self.run.listen(self.watch)
         self._running = asyncio.create_task(self._execute(self.run))
@@ -299,7 +325,7 @@ class ArenaSession:
         """Return the config, if its bench exists. Raises ArenaError with all that keeps a run from starting."""
         try:
             config = self.invocation.config(keys=False)
-            _open_bench(config)
+            open_bench(config)
         except ArenaError as error:
             raise self.invocation.all_problems() or error from None
         return config
@@ -313,19 +339,20 @@ class ArenaSession:
             self._problems.append(error)
             await self._attempt(self.make_plan)
         except ArenaError as error:
-            self._problems.append(error)
-            self.watch.note("error", str(error))
-            self._state = _failed(run.state)
-            self.run = None
+            self._fail(run, error)
         except Exception as error:
-            self._problems.append(_bug(error))
-            self.watch.note("error", str(_bug(error)))
-            self._state = _failed(run.state)
-            self.run = None
+            self._fail(run, bug(error))
         self.gpus.stop()
         if self.retries_failed and run.state.failed and run.state.phase == "failed":
             self.retries_failed = False
             asyncio.get_running_loop().call_soon(self._start_again)
+
+    def _fail(self, run: Run, error: ArenaError) -> None:
+        self.failure = error
+        self._problems.append(error)
+        self.watch.note("error", str(error))
+        self._state = failed(run.state)
+        self.run = None
 
     def _take_event(self, event: Event) -> None:
         self._state = reduce(self._state, event)
@@ -352,6 +379,7 @@ class ArenaSession:
     def _follow(self, follower: Follower) -> None:
         if self._following is not None:
             self._following.cancel()
+        self.gauge = SpeedGauge()
         self._following = asyncio.create_task(self._keep_following(follower))
         self.gpus.start()
 
@@ -364,43 +392,3 @@ class ArenaSession:
         self.watch.note("info", "the other process has ended; this one can write now")
         self._following = None
         await self._attempt(self.make_plan)
-
-
-def _open_bench(config: Config) -> Bench:
-    from engine.bench import Bench
-
-    return Bench.open(config.data, config.bench)
-
-
-def _import_execution() -> None:
-    """Import what a run needs, which is slow, so that its start does not block the event loop."""
-    import engine.run
-    import engine.work.execution  # noqa: F401
-
-
-def _writer_of(bench: Bench) -> BenchLocked | None:
-    from engine.bench.lock import writer_of
-
-    return writer_of(bench.paths)
-
-
-def _follower(bench: Bench) -> Follower:
-    from engine.work.following import Follower
-
-    return Follower(bench)
-
-
-def _planned(plan: Plan) -> RunState:
-    """Return the state of a run that has not started."""
-    state = RunState()
-    for task in (*plan.answers, *plan.judgments):
-        state = reduce(state, TaskPlanned(task.key, task.total, task.cached, task.stale))
-    return state
-
-
-def _bug(error: Exception) -> ArenaError:
-    return ArenaError(f"run aborted by a bug in arena-tui: {error!r}", "saved records are intact")
-
-
-def _failed(state: RunState) -> RunState:
-    return reduce(state, RunEnded("failed", steady_now()))

@@ -184,6 +184,8 @@ class RunWatch:
 
 
 WINDOW_SECONDS = 8.0  # over which speeds are averaged
+LONGEST_WINDOW = 120.0  # seconds, where fewer records are made than are enough
+_ENOUGH = 16  # records for a speed that does not jump
 
 
 class Speed(msgspec.Struct, frozen=True):
@@ -198,22 +200,43 @@ _NO_TASK, _NO_TRAFFIC = TaskState(), EndpointState()
 
 
 class SpeedGauge:
-    """Computes speeds over the last seconds from successive states of one run."""
+    """Computes speeds over the last seconds from successive states of one run. Pauses do not count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: deque[tuple[float, RunState]] = deque()
+        self._paused = 0.0  # seconds of earlier pauses
+        self._paused_at: float | None = None
 
     def pace(self, state: RunState) -> RunSpeed:
         """Add `state` and return the speed of the whole run."""
-        now = self._clock()
+        now = self._active_now(state)
         if self._seen and self._seen[-1][1].stages != state.stages:  # each stage has its own speed
             self._seen = deque([self._seen[-1]])
+        if len(self._seen) > 1 and self._seen[-1][0] == now:  # paused
+            self._seen.pop()
         self._seen.append((now, state))
-        while len(self._seen) > 2 and now - self._seen[1][0] > WINDOW_SECONDS:
+        while len(self._seen) > 2 and self._is_old(*self._seen[1], now, state):
             self._seen.popleft()
         before, seconds = self._window()
         return run_speed(before, state, seconds)
+
+    def _active_now(self, state: RunState) -> float:
+        """Return the time by a clock that stops while the run is paused."""
+        now = self._clock()
+        if state.paused_at:
+            self._paused_at = now if self._paused_at is None else self._paused_at
+            return self._paused_at - self._paused
+        if self._paused_at is not None:
+            self._paused += now - self._paused_at
+            self._paused_at = None
+        return now - self._paused
+
+    @staticmethod
+    def _is_old(then: float, before: RunState, now: float, state: RunState) -> bool:
+        """Return whether the time since `then` is long enough for a speed."""
+        age = now - then
+        return age > WINDOW_SECONDS and (age > LONGEST_WINDOW or _settled(state) - _settled(before) >= _ENOUGH)
 
     def task(self, key: TaskKey) -> Speed:
         """Return the speed of a task in the latest state."""
@@ -242,6 +265,10 @@ class SpeedGauge:
         """Return the oldest state in the window, and how many seconds before the latest it was added."""
         (then, before), (now, _) = self._seen[0], self._seen[-1]
         return before, now - then
+
+
+def _settled(state: RunState) -> int:
+    return sum(task.done + task.failed for task in state.tasks.values())
 
 
 class GpuWatch:

@@ -18,7 +18,9 @@ from textual.worker import Worker
 
 from arena_tui.safe_text import printable
 from arena_tui.session.arena_session import ArenaSession, SessionStatus
+from arena_tui.session.status import status_parts
 from arena_tui.widgets.lines import KeyBar, TitleBar
+from arena_tui.widgets.status_line import StatusLine
 from engine.errors import ArenaError
 from engine.work.progress import RunState
 
@@ -75,6 +77,7 @@ class ArenaScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         tabs = [(mode.key, mode.title, mode.short) for mode in MODES]
         yield TitleBar(tabs, next((mode.key for mode in MODES if mode.name == self.MODE), ""))
+        yield StatusLine()
         yield from self.compose_body()
         yield KeyBar()
 
@@ -93,6 +96,8 @@ class ArenaScreen(Screen[None]):
         if not self.query(TitleBar):
             return
         session = self.session
+        session.measure()
+        self.query_one(StatusLine).show(status_parts(session, session.now()))
         bench = session.bench.name if session.is_open else "arena-tui"
         what = state.doing if session.status in ("running", "following") else _WORDS[session.status]
         notices = ["SIMULATED"] if session.demo else []

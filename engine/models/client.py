@@ -30,7 +30,7 @@ from engine.models.metrics import fetch_metrics
 from engine.models.reply import read_reply
 from engine.models.retry import wait_of_headers
 from engine.models.stream import StreamSetting, first_form, form_after
-from engine.models.target import EndpointStatus, Target, change_of_state, status_of
+from engine.models.target import EndpointStatus, Target, changes_of_state, status_of
 from engine.models.tries import PASSING, Tries
 from engine.records import Completion
 
@@ -349,9 +349,9 @@ class ModelClient:
             self._emit(notice("warning", f"{self.name}: {text}"))
 
     def _report_state(self, pooled: PooledEndpoint[Target], cause: str) -> None:
-        """Emit one notice each time that an endpoint goes down, recovers or is disabled."""
-        if changed := change_of_state(self.name, pooled, self._pool.endpoints, cause, self._now()):
-            self._emit(changed)
+        """Emit the changes each time that an endpoint goes down, recovers or is disabled."""
+        for change in changes_of_state(self.name, pooled, self._pool.endpoints, cause, self._now()):
+            self._emit(change)
 
     def _report_echo(self, target: Target, completion: Completion, task: TaskKey | None, prefix: str) -> None:
         """Warn once per task that a reply holds a secret: results are stored as the model wrote them."""

@@ -111,6 +111,11 @@ class Health:
     def is_available(self) -> bool:
         return self.disabled_by is None and not self.is_down and not self.held
 
+    @property
+    def disable_after(self) -> float:
+        """Seconds of failures in a row after which it is disabled."""
+        return self._outages.disable_after
+
     def failing_for(self, now: float) -> float:
         """Return the seconds since the first of the latest failures in a row; 0 without a failure."""
         return max(0.0, now - self._failing_since)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import aiohttp
 import msgspec
 
 from engine.errors import as_line
-from engine.events import CallStarted, Notice, TaskKey, notice
+from engine.events import CallStarted, EndpointChanged, Event, TaskKey, notice, steady_now
 from engine.models.connection import proxy_for
 from engine.models.endpoint import Endpoint
 from engine.models.limits import PooledEndpoint
@@ -81,28 +81,33 @@ def status_of(pooled: PooledEndpoint[Target]) -> EndpointStatus:
     )
 
 
-def change_of_state(
+def changes_of_state(
     model: str, pooled: PooledEndpoint[Target], every: Sequence[PooledEndpoint[Target]], cause: str, now: float
-) -> Notice | None:
-    """Return one notice each time that an endpoint of `every` goes down, recovers or is disabled."""
+) -> Iterator[Event]:
+    """Yield a notice and the change each time that an endpoint of `every` goes down, recovers or is disabled."""
     target, health = pooled.target, pooled.health
     name, cause = f"{model}: {target.address}", as_line(cause)
     has_others = any(each.health.disabled_by is None for each in every if each is not pooled)
+    moment = steady_now()
     if (why := health.disabled_by) is not None:
         if target.disabled_reported:
-            return None
+            return
         target.disabled_reported = True
         rest = "its calls go to the other endpoints" if has_others else "no endpoint is left for its calls"
-        return notice("error", as_line(f"{name} disabled, {rest}: {why.title}", why.hint))
-    if health.stays_down and target.down_since is None:
+        yield notice("error", as_line(f"{name} disabled, {rest}: {why.title}", why.hint))
+        yield EndpointChanged(model, target.address, "disabled", moment, why.title)
+    elif health.stays_down and target.down_since is None:
         target.down_since = now - health.failing_for(now)
         rest = "its calls go to the other endpoints" if has_others else "its calls wait"
         if health.is_odd:
-            return notice("warning", f"{name} set aside: others answer the calls that fail there ({cause})")
-        if health.is_refusing:
-            return notice("warning", f"{name} refuses every call ({cause}), {rest}; retried after growing rests")
-        return notice("warning", f"{name} down ({cause}), {rest}; retried every few seconds")
-    if target.down_since is not None and not health.is_down:
+            yield notice("warning", f"{name} set aside: others answer the calls that fail there ({cause})")
+        elif health.is_refusing:
+            yield notice("warning", f"{name} refuses every call ({cause}), {rest}; retried after growing rests")
+        else:
+            yield notice("warning", f"{name} down ({cause}), {rest}; retried every few seconds")
+        since = moment - health.failing_for(now)
+        yield EndpointChanged(model, target.address, "down", since, cause, since + health.disable_after)
+    elif target.down_since is not None and not health.is_down:
         away, target.down_since = now - target.down_since, None
-        return notice("info", f"{name} recovered after {away:.0f} s")
-    return None
+        yield notice("info", f"{name} recovered after {away:.0f} s")
+        yield EndpointChanged(model, target.address, "ready", moment)

@@ -124,7 +124,7 @@ def compare(
         pairs=pairs,
         separable=Separable(
             pairs=len(pairs),
-            paired=sum(pair.p_value < ALPHA for pair in pairs),
+            paired=sum(pair.p_value < ALPHA and (pair.lower > 0.0 or pair.upper < 0.0) for pair in pairs),
             holm=sum(pair.p_holm < ALPHA for pair in pairs),
             intervals=sum(map(bool, apart)),
         ),

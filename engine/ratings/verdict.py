@@ -1,13 +1,13 @@
 """The verdict on two models: better, worse, equivalent within a margin, or undecided.
 
 Every result states it first, in the same words. Better and worse are the two-sided test of no difference at 5 %, paired
-by question (`engine.ratings.paired`). Equivalence is shown by two one-sided tests (Schuirmann, Journal of
-Pharmacokinetics and Biopharmaceutics 15, 1987): that a is worse by the margin or more, and that it is better by as
-much, are both refused at 5 %, which is the case when the 90 % limits of the difference lie within the margin. These
-limits are by the distribution of the 95 % ones, and where they lie within the margin they are widened to those of
-`engine.ratings.bounded_difference`, which take rare strong losses for possible that no question happens to show:
-`benchmarks/statistics_skewed.py` measures how often a difference as large as the margin passes. A judge that cannot be
-seen to notice a difference of the margin shows no equivalence either (`engine.ratings.sensitivity`).
+by question (`engine.ratings.paired`), where the 95 % interval agrees. Equivalence is shown by two one-sided tests
+(Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987): that a is worse by the margin or more, and that
+it is better by as much, are both refused at 5 %, which is the case when the 90 % limits of the difference lie within
+the margin. These limits are by the distribution of the 95 % ones, and where they lie within the margin they are widened
+to those of `engine.ratings.bounded_difference`, which take rare strong losses for possible that no question happens to
+show: `benchmarks/statistics_skewed.py` measures how often a difference as large as the margin passes. A judge that
+cannot be seen to notice a difference of the margin shows no equivalence either (`engine.ratings.sensitivity`).
 
 A margin that was named makes smaller differences irrelevant: equivalence is the verdict even where one is sure. Without
 one, `DEFAULT_MARGIN` is looked at only where neither better nor worse is shown.
@@ -81,19 +81,26 @@ def pair_verdict(
     found: PairedDifference | None = None,
     margin: float | None = None,
     known_bad: Sequence[KnownBad] = (),
+    *,
+    as_scores: bool = False,
 ) -> PairVerdict | None:
     """Return the verdict on models a and b (indices); None if fewer than two questions have both.
 
-    `found` is their difference, where it is known already, `margin` one that was named, and `known_bad` are the scores
-    of answers that must lose.
+    Args:
+        found: their difference, where it is known already.
+        margin: one that was named.
+        known_bad: the scores of answers that must lose.
+        as_scores: the 95 % limits of a difference from the baseline are those of the score, beside which it is shown.
     """
     found = found or paired.difference(a, b)
     if found is None:
         return None
     limit = DEFAULT_MARGIN if margin is None else margin
+    score_limits = _limits_of_scores(ratings, a, b, found) if as_scores else None
+    lower, upper = score_limits or (100.0 * found.lower, 100.0 * found.upper)
     direction: VerdictWord = "undecided"
     if found.p_value < ALPHA:
-        direction = "better" if found.rate_a > found.rate_b else "worse"
+        direction = "better" if lower > 0.0 else "worse" if upper < 0.0 else "undecided"
     narrow = 100.0 * found.narrow_lower, 100.0 * found.narrow_upper
     equivalent = (margin is not None or direction == "undecided") and _within(narrow, limit)
     if equivalent and (points := paired.points(a, b)) is not None:
@@ -102,7 +109,6 @@ def pair_verdict(
     if equivalent:
         unseen = (*blind(pair_verdicts(ratings.battles).of(), limit), *blind_to_bad(known_bad, limit))
         equivalent = not unseen
-    lower, upper = 100.0 * found.lower, 100.0 * found.upper
     spread = 100.0 * found.std_error * math.sqrt(found.questions)
     wanted, more = missing_questions(spread, found.questions, (upper - lower) / 2.0, margin)
     return PairVerdict(
@@ -146,7 +152,9 @@ def leading_verdict(
     if chosen is None:
         return None
     a, b = (ratings.models.index(name) for name in chosen)
-    return pair_verdict(ratings, PairedRatings(ratings, options), a, b, margin=margin, known_bad=known_bad)
+    return pair_verdict(
+        ratings, PairedRatings(ratings, options), a, b, margin=margin, known_bad=known_bad, as_scores=True
+    )
 
 
 def standing_verdict(standings: Mapping[str, Standing], opponent: str) -> PairVerdict | None:
@@ -206,6 +214,17 @@ def _step(model: str) -> tuple[str, int] | None:
     """Return the name of a checkpoint without its step, and the step; None for other names."""
     found = _STEP.search(model)
     return (model[: found.start(1)] + model[found.end(1) :], int(found[1])) if found else None
+
+
+def _limits_of_scores(ratings: Ratings, a: int, b: int, found: PairedDifference) -> tuple[float, float] | None:
+    """Return the 95 % limits of a difference from the baseline as those of the score less 50; None for other pairs."""
+    baseline, table = ratings.table.baseline, ratings.table
+    model = b if a == baseline else a
+    is_whole = found.questions == table.questions_of_models()[model]
+    if not table.against_baseline_only or baseline not in (a, b) or not is_whole:
+        return None
+    below, above = 100.0 * float(ratings.lower[model]) - 50.0, 100.0 * float(ratings.upper[model]) - 50.0
+    return (below, above) if b == baseline else (-above, -below)
 
 
 def _within(limits: tuple[float, float], margin: float) -> bool:

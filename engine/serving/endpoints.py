@@ -14,7 +14,7 @@ from yarl import URL
 
 from engine.config.model import Config
 from engine.errors import CallFailed, FailureKind, as_line
-from engine.events import Event, NoticeLevel, notice
+from engine.events import EndpointChanged, Event, NoticeLevel, notice, steady_now
 from engine.models.client import ModelClient
 from engine.models.connection import proxy_for
 from engine.models.discover import EndpointReport, probe
@@ -180,6 +180,8 @@ class _Search:
         self._now = asyncio.get_running_loop().time
         self._started = self._now()
         self._announced: set[str] = set()  # addresses that are waited for
+        self._reported: dict[str, tuple[str, float | None]] = {}  # why, and until when
+        self._began = steady_now()
 
     def attach(self, client: ModelClient) -> None:
         """Hold the calls of `client` to endpoints that do not answer yet."""
@@ -204,6 +206,7 @@ class _Search:
                 self._close(looks, is_over=is_over and not self.ready)
                 return
             self._announce(looks, is_early=was_early)
+            self._report_waiting(looks, deadline)
             demand.waits()
             if was_early and not hopeful:  # a server with another model there may be exchanged for the judge's
                 await self._sleep(math.inf, demand, was_early=True)
@@ -252,6 +255,8 @@ class _Search:
             if not report.ok or (report.may_pass and not even_doubtful):
                 continue
             found.add(address)
+            if self._reported.pop(address, None):
+                self._emit(EndpointChanged(self._name, address, "ready", steady_now()))
             self.ready.append(look.endpoint)
             self.reports.append(report)
             if report.warning:
@@ -270,12 +275,14 @@ class _Search:
                 continue
             if report.may_pass and not is_over and self.ready:
                 self._announce([look], is_early=False)
+                self._report_waiting([look], None if self._has_other() else self._started + self._wait)
                 continue
             level: NoticeLevel = "warning" if self.ready else "error"
             waited = f" (waited {self._waited():.0f} s)" if report.may_pass and address in self._announced else ""
             error = f"{self._name}: {report.url}: {as_line(report.error)}{waited}"
             self._emit(notice(level, as_line(error, report.hint)))
             failed[address] = CallFailed(FailureKind.CONNECTION, report.error, attempts=0, hint=report.hint)
+            self._emit(EndpointChanged(self._name, address, "disabled", steady_now(), as_line(report.error)))
         self.pending = [endpoint for endpoint in self.pending if endpoint.address not in failed]
         return failed
 
@@ -295,6 +302,16 @@ class _Search:
                 rest = f"waiting up to {self._wait:.0f} s for it"
             why = f"{self._name}: {report.url}: {report.error or report.warning}"
             self._emit(notice("warning", as_line(why, report.hint or "start it", rest)))
+
+    def _report_waiting(self, looks: Iterable[_Look], deadline: float | None) -> None:
+        """Report each endpoint that is waited for, with the end of the wait by the clock of the loop."""
+        for look in looks:
+            address, why = look.endpoint.address, as_line(look.report.error or look.report.warning)
+            if self._reported.get(address) == (why, deadline) or address not in {each.address for each in self.pending}:
+                continue
+            self._reported[address] = why, deadline
+            until = None if deadline is None else steady_now() + deadline - self._now()
+            self._emit(EndpointChanged(self._name, address, "waiting", self._began, why, until))
 
     def _waited(self) -> float:
         return self._now() - self._started

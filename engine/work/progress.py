@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from engine.events import (
+    EndpointCondition,
     Notice,
     ServerStatus,
     Stage,
@@ -112,6 +113,15 @@ class ServerNumbers(msgspec.Struct, frozen=True):
 EndpointKey: TypeAlias = tuple[str, str]  # model entry, base URL
 
 
+class Outage(msgspec.Struct, frozen=True):
+    """An endpoint that cannot be called; see `EndpointChanged`."""
+
+    condition: EndpointCondition
+    since: float
+    why: str = ""
+    until: float | None = None
+
+
 class RunState(msgspec.Struct, frozen=True):
     """A run at one moment. Mappings are read-only, in the order in which their keys first came up.
 
@@ -122,10 +132,13 @@ class RunState(msgspec.Struct, frozen=True):
     stages: tuple[Stage, ...] = ()
     started_at: float = 0.0
     ended_at: float = 0.0
+    paused_at: float = 0.0  # 0 while it is not paused
+    paused_seconds: float = 0.0  # of earlier pauses
     tasks: Mapping[TaskKey, TaskState] = MappingProxyType({})
     endpoints: Mapping[EndpointKey, EndpointState] = MappingProxyType({})
     servers: Mapping[str, ServerState] = MappingProxyType({})
     server_numbers: Mapping[EndpointKey, ServerNumbers] = MappingProxyType({})  # of those that report any
+    outages: Mapping[EndpointKey, Outage] = MappingProxyType({})  # of endpoints that cannot be called
     notices: tuple[Notice, ...] = ()
     stop_rule: str = ""  # as it is written; empty without one
     opponent: str = ""  # the model that others are decided against
@@ -138,6 +151,13 @@ class RunState(msgspec.Struct, frozen=True):
             return " + ".join(self.stages) or self.phase
         starting = [name for name, server in self.servers.items() if server.status == "starting"]
         return f"starting {', '.join(starting)}" if starting else self.phase
+
+    def active_seconds(self, now: float) -> float:
+        """Return how long the run has lasted at `now`, or in all, without its pauses; 0 before it starts."""
+        if not self.started_at:
+            return 0.0
+        end = self.ended_at or self.paused_at or now
+        return max(0.0, end - self.started_at - self.paused_seconds)
 
     @property
     def calls(self) -> int:

@@ -12,11 +12,14 @@ from engine.events import (
     CallEnded,
     CallRetried,
     CallStarted,
+    EndpointChanged,
     Event,
     Notice,
     RecordFailed,
     RecordSaved,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunStarted,
     ServerChanged,
     ServerSeen,
@@ -30,7 +33,7 @@ from engine.events import (
 )
 from engine.labels import points_of_games
 from engine.records import Usage
-from engine.work.progress import EndpointKey, EndpointState, RunState, ServerNumbers, ServerState, TaskState
+from engine.work.progress import EndpointKey, EndpointState, Outage, RunState, ServerNumbers, ServerState, TaskState
 
 KEPT_NOTICES = 200
 KEPT_FINGERPRINTS = 8  # of one endpoint: behind a gateway they may change with every call
@@ -137,6 +140,12 @@ def _with_rare(state: RunState, event: Event) -> RunState:
         case ServerChanged(server=name):
             server = _server_changed(state.servers.get(name), event)
             return _replace(state, servers=_with(state.servers, name, server))
+        case EndpointChanged():
+            return _replace(state, outages=_outages(state.outages, event))
+        case RunPaused():
+            return _replace(state, paused_at=state.paused_at or event.at)
+        case RunResumed():
+            return _resumed(state, event.at)
         case RunStarted():
             return _replace(state, started_at=event.at)
         case StageStarted():
@@ -147,7 +156,7 @@ def _with_rare(state: RunState, event: Event) -> RunState:
         case Notice():
             return _replace(state, notices=(*state.notices, event)[-KEPT_NOTICES:])
         case RunEnded():
-            return _replace(state, phase=event.outcome, stages=(), ended_at=event.at)
+            return _replace(_resumed(state, event.at), phase=event.outcome, stages=(), ended_at=event.at)
     return state
 
 
@@ -175,6 +184,19 @@ def _server_changed(before: ServerState | None, event: ServerChanged) -> ServerS
         took,
         event.expected if event.expected is not None else before.expected if before else None,
     )
+
+
+def _outages(known: Mapping[EndpointKey, Outage], event: EndpointChanged) -> Mapping[EndpointKey, Outage]:
+    left = {key: outage for key, outage in known.items() if key != (event.model, event.endpoint)}
+    if event.condition != "ready":
+        left[event.model, event.endpoint] = Outage(event.condition, event.since, event.why, event.until)
+    return MappingProxyType(left)
+
+
+def _resumed(state: RunState, at: float) -> RunState:
+    if not state.paused_at:
+        return state
+    return _replace(state, paused_at=0.0, paused_seconds=state.paused_seconds + max(0.0, at - state.paused_at))
 
 
 def _numbers_seen(known: Mapping[EndpointKey, ServerNumbers], event: ServerSeen) -> Mapping[EndpointKey, ServerNumbers]:

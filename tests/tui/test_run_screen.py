@@ -197,7 +197,7 @@ async def test_failed_records_are_retried_by_one_key_and_their_log_lines_explain
         await press(pilot, "s", "s")
         await ended(app, pilot)
         assert app.session.state.phase == "failed"
-        await until(pilot, lambda: "r retry failed" in painted(app))
+        await until(pilot, lambda: "R retry failed" in painted(app))
         app.screen.query_one("#log").focus()
         log = app.screen.query_one("#log")
         failed = next(i for i, line in enumerate(log.rows) if line.entry.task is not None)  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from engine.events import (
     RecordFailed,
     RecordSaved,
     RunEnded,
+    RunPaused,
     ServerChanged,
     StageStarted,
     StandingChanged,
@@ -92,7 +93,8 @@ def test_servers_on_their_way_up_look_as_they_did(snap_compare, folder: Path, si
     loading = ServerChanged(
         "judge", ("the-judge",), "starting", 1.0, "loading weights", 0.5, SERVED, devices="0,1", expected=90.0
     )
-    for event in (planned, StageStarted("judgments", 1_000_000.0), loading):
+    paused = RunPaused(1_000_042.0)
+    for event in (planned, StageStarted("judgments", 1_000_000.0), loading, paused):
         session.shown = reduce(session.shown, event)
     assert snap_compare(ArenaApp(session), terminal_size=size, run_before=after())
 

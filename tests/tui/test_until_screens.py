@@ -15,11 +15,11 @@ from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
 from arena_tui.run.log import LogList
 from arena_tui.run.plan_screen import PlanScreen
-from arena_tui.run.summary import RunSummary
 from arena_tui.run.tasks import TaskTable
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.starters import starter_questions
 from arena_tui.widgets.dialogs import DetailsScreen
+from arena_tui.widgets.status_line import StatusLine
 from engine.simulator import demo_cast, running_simulator
 
 MODELS = ("sim-baseline", "sim-strong", "sim-tiny", "sim-judge")
@@ -65,7 +65,7 @@ async def test_a_rule_is_chosen_in_the_plan_and_its_verdicts_are_shown_while_it_
                 await pilot.press("s")
                 await until(pilot, lambda: session.state.phase == "done", "the run ends")
                 await until(
-                    pilot, lambda: "2 of 2 models decided" in text_of(app.screen.query_one(RunSummary)), "decided"
+                    pilot, lambda: "2 of 2 models decided" in text_of(app.screen.query_one(StatusLine)), "decided"
                 )
                 await until(pilot, lambda: "better" in text_of(app.screen.query_one(TaskTable)), "by task as well")
                 tasks = text_of(app.screen.query_one(TaskTable))
