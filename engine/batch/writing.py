@@ -1,8 +1,8 @@
 """All next calls of a plan as files of requests in OpenAI's batch format, which other services and vLLM read too.
 
-A file holds the calls of one model, because services take no mixed ones, and the answers or the judgments, because a
-judgment is possible only when both answers are there. The manifest beside them is for people and for `service`; results
-are read without it.
+A file holds the calls of one model, because services take no mixed ones (entries of the config that differ in prompts
+or sampling share it), and either answers or judgments. The manifest beside them is for people and for `service`;
+results are read without it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LARGEST_MANIFEST = 16 << 20  # bytes
 
 
 class BatchFile(msgspec.Struct, frozen=True):
-    """One file of requests to `model`, named `served_name` there.
+    """One file of requests to `model` (and entries of the config that share its server), named `served_name` there.
 
     `prompt_tokens` is estimated from the text, `max_completion_tokens` the sum of what the requests allow.
     """
@@ -137,11 +137,13 @@ class _Files:
         self._max_bytes = max_bytes
         self._open: dict[tuple[str, Stage], tuple[BinaryIO, BatchFile]] = {}
         self._listed: list[BatchFile] = []
+        self._first: dict[str, str] = {}
+        self._servers: dict[tuple[object, ...], str] = {}
         self._encode = msgspec.json.Encoder().encode
 
     def write(self, part: OpenPart, body: dict[str, Any]) -> NoReturn:
         """Write the next call of a part. Raises NextCallNeeded always, and UsageProblem for a call that is too long."""
-        model, stage = caller_of(part), part.job.task.stage
+        model, stage = self._first_at_server(caller_of(part)), part.job.task.stage
         encoded = self._encode(body)
         custom_id = CustomId(name_of(part), calls_made(part), body_digest(encoded))
         line = b'{"custom_id":"%s","method":"POST","url":"%s","body":%s}\n' % (
@@ -157,6 +159,15 @@ class _Files:
         stream.write(line)
         self._open[model, stage] = stream, _with_request(file, len(line), _tokens(encoded), _limit(body))
         raise NextCallNeeded
+
+    def _first_at_server(self, model: str) -> str:
+        """Return the first entry of the config that the same server answers as the same model: they share files."""
+        if model not in self._first:
+            entry = self._config.models[model]
+            environment = sorted((k, v.get_secret_value()) for k, v in entry.serve.env.items()) if entry.serve else ()
+            server = (self._config.served_name(model), repr(entry.endpoints), repr(entry.serve), tuple(environment))
+            self._first[model] = self._servers.setdefault(server, model)
+        return self._first[model]
 
     @property
     def listed(self) -> tuple[BatchFile, ...]:

@@ -256,3 +256,24 @@ async def test_a_reading_that_is_cancelled_keeps_what_it_announced(desk: Desk, t
         await reading
     assert announced
     assert sum(len(desk.answers(model)) for model in ("base", "good", "poor")) == 3 * QUESTIONS
+
+
+async def test_entries_of_one_server_share_files(desk: Desk, tmp_path: Path) -> None:
+    entry = {"endpoints": [{"base_url": f"{desk.url}/v1"}], "model": "good"}
+    document = {
+        "bench": "small",
+        "data": str(desk.data),
+        "judge": {"model": "judge", "baseline": "base"},
+        "models": {
+            "base": entry,
+            "brief": entry | {"system_prompt": "Be brief."},
+            "elsewhere": entry | {"endpoints": [{"base_url": f"{desk.url}/other/v1"}]},
+            "judge": {"endpoints": [{"base_url": f"{desk.url}/v1"}]},
+        },
+    }
+    config = desk.parsed(document)
+    manifest = write_batch(config, make_plan(config, desk.bench_files(), Scope()), tmp_path / "one")
+    assert [(file.model, file.requests) for file in manifest.files] == [
+        ("base", 2 * QUESTIONS),
+        ("elsewhere", QUESTIONS),
+    ]
