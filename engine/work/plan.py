@@ -331,7 +331,7 @@ def _some(keys: list[str]) -> str:
 def _stale(bench: Bench, tasks: Iterable[Task], settings: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
     """Report each group of cached records that were made with other settings than today's."""
     for task in tasks:
-        for digest, count in task.settings_found.items():
+        for (digest, today), count in task.settings_found.items():
             what = f"{count} {task.key.stage} of {task.key.model}"
-            other = bench.describe_settings(digest, settings)
+            other = bench.describe_settings(digest, {today: settings[today]})
             yield Advice(f"{what} were made with {other}; recreate them", AdviceKind.REFRESH_STALE)

@@ -35,7 +35,8 @@ class Task:
 
     The judgments of `awaited` questions wait for answers that are still to be made; `planner` creates their jobs then.
     `labels` are those of the cached judgments, by question.
-    `settings_found` counts the cached records by the settings digest that made them, where it is not today's.
+    `settings_found` counts the cached records by the digest of the settings that made them and of today's, where they
+    differ.
     """
 
     key: TaskKey
@@ -44,7 +45,7 @@ class Task:
     stale: int = 0
     unparsed: int = 0
     jobs: Sequence[Job] = ()
-    settings_found: Mapping[str, int] = field(default_factory=dict)
+    settings_found: Mapping[tuple[str, str], int] = field(default_factory=dict)
     prompt_tokens: int = 0
     max_completion_tokens: int = 0
     awaited: Sequence[Question] = ()
@@ -80,7 +81,7 @@ def plan_answers(
     key = TaskKey("answers", model)
     by_category: dict[str, tuple[Sampling, str]] = {}
     unfinished = _by_question(part for part in parts if part.model == model)
-    found: Counter[str] = Counter()
+    found: Counter[tuple[str, str]] = Counter()
     jobs: list[AnswerJob] = []
     for question in questions:
         asked = digests[question.id]
@@ -96,7 +97,7 @@ def plan_answers(
             is_edited = answer.inputs not in (None, asked)
             if not ("stale" in refresh and (has_other_settings or is_edited)):
                 if has_other_settings:
-                    found[answer.settings or ""] += 1
+                    found[answer.settings or "", settings] += 1
                 continue
         kept = {
             part.choice.index: part
@@ -256,7 +257,7 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
     Questions that lack an answer of either side, now and later, are not part of the task.
     """
     judging = planner.judging
-    found: Counter[str] = Counter()
+    found: Counter[tuple[str, str]] = Counter()
     jobs: list[JudgeJob] = []
     awaited = [question for question in questions if question.id in coming]
     planner.keep_texts(awaited)
@@ -276,7 +277,7 @@ def plan_judgments(planner: JudgmentPlanner, questions: Sequence[Question], comi
             labels[question.id] = settled.labels
             unparsed += None in settled.labels
             if planner.is_stale(settled, question):
-                found[settled.settings or ""] += 1
+                found[settled.settings or "", judging.settings_for(question)] += 1
     calls = sum(job.calls() for job in jobs)
     return Task(
         planner.key,

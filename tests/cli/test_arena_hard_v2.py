@@ -325,6 +325,23 @@ def test_a_config_without_the_baselines_of_arena_hard_gets_a_warning_with_what_t
     assert words not in arena("leaderboard", "--baseline", O3)[2]  # asked for by name
 
 
+def test_labels_of_people_count_against_the_baseline_of_the_question(
+    arena: Arena, original: Path, tmp_path: Path
+) -> None:
+    imported(arena, original)
+    root = tmp_path / "data" / "arena-hard-v2.0"
+    given = {"model": "good", "judge": None, "game": 1, "note": "", "tstamp": 1.0, "reviewer": "anna"}
+    labels = [
+        given | {"question_id": question, "baseline": baseline, "label": "B>A"}
+        for question, baseline in (("h1", O3), ("h2", O3), ("c1", GEMINI), ("c2", O3))  # the last one is of no pair
+    ]
+    write(root / "review" / "anna.jsonl", labels)
+    code, out, err = arena("audit", "--format", "json")
+    assert code == 0, err
+    (judge,) = json.loads(out)["judges"]
+    assert judge["people"]["labels"] == 3
+
+
 def test_the_page_shows_the_answer_of_the_baseline_of_the_question(
     arena: Arena, original: Path, tmp_path: Path
 ) -> None:

@@ -87,6 +87,10 @@ async def test_what_changes_for_a_category_is_stale_or_missing_there_alone(desk:
     assert planned(baseline="good", prompt="creative") == (QUESTIONS, QUESTIONS, 0)
     assert planned(baseline="good", prompt="full") == (QUESTIONS, QUESTIONS, len(WRITING))
     assert planned(baseline="base", prompt="creative") == (QUESTIONS, others, 0)
+    rule = {"category": "writing", "baseline": "good"}
+    changed = make_plan(desk.config(judge={"by_category": [rule]}, answers=answers), desk.bench_files(), Scope())
+    (warning,) = [text for text in changed.warnings if "judgments of poor" in text]
+    assert "prompt=creative (now simple)" in warning  # by what holds for the category, not for the others
     changed = desk.config(judge=RULES | {"prompt": "full"}, answers=answers)
     (task,) = make_plan(changed, desk.bench_files(), Scope()).judgments
     assert (task.cached, task.stale) == (QUESTIONS, others)  # the general prompt is that of the others
