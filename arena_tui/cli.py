@@ -35,6 +35,7 @@ from arena_tui.options import (
     soft_option,
     strict_option,
     style_words,
+    wait_option,
     weight_option,
 )
 from engine import __version__
@@ -94,13 +95,7 @@ def _open_ui(context: click.Context) -> int:
     "equivalent:POINTS (or surely further apart), at ci:POINTS (half-width), calls:N (of judges), or minutes:N; "
     "several joined by commas.",
 )
-@click.option(
-    "--wait",
-    type=click.FloatRange(min=0),
-    default=300.0,
-    metavar="SECONDS",
-    help="How long to wait for servers that do not answer yet (still starting, queued).",
-)
+@wait_option
 @click.option("--dry-run", is_flag=True, help="Print the plan only: calls, cached records, estimated tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
 @click.pass_obj
@@ -200,6 +195,7 @@ def plan(invocation: Invocation, /, **options: Any) -> int:
 @weight_option
 @strict_option
 @null_games_option
+@wait_option
 @bootstrap_options
 @click.pass_obj
 def audit(invocation: Invocation, /, **options: Any) -> int:

@@ -95,6 +95,13 @@ null_games_option = click.option(
     default="keep",
     help="Of a pair of games of which one has no label, keep the other, or drop both as arena-hard v2 does.",
 )
+wait_option = click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=300.0,
+    metavar="SECONDS",
+    help="How long to wait for servers that do not answer yet (still starting, queued).",
+)
 first_game_option = click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
 
 rating_options = together(

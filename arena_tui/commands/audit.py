@@ -37,9 +37,10 @@ def audit_command(
     seed: int,
     strict: bool,
     null_games: NullGames,
+    wait: float,
 ) -> int:
     """Audit and print. Return the exit code: 1 when calls failed permanently."""
-    plan = TrialPlan(probe=probe, repeat=repeat or 0, sample=sample, seed=seed)
+    plan = TrialPlan(probe=probe, repeat=repeat or 0, sample=sample, seed=seed, wait=wait)
     asks = bool(probe or repeat)
     if battles is not None and asks:
         raise UsageProblem("--probe and --repeat ask the judge of a config", "leave --battles out")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import msgspec
@@ -16,14 +17,15 @@ import msgspec
 from engine.auditing.trials import Trials, identical_probe, probe_result, repeat_report
 from engine.bench.stored import StoredAnswer
 from engine.config.model import Config
-from engine.errors import Advice, AdviceKind, CallFailed, UsageProblem, as_line
+from engine.errors import Advice, AdviceKind, CallFailed, UsageProblem
+from engine.events import Event, Notice
 from engine.judging.fence import new_seed
 from engine.judging.prompts import game_messages
 from engine.labels import Label
 from engine.models.client import ModelClient
 from engine.models.connection import open_session
 from engine.records import Game, Question
-from engine.serving.endpoints import probe_endpoints
+from engine.serving.endpoints import ConfiguredEndpoints, Demand, probe_endpoints
 from engine.work.calls import JudgeCaller
 from engine.work.jobs import GAME_NUMBERS
 from engine.work.plan import prompt_of, seeded_order
@@ -83,12 +85,16 @@ CONSTANT_ANSWERS = (
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """Which calls to make, each on `sample` questions: `probe` constant answers; the same game `repeat` times."""
+    """Which calls to make, each on `sample` questions: `probe` constant answers; the same game `repeat` times.
+
+    A server of the judge that does not answer yet is waited for, for `wait` seconds.
+    """
 
     probe: bool
     repeat: int
     sample: int
     seed: int
+    wait: float = 0.0
 
 
 @dataclass(slots=True)
@@ -127,7 +133,7 @@ async def ask_judge(
             f"no answer of the baseline {baseline} to compare with", Advice("create its answers", AdviceKind.RUN)
         )
     on_message(f"asking {judge}: {len(games)} games")
-    failures = await _play(config, judge, games, on_message)
+    failures = await _play(config, judge, games, plan, on_message)
     identical = [game for game in identical if game.is_played]
     repeats = [group for group in repeats if all(game.is_played for game in group)]
     return Trials(
@@ -200,7 +206,19 @@ def _repeat_games(
     return groups
 
 
-async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_message: Callable[[str], None]) -> list[str]:
+def _messages(on_message: Callable[[str], None]) -> Callable[[Event], None]:
+    """Return a function that passes notices on, errors aside: they are raised."""
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Notice) and event.level != "error":
+            on_message(f"warning: {event.text}" if event.level == "warning" else event.text)
+
+    return emit
+
+
+async def _play(
+    config: Config, judge: str, games: Sequence[TrialGame], plan: TrialPlan, on_message: Callable[[str], None]
+) -> list[str]:
     """Play all games with the prompt, sampling and asks of a run. Return each kind of failure once."""
     entry = config.models.get(judge)
     if entry is None or not entry.endpoints:
@@ -215,17 +233,16 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_messa
         )
     asks = config.judge.retries + config.judge.mode.thinks_first
     failures: dict[str, str] = {}
-    async with open_session() as session:
-        endpoints, reports = await probe_endpoints(session, config, judge)
-        unfit = [report for report in reports if not report.ok]
-        if not endpoints:
-            raise UsageProblem(f"{judge}: {unfit[0].url}: {unfit[0].error}", unfit[0].hint)
-        for report in reports:
-            if doubt := report.warning or as_line(report.error, report.hint):
-                on_message(f"warning: {judge}: {report.url}: {doubt}")
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session())
+        source = ConfiguredEndpoints(config, session, _messages(on_message), wait=plan.wait)
+        found = await stack.enter_async_context(source.open(judge, Demand()))
+        if not found.endpoints:
+            unfit = (await probe_endpoints(session, config, judge))[1][0]
+            raise UsageProblem(f"{judge}: {unfit.url}: {unfit.error}", unfit.hint)
         client = ModelClient(
             judge,
-            endpoints,
+            found.endpoints,
             parallel=entry.parallel,
             rate=entry.rate,
             timeout=entry.timeout,
@@ -235,6 +252,8 @@ async def _play(config: Config, judge: str, games: Sequence[TrialGame], on_messa
             session=session,
             emit=lambda _: None,
         )
+        for server in found.servers:
+            server.attach(client)
         caller = JudgeCaller(client, config, judge, client.warn)
 
         async def play(game: TrialGame) -> None:

@@ -85,6 +85,8 @@ class Selection:
         self.baselines = tuple(dict.fromkeys((*self.pairing.names, *further)))
         self._note_left_out({each: count for each, count in named.items() if not self._is_exported(*each)})
         self.models = tuple(model for model in known if model in {*chosen, *self.baselines})
+        if itself := self._judged_against_itself():
+            self.notes.append(f"{itself} judgments of a baseline against itself are not exported: they rate no model")
         self._lengths, self._counter, warning = comparable_lengths(self._index, self.models)
         self.notes += [warning] if warning else []
         self._answers: dict[str, _Spans] = {}
@@ -188,6 +190,16 @@ class Selection:
                 named = self._index.judgments(judge, model).frame.select("baseline", "key").drop_nulls().iter_rows()
                 found.update((name, key) for name, key in named if name != model)
         return found
+
+    def _judged_against_itself(self) -> int:
+        """Count the judgments of a baseline against itself, which show a judge's preference for a place."""
+        count = 0
+        for judge in self.judges:
+            for model in set(self.bench.judged_models(judge)).intersection(self.pairing.names):
+                named = self._index.judgments(judge, model).frame["baseline"]
+                only = len(self.pairing.names) == 1  # then one that names no baseline is against it
+                count += int((named == model).sum()) + (named.null_count() if only else 0)
+        return count
 
     def _note_left_out(self, named: Mapping[tuple[str, str], int]) -> None:
         if named:

@@ -118,8 +118,9 @@ def _add(choice: dict[str, Any], texts: dict[str, list[Any]], given: dict[str, A
     for name in ("finish_reason", "error"):
         if given.get(name):
             choice[name] = given[name]
-    if given.get("logprobs"):
-        choice.setdefault("logprobs", given["logprobs"])  # only those of the first token are used
+    logprobs = given.get("logprobs")
+    if isinstance(logprobs, dict) and logprobs.get("content"):  # some servers begin with an empty list
+        choice.setdefault("logprobs", logprobs)  # only those of the first token are used
     delta, whole = given.get("delta"), given.get("message")
     if isinstance(whole, dict):  # of a server that sends all at once, or all again at the end
         for name in _JOINED:

@@ -60,15 +60,19 @@ class ChatReply(msgspec.Struct, frozen=True):
         pause = together / tokens_per_second if tokens_per_second else 0.0
         head = self._head("chat.completion.chunk")
 
-        def chunk(index: int, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-            return {**head, "choices": [{"index": index, "delta": delta, "finish_reason": finish_reason}]}
+        def chunk(index: int, delta: dict[str, Any], finish_reason: str | None = None, logprobs: Any = None) -> Any:
+            given = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
+            return {**head, "choices": [given]}
 
         for index, choice in enumerate(self.choices):
             yield 0.0, chunk(index, {"role": "assistant", "content": ""})
             for field, text in (("reasoning", choice.reasoning), ("content", choice.content)):
                 parts = pieces(text or "")
+                likely = choice.logprobs["content"] if choice.logprobs and field == "content" else None
                 for start in range(0, len(parts), together):
-                    yield pause, chunk(index, {field: "".join(parts[start : start + together])})
+                    end = start + together
+                    likely_here = None if likely is None else {"content": likely[start:end]}
+                    yield pause, chunk(index, {field: "".join(parts[start:end])}, logprobs=likely_here)
             yield 0.0, chunk(index, {}, choice.finish_reason)
         if with_usage:
             yield 0.0, {**head, "choices": [], "usage": self._usage()}

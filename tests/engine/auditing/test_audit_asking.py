@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -15,6 +17,7 @@ from engine.auditing.trials import Trials
 from engine.errors import UsageProblem
 from engine.ratings.estimate import RatingOptions
 from engine.records import Question
+from engine.serving.process import pick_port
 
 
 class ScriptedJudge:
@@ -185,3 +188,29 @@ def test_constant_answers_come_in_the_language_of_the_question() -> None:
     for constant in CONSTANT_ANSWERS:
         assert constant.turns(english) == (constant.english,) * 2
         assert constant.turns(russian) == (constant.russian,)
+
+
+async def test_a_server_of_the_judge_that_is_still_starting_is_waited_for(maker: BenchMaker) -> None:
+    messages: list[str] = []
+    port = pick_port()
+    config = maker.config(f"http://127.0.0.1:{port}/v1")
+    answers = {"base": maker.bench.answers("base").items}
+    plan = TrialPlan(probe=True, repeat=0, sample=2, seed=1, wait=120.0)
+
+    def note(text: str) -> None:
+        messages.append(text)
+
+    asking = asyncio.create_task(
+        ask_judge(config, "sim-judge", "base", maker.bench.questions().items, answers, plan, note)
+    )
+    async with asyncio.timeout(120):
+        while not any("waiting up to 120 s" in text for text in messages):
+            await asyncio.sleep(0.01)
+    server = TestServer(ScriptedJudge(prefers_real_answers).app(), port=port)
+    await server.start_server()
+    try:
+        trials = await asking
+    finally:
+        await server.close()
+    assert (trials.games, trials.failed) == (14, 0)
+    assert any("ready after" in text for text in messages)

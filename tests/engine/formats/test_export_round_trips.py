@@ -192,3 +192,12 @@ def test_judgments_against_baselines_that_are_not_exported_are_counted(empty_ben
     assert note.startswith("120 judgments against other are not exported")
     every = export_bench(bench, ExportChoice(baseline="base"), form, tmp_path / "all")
     assert any("are not exported" in note for note in every.notes) == (form == "alpaca-eval")
+
+
+@pytest.mark.parametrize("names_it", [True, False])
+def test_judgments_of_a_baseline_against_itself_are_reported(bench, tmp_path, names_it: bool):
+    record = {"question_id": "q1", "model": BASE, "judge": JUDGE, "games": [{"score": "A=B"}, {"score": "A=B"}]}
+    path = bench.paths.judgments(JUDGE, BASE)
+    path.write_text(json.dumps(record | ({"baseline": BASE} if names_it else {})) + "\n", "utf-8")
+    notes = export_bench(bench, ALL, "csv", tmp_path / "table.csv").notes
+    assert any("1 judgments of a baseline against itself are not exported" in note for note in notes)

@@ -298,7 +298,10 @@ def test_the_probabilities_of_the_first_token_are_kept():
     def logprobs(token: str) -> Any:
         return {"content": [{"token": token, "logprob": -0.5, "top_logprobs": [{"token": token, "logprob": -0.5}]}]}
 
-    body = events(chunk(content="A", logprobs=logprobs("A")), chunk(content="B", logprobs=logprobs("B")), chunk("stop"))
+    begun = chunk(role="assistant", content="", logprobs={"content": []})  # as some servers begin
+    body = events(
+        begun, chunk(content="A", logprobs=logprobs("A")), chunk(content="B", logprobs=logprobs("B")), chunk("stop")
+    )
     assert read_reply(200, body).first_token == (("A", -0.5),)
 
 

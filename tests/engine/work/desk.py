@@ -57,6 +57,13 @@ class Desk:
         """A config from a document of its own."""
         return parse_config(document, None, {})
 
+    async def run_document(self, document: dict[str, Any]) -> Run:
+        """Carry out a run by a whole config document; it must end."""
+        run = Run(self.parsed(document))
+        async with asyncio.timeout(120):
+            await run.execute()
+        return run
+
     def bench_files(self) -> Bench:
         return Bench.open(self.data, "small")
 
