@@ -31,7 +31,8 @@ class Pairing(msgspec.Struct, frozen=True):
     def on(self, categories: Collection[str]) -> Pairing:
         """Return what applies to questions of these categories alone."""
         rules = tuple(rule for rule in self.rules if rule[0] in categories)
-        has_general = not rules or any(category not in dict(rules) for category in categories)
+        own = dict(rules)
+        has_general = not rules or self.baselines[0] in own.values() or any(each not in own for each in categories)
         return Pairing(self.baselines if has_general else (rules[0][1],), rules)
 
     @property

@@ -328,13 +328,14 @@ class Config(_Table):
         update = {"baselines": list(names), "by_category": prompts}
         return self.model_copy(update={"judge": self.judge.model_copy(update=update)})
 
-    def judged_models(self, with_answers: Sequence[str]) -> list[str]:
+    def judged_models(self, with_answers: Sequence[str], pairing: Pairing | None = None) -> list[str]:
         """Who is compared with the baselines, given all models that have answers; never the one of all questions.
 
-        A baseline of some questions is judged on the others only if the config names it.
+        A baseline of some questions is judged on the others only if the config names it. `pairing` is that of the
+        questions, by default the config's.
         """
-        pairing = self.judge.pairing
+        pairing = pairing or self.judge.pairing
         if self.judge.models is not None:
-            return [name for name in self.judge.models if name != self.judge.baseline or pairing.is_split]
-        never = pairing.names if pairing.is_split else (self.judge.baseline,)
+            return [name for name in self.judge.models if name != pairing.baselines[0] or pairing.is_split]
+        never = pairing.names if pairing.is_split else pairing.baselines[:1]
         return [name for name in with_answers if name not in never]

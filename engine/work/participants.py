@@ -85,7 +85,7 @@ def choose_participants(
             )
 
     with_answers = sorted({*answers_on_disk, *reachable})
-    judged = [name for name in config.judged_models(with_answers) if (not only or name in only)]
+    judged = [name for name in config.judged_models(with_answers, pairing) if (not only or name in only)]
     for baseline in baselines:
         if baseline in with_answers:
             continue

@@ -102,3 +102,5 @@ def test_a_pairing_is_that_of_the_questions_there_are() -> None:
     assert pairing.on({"writing"}) == Pairing(("poet",), (("writing", "poet"),))
     assert not pairing.on({"maths", "code"}).is_split
     assert pairing.on(set()) == Pairing(("base",))
+    several = config_of({"category": "writing", "prompt": "creative"}, baseline=["base", "second"]).judge.pairing
+    assert several.on({"writing"}).names == several.on({"maths"}).names == ("base", "second")

@@ -126,6 +126,8 @@ async def test_a_bench_with_one_of_the_categories_has_one_baseline(desk: Desk) -
     assert judged.facts.baselines == ("good",)
     assert not judged.facts.by_category
     assert len(judged.battles) == 2 * len(WRITING)
+    plan = make_plan(desk.config(judge=RULES), desk.bench_files(), Scope(judgments=False))
+    assert plan.participants.judged == ["base", "poor"]  # base is no baseline here
 
 
 async def test_judgments_against_another_baseline_than_that_of_the_category_do_not_count(desk: Desk) -> None:
