@@ -17,7 +17,7 @@ from arena_tui.widgets.columns import short_number, short_seconds
 from arena_tui.widgets.lines import TextLines
 
 if TYPE_CHECKING:
-    from engine.ratings.leaderboard import Row
+    from engine.ratings.leaderboard import Leaderboard, Row
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _SPANS = (5.0, 10.0, 25.0, 50.0)  # points to both sides of the middle
@@ -42,21 +42,23 @@ class RunPanel(Vertical):
         yield TextLines(id="history")
         yield TextLines(id="scores")
 
-    def show(self, history: RunHistory, rows: Sequence[Row] | None, baseline: str) -> None:
-        """Show the history of a run and the rows of a leaderboard, best first."""
+    def show(self, history: RunHistory, board: Leaderboard | None, *, is_final: bool) -> None:
+        """Show the history of a run, and its leaderboard so far."""
         if not self.display:
             return
         width, ink = max(20, self.size.width - 1), inks(self.app)
         lines = history_lines(history.moments(width), ink)
         self.query_one("#history", TextLines).show(*lines)
         room = self.size.height - len(lines) - 1
-        scores = [] if rows is None else score_lines(rows, baseline, width, room, self._strokes, ink)
-        self.query_one("#scores", TextLines).show(*scores)
+        title = Text("scores" if is_final else "scores so far", ink.strong + ink.accent)
+        rows, baseline = (board.rows, board.baseline) if board is not None else ((), "")
+        scores = score_lines(rows, baseline, width, room - 1, self._strokes, ink)
+        self.query_one("#scores", TextLines).show(title, *scores)
 
 
 def history_lines(moments: Sequence[Moment], ink: Inks) -> list[Text]:
     """Return three sparklines, each with a line of numbers above it."""
-    if not moments:
+    if not any(moment.calls for moment in moments):
         return [Text("speed", ink.strong + ink.accent), Text("drawn here once calls end", ink.muted)]
     calls, tokens = [moment.calls for moment in moments], [moment.tokens for moment in moments]
     seconds = [moment.latency or 0.0 for moment in moments]
@@ -85,10 +87,10 @@ def sparkline(values: Sequence[float]) -> tuple[str, str]:
 
 def score_lines(rows: Sequence[Row], baseline: str, width: int, room: int, strokes: Strokes, ink: Inks) -> list[Text]:
     """Return a forest plot of at most `room` lines. The scale changes in few steps, so that intervals narrow on it."""
-    lines = [Text("scores so far", ink.strong + ink.accent)]
     if not rows:
-        return [*lines, Text("drawn here after the first judgments", ink.muted)]
-    shown = list(rows[: max(1, room - 4 if len(rows) > room - 3 else len(rows))])
+        return [Text("drawn here after the first judgments", ink.muted)]
+    lines: list[Text] = []
+    shown = list(rows[: max(1, room - 3 if len(rows) > room - 2 else len(rows))])
     middle = next((row.score for row in rows if row.model == baseline), 50.0)
     name = max(_LEAST_NAME, min(max(text_width(one_line(row.model)) for row in shown), width - _LEAST_BAR - 7))
     reach = max(abs(limit - middle) for row in shown for limit in (row.lower, row.upper))
@@ -97,17 +99,11 @@ def score_lines(rows: Sequence[Row], baseline: str, width: int, room: int, strok
     for row in shown:
         label = shorten(one_line(row.model), name)
         line = Text(label + " " * (name - text_width(label) + 1))
-        bar = scale.bar(row.lower, row.score, row.upper, strokes)
-        style = (
-            ink.muted
-            if row.model == baseline
-            else ink.good
-            if row.lower > middle
-            else ink.bad
-            if row.upper < middle
-            else ink.bar
-        )
-        lines.append(line.append(bar, ink.muted if row.model == baseline else style).append(f" {row.score:5.1f}"))
+        style = ink.good if row.lower > middle else ink.bad if row.upper < middle else ink.bar
+        bar = Text(scale.bar(row.lower, row.score, row.upper, strokes), ink.muted)
+        if row.model != baseline:
+            bar.stylize(style, scale.place(row.lower), scale.place(row.upper) + 1)
+        lines.append(line.append_text(bar).append(f" {row.score:5.1f}"))
     indent = " " * (name + 1)
     lines += [Text(indent + scale.axis(strokes), ink.muted), Text(indent + scale.numbers(), ink.muted)]
     if len(shown) < len(rows):

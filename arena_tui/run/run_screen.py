@@ -84,7 +84,8 @@ class RunScreen(ArenaScreen):
             self.query_one(LogList).show(session.watch.entries())
         self.query_one(RunTables).fit()
         self.query_one(ProgressLine).show_state(state)
-        self.query_one(RunPanel).show(session.watch.history, None, "")
+        is_final = not any(task.left for key, task in state.tasks.items() if key.stage == "judgments")
+        self.query_one(RunPanel).show(session.watch.history, session.answers.board, is_final=is_final)
         status = session.status, bool(state.failed)
         if status != self._status:
             self._status = status

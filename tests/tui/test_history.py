@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.style import Style
 
-from arena_tui.run.run_panel import sparkline
+from arena_tui.output.forest import UNICODE
+from arena_tui.run.run_panel import score_lines, sparkline
 from arena_tui.run.run_tables import shared_lines
 from arena_tui.session.history import KEPT, RunHistory
+from arena_tui.theme import Inks
+from engine.ratings.leaderboard import Row
 
 
 class Clock:
@@ -82,3 +86,39 @@ def test_a_sparkline_has_a_column_a_value_and_shows_all_that_is_not_nothing(valu
 )
 def test_lists_share_the_lines_until_each_has_what_it_wants(room, wanted, lines):
     assert shared_lines(room, wanted, (3, 3, 3)) == lines
+
+
+def row(model: str, score: float, reach: float) -> Row:
+    return Row(
+        rank=1,
+        model=model,
+        score=score,
+        lower=score - reach,
+        upper=score + reach,
+        avg_tokens=None,
+        questions=9,
+        games=18,
+        unparsed=0,
+        missing=0,
+    )
+
+
+def drawn(rows: list[Row], room: int = 20) -> list[str]:
+    ink = Inks(*(Style() for _ in range(6)))
+    return [line.plain for line in score_lines(rows, "base", 45, room, UNICODE, ink)]
+
+
+def test_intervals_narrow_on_a_scale_that_changes_in_few_steps():
+    lines = [drawn([row("strong", 60.0, reach), row("base", 50.0, 0.0)])[0] for reach in (14.0, 10.0, 6.0)]
+    widths = [line.count("━") for line in lines]
+    assert widths == sorted(widths, reverse=True)
+    assert len(set(widths)) == 3
+    assert [line.index("●") for line in lines].count(lines[0].index("●")) == 3
+
+
+def test_models_without_room_are_counted():
+    rows = [row(f"model-{number}", 60.0 - number, 3.0) for number in range(30)]
+    lines = drawn(rows, room=12)
+    assert len(lines) == 12
+    assert lines[-1] == "21 more: 2"
+    assert len(drawn(rows, room=40)) == 32
