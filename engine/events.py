@@ -48,7 +48,7 @@ class TaskKey(msgspec.Struct, frozen=True, order=True):
     baseline: str = ""
 
 
-class TaskPlanned(msgspec.Struct, frozen=True):
+class TaskPlanned(msgspec.Struct, frozen=True, tag=True):
     """A task has `total` records, `cached` of them from earlier runs. Later events replace earlier ones."""
 
     task: TaskKey
@@ -57,34 +57,34 @@ class TaskPlanned(msgspec.Struct, frozen=True):
     stale: int = 0  # of the cached, made with other settings than today's
 
 
-class RunStarted(msgspec.Struct, frozen=True):
+class RunStarted(msgspec.Struct, frozen=True, tag=True):
     """The run begins: it plans, then starts servers and waits for endpoints."""
 
     at: float
 
 
-class StageStarted(msgspec.Struct, frozen=True):
+class StageStarted(msgspec.Struct, frozen=True, tag=True):
     """Work on a stage starts; the other one may be running."""
 
     stage: Stage
     at: float
 
 
-class StageEnded(msgspec.Struct, frozen=True):
+class StageEnded(msgspec.Struct, frozen=True, tag=True):
     """Nothing more will be made in this stage."""
 
     stage: Stage
     at: float
 
 
-class CallStarted(msgspec.Struct, frozen=True):
+class CallStarted(msgspec.Struct, frozen=True, tag=True):
     """A request went out to `endpoint` (its base URL) for `model` (an entry of the config)."""
 
     model: str
     endpoint: str
 
 
-class CallEnded(msgspec.Struct, frozen=True):
+class CallEnded(msgspec.Struct, frozen=True, tag=True):
     """The request is over. `usage` is None when it failed; `error` then is the kind of failure (a FailureKind)."""
 
     model: str
@@ -96,7 +96,7 @@ class CallEnded(msgspec.Struct, frozen=True):
     fingerprint: str = ""  # the name of the server for its own version and settings
 
 
-class CallRetried(msgspec.Struct, frozen=True):
+class CallRetried(msgspec.Struct, frozen=True, tag=True):
     """A failed request is retried in `delay` seconds; `attempt` counts the tries so far."""
 
     model: str
@@ -108,7 +108,7 @@ class CallRetried(msgspec.Struct, frozen=True):
     task: TaskKey | None = None
 
 
-class RecordSaved(msgspec.Struct, frozen=True):
+class RecordSaved(msgspec.Struct, frozen=True, tag=True):
     """A whole record is on disk. For judgments, `labels` holds one label (or None) per game.
 
     `conflicts` counts the games whose judge gave different labels.
@@ -121,7 +121,7 @@ class RecordSaved(msgspec.Struct, frozen=True):
     conflicts: int = 0
 
 
-class RecordFailed(msgspec.Struct, frozen=True):
+class RecordFailed(msgspec.Struct, frozen=True, tag=True):
     """A record could not be made; the failure is in errors.jsonl."""
 
     task: TaskKey
@@ -130,21 +130,21 @@ class RecordFailed(msgspec.Struct, frozen=True):
     message: str
 
 
-class StopRuleSet(msgspec.Struct, frozen=True):
+class StopRuleSet(msgspec.Struct, frozen=True, tag=True):
     """The run stops models by a rule: `rule` as it is written, `opponent` the model that they are compared with."""
 
     rule: str
     opponent: str
 
 
-class StandingChanged(msgspec.Struct, frozen=True):
+class StandingChanged(msgspec.Struct, frozen=True, tag=True):
     """More is known of a model than before, or it was decided."""
 
     model: str
     standing: Standing
 
 
-class TaskStopped(msgspec.Struct, frozen=True):
+class TaskStopped(msgspec.Struct, frozen=True, tag=True):
     """Nothing more of the task is started: its model is decided. What is in flight may still be saved."""
 
     task: TaskKey
@@ -212,7 +212,18 @@ class VllmMetrics(msgspec.Struct, frozen=True):
         return (self.prefix_hits - earlier.prefix_hits) / asked if asked else None
 
 
-class ServerChanged(msgspec.Struct, frozen=True):
+class EndpointStatus(msgspec.Struct, frozen=True):
+    """One endpoint at a moment. `limit` is its current maximum of calls in flight, `parallel` the configured one."""
+
+    endpoint: str
+    in_flight: int
+    limit: int
+    parallel: int
+    is_down: bool
+    disabled: str = ""  # why nothing is sent there any more
+
+
+class ServerChanged(msgspec.Struct, frozen=True, tag=True):
     """The state of a server that the run started.
 
     Attributes:
@@ -238,7 +249,7 @@ class ServerChanged(msgspec.Struct, frozen=True):
     expected: float | None = None
 
 
-class ServerSeen(msgspec.Struct, frozen=True):
+class ServerSeen(msgspec.Struct, frozen=True, tag=True):
     """The metrics of the server of a model; None when it reports none any more."""
 
     model: str
@@ -246,7 +257,7 @@ class ServerSeen(msgspec.Struct, frozen=True):
     numbers: VllmMetrics | None
 
 
-class Notice(msgspec.Struct, frozen=True):
+class Notice(msgspec.Struct, frozen=True, tag=True):
     """Something a user should know; `text` may be an `Advice`."""
 
     level: NoticeLevel
@@ -259,7 +270,7 @@ def notice(level: NoticeLevel, text: str) -> Notice:
     return Notice(level, text, time.time())
 
 
-class EndpointChanged(msgspec.Struct, frozen=True):
+class EndpointChanged(msgspec.Struct, frozen=True, tag=True):
     """An endpoint cannot be called, or can be called again.
 
     Attributes:
@@ -278,19 +289,19 @@ class EndpointChanged(msgspec.Struct, frozen=True):
     until: float | None = None
 
 
-class RunPaused(msgspec.Struct, frozen=True):
+class RunPaused(msgspec.Struct, frozen=True, tag=True):
     """No new calls are started; those in flight continue."""
 
     at: float
 
 
-class RunResumed(msgspec.Struct, frozen=True):
+class RunResumed(msgspec.Struct, frozen=True, tag=True):
     """New calls are started again."""
 
     at: float
 
 
-class RunEnded(msgspec.Struct, frozen=True):
+class RunEnded(msgspec.Struct, frozen=True, tag=True):
     """The run is over and everything is saved."""
 
     outcome: Literal["done", "failed", "interrupted"]

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from engine.errors import BenchError
 
+RUN_SOCKET = ".run.sock"  # of the run of a bench, in its folder; never opened as a file
 _LARGE = 1 << 30  # bytes; a file of this size is examined for holes
 _MOST_HOLES = 64  # times as large as what is on disk of it
 _MOST_NAMED = 5
@@ -128,7 +129,10 @@ def _problems(folder: Path, trees: set[Path]) -> Iterator[str]:
                 if _is_outside(target, trees):
                     yield f"{entry.path}: is a link to {target}, which is outside of the bench"
             elif not entry.is_file(follow_symlinks=False):
-                kind = _special(entry.stat(follow_symlinks=False).st_mode)
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISSOCK(mode) and entry.name == RUN_SOCKET:
+                    continue
+                kind = _special(mode)
                 yield f"{entry.path}: is {kind or 'no file'}"
 
 

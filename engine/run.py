@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -25,7 +26,10 @@ from engine.bench.repair import recover
 from engine.bench.run_files import new_run_id, write_run
 from engine.bench.writer import BenchWriter
 from engine.config.model import Config
+from engine.control.host import RunHost
+from engine.control.wire import RunStatus
 from engine.events import (
+    EndpointStatus,
     Event,
     RecordFailed,
     RecordSaved,
@@ -123,6 +127,8 @@ class Run:
         self.id = new_run_id(time.time())
         self.bench = Bench.open(config.data, config.bench)
         self.gate = Gate()
+        self.log: Path | None = None  # of a run without a terminal: the file that it writes to
+        self.retries_failed = False  # wanted: another run for what failed in this one
         self._grace = grace
         self._server_grace = server_grace
         self._listeners: list[Listener] = []
@@ -147,6 +153,15 @@ class Run:
         """The servers that this run starts itself."""
         return self._execution.servers if self._execution is not None else ()
 
+    @property
+    def status(self) -> RunStatus:
+        """What the run does with new calls."""
+        return "stopping" if self.gate.closed else "paused" if self.gate.paused else "running"
+
+    def endpoint_statuses(self) -> Mapping[str, Sequence[EndpointStatus]]:
+        """Return the endpoints of each model that is called."""
+        return {name: client.status() for name, client in self.clients.items()}
+
     def listen(self, listener: Listener) -> None:
         """Call `listener` with every event from now on."""
         self._listeners.append(listener)
@@ -164,6 +179,7 @@ class Run:
 
     def stop(self) -> None:
         """Start no more calls; those in flight may continue for `grace` seconds. Their results are kept."""
+        self.retries_failed = False
         if self.gate.closed:
             return
         self.gate.close()
@@ -174,38 +190,56 @@ class Run:
 
     def abort(self) -> None:
         """Stop at once; what is in flight is lost, what is finished is kept."""
+        self.retries_failed = False
         self.gate.close()
         if self._execution is not None:
             self._execution.abort()
         self._cancel()
 
+    def set_limits(self, model: str, parallel: int, rate: float | None) -> None:
+        """Change how many calls of a model may be in flight, and start per second, at each of its endpoints."""
+        entry = self.config.models[model].model_copy(update={"parallel": parallel, "rate": rate})
+        self.config = self.config.model_copy(update={"models": {**self.config.models, model: entry}})
+        if (client := self.clients.get(model)) is not None:
+            client.set_parallel(parallel)
+            client.set_rate(rate)
+
     async def execute(self) -> RunState:
-        """Carry out the run. Raises ArenaError for what a user must fix. A stop is no error: see the state's phase."""
+        """Carry out the run. Raises ArenaError for what a user must fix. A stop is no error: see the state's phase.
+
+        While it lasts, other processes of the user can attach to it (`engine.control`).
+        """
         with BenchLock(self.bench.paths):
-            self._events.emit(RunStarted(steady_now()))
-            for cut in recover(self.bench.paths):
-                self._warn(str(cut))
-            self._events.raise_failure()
-            if had_journal := self.bench.paths.journal.exists():
-                self.bench.compact_journal()  # so that interrupted runs do not let it grow
-                had_journal = self.bench.paths.journal.exists()
-            async with BenchWriter(self.bench.paths, self._on_saved, self._on_change) as writer:
-                recorder = Recorder(self.bench.paths, writer)
-                self._main = asyncio.create_task(self._work(writer, recorder))
-                try:
-                    await self._main
-                except asyncio.CancelledError:
-                    if self._events.failure is None and not self.gate.closed:
-                        raise
-            self._events.raise_failure()
-            if writer.failure is not None:  # the disk failed during a stop
-                raise writer.failure
-            if not self.gate.closed:
-                self._close_journal(is_used_up=not had_journal and not recorder.unfinished)
-            self._events.emit(RunEnded(self._outcome(), steady_now()))
-            self._events.raise_failure()
-            self._keep_record()
+            async with RunHost(self) as host:
+                self._events.emit(RunStarted(steady_now()))
+                if host.problem:
+                    self._warn(f"other processes cannot attach to this run: {host.problem}")
+                await self._execute()
         return self.state
+
+    async def _execute(self) -> None:
+        for cut in recover(self.bench.paths):
+            self._warn(str(cut))
+        self._events.raise_failure()
+        if had_journal := self.bench.paths.journal.exists():
+            self.bench.compact_journal()  # so that interrupted runs do not let it grow
+            had_journal = self.bench.paths.journal.exists()
+        async with BenchWriter(self.bench.paths, self._on_saved, self._on_change) as writer:
+            recorder = Recorder(self.bench.paths, writer)
+            self._main = asyncio.create_task(self._work(writer, recorder))
+            try:
+                await self._main
+            except asyncio.CancelledError:
+                if self._events.failure is None and not self.gate.closed:
+                    raise
+        self._events.raise_failure()
+        if writer.failure is not None:  # the disk failed during a stop
+            raise writer.failure
+        if not self.gate.closed:
+            self._close_journal(is_used_up=not had_journal and not recorder.unfinished)
+        self._events.emit(RunEnded(self._outcome(), steady_now()))
+        self._events.raise_failure()
+        self._keep_record()
 
     async def _work(self, writer: BenchWriter, recorder: Recorder) -> None:
         started = asyncio.get_running_loop().time()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import msgspec
 from rich.text import Text
@@ -22,11 +22,8 @@ from arena_tui.widgets.columns import Column, Columns, percent, short_number, sh
 from arena_tui.widgets.dialogs import Facts, facts_text
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.virtual_list import VirtualList
+from engine.events import EndpointStatus
 from engine.work.progress import EndpointKey, EndpointState, RunState, ServerNumbers
-
-if TYPE_CHECKING:
-    from engine.models.target import EndpointStatus
-
 
 _IN_USE, _DOWN, _DISABLED = "", "down", "disabled"
 _SERVER_HEALTH = {"ready": _IN_USE, "failed": _DISABLED}
@@ -54,11 +51,8 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
         return []
     from engine.serving.endpoints import endpoints_of
 
-    statuses = {
-        (name, status.endpoint): status
-        for name, client in (session.run.clients.items() if session.run else ())
-        for status in client.status()
-    }
+    called = session.run.endpoint_statuses() if session.run is not None else {}
+    statuses = {(name, status.endpoint): status for name, found in called.items() for status in found}
     rows = []
     for name, entry in session.config.models.items():
         for endpoint in endpoints_of(session.config, name):
@@ -101,7 +95,7 @@ def _server_rows(
         for name in server.models:
             key = name, server.address
             status = statuses.get(key)
-            parallel = session.config.models[name].parallel
+            parallel = session.config.models[name].parallel if name in session.config.models else 0
             yield EndpointRow(
                 key,
                 state.endpoints.get(key, _NO_TRAFFIC),
@@ -258,8 +252,7 @@ class EndpointScreen(ModalScreen[None]):
             wrong.update(Text("! calls per second: a number above 0, or empty for no limit"))
             return
         name = self._row.key[0]
-        self._session.set_parallel(name, int(parallel))
-        self._session.set_rate(name, per_second)
+        self._session.set_limits(name, int(parallel), per_second)
         self._session.watch.note("info", f"{name}: parallel is {parallel}, rate is {rate or 'unlimited'} from now on")
         self.dismiss()
 

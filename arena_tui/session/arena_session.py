@@ -11,18 +11,20 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from arena_tui.invocation import DEFAULT_CONFIG, Invocation
+from arena_tui.invocation import Invocation
 from arena_tui.session.answer import AnswerWatch
 from arena_tui.session.engine_parts import (
+    AttachMode,
+    attach_to,
     bug,
     failed,
     follower_of,
-    import_execution,
     open_bench,
-    planned,
+    plan_run,
+    read_config,
     writer_of_bench,
 )
-from arena_tui.session.judged_cache import JudgedCache
+from arena_tui.session.open_bench import OpenBench
 from arena_tui.session.run_watch import GpuWatch, RunWatch, SpeedGauge
 from engine.errors import ArenaError, BenchLocked, UsageProblem
 from engine.events import Event, steady_now
@@ -30,10 +32,7 @@ from engine.work.progress import RunSpeed, RunState
 from engine.work.reducer import reduce
 
 if TYPE_CHECKING:
-    from engine.bench import Bench
-    from engine.config.model import Config
-    from engine.results import JudgedBench
-    from engine.review.library import Library
+    from engine.control.client import RemoteRun
     from engine.run import Run
     from engine.serving.forecast import ServerTurn
     from engine.work.duration import Duration
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 SessionStatus: TypeAlias = Literal["opening", "idle", "running", "paused", "stopping", "following"]
 
 
-class ArenaSession:
+class ArenaSession(OpenBench):
     """What the screens read and command.
 
     `state` is the state of the run, or before any run that of the plan. Errors of background work are queued for
@@ -53,9 +52,11 @@ class ArenaSession:
     """
 
     def __init__(self, invocation: Invocation) -> None:
+        super().__init__()
         self.invocation = invocation
         self.plan: Plan | None = None
-        self.run: Run | None = None
+        self.run: Run | RemoteRun | None = None
+        self.remote: RemoteRun | None = None  # `run` while it is one of another process
         self.duration: Duration | None = None  # of `plan`
         self.servers: list[ServerTurn] = []  # that a run of `plan` starts
         self.forecast: StopForecast | None = None  # of `plan`, where its scope has a stop rule
@@ -67,25 +68,18 @@ class ArenaSession:
         self.failure: ArenaError | None = None  # that ended the last run before its work was done
         self.writer: BenchLocked | None = None  # the other process that holds the lock of the bench
         self.reviewer: str | None = None  # name for the labels of a review; None: the user of this machine
-        self.retries_failed = False  # retry failed records when the run ends
         self.starts = False  # start a run as soon as the bench is open
         self.ports: Sequence[int] | None = None  # of this machine that a set-up asks; None: the usual ones
-        self._config: Config | None = None
-        self._bench: Bench | None = None
+        self.unattached: ArenaError | None = None  # why it is followed in its files only
+        self.attach_as: AttachMode | None = None  # to a run of another process; None: in control if it has no terminal
         self._scope: Scope | None = None
         self._state = RunState()
         self._running: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._problems: list[ArenaError] = []
         self._stack = AsyncExitStack()
-        self._judged = JudgedCache()
-        self._library: Library | None = None
 
     # -- opening and closing
-
-    @property
-    def is_open(self) -> bool:
-        return self._config is not None
 
     @property
     def demo(self) -> bool:
@@ -94,19 +88,7 @@ class ArenaSession:
     @property
     def lacks_config(self) -> bool:
         """Whether this is a first start: no config was given, and the default one does not exist."""
-        return not self.demo and self.invocation.config_path is None and not DEFAULT_CONFIG.exists()
-
-    @property
-    def config(self) -> Config:
-        if self._config is None:
-            raise UsageProblem("no config is open yet")
-        return self._config
-
-    @property
-    def bench(self) -> Bench:
-        if self._bench is None:
-            raise UsageProblem("no bench is open yet")
-        return self._bench
+        return not self.demo and self.invocation.lacks_config
 
     @property
     def scope(self) -> Scope:
@@ -127,10 +109,12 @@ class ArenaSession:
 
             config = await self._stack.enter_async_context(demo_config(self.invocation.data))
         else:
-            config = await asyncio.to_thread(self._read_config)
+            config = await asyncio.to_thread(read_config, self.invocation)
         self._bench = await asyncio.to_thread(open_bench, config)
         self._config = config
         self.writer = await asyncio.to_thread(writer_of_bench, self._bench)
+        if self.writer is not None:
+            await self._attach()
 
     async def open_demo(self) -> None:
         """Open the demo instead. Raises ArenaError."""
@@ -139,9 +123,9 @@ class ArenaSession:
 
     async def reopen(self, bench: str | None = None) -> None:
         """Read the config again, with another `bench` if one is named. Raises ArenaError; all stays as it was then."""
-        if self.is_running:
+        if self.is_running and self.remote is None:
             raise UsageProblem("a run is in progress", "stop it first")
-        before = self.invocation
+        before, attached, attending = self.invocation, self.remote, self._running
         if bench is not None:
             self.invocation = replace(before, bench=bench)
         try:
@@ -152,15 +136,22 @@ class ArenaSession:
         if self._following is not None:
             self._following.cancel()
             self._following = None
-        self.plan, self.run, self.duration, self.forecast, self.servers = None, None, None, None, []
-        self._scope, self._state = None, RunState()
+        self.plan, self.duration, self.forecast, self.servers, self._scope = None, None, None, [], None
+        if self._running is attending:  # there is no other run to attach to
+            self.run, self.remote, self._running, self._state = None, None, None, RunState()
+        if attached is not None and attending is not None:
+            attending.cancel()
+            attached.close()
 
     async def close(self) -> None:
-        """Stop the run, wait until everything is saved, and stop the demo's servers."""
-        self.retries_failed = False
+        """Stop the run, wait until everything is saved, and stop the demo's servers. Runs of others go on."""
         if self._following is not None:
             self._following.cancel()
-        if self.run is not None and self.is_running:
+        if self.remote is not None:
+            self.remote.close()
+            if self._running is not None:
+                self._running.cancel()
+        elif self.run is not None and self.is_running:
             self.run.stop()
         if self._running is not None:
             await asyncio.gather(self._running, return_exceptions=True)
@@ -172,26 +163,19 @@ class ArenaSession:
 
     async def make_plan(self, scope: Scope | None = None) -> Plan:
         """Plan what `scope` still needs, and on success make it the scope of the session. Raises ArenaError."""
-        from engine.work.duration import estimate_duration, server_turns
-        from engine.work.plan import make_plan
-        from engine.work.stopping import stop_forecast
-
         wanted = self.scope if scope is None else scope
-        await asyncio.to_thread(import_execution)
-        follower = await asyncio.to_thread(follower_of, self.bench) if self.writer else None
-        plan = await asyncio.to_thread(make_plan, self.config, self.bench, wanted)
-        forecast = await asyncio.to_thread(stop_forecast, wanted.until, plan) if wanted.until else None
-        duration = await asyncio.to_thread(estimate_duration, self.config, self.bench, plan)
-        servers = await asyncio.to_thread(server_turns, self.config, self.bench, plan)
+        follows = self.writer is not None and self.remote is None
+        follower = await asyncio.to_thread(follower_of, self.bench) if follows else None
+        found = await asyncio.to_thread(plan_run, self.config, self.bench, wanted)
         # All at once and with the state, since a screen may be painted at every await.
-        self._scope, self.plan, self.forecast = wanted, plan, forecast
-        self.duration, self.servers = duration, servers
+        self._scope, self.plan, self.forecast = wanted, found.plan, found.forecast
+        self.duration, self.servers = found.duration, found.servers
         if not self.is_running:
-            self._state = planned(plan)
+            self._state = found.state
             self.run = None
         if follower is not None:
             self._follow(follower)
-        return plan
+        return found.plan
 
     # -- the run
 
@@ -205,18 +189,21 @@ class ArenaSession:
 
     @property
     def read_only(self) -> bool:
-        """Whether another process writes to this bench."""
-        return self.writer is not None
+        """Whether another process writes to this bench and this one does not control it."""
+        return self.writer is not None and not (self.remote is not None and self.remote.controls)
+
+    @property
+    def retries_failed(self) -> bool:
+        """Whether failed records are retried when the run ends."""
+        return self.is_running and self.run is not None and self.run.retries_failed
 
     @property
     def status(self) -> SessionStatus:
         if not self.is_open:
             return "opening"
-        if self.run is not None and self.is_running:
-            if self.run.gate.closed:
-                return "stopping"
-            return "paused" if self.run.gate.paused else "running"
-        return "following" if self.read_only else "idle"
+        if self.read_only:
+            return "following"
+        return self.run.status if self.run is not None and self.is_running else "idle"
 
     def measure(self) -> None:
         """Take the speed of the run now, and rate what is judged so far. Call it before painting."""
@@ -244,27 +231,26 @@ class ArenaSession:
         self.gpus.start()
 
     def pause(self) -> None:
-        if self.run is not None:
+        if self.run is not None and not self.read_only:
             self.run.pause()
 
     def resume(self) -> None:
-        if self.run is not None:
+        if self.run is not None and not self.read_only:
             self.run.resume()
 
     def stop(self) -> None:
         """Stop the run; a second call does not wait for the calls in flight."""
-        self.retries_failed = False
-        if self.run is None or not self.is_running:
+        if self.run is None or not self.is_running or self.read_only:
             return
-        if self.run.gate.closed:
+        if self.run.status == "stopping":
             self.run.abort()
         else:
             self.run.stop()
 
     def retry_failed(self) -> None:
         """Retry failed records: now, or when the current run ends. Raises ArenaError."""
-        if self.is_running:
-            self.retries_failed = True
+        if self.is_running and self.run is not None:
+            self.run.retries_failed = True
         else:
             self.start()
 
@@ -273,17 +259,15 @@ class ArenaSession:
         while self._running is not None and not self._running.done():
             await asyncio.wait([self._running])
 
-    def set_parallel(self, model: str, parallel: int) -> None:
-        """Change how many calls may be in flight at each endpoint of `model`, now and in later runs."""
-        self._change_model(model, {"parallel": parallel})
-        if self.run is not None and model in self.run.clients:
-            self.run.clients[model].set_parallel(parallel)
+    def set_limits(self, model: str, parallel: int, rate: float | None) -> None:
+        """Change how many calls may be in flight, and start per second, at each endpoint of `model`: now and later.
 
-    def set_rate(self, model: str, rate: float | None) -> None:
-        """Change how many calls may start per second at each endpoint of `model`; None is no limit."""
-        self._change_model(model, {"rate": rate})
-        if self.run is not None and model in self.run.clients:
-            self.run.clients[model].set_rate(rate)
+        A rate of None is no limit.
+        """
+        entry = self.config.models[model].model_copy(update={"parallel": parallel, "rate": rate})
+        self._config = self.config.model_copy(update={"models": {**self.config.models, model: entry}})
+        if self.run is not None and not self.read_only:
+            self.run.set_limits(model, parallel, rate)
 
     def take_problem(self) -> ArenaError | None:
         """Return the next error that has not been shown."""
@@ -293,42 +277,7 @@ class ArenaSession:
         """Return the time by the clock of the events."""
         return steady_now()
 
-    # -- results
-
-    async def judged(
-        self, judges: Sequence[str] | None = None, baselines: Sequence[str] = (), *, strict: bool = False
-    ) -> JudgedBench:
-        """Return the current judgments of `judges` against `baselines`, by default the config's.
-
-        With `strict`, only those that can be checked. Raises BenchError.
-        """
-        return await self._judged.load(
-            self.bench,
-            judges or self.config.judge.model,
-            self.config.with_baselines(baselines).judge.pairing,
-            self.config,
-            strict=strict,
-        )
-
-    @property
-    def library(self) -> Library:
-        """The judgments of the bench, for reading them one by one."""
-        if self._library is None or self._library.bench is not self.bench:
-            from engine.review.library import Library
-
-            self._library = Library(self.bench, self.config.judge.pairing)
-        return self._library
-
     # -- inside
-
-    def _read_config(self) -> Config:
-        """Return the config, if its bench exists. Raises ArenaError with all that keeps a run from starting."""
-        try:
-            config = self.invocation.config(keys=False)
-            open_bench(config)
-        except ArenaError as error:
-            raise self.invocation.all_problems() or error from None
-        return config
 
     async def _execute(self, run: Run) -> None:
         try:
@@ -337,14 +286,15 @@ class ArenaSession:
             self.writer = error
             self.run = None
             self._problems.append(error)
+            self._running = None
+            await self._attach()
             await self._attempt(self.make_plan)
         except ArenaError as error:
             self._fail(run, error)
         except Exception as error:
             self._fail(run, bug(error))
         self.gpus.stop()
-        if self.retries_failed and run.state.failed and run.state.phase == "failed":
-            self.retries_failed = False
+        if run.retries_failed and run.state.failed and run.state.phase == "failed":
             asyncio.get_running_loop().call_soon(self._start_again)
 
     def _fail(self, run: Run, error: ArenaError) -> None:
@@ -370,11 +320,34 @@ class ArenaSession:
         except ArenaError as error:
             self._problems.append(error)
 
-    def _change_model(self, name: str, changes: dict[str, object]) -> None:
-        entry = self.config.models[name].model_copy(update=changes)
-        self._config = self.config.model_copy(update={"models": {**self.config.models, name: entry}})
-        if self.run is not None:
-            self.run.config = self._config
+    async def _attach(self) -> None:
+        """Attach to the run of the other process; if that cannot be, what it saves is followed in its files."""
+        watch = RunWatch()
+        found = await attach_to(self.bench, self.attach_as, watch, self._problems.append)
+        if isinstance(found, ArenaError):
+            self.unattached = found
+            return
+        self.run, self.remote, self.watch, self.gauge = found, found, watch, SpeedGauge()
+        self._running = asyncio.create_task(self._attend(found))
+        self.gpus.start()
+
+    async def _attend(self, remote: RemoteRun) -> None:
+        """Take in what the other process does until it has released the bench; attach again to a next run of its."""
+        from engine.bench.lock import LOOK_SECONDS
+
+        await remote.follow()
+        self.remote = None
+        self.gpus.stop()
+        if not remote.has_ended:
+            self._state, self.run = failed(remote.state), None
+        while (writer := await asyncio.to_thread(writer_of_bench, self.bench)) is not None:
+            self.writer = writer
+            await self._attach()
+            if self.remote is not None:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        self.writer = None
+        self.watch.note("info", "the other process has ended its run; this one can write now")
 
     def _follow(self, follower: Follower) -> None:
         if self._following is not None:

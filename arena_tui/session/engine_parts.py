@@ -2,18 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from engine.errors import ArenaError, BenchLocked
+from arena_tui.invocation import Invocation
+from arena_tui.session.run_watch import RunWatch
+from engine.errors import ArenaError, BenchLocked, UsageProblem
 from engine.events import RunEnded, TaskPlanned, steady_now
 from engine.work.progress import RunState
-from engine.work.reducer import reduce
+from engine.work.reducer import fold, reduce
 
 if TYPE_CHECKING:
     from engine.bench import Bench
     from engine.config.model import Config
+    from engine.control.client import RemoteRun
+    from engine.serving.forecast import ServerTurn
+    from engine.work.duration import Duration
     from engine.work.following import Follower
-    from engine.work.plan import Plan
+    from engine.work.plan import Plan, Scope
+    from engine.work.stopping import StopForecast
+
+
+AttachMode: TypeAlias = Literal["control", "read-only"]
+
+
+class PlannedRun(NamedTuple):
+    """A plan, when its stop rule may end it, how long it takes, and the servers that it starts."""
+
+    plan: Plan
+    forecast: StopForecast | None
+    duration: Duration | None
+    servers: list[ServerTurn]
+
+    @property
+    def state(self) -> RunState:
+        """The state of the run before its start."""
+        tasks = (*self.plan.answers, *self.plan.judgments)
+        return fold(RunState(), (TaskPlanned(task.key, task.total, task.cached, task.stale) for task in tasks))
+
+
+def plan_run(config: Config, bench: Bench, scope: Scope) -> PlannedRun:
+    """Plan what `scope` still needs; imports also what a run needs. Call it in a thread. Raises ArenaError."""
+    import engine.run
+    import engine.work.execution  # noqa: F401  # slow, so the start of a run must not wait for it
+    from engine.work.duration import estimate_duration, server_turns
+    from engine.work.plan import make_plan
+    from engine.work.stopping import stop_forecast
+
+    plan = make_plan(config, bench, scope)
+    forecast = stop_forecast(scope.until, plan) if scope.until else None
+    return PlannedRun(plan, forecast, estimate_duration(config, bench, plan), server_turns(config, bench, plan))
+
+
+def read_config(invocation: Invocation) -> Config:
+    """Return the config, if its bench exists. Raises ArenaError with all that keeps a run from starting."""
+    try:
+        config = invocation.config(keys=False)
+        open_bench(config)
+    except ArenaError as error:
+        raise invocation.all_problems() or error from None
+    return config
 
 
 def open_bench(config: Config) -> Bench:
@@ -21,12 +69,6 @@ def open_bench(config: Config) -> Bench:
     from engine.bench import Bench
 
     return Bench.open(config.data, config.bench)
-
-
-def import_execution() -> None:
-    """Import what a run needs, which is slow, so that its start does not block the event loop."""
-    import engine.run
-    import engine.work.execution  # noqa: F401
 
 
 def writer_of_bench(bench: Bench) -> BenchLocked | None:
@@ -43,12 +85,24 @@ def follower_of(bench: Bench) -> Follower:
     return Follower(bench)
 
 
-def planned(plan: Plan) -> RunState:
-    """Return the state of a run that has not started."""
-    state = RunState()
-    for task in (*plan.answers, *plan.judgments):
-        state = reduce(state, TaskPlanned(task.key, task.total, task.cached, task.stale))
-    return state
+async def attach_to(
+    bench: Bench, mode: AttachMode | None, watch: RunWatch, refused: Callable[[ArenaError], None]
+) -> RemoteRun | ArenaError:
+    """Return the run that another process has of the bench, or why it cannot be attached to.
+
+    Without a `mode`, a run that has no terminal is controlled. `watch` hears its events, `refused` of refused orders.
+    """
+    from engine.control.client import RemoteRun, RunUnreachable
+
+    try:
+        remote = await RemoteRun.attach(bench.paths, control=mode == "control")
+    except RunUnreachable as problem:
+        return problem
+    if mode is None and remote.conditions.log:
+        remote.take_control()
+    remote.on_refusal = lambda reason: refused(UsageProblem(f"the run refused an order: {reason}"))
+    remote.listen(watch)
+    return remote
 
 
 def bug(error: Exception) -> ArenaError:

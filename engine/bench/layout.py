@@ -8,6 +8,8 @@ data/<bench>/review/<reviewer>.jsonl
 data/<bench>/settings.jsonl        the settings behind the digests in the records
 data/<bench>/probes.jsonl          what a judge gave to answers that must lose
 data/<bench>/runs/<id>.json        each run: versions, flags, sampling, counts
+data/<bench>/runs/<id>.log         the output of a run without a terminal
+data/<bench>/.run.sock             while a run lasts: where other processes of its user attach to it
 data/<bench>/logs/<server>.log     output of the servers that a run started
 data/<bench>/journal.jsonl         finished parts of records that are not whole yet
 data/<bench>/.index/               a cache of the files above; deleting it changes no output

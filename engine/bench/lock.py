@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -14,6 +15,8 @@ from engine.bench.atomic import storage_error, write_file
 from engine.bench.layout import BenchPaths
 from engine.errors import ArenaError, BenchError, BenchLocked
 from engine.opening import check_tree, read_whole
+
+LOOK_SECONDS = 0.2
 
 
 class BenchLock:
@@ -79,3 +82,9 @@ def writer_of(paths: BenchPaths) -> BenchLocked | None:
         return error
     except ArenaError:  # the folder cannot be written, by this process at least
         return None
+
+
+async def until_free(paths: BenchPaths) -> None:
+    """Wait until no other process holds a bench. A lock gives no sign, so it is looked at a few times a second."""
+    while await asyncio.to_thread(writer_of, paths) is not None:  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_SECONDS)

@@ -17,6 +17,8 @@ from engine.pairing import Pairing
 from engine.records import VerdictMode
 from engine.redaction import secret_values
 
+HangupAction: TypeAlias = Literal["stop", "leave"]
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(
@@ -171,6 +173,13 @@ class VllmConfig(_Table):
     """How often a server that died is started again within one run."""
 
 
+class UiConfig(_Table):
+    """`[ui]`: how the program behaves towards its terminal."""
+
+    on_hangup: HangupAction = "stop"
+    """What a run does when its terminal is lost: "stop" in order, or "leave": go on without it."""
+
+
 class EndpointConfig(_Table):
     """A server that speaks OpenAI's chat API."""
 
@@ -256,6 +265,7 @@ class Config(_Table):
     answers: AnswersConfig = Field(default_factory=AnswersConfig)
     judge: JudgeConfig
     vllm: VllmConfig = Field(default_factory=VllmConfig)
+    ui: UiConfig = Field(default_factory=UiConfig)
     models: dict[fields.ModelName, ModelConfig] = Field(default_factory=dict)
 
     _file: Path | None = PrivateAttr(default=None)

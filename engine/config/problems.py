@@ -8,7 +8,15 @@ from typing import Any, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from engine.config.model import AnswersConfig, CategoryConfig, Config, EndpointConfig, JudgeConfig, ModelConfig
+from engine.config.model import (
+    AnswersConfig,
+    CategoryConfig,
+    Config,
+    EndpointConfig,
+    JudgeConfig,
+    ModelConfig,
+    UiConfig,
+)
 from engine.config.wording import KeyPath, did_you_mean, key_of, listed, quoted
 from engine.errors import ConfigProblem
 
@@ -74,6 +82,7 @@ _TABLES = (
     ("[[judge.by_category]]", CategoryConfig),
     ("[models.NAME]", ModelConfig),
     ("endpoints = [{ ... }]", EndpointConfig),
+    ("[ui]", UiConfig),
     ("the top of the file, above the first [table]", Config),
 )
 

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from engine.errors import CallFailed, FailureKind, NeverAsked
-from engine.events import CallEnded, CallRetried, Event, ServerSeen, TaskKey, notice
+from engine.events import CallEnded, CallRetried, EndpointStatus, Event, ServerSeen, TaskKey, notice
 from engine.models.connection import (
     FAULTS,
     LARGEST_ERROR,
@@ -30,7 +30,7 @@ from engine.models.metrics import fetch_metrics
 from engine.models.reply import read_reply
 from engine.models.retry import wait_of_headers
 from engine.models.stream import StreamSetting, first_form, form_after
-from engine.models.target import EndpointStatus, Target, changes_of_state, status_of
+from engine.models.target import Target, changes_of_state, status_of
 from engine.models.tries import PASSING, Tries
 from engine.records import Completion
 

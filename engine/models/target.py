@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import aiohttp
-import msgspec
 
 from engine.errors import as_line
-from engine.events import CallStarted, EndpointChanged, Event, TaskKey, notice, steady_now
+from engine.events import CallStarted, EndpointChanged, EndpointStatus, Event, TaskKey, notice, steady_now
 from engine.models.connection import proxy_for
 from engine.models.endpoint import Endpoint
 from engine.models.limits import PooledEndpoint
 from engine.models.sender import RequestSender
 from engine.models.silence import LONGEST_PROBE, Activity, SilenceWatch, probe_activity
 from engine.models.stream import ReplyForm
-
-
-class EndpointStatus(msgspec.Struct, frozen=True):
-    """One endpoint at a moment. `limit` is its current maximum of calls in flight, `parallel` the configured one."""
-
-    endpoint: str
-    in_flight: int
-    limit: int
-    parallel: int
-    is_down: bool
-    disabled: str = ""  # why nothing is sent there any more
 
 
 class Target:
