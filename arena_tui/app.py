@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
@@ -25,6 +25,9 @@ from arena_tui.setup.tools import TOOLS, ToolActions
 from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
 from arena_tui.widgets.screens import MODES, ArenaScreen, ModeName, show_notice
 from engine.errors import ArenaError
+
+if TYPE_CHECKING:
+    from arena_tui.widgets.dialogs import QuitChoice
 
 TICK_SECONDS = 0.25
 _LOOK_SECONDS = 1.0  # between looks at the config file
@@ -67,6 +70,7 @@ class ArenaApp(ToolActions):
         self.session = session
         self.leaving = False
         self.is_hung_up = False
+        self.is_left = False  # with a run that goes on without this UI
         self.first_mode = first_mode
         self._was_running = False
         self._shown: tuple[object, ...] = ()
@@ -136,30 +140,52 @@ class ArenaApp(ToolActions):
 
         if self.leaving:
             self.session.stop()  # asked again: abort calls in flight
-        elif not self.session.is_running:
+        elif not self.session.is_running or (self.session.remote is not None and self.session.read_only):
             self.exit()
         elif not isinstance(self.screen, QuitScreen):
-            self.push_screen(QuitScreen(), self._leave_if)
+            self.push_screen(QuitScreen(), self._quit_as)
 
     def leave(self) -> None:
+        """Stop the run, unless it is of another process, wait until everything is saved, and end."""
+        if self.session.remote is not None:
+            self.leave_running()
+        else:
+            self.stop_and_leave()
+
+    def stop_and_leave(self) -> None:
         """Stop the run, wait until everything is saved, and end."""
         if not self.leaving:
             self.leaving = True
             self.run_worker(self._leave(), exit_on_error=False)
 
+    def leave_running(self) -> None:
+        """End the UI; the run goes on without it."""
+        if not self.leaving and not self.is_left:
+            self.is_left = True
+            self.exit()
+
     def on_terminal_lost(self) -> None:
-        self.leave()
+        self._lose_terminal()
 
     def hang_up(self) -> None:
         """Leave without the terminal, which is gone."""
         self.is_hung_up = True
         if hang_up := getattr(self._driver, "hang_up", None):
             hang_up()
-        self.leave()
+        self._lose_terminal()
 
-    def _leave_if(self, agreed: bool | None) -> None:
-        if agreed:
+    def _lose_terminal(self) -> None:
+        session = self.session
+        if session.is_running and session.config.ui.on_hangup == "leave":
+            self.leave_running()
+        else:
             self.leave()
+
+    def _quit_as(self, choice: QuitChoice | None) -> None:
+        if choice == "leave":
+            self.leave_running()
+        elif choice == "stop":
+            self.stop_and_leave()
 
     async def _leave(self) -> None:
         self.session.stop()

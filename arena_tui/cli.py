@@ -16,7 +16,8 @@ import click
 
 from arena_tui import console
 from arena_tui.cli_batch import batch
-from arena_tui.cli_tools import doctor, runs, serve, simulate, web
+from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, stop, web
+from arena_tui.detaching import Release, in_child
 from arena_tui.invocation import Invocation, load_numpy
 from arena_tui.options import (
     FILE,
@@ -98,13 +99,20 @@ def _open_ui(context: click.Context) -> int:
 @wait_option
 @click.option("--dry-run", is_flag=True, help="Print the plan only: calls, cached records, estimated tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
+@click.option("--detach", is_flag=True, help="Return once the run has started; it goes on without the terminal.")
 @click.pass_obj
-def run(invocation: Invocation, /, **options: Any) -> int:
+def run(invocation: Invocation, /, *, detach: bool, **options: Any) -> int:
     """Make the missing calls and rate the models. Answers and judgments of the config; resumes an earlier run."""
-    load_numpy()
-    from arena_tui.commands.run import run_command
+    if detach and options["dry_run"]:
+        raise click.UsageError("--detach starts a run and --dry-run none: leave one of them out")
 
-    return run_command(invocation, **options)
+    def work(release: Release | None) -> int:
+        load_numpy()
+        from arena_tui.commands.run import run_command
+
+        return run_command(invocation, **options, release=release)
+
+    return in_child(work, new_session=True) if detach else work(None)
 
 
 @cli.command()
@@ -314,7 +322,7 @@ def export(invocation: Invocation, /, **options: Any) -> int:
     return export_command(invocation, **options)
 
 
-for tool in (batch, runs, doctor, serve, simulate, web):
+for tool in (batch, runs, status, stop, attach, doctor, serve, simulate, web):
     cli.add_command(tool)
 
 _OF_THE_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}

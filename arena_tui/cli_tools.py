@@ -23,6 +23,49 @@ def runs(invocation: Invocation, ids: tuple[str, ...]) -> int:
 
 
 @click.command()
+@click.argument("benches", nargs=-1, metavar="[BENCH ...]")
+@click.option("--all", "every", is_flag=True, help="Every bench of the data folder that has a run.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an object, or a list with --all or several names.")
+@click.pass_obj
+def status(invocation: Invocation, benches: tuple[str, ...], every: bool, as_json: bool) -> int:
+    """Print one line about the run of a bench. Exit code 0: a run is on. 1: none is.
+
+    Without a name: the bench of the config, or without a config every bench of the data folder.
+    """
+    from arena_tui.commands.status import status_command
+
+    return status_command(invocation, benches, every=every, as_json=as_json)
+
+
+@click.command()
+@click.argument("benches", nargs=-1, metavar="[BENCH ...]")
+@click.option("--all", "every", is_flag=True, help="Every bench of the data folder that has a run.")
+@click.option("--at-once", is_flag=True, help="Do not wait for calls in flight, and kill servers.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), default=120.0, metavar="SECONDS", help="How long to wait for the end."
+)
+@click.pass_obj
+def stop(invocation: Invocation, benches: tuple[str, ...], every: bool, at_once: bool, timeout: float) -> int:
+    """Stop the run of a bench in order. Returns once its calls are saved and its servers are down.
+
+    Exit code 0: no run is on any more. 1: it is still stopping after the time-out.
+    """
+    from arena_tui.commands.status import stop_command
+
+    return stop_command(invocation, benches, every=every, at_once=at_once, timeout=timeout)
+
+
+@click.command()
+@click.option("--read-only", is_flag=True, help="Only look: no key changes the run.")
+@click.pass_obj
+def attach(invocation: Invocation, read_only: bool) -> int:
+    """Open the UI on the run of the bench, in control of it. Quitting asks whether the run goes on."""
+    from arena_tui.commands.ui import attach_command
+
+    return attach_command(invocation, "read-only" if read_only else "control")
+
+
+@click.command()
 @click.option("--repair", is_flag=True, help="Repair damaged files of the bench; the original is kept beside each.")
 @click.option("--dry-run", is_flag=True, help="With --repair: only list the repairs.")
 @click.pass_obj

@@ -76,11 +76,14 @@ class Invocation:
 
     def data_folder(self) -> Path:
         """Return the folder of benches: `--data`, else the config's, else `data`. Raises ConfigError."""
-        if self.data is not None:
-            return self.data
-        if self.config_path or self.path.exists():
-            return self.config(keys=False).data
-        return Path("data")
+        if self.data is not None or self.lacks_config:
+            return self.data or Path("data")
+        return self.config(keys=False).data
+
+    @property
+    def lacks_config(self) -> bool:
+        """Whether no config is used: the demo, or none was named and there is no default one."""
+        return self.demo or (self.config_path is None and not DEFAULT_CONFIG.exists())
 
     def open_source(
         self,

@@ -29,8 +29,8 @@ Meaning: TypeAlias = Literal[
     "difference", "words", "heat_map", "judge", "needed", "warnings",
     "markdown", "prompt", "reasoning", "copy",
     "vote_a", "vote_much_a", "vote_tie", "vote_b", "vote_much_b", "skip", "undo", "note", "reveal", "extend",
-    "start", "stop", "pause", "limits", "logs", "config", "import", "export", "bench", "doctor",
-    "setup", "save", "demo",
+    "start", "stop", "leave_running", "take_control", "pause", "limits", "logs", "config", "import", "export", "bench",
+    "doctor", "setup", "save", "demo",
 ]  # fmt: skip
 
 
@@ -104,6 +104,8 @@ KEYS: dict[Meaning, Key] = {
     # runs
     "start": Key("s", "Start", "Show the plan and start it; start the demo"),
     "stop": Key("S", "Stop", "Stop the run, after a question; finished records are kept"),
+    "leave_running": Key("Q", "Leave it running", "Quit; the run goes on without the terminal"),
+    "take_control": Key("K", "Take control", "Pause, stop and limit the run of another process too"),
     "pause": Key("p", "Pause", "Start no new calls, or start them again"),
     "limits": Key("l", "Limits", "Change the limits of an endpoint"),
     "logs": Key("L", "Logs", "Logs of a server"),

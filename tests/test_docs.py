@@ -16,6 +16,7 @@ from engine.config.model import (
     JudgeConfig,
     ModelConfig,
     ServeConfig,
+    UiConfig,
     VllmConfig,
 )
 from engine.config.providers import PROVIDERS
@@ -32,7 +33,18 @@ def headings(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "table", [AnswersConfig, CategoryConfig, JudgeConfig, ModelConfig, ServeConfig, VllmConfig, EndpointConfig, Config]
+    "table",
+    [
+        AnswersConfig,
+        CategoryConfig,
+        JudgeConfig,
+        ModelConfig,
+        ServeConfig,
+        UiConfig,
+        VllmConfig,
+        EndpointConfig,
+        Config,
+    ],
 )
 def test_every_key_of_the_config_is_documented(table):
     text = (DOCS / "configuration.md").read_text("utf-8")

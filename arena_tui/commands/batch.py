@@ -12,7 +12,8 @@ import msgspec
 
 from arena_tui import console
 from arena_tui.advice import phrase
-from arena_tui.headless import on_signals, run_loop
+from arena_tui.detaching import on_end_signals
+from arena_tui.headless import run_loop
 from arena_tui.invocation import Invocation
 from arena_tui.output.tables import TableColumn, text_table
 from engine.batch import reading, service
@@ -87,7 +88,7 @@ async def _rounds(config: Config, folder: Path, scope: Scope, max_requests: int,
     def stop() -> None:
         rounds.cancel()
 
-    release = on_signals(stop)
+    release = on_end_signals(stop)
     try:
         left = await rounds
     except asyncio.CancelledError:

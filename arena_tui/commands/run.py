@@ -11,6 +11,7 @@ from msgspec import UNSET
 from arena_tui import console
 from arena_tui.advice import phrase
 from arena_tui.commands.leaderboard import show, with_evidence
+from arena_tui.detaching import Release
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
 from arena_tui.output.stop_rule import format_stop_report
@@ -42,8 +43,12 @@ def run_command(
     wait: float,
     dry_run: bool,
     as_json: bool,
+    release: Release | None = None,
 ) -> int:
-    """Print the plan, or execute it and print the leaderboard. Return the exit code."""
+    """Print the plan, or execute it and print the leaderboard. Return the exit code.
+
+    With `release`, the run leaves its terminal as soon as it has started.
+    """
     scope = Scope(
         models=models,
         limit=limit,
@@ -55,11 +60,17 @@ def run_command(
     )
     if dry_run and not invocation.demo:
         return _show_plan(invocation.config().with_baselines(baseline), scope)
-    return run_loop(_run(invocation, scope, baseline, dry_run=dry_run, as_json=as_json))
+    return run_loop(_run(invocation, scope, baseline, release, dry_run=dry_run, as_json=as_json))
 
 
 async def _run(
-    invocation: Invocation, scope: Scope, baselines: tuple[str, ...], *, dry_run: bool, as_json: bool
+    invocation: Invocation,
+    scope: Scope,
+    baselines: tuple[str, ...],
+    release: Release | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     async with AsyncExitStack() as stack:
         if invocation.demo:
@@ -72,8 +83,7 @@ async def _run(
         config = config.with_baselines(baselines)
         if dry_run:
             return _show_plan(config, scope)
-        run = Run(config, scope)
-        state = await execute(run)
+        run, state = await _execute(config, scope, release)
         if state.phase == "interrupted":
             console.say("interrupted; finished results are saved; run the same command to resume")
             return console.INTERRUPTED
@@ -82,6 +92,18 @@ async def _run(
         if invocation.demo:
             console.say(f"{SIMULATED} Files: {run.bench.paths.root}")
         return console.DONE if rated and state.phase == "done" else console.FAILED
+
+
+async def _execute(config: Config, scope: Scope, release: Release | None) -> tuple[Run, RunState]:
+    """Execute a run, and another one after it if that was ordered meanwhile for what failed."""
+    run = Run(config, scope)
+    while True:
+        state = await execute(run, release=release, on_hangup=config.ui.on_hangup)
+        if not (run.retries_failed and state.phase == "failed"):
+            return run, state
+        console.say(f"retrying {state.failed} failed records, as ordered")
+        again = Run(run.config, scope)
+        again.log, run, release = run.log, again, None
 
 
 def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:

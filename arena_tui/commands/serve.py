@@ -10,7 +10,8 @@ import click
 
 from arena_tui import console
 from arena_tui.advice import phrase
-from arena_tui.headless import on_signals, run_loop
+from arena_tui.detaching import on_end_signals
+from arena_tui.headless import run_loop
 from arena_tui.invocation import Invocation
 from arena_tui.session.run_watch import ServerLines
 from engine.bench.layout import BenchPaths
@@ -80,7 +81,7 @@ async def _serve(config: Config, model: str) -> int:
         ended.set()
         fleet.stop()
 
-    release = on_signals(stop)
+    release = on_end_signals(stop)
     started = False
     try:
         await fleet.prepare()

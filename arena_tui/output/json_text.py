@@ -16,7 +16,7 @@ _ESCAPED = re.compile("(?<=#)#|[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069
 _STEP = "  "
 
 
-def json_text(result: msgspec.Struct | dict[str, Any]) -> str:
+def json_text(result: msgspec.Struct | dict[str, Any] | list[dict[str, Any]]) -> str:
     """Return a result as indented JSON, numbers rounded to 6 decimals.
 
     A list of numbers or single words takes one line. Escaped is what a terminal or the log of a CI service interprets.

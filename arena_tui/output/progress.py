@@ -33,12 +33,12 @@ class Display(Protocol):
     def close(self, state: RunState) -> None: ...
 
 
-def open_display(stream: TextIO) -> Display:
-    """Return the live table if `stream` is a terminal that moves its cursor, else plain lines.
+def open_display(stream: TextIO, *, plain: bool = False) -> Display:
+    """Return the live table if `stream` is a terminal that moves its cursor, else (or if `plain`) plain lines.
 
     After the first write error (lost terminal, full disk) nothing more is shown.
     """
-    if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+    if not plain and stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return _UntilWriteError(LiveDisplay(stream))
     return _UntilWriteError(PlainDisplay(stream))
 

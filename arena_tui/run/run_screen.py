@@ -41,6 +41,7 @@ class RunScreen(ArenaScreen):
         bind("pause", tooltip="Start no new calls"),
         bind("pause", "resume", title="Resume", tooltip="Start new calls again"),
         bind("stop", tooltip="Stop the run; finished records are kept"),
+        bind("take_control", tooltip="Pause, stop and limit this run of another process"),
         bind("again", "retry", title="Retry failed", tooltip="Retry failed records, now or when the run ends"),
         bind("limits", tooltip="Change the limits of an endpoint, now and for later runs"),
         bind("next_list", "app.focus_next", show=False),
@@ -86,7 +87,7 @@ class RunScreen(ArenaScreen):
         self.query_one(ProgressLine).show_state(state)
         is_final = not any(task.left for key, task in state.tasks.items() if key.stage == "judgments")
         self.query_one(RunPanel).show(session.watch.history, session.answers.board, is_final=is_final)
-        status = session.status, bool(state.failed)
+        status = session.status, bool(state.failed), session.remote
         if status != self._status:
             self._status = status
             self.refresh_bindings()
@@ -98,6 +99,7 @@ class RunScreen(ArenaScreen):
             "pause": status == "running",
             "resume": status == "paused",
             "stop": status in ("running", "paused", "stopping"),
+            "take_control": self.session.remote is not None and self.session.read_only,
             "retry": bool(self.session.state.failed) and status in ("idle", "running", "paused"),
             "limits": status != "opening",
         }
@@ -126,6 +128,10 @@ class RunScreen(ArenaScreen):
     def _stop_if(self, agreed: bool | None) -> None:
         if agreed and self.session.is_running:
             self.session.stop()
+
+    def action_take_control(self) -> None:
+        if self.session.remote is not None:
+            self.session.remote.take_control()
 
     def action_retry(self) -> None:
         try:

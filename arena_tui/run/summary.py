@@ -104,7 +104,8 @@ def _doing(session: ArenaSession, state: RunState, ink: Inks) -> Text:
 
 def _following(session: ArenaSession, ink: Inks) -> Text:
     who = session.writer.title if session.writer else ""
-    return Text(f"Read-only: {printable(who)}", ink.warning)
+    control = "K takes control; " if session.remote is not None else ""
+    return Text(f"Read-only: {control}{printable(who)}", ink.warning)
 
 
 def _what_next(session: ArenaSession, state: RunState, ink: Inks) -> Text:

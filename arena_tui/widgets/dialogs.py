@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 
 from rich.style import Style
 from rich.text import Text
@@ -131,12 +131,17 @@ def _group(active: ActiveBinding, below: Screen[object]) -> str:
     return _TITLES[0] if active.binding.show or (active.node is below and not is_moving) else _TITLES[1]
 
 
+QuitChoice: TypeAlias = Literal["leave", "stop"]
+
 _QUESTION = """A run is in progress.
 
+  Q       leave it running: it goes on without this
+          terminal; arena-tui shows it again, and
+          arena-tui stop ends it
   Enter   stop it and quit: finished records are saved,
           and the next run resumes from there
           (calls in flight get {:.0f} s; q again aborts them)
-  Escape  continue the run"""
+  Escape  continue here"""
 
 
 _STOP_QUESTION = """Stop the run?
@@ -166,12 +171,13 @@ class StopScreen(ModalScreen[bool]):
         self.dismiss(agreed)
 
 
-class QuitScreen(ModalScreen[bool]):
-    """Returns True if the user wants to quit."""
+class QuitScreen(ModalScreen[QuitChoice | None]):
+    """Returns what becomes of the run, or None if the user stays."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("apply", "answer(True)", title="Stop and quit"),
-        *closing(action="answer(False)", title="Continue"),
+        bind("leave_running", "answer('leave')"),
+        bind("apply", "answer('stop')", title="Stop and quit"),
+        *closing(action="answer('')", title="Continue"),
     ]
 
     def compose(self) -> ComposeResult:
@@ -181,5 +187,5 @@ class QuitScreen(ModalScreen[bool]):
             yield Static(Text(_QUESTION.format(GRACE_SECONDS)))
         yield KeyBar()
 
-    def action_answer(self, agreed: bool) -> None:
-        self.dismiss(agreed)
+    def action_answer(self, choice: QuitChoice | Literal[""]) -> None:
+        self.dismiss(choice or None)

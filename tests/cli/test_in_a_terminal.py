@@ -2,69 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-from arena_program import ARENA, records
-from pty_terminal import Terminal
-
-SIMULATED = """
-bench = "small"
-[answers]
-models = ["sim-baseline", "sim-strong", "sim-weak"]
-max_tokens = 64
-[judge]
-model = "sim-judge"
-baseline = "sim-baseline"
-"""
-QUESTIONS = 400  # more than any test waits for
-
-Open = Callable[..., Terminal]
-
-
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Open]:
-    """Starts `arena-tui` in a terminal; whatever still runs at the end of the test is killed."""
-    opened: list[Terminal] = []
-
-    def start(*arguments: str, **options: object) -> Terminal:
-        opened.append(Terminal([*ARENA, *arguments], tmp_path, **options))  # type: ignore[arg-type]
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
-
-
-@pytest.fixture
-def slow_bench(tmp_path: Path, simulator: Callable[..., str]) -> Path:
-    """A config whose models take their time, so that a run can be met in its middle."""
-    address = simulator("--latency", "0.4")
-    models = ("sim-baseline", "sim-strong", "sim-weak", "sim-judge")
-    entries = [f'[models.{name}]\nparallel = 2\nendpoints = [{{ base_url = "{address}" }}]\n' for name in models]
-    (tmp_path / "config.toml").write_text(SIMULATED + "".join(entries))
-    bench = tmp_path / "data" / "small"
-    bench.mkdir(parents=True)
-    questions = ({"question_id": f"q{n}", "turns": [{"content": f"Question {n}?"}]} for n in range(QUESTIONS))
-    (bench / "question.jsonl").write_text("".join(json.dumps(question) + "\n" for question in questions))
-    return bench
-
-
-def saved(bench: Path) -> int:
-    """How many answers and judgments are on disk, whole."""
-    return sum(file.read_bytes().count(b"\n") for file in results(bench))
-
-
-def all_whole(bench: Path) -> bool:
-    """Whether every line of every result can be read; raises where one cannot."""
-    return all(records(file) for file in results(bench) if file.stat().st_size)
-
-
-def results(bench: Path) -> list[Path]:
-    return [*bench.glob("model_answer/*.jsonl"), *bench.glob("model_judgment/*/*.jsonl")]
+from arena_program import QUESTIONS, Open, all_whole, records, saved
 
 
 def there(shown: str) -> int:
