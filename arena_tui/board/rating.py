@@ -49,7 +49,9 @@ class Board:
 
     def verdict(self, pair: Sequence[str]) -> PairVerdict | None:
         """Return the verdict on two models; None with style control, which has no paired test."""
-        return leading_verdict(self.ratings, self.options, pair, known_bad=self.judged.facts.known_bad)
+        facts = self.judged.facts
+        unranked = frozenset(facts.by_category.values())
+        return leading_verdict(self.ratings, self.options, pair, known_bad=facts.known_bad, unranked=unranked)
 
 
 class BoardRater:
@@ -115,7 +117,8 @@ def _rated(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> Board:
     rater, notes = _rater(bench, used, choices)
     leaderboard, ratings = rate(used, options, rater)
     leaderboard.warnings.extend(notes)
-    ranges = {} if choices.style or choices.ci == "battle" else _rank_ranges(used, options)
+    ranked = [row.model for row in leaderboard.rows]
+    ranges = {} if choices.style or choices.ci == "battle" else _rank_ranges(used, options, ranked)
     return Board(leaderboard, used, options, ranges, groups, ratings)
 
 
@@ -126,10 +129,10 @@ def _rater(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> tuple[Ra
     return partial(rate_with_style, words=choices.style, style=counts), notes
 
 
-def _rank_ranges(judged: JudgedBench, options: LeaderboardOptions) -> dict[str, tuple[int, int]]:
+def _rank_ranges(judged: JudgedBench, options: LeaderboardOptions, models: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Return the best and the worst rank of each model. They rest on standard errors, not on resampling."""
     try:
-        found = compare(judged.battles, msgspec.structs.replace(options, rounds=1), judged.facts)
+        found = compare(judged.battles, msgspec.structs.replace(options, rounds=1), judged.facts, models)
     except RatingError:  # fewer than two models
         return {}
     return {model.model: (model.best_rank, model.worst_rank) for model in found.models}

@@ -33,6 +33,11 @@ def folder(tmp_path: Path) -> Path:
             bench / "model_judgment" / "the-judge" / "good-model.jsonl",
             record | {"baseline": baseline, "inputs": inputs},
         )
+    key, label = "q1", "A>B"
+    games = [{"user_prompt": "", "judgment": f"[[{label}]]", "score": label}] * 2
+    record = {"question_id": key, "model": "bad-model", "judge": "the-judge", "games": games, "baseline": "base"}
+    inputs = inputs_digest((QUESTIONS[key][1],), (ANSWERS["base"],), (ANSWERS["bad-model"],))
+    write(bench / "model_judgment" / "the-judge" / "bad-model.jsonl", record | {"inputs": inputs})
     return tmp_path
 
 
@@ -46,6 +51,8 @@ async def test_the_board_names_the_baseline_of_each_category(folder: Path) -> No
         rows = app.screen.query_one(BoardTable).rows
         assert {row.row.model: row.is_baseline for row in rows} == {"base + bad-model": True, "good-model": False}
         assert "baseline bad-model (poetry) · baseline base (science)" in painted(app)
+        assert screen.board is not None
+        assert set(screen.board.ranges) == {"base + bad-model", "good-model"}  # bad-model is ranked in science alone
         screen.choose(msgspec.structs.replace(screen.choices, group=Group("category", "poetry", 1)))
         await until(pilot, lambda: screen.board is not None and screen.board.options.baseline == "bad-model")
         await settle(pilot)
@@ -55,7 +62,7 @@ async def test_the_board_names_the_baseline_of_each_category(folder: Path) -> No
 
 async def test_the_viewer_names_the_baseline_of_the_pair_and_shows_its_answer(folder: Path) -> None:
     async with opened(folder, "judgments") as (app, pilot):
-        await pilot.press("down", "enter")
+        await pilot.press("down", "down", "enter")
         await settle(pilot)
         assert isinstance(app.screen, ViewerScreen)
         assert "good-model against bad-model" in painted(app)
@@ -65,7 +72,8 @@ async def test_the_viewer_names_the_baseline_of_the_pair_and_shows_its_answer(fo
 async def test_a_review_shows_the_answer_of_the_baseline_of_the_question(folder: Path) -> None:
     async with opened(folder, "review", ready=lambda app: isinstance(app.screen, ReviewScreen)) as (app, _):
         library = app.session.library
-        assert {entry.row.question_id: entry.baseline for entry in library.entries} == {
+        mine = [entry for entry in library.entries if entry.row.model == "good-model"]
+        assert {entry.row.question_id: entry.baseline for entry in mine} == {
             "q1": "base",
             "q2": "bad-model",
             "q3": "base",
