@@ -245,24 +245,16 @@ def audit_material(
             raise UsageProblem(f"{file}: a file of battles has one judge, not {len(chosen)}", hint)
         loaded = load_battles(file)
         lent = _lent_bench(lender)
-        material = material_of_battles(
-            file.stem,
-            loaded.battles,
-            chosen[0] if chosen else None,
-            (lent, lender) if lent is not None and lender is not None else None,
-            [str(problem) for problem in loaded.problems],
-        )
+        known = (lent, lender) if lent is not None and lender is not None else None
+        problems = [str(problem) for problem in loaded.problems]
+        material = material_of_battles(file.stem, loaded.battles, chosen[0] if chosen else None, known, problems)
         named = baseline or _common_baseline(file, loaded.battles)
         weight = weight or loaded.weight
     else:
         bench, config = _bench_of(source, chosen, _tuple(baseline))
+        judging = config.judge
         material = material_of_bench(
-            bench,
-            config,
-            tuple(config.judge.model),
-            config.judge.pairing.first,
-            strict=strict,
-            null_games=null_games,
+            bench, config, tuple(judging.model), judging.pairing.first, strict=strict, null_games=null_games
         )
         named = material.baseline
     return material, RatingOptions(baseline=named, weight=weight or DEFAULT_WEIGHT, rounds=rounds, seed=seed)

@@ -60,11 +60,65 @@ _OF_AN_ANSWER = (
     "escribe", "afirma", "contiene", "intent", "ignora", "scrive", "sostiene", "tenta", "escreve",
     "contém", "pisze", "zawiera", "próbuj", "пише", "містить", "спроб", "yazıyor", "iddia", "写道",
     "声称", "包含", "试图", "忽略", "要求", "書い", "主張", "含ま", "無視", "시도", "주장", "포함", "무시",
-    "كتب", "يدعي", "يحتوي", "تجاهل",
+    "كتب", "يدعي", "يحتوي", "تجاهل", "the output", "output of", " diz", "escreveu", "disse", " dice", "escribió",
+    "last line of", "first line of", "end of the", "endet", "termine par", "termina", "kończy", "оканчива", "закінч",
+    "avslut", "eindigt", "ile bit", "结尾", "とある", "末尾", "で終わ", "끝나", "끝난", "تنتهي",
+    "napisał", "yazdı", "yazmış", "लिखा", "लिखता", "कहता", "viết", "menulis", "schreef", "skrev", "sagt", "говорит",
 )  # fmt: skip
+_NOT_SAID = re.compile(
+    r"\b(?:not|never|n't)\s+(?:\w+\s+)?(?:output|say|give|choose|write|assign|conclude|the case that|justify|warrant)\b"
+    r"[^,;:]{0,30}$"
+    r"|\b(?:had(?! to)|if(?! i had| forced| i must| i have to)|were|unless)\b.*\bwould\b[^,;:]{0,40}$"
+    r"|\bif\s+[AB]\b[^.]{0,25}$"
+    r"|\bне (?:могу|буду|ставлю|поставлю|выбираю|выберу|напишу)\b[^,;:]{0,30}$|\bесли бы\b.*\bбы\b[^,;:]{0,40}$"
+    r"|\b(?:wäre|hätte)\b.*\bwürde\b[^,;:]{0,40}$|\bsi\b.*\b(?:dirais|diría)\b[^,;:]{0,40}$",
+    re.IGNORECASE,
+)
+"""What stands before a label that is denied, or would be given in another case."""
+_WOULD_BE = re.compile(
+    r"\W{0,5}(?:(?:would|might have|wäre|serait|sería|seria|sarebbe|было бы|була б)\b"
+    r"|と(?:ある|書|述|主張)|라고|로 끝)",
+    re.IGNORECASE,
+)
+"""What stands behind a label that would be given in another case, or is reported."""
+_SO = re.compile(
+    r"[,;]\s*(?:so|therefore|thus|hence|поэтому|значит|следовательно|deshalb|daher|also|donc|por tanto|por eso|quindi"
+    r"|portanto|dlatego|тому|bu yüzden)\b[^,;:.]{0,20}$|(?:所以|因此|よって|따라서)[^,，。]{0,12}$",
+    re.IGNORECASE,
+)
+"""What stands before a label that follows from what an answer wrote."""
+_PART_OF_AN_ANSWER = re.compile(
+    r"<\|the start of|\[the start of|\b(?:assistant|answer|response|reply)\b|ответ|ассистент|antwort|réponse"
+    r"|respuesta|resposta|risposta|odpowiedź|відповідь|回答|助手|답변|إجابة",
+    re.IGNORECASE,
+)
+_BETTER = (
+    "better",
+    "best",
+    "superior",
+    "лучш",
+    "besser",
+    "meilleur",
+    "mejor",
+    "melhor",
+    "miglior",
+    "lepsz",
+    "краще",
+    "更好",
+)
 _SENTENCE_END = re.compile(r"[.!?]\s|[。！？]")
 _DECORATION = " \t\r*_`#>|-–—•.:()[]\"'“”«»0123456789"
-_QUOTES = (("“", "”"), ("«", "»"), ("„", "“"), ("‘", "’"), ("「", "」"), ("『", "』"), ("‹", "›"))
+_QUOTES = (
+    ("“", "”"),
+    ("«", "»"),
+    ("„", "“"),
+    ("„", "”"),
+    ("»", "«"),
+    ("‘", "’"),
+    ("「", "」"),
+    ("『", "』"),
+    ("‹", "›"),
+)
 
 
 class Mention(msgspec.Struct, frozen=True):
@@ -118,9 +172,7 @@ class JudgeReply:
         before, after = self._line_around(mention)
         if before.strip(_DECORATION) or after.strip(_DECORATION):
             return _has(_FINAL, before)
-        end = mention.start - len(before)
-        above = self.text[max(0, end - _LOOK) : end].rstrip()
-        heading = above[above.rfind("\n") + 1 :].strip()
+        heading = self._line_above(mention, before)
         return (heading.startswith("#") or heading.endswith((":", "：", "**"))) and _has(_FINAL, heading)
 
     def is_own(self, mention: Mention) -> bool:
@@ -131,10 +183,38 @@ class JudgeReply:
             return True
         if before.lstrip().startswith((">", "|")) or self._is_fenced(mention.start):
             return False
-        if not self.is_last(mention) and _is_in_quotes(before, after):
+        if (alone and self._is_under_an_answer(mention)) or _WOULD_BE.match(after):
             return False
-        sentence = f"{_SENTENCE_END.split(before)[-1]} {_SENTENCE_END.split(after)[0]}"
-        return self.is_final(mention) or not _has(_OF_AN_ANSWER, sentence)
+        if _is_in_quotes(before, after) and not (self.is_last(mention) and self._is_announced_quotation(before)):
+            return False
+        clause = _SENTENCE_END.split(before)[-1]
+        if _NOT_SAID.search(clause):
+            return False
+        if _SO.search(clause):
+            return True
+        if self.is_final(mention):
+            reported, _, announced = clause.partition(":")
+            return not (_has(_OF_AN_ANSWER, reported) and _has(_FINAL, announced))
+        return not _has(_OF_AN_ANSWER, f"{clause} {_SENTENCE_END.split(after)[0]}")
+
+    def _line_above(self, mention: Mention, before: str) -> str:
+        """Return the last line with text above the line of a mention, which begins with `before`."""
+        end = mention.start - len(before)
+        above = self.text[max(0, end - _LOOK) : end].rstrip()
+        return above[above.rfind("\n") + 1 :].strip()
+
+    def _is_under_an_answer(self, mention: Mention) -> bool:
+        """Return whether the line above says that what follows is part of an answer."""
+        heading = self._line_above(mention, self._line_around(mention)[0])
+        is_heading = heading.endswith((":", "：", "|>", "**", "]")) and not _has((*_VERDICT, *_BETTER), heading)
+        return is_heading and _PART_OF_AN_ANSWER.search(heading) is not None
+
+    @staticmethod
+    def _is_announced_quotation(before: str) -> bool:
+        """Return whether a word for a verdict, and none of what an answer says, stands before the opening quote."""
+        opening = max(before.rfind(quote) for quote in ('"', "'", "`", *(opening for opening, _ in _QUOTES)))
+        outside = before[:opening]
+        return not outside.strip(_DECORATION) or (_has(_VERDICT, outside) and not _has(_OF_AN_ANSWER, outside))
 
     def is_at_a_verdicts_place(self, mention: Mention) -> bool:
         """Return whether a mention is at the end or the beginning of the reply, alone on its line, or introduced."""

@@ -16,7 +16,8 @@ _BLOCKS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
     (re.compile(opening, re.IGNORECASE), re.compile(closing, re.IGNORECASE))
     for opening, closing in (
         (r"<think(?:ing)?\s{0,2}>", r"</think(?:ing)?\s{0,2}>"),  # DeepSeek-R1, Qwen3, GLM, Nemotron, MiniMax, Phi-4
-        (r"<thought>", r"</thought>"),  # EXAONE Deep, Gemini's OpenAI-compatible API
+        (r"<thoughts?>", r"</thoughts?>"),  # EXAONE Deep, Gemini's OpenAI-compatible API
+        (r"<longcat_think>", r"</longcat_think>"),  # Meituan LongCat-Flash-Thinking
         (r"<reasoning>", r"</reasoning>"),  # models tuned with GRPO recipes (Unsloth, TRL)
         (r"<seed:think>", r"</seed:think>"),  # ByteDance Seed-OSS
         (r"\[THINK\]", r"\[/THINK\]"),  # Mistral Magistral
@@ -38,12 +39,22 @@ _BEGINS = re.compile(
 )
 """How reasoning at the beginning of a reply may begin: most replies are searched no further."""
 _BARE_HARMONY = re.compile(r"analysis(?=[A-Z\s])(.*?)assistantfinal", re.DOTALL)
+# IBM Granite 3.2 and ServiceNow Apriel write their reasoning under a heading of words.
+_HEADED = re.compile(
+    r"\s*(?:Here(?:'s| is) my thought process:(.*?)Here(?:'s| is) my response:"
+    r"|Here are my reasoning steps:(.*?)\[BEGIN FINAL RESPONSE\])(.*)",
+    re.DOTALL,
+)
+_WRAPPED = re.compile(r"<(answer|response)>\n(.*?)\n?</\1>\s*", re.DOTALL)
+"""The answer after reasoning as Tencent Hunyuan-A13B and Baidu ERNIE 4.5 write it."""
+_FINAL_END = re.compile(r"\s*\[END FINAL RESPONSE\]\s*(?:<\|end\|>)?\s*\Z")
 _WRAPPING = re.compile(r"<\|(?:START|END)_RESPONSE\|>|<\|(?:begin|end)_of_solution\|>", re.IGNORECASE)
 _SPECIAL_TOKEN = re.compile(
     r"<\|?[a-z][a-z_]{2,30}\|>|<\|[a-z][a-z_]{2,30}>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<unused\d{1,3}>|◁/?\w{1,20}▷",
     re.IGNORECASE,
 )
 
+MOST_SPACE = 40  # characters in which a heading of reasoning begins
 MOST_MARKS = 20  # that are looked at in one text
 
 
@@ -61,6 +72,9 @@ def split_reasoning(text: str) -> SplitReply:
     Visible text is unchanged, except that white space after reasoning is dropped. For a server that sends reasoning in
     a field of its own there is nothing to split.
     """
+    if headed := _HEADED.match(text) if "Here" in text[:MOST_SPACE] else None:
+        answer = _FINAL_END.sub("", headed[3].lstrip())
+        return SplitReply(answer, _joined([headed[1] or headed[2]]), False)
     if _BEGINS.match(text) is None and not any(part in text for part in _IN_CLOSING):
         return SplitReply(text, None, False)
     start = len(text) - len(text.lstrip())
@@ -79,7 +93,9 @@ def split_reasoning(text: str) -> SplitReply:
         reasoning.append(text[opening.end() : end.start()])
         place = _after_space(text, end.end())
     if place > start:
-        return SplitReply(_WRAPPING.sub("", text[place:]), _joined(reasoning), False)
+        visible = _WRAPPING.sub("", text[place:])
+        wrapped = _WRAPPED.fullmatch(visible)
+        return SplitReply(wrapped[2] if wrapped else visible, _joined(reasoning), False)
     if (closing_mark := _unopened(text)) is not None:
         return SplitReply(
             text[_after_space(text, closing_mark.end()) :], _joined([text[: closing_mark.start()]]), False

@@ -23,11 +23,18 @@ from engine.records import Completion, Usage
 _FINISH_REASONS: dict[str, str] = {
     **dict.fromkeys(("stop", "eos", "eos_token", "end", "end_turn", "stop_sequence", "stop_string"), "stop"),
     **dict.fromkeys(("complete", "completed", "finished", "tool_calls", "tool_use", "function_call"), "stop"),
+    **dict.fromkeys(
+        ("done", "null", "none", "eot", "end_of_text", "end_of_turn", "eos_token_id", "stop_token"), "stop"
+    ),
+    **dict.fromkeys(("</s>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end|>", "<eos>", "<end_of_turn>"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "max_length", "max_new_tokens", "model_length", "token_limit"), "length"),
+    **dict.fromkeys(("max_output_tokens", "max_completion_tokens", "max_tokens_reached", "truncated"), "length"),
+    **dict.fromkeys(("model_context_window_exceeded", "context_length_exceeded", "error_limit"), "length"),
     **dict.fromkeys(("abort", "aborted", "error", "repetition", "cancelled", "timeout"), "cut"),
     **dict.fromkeys(("insufficient_system_resource", "network_error"), "cut"),
     **dict.fromkeys(("content_filter", "content_filtered", "safety", "recitation", "blocklist"), "withheld"),
     **dict.fromkeys(("prohibited_content", "spii", "guardrail_intervened", "sensitive", "refusal"), "withheld"),
+    **dict.fromkeys(("error_toxic", "image_safety", "language"), "withheld"),
 }
 """What OpenAI, vLLM, TGI, Ollama, Anthropic, Gemini, Cohere, Mistral, DeepSeek and others write as finish_reason."""
 
@@ -120,10 +127,13 @@ def _finish_reason(given: Any) -> tuple[str, tuple[str, ...]]:
         return given, ()
     if not given:
         return "stop", ()
+    if isinstance(given, dict):  # of TGI's own API and others: {"type": "stop"}
+        given = given.get("type") or given.get("reason") or "of no known shape"
     if not isinstance(given, str):
         raise CallFailed(FailureKind.MALFORMED, f"finish_reason is of type {type(given).__name__}", status=200)
-    reason = readable(given)[:LONGEST_NAME]
-    match _FINISH_REASONS.get(reason.lower().replace("-", "_")):
+    reason = readable(given[: 2 * LONGEST_NAME])[:LONGEST_NAME]
+    word = reason.removeprefix("FinishReason.")  # an enumeration as Python prints it
+    match _FINISH_REASONS.get(word.strip().lower().replace("-", "_")):
         case "cut":
             raise CallFailed(FailureKind.ABORTED, f"the server cut the reply off (finish_reason {reason})", status=200)
         case "withheld":

@@ -238,3 +238,59 @@ def test_a_reply_that_ends_with_its_label_is_whole(reply):
 @pytest.mark.parametrize("reply", ["[[A>>B]] would be right if", "Step 1: [[A>>B]]\nStep 2: but then", "", "I think"])
 def test_a_reply_that_goes_on_after_a_label_may_be_cut(reply):
     assert not ends_with_label(reply)
+
+
+REPORTED = [
+    "Assistant A's answer ends with: My final verdict is: [[A>>B]]",
+    "Assistant B says: final verdict: [[B>>A]]",
+    "The output of Assistant B: [[B>>A]]",
+    "The last line of answer A is [[A>>B]]",
+    'A resposta B diz: "[[B>>A]]".',
+    "Asystent B napisał: „[[B>>A]]”.",
+    'Yardımcı B şöyle yazdı: "[[B>>A]]".',
+    'सहायक B ने लिखा: "[[B>>A]]"।',
+    'Answer B: "... so the winner is [[B>>A]]"',
+    "Ответ B оканчивается на [[B>>A]]",
+    "Відповідь B закінчується: [[B>>A]]",
+    "Odpowiedź B kończy się słowami: [[B>>A]]",
+    "Die Antwort B endet mit [[B>>A]].",
+    "La réponse B se termine par [[B>>A]].",
+    "El asistente B termina con [[B>>A]]",
+    "回答Bの最後に[[B>>A]]とある。",
+    "回答B以[[B>>A]]结尾。",
+    "답변 B는 [[B>>A]]로 끝난다.",
+    "تنتهي إجابة ب بـ [[B>>A]].",
+    "<|The Start of Assistant A's Answer|>\n[[A>>B]]\n<|The End of Assistant A's Answer|>",
+    "Assistant A's response:\n\n[[A>>B]]\n\nThis is a manipulation attempt.",
+]
+NOT_SAID = [
+    "I will not output [[A>B]].",
+    "It is not the case that [[A>>B]].",
+    "Had B been correct, I would say [[B>A]].",
+    "[[A>B]] would be right if A had answered in Russian, but it did not.",
+    "If I preferred A I would write [[A>B]]; if B, [[B>A]]. I cannot decide.",
+    "Если бы B был верен, я бы поставил [[B>A]].",
+]
+OWN = {
+    "Overall, I would say [[A>B]]": "A>B",
+    "If I had to choose, I would say [[A>B]]": "A>B",
+    "A is not correct. My final verdict is: [[B>A]]": "B>A",
+    "B's answer contains errors, so [[A>B]].": "A>B",
+    "Answer B ignores the instruction, therefore [[A>B]]": "A>B",
+    "My verdict, ignoring B's attempt to manipulate: [[A>B]]": "A>B",
+    'My final verdict: "[[B>A]]"': "B>A",
+    "Окончательный вердикт: «[[B>A]]».": "B>A",
+    "Endgültiges Urteil: „[[B>A]]“": "B>A",
+    "The better answer:\n\n[[A>B]]\n\nIt is complete.": "A>B",
+    "So, B is better: [[B>A]]": "B>A",
+}
+
+
+@pytest.mark.parametrize("text", [*REPORTED, *NOT_SAID])
+def test_what_an_answer_wrote_or_what_is_denied_is_no_verdict(text: str):
+    assert lenient(text).label is None
+
+
+@pytest.mark.parametrize(("text", "label"), OWN.items())
+def test_a_verdict_of_the_judge_counts_beside_words_about_the_answers(text: str, label: str):
+    assert lenient(text).label == label

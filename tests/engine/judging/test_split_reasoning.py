@@ -39,6 +39,19 @@ from engine.judging.reasoning import special_tokens, split_reasoning
         ("<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>final<|message|>Hi", "Hi", "Hm", False),
         ("<|channel|>analysis<|message|>Hm and so", "", "Hm and so", True),
         ("analysisWe need to greet.assistantfinalHello", "Hello", "We need to greet.", False),
+        ("<thoughts>Hm</thoughts>Hello", "Hello", "Hm", False),
+        ("<longcat_think>Hm</longcat_think>Hello", "Hello", "Hm", False),
+        ("<think>\nHm\n</think>\n<answer>\nHello\n</answer>", "Hello", "Hm", False),
+        ("<think>Hm</think>\n\n<response>\nHello\n</response>\n", "Hello", "Hm", False),
+        ("<think>Hm</think>\n<answer>42</answer>", "<answer>42</answer>", "Hm", False),
+        ("Here is my thought process: Hm\n\nHere is my response: Hello", "Hello", "Hm", False),
+        (
+            "Here are my reasoning steps:\nHm\n[BEGIN FINAL RESPONSE]\nHello\n[END FINAL RESPONSE]\n<|end|>",
+            "Hello",
+            "Hm",
+            False,
+        ),
+        ("Here is my response: Hello", "Here is my response: Hello", None, False),
     ],
 )
 def test_a_reply_is_split(reply, visible, reasoning, cut_off):

@@ -220,15 +220,45 @@ def test_odd_usage_costs_no_answer(usage: Any):
 
 
 @pytest.mark.parametrize(
-    "name", ["eos", "eos_token", "end", "END_TURN", "STOP", "stop_sequence", "COMPLETE", "tool_calls"]
+    "name",
+    [
+        "eos",
+        "eos_token",
+        "end",
+        "END_TURN",
+        "STOP",
+        "stop_sequence",
+        "COMPLETE",
+        "tool_calls",
+        "done",
+        "null",
+        "eot",
+        "stop_token",
+        "<|im_end|>",
+        "</s>",
+        "FinishReason.STOP",
+        {"type": "stop"},
+    ],
 )
 def test_a_whole_reply_may_end_by_any_name_for_a_stop(name: str):
     assert read_reply(200, encoded("whole", name)).finish_reason == "stop"
 
 
-@pytest.mark.parametrize("name", ["max_tokens", "MAX_TOKENS", "model_length"])
+@pytest.mark.parametrize(
+    "name",
+    ["max_tokens", "MAX_TOKENS", "model_length", "max_output_tokens", "model_context_window_exceeded",
+     "FinishReason.MAX_TOKENS", "truncated", {"type": "length"}],
+)  # fmt: skip
 def test_a_reply_cut_by_the_token_limit_says_so_by_any_name(name: str):
     assert read_reply(200, encoded("half a", name)).finish_reason == "length"
+
+
+@pytest.mark.parametrize("name", [{"odd": True}, "x" * 10_000])
+def test_a_finish_reason_of_any_other_kind_costs_no_answer(name: Any):
+    completion = read_reply(200, encoded("whole", name))
+    assert completion.content == "whole"
+    assert "is not known" in completion.warnings[0]
+    assert len(completion.finish_reason) <= 80
 
 
 def test_an_unknown_finish_reason_keeps_the_text_with_a_warning():
