@@ -4,17 +4,18 @@
 running the code of another.
 """
 
+import os
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 
 def _require_own_engine() -> None:
     """Exit with code 2 and an explanation if `engine` is another package, or is missing."""
-    expected = Path(__file__).resolve().parent.parent / "engine"
+    here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 -- pathlib costs half a start
+    expected = os.path.join(here, "engine")  # noqa: PTH118
     spec = find_spec("engine")
     found = (spec.origin or str(list(spec.submodule_search_locations or ()))) if spec is not None else ""
-    if found and Path(found).resolve() == expected / "__init__.py":
+    if found and os.path.realpath(found) == os.path.join(expected, "__init__.py"):  # noqa: PTH118
         return
     problem = f"another package named 'engine' comes first: {found}" if found else "the package 'engine' is missing"
     hint = "remove it from PYTHONPATH and the working folder, or install arena-tui in an empty environment"

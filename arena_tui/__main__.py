@@ -1,5 +1,5 @@
 """`python -m arena_tui`."""
 
-from arena_tui.cli import entry
+from arena_tui.entry import entry
 
 entry()

@@ -7,7 +7,6 @@ usage, config or data, 130 interrupted.
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -353,9 +352,3 @@ def main(arguments: list[str] | None = None) -> int:
         return console.report_bug()
     except Exception:
         return console.report_bug()
-
-
-def entry() -> None:
-    """Run as the console script. Files it creates are not writable by others, whatever the umask allows."""
-    os.umask(os.umask(0o077) | 0o022)
-    sys.exit(main())

@@ -29,8 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-
-import msgspec
+from typing import NamedTuple
 
 
 class AdviceKind(StrEnum):
@@ -108,7 +107,7 @@ class UsageProblem(ArenaError):
     """The request cannot be carried out."""
 
 
-class ConfigProblem(msgspec.Struct, frozen=True):
+class ConfigProblem(NamedTuple):
     """One thing wrong in a config: where (`answers.max_tokens`), what, and what to do (possibly an `Advice`)."""
 
     key: str

@@ -249,7 +249,10 @@ class Run:
         if self.scope.until:
             self._events.add(stopping.handle)
         if plan.has_work:
-            from engine.work.execution import open_execution
+            from engine.models.tls import certificates_on_first_use
+
+            with certificates_on_first_use():
+                from engine.work.execution import open_execution
 
             minutes = self.scope.until.minutes if self.scope.until else None
             pipeline = Pipeline(plan, emit, stopping)

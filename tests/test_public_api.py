@@ -212,7 +212,7 @@ def foreign_engine(folder: Path) -> dict[str, str]:
 
 
 def test_a_foreign_engine_on_the_path_is_a_clear_error(tmp_path: Path):
-    code = "import sys; sys.argv[0] = 'arena-tui'; from arena_tui.cli import entry; entry()"
+    code = "import sys; sys.argv[0] = 'arena-tui'; from arena_tui.entry import entry; entry()"
     environment = foreign_engine(tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", code, "--version"],
