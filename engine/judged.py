@@ -295,19 +295,21 @@ def _columns(compared: Sequence[_Compared], judges: Sequence[str]) -> tuple[Colu
     def repeated(values: list[int]) -> npt.NDArray[Any]:
         return np.repeat(np.array(values, dtype=np.int32), counts)
 
-    place = pl.DataFrame({"key": questions, "question": np.arange(len(questions), dtype=np.int32)})
-    games = keys.join(place, on="key", how="left", maintain_order="left").with_columns(
-        model=repeated([models.index(each.model) for each in compared]),
-        baseline=repeated([models.index(each.baseline) for each in compared]),
-        judge=repeated([judges.index(each.judge) for each in compared]),
-    )
+    place = questions.to_frame().with_row_index(
+        "question"
+    )  # polars takes in no array of numpy: it would import numpy.ma
+    games = keys.join(place, on="key", how="left", maintain_order="left")
+    of_games = {
+        "question": games["question"].to_numpy().astype(np.int32),
+        "model": repeated([models.index(each.model) for each in compared]),
+        "baseline": repeated([models.index(each.baseline) for each in compared]),
+        "judge": repeated([judges.index(each.judge) for each in compared]),
+    }
     lengths = games["games"].str.len_bytes().to_numpy()
     label = np.frombuffer("".join(games["games"]).encode(), np.int8) - np.int8(FIRST_DIGIT)
     number = np.arange(len(label)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
     played = label != NOT_PLAYED
-    columns: Columns = {
-        name: np.repeat(games[name].to_numpy(), lengths)[played] for name in ("question", "model", "baseline", "judge")
-    }
+    columns: Columns = {name: np.repeat(values, lengths)[played] for name, values in of_games.items()}
     columns["game"], columns["label"] = number[played].astype(np.int8), label[played]
     if games["odds"].null_count() < len(games):
         absent = [float("nan")] * len(LABELS)

@@ -7,7 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.config.model import Config
 from engine.events import Event
@@ -15,15 +15,17 @@ from engine.models.client import ModelClient
 from engine.models.connection import open_session
 from engine.models.tokens import load_counter
 from engine.serving.endpoints import ConfiguredEndpoints
-from engine.serving.fleet import Fleet
 from engine.serving.plan import server_plan
-from engine.serving.server import VllmServer
 from engine.work.plan import Plan, Scope
 from engine.work.progress import RunState
 from engine.work.provenance import run_record
 from engine.work.queue import Gate, Pipeline
 from engine.work.recorder import Recorder
 from engine.work.worker import Resources, Workers
+
+if TYPE_CHECKING:
+    from engine.serving.fleet import Fleet
+    from engine.serving.server import VllmServer
 
 
 class Execution:
@@ -121,6 +123,8 @@ async def open_execution(
                 pipeline.judge_waits(judge)
         fleet = None
         if servers.servers:
+            from engine.serving.fleet import Fleet
+
             fleet = Fleet(
                 config,
                 servers,

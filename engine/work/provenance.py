@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
@@ -12,11 +12,13 @@ from engine.config.model import Config
 from engine.config.sampling import answer_sampling
 from engine.models.discover import EndpointReport
 from engine.redaction import masked, without_secrets
-from engine.serving.server import VllmServer
 from engine.version import __version__
 from engine.work.calls import answer_requests, judge_requests
 from engine.work.plan import Plan, Scope
 from engine.work.progress import RunState
+
+if TYPE_CHECKING:
+    from engine.serving.server import VllmServer
 
 
 def sent_fields(config: Config, plan: Plan) -> dict[str, dict[str, Any]]:
