@@ -57,5 +57,5 @@ def _deferred() -> ssl.SSLContext:
     return context
 
 
-def _nothing(_: ssl.SSLContext) -> None:
+def _nothing(self: ssl.SSLContext) -> None:
     pass
