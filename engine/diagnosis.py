@@ -278,6 +278,10 @@ def _server_checks(config: Config) -> Iterator[Check]:
         if server.replica == 0:
             for cause in folder_problems(server.spec):
                 yield Check("problem", f"models.{server.spec.name}.model", cause.title, cause.hint)
+            for adapter in server.spec.adapters:
+                if adapter.problem:
+                    hint = "the other models of its server can be used"
+                    yield Check("problem", f"models.{adapter.entry}.adapter", adapter.problem, hint)
         yield Check("ok", f"server of {server.name}", f"vllm serve {server.spec.model}{gpus}")
 
 

@@ -3,6 +3,7 @@
 model      what a config may hold, table by table
 fields     the kinds of value, each with its rule
 load       from a file to a Config, or to one error with every problem; `${NAME}` from the environment
+adapters   LoRA adapters as entries, and what is on disk of them
 checks     what no single table can check: names of entries, keys, what a provider cannot do
 problems   the validator's errors in words; wording: paths, lists, near misses
 providers  who serves a model, and what of OpenAI's chat API it takes

@@ -34,12 +34,16 @@ def unknown_models(document: Mapping[str, Any]) -> list[LocatedProblem]:
 
 
 def models_in_use(document: Mapping[str, Any]) -> set[str]:
-    """Return the entries that a run calls: answering models and judges."""
+    """Return the entries that a run calls: answering models and judges, and the bases of adapters among them."""
     judges = {name for _, name in _named(document, "judge", "model")}
     answering = {name for _, name in _named(document, "answers", "models")}
     if "models" not in _table(document, "answers"):
         answering = set(_table(document, "models"))
-    return judges | answering
+    called = judges | answering
+    entries = (_table(document, "models").get(name) for name in called)
+    return called | {
+        base for entry in entries if isinstance(entry, dict) and isinstance(base := entry.get("base"), str)
+    }
 
 
 def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import tomli
 from pydantic import ValidationError
 
+from engine.config.adapters import expanded
 from engine.config.checks import (
     models_in_use,
     unclear_categories,
@@ -157,6 +158,8 @@ def examine(
     missed = [gap for gap in unset if not (_is_key(gap) and gap.place[1] not in called)]
     problems = [problem(gap.place, _not_set(gap.name), _how_to_set(gap.name)) for gap in missed]
 
+    filled, wrong_adapters = expanded(filled, file.parent if file else Path())
+    problems += wrong_adapters
     data = filled.get("data", "data")
     if isinstance(data, str):
         filled["data"] = data_folder(data, file)

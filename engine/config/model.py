@@ -220,6 +220,10 @@ class ModelConfig(_Drawing):
 
     model: str | None = Field(default=None, min_length=1)
     """What the server calls it (for vLLM, a path or a hub name); None means the entry's name."""
+    adapter: str | None = Field(default=None, min_length=1)
+    """A LoRA adapter of `base`: its folder, or a hub name. `adapters`, a pattern, stands for an entry a folder."""
+    base: str | None = None
+    """The entry whose server also serves this adapter."""
     provider: ProviderName | None = None
     """What kind of server it is; None means known by its address, else vLLM. Hosted ones need no `endpoints`."""
     refuses: list[SamplingField] = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The sampling of a call, and the settings that shape a result, both from the config. Pure.
+"""The sampling of a call, and the settings that shape a result, both from the config; files are read of adapters only.
 
 A model's own entry wins over the temperature of the category, which wins over `[answers]`; a judge's entry wins over
 `[judge]`. `extra_body` and `chat_template_kwargs` are merged key by key. Fields that the provider does not take are not
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from engine.config.adapters import adapter_folder, weights_digest
 from engine.config.providers import SAMPLING_FIELDS
 from engine.redaction import without_secrets
 
@@ -66,7 +68,20 @@ def unsent_fields(config: Config, model: str, table: AnswersConfig | JudgeConfig
 
 def answer_settings(config: Config, model: str, category: str) -> dict[str, Any]:
     """Return everything that shapes an answer, as plain JSON: no address, no key, no limits of speed."""
-    return {"model": config.served_name(model), **_plain(answer_sampling(config, model, category))}
+    shaped = {"model": config.served_name(model), **_plain(answer_sampling(config, model, category))}
+    return shaped | _adapter_settings(config, model)
+
+
+def _adapter_settings(config: Config, model: str) -> dict[str, Any]:
+    """Return what distinguishes an adapter from others of the same name: its base, its path and its weights."""
+    entry = config.models.get(model)
+    if entry is None or entry.adapter is None:
+        return {}
+    folder = adapter_folder(entry.adapter, config.file.parent if config.file else Path())
+    described = {"path": entry.adapter, "weights": weights_digest(folder) if folder else ""}
+    if entry.base is not None:
+        described["base"] = config.served_name(entry.base)
+    return {"adapter": described}
 
 
 def judge_settings(config: Config, judge: str, prompt_digest: str = "", category: str = "") -> dict[str, Any]:
@@ -76,7 +91,7 @@ def judge_settings(config: Config, judge: str, prompt_digest: str = "", category
     there is a label, not which.
     """
     prompt = config.judge.prompt_for(category)
-    settings: dict[str, Any] = {"judge": config.served_name(judge)}
+    settings: dict[str, Any] = {"judge": config.served_name(judge)} | _adapter_settings(config, judge)
     settings |= (
         {"prompt": prompt} if isinstance(prompt, str) else {"system": prompt.system, "template": prompt.template}
     )

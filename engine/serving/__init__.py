@@ -6,6 +6,7 @@ gpus        the GPUs of this machine, as nvidia-smi reports them
 fleet       the servers of one run, each started in its turn and stopped when no model needs it
 server      one server from its first start to its last exit
 model_folder  what is wrong with the folder of a model
+adapters    LoRA adapters on a server: loading, and whether its base stays itself beside them
 process     its process under a warden, its port, orphans of a crash
 warden      the program that stops a server when its owner exits
 ready       whether a started server answers

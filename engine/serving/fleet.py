@@ -118,6 +118,10 @@ class Fleet:
                 yield ModelEndpoints()
                 return
             ready = await self._start_all(planned)
+            ready = [server for server in ready if not self._lacks(server, name)]
+            if ready and not await self._may_mix(name, planned[0].spec, ready, demand):
+                yield ModelEndpoints()
+                return
             reports = [server.report for server in ready if server.report is not None]
             yield ModelEndpoints([server.endpoint for server in ready], ready, reports)
         finally:
@@ -162,6 +166,36 @@ class Fleet:
             elif isinstance(result, BaseException):
                 raise result
         return [server for server in servers if server.is_ready]
+
+    def _lacks(self, server: VllmServer, name: str) -> bool:
+        """Report an adapter that a server could not load; return whether it is `name`."""
+        if (problem := server.without.get(name)) is None:
+            return False
+        hint = "the other models of its server go on"
+        self._emit(notice("error", as_line(f"{name}: adapter cannot be used: {problem}", hint)))
+        return True
+
+    async def _may_mix(self, name: str, spec: ServerSpec, ready: Sequence[VllmServer], demand: Demand) -> bool:
+        """Wait until a base may be called on a server with adapters; return False if it is no longer wanted.
+
+        Where the base is not itself in batches with adapters, its calls wait until theirs are made.
+        """
+        adapters = {adapter.entry for adapter in spec.adapters}
+        if name in adapters or all(server.mixes for server in ready):
+            return True
+        self._emit(
+            notice(
+                "warning",
+                f"{name}: its server gives other replies to the base model in batches with adapters (a known fault of "
+                "vLLM 0.32 on CPUs); its calls wait until those of the adapters are made",
+            )
+        )
+        demand.waits()
+        while any(self._needed_by[planned] & adapters for planned in self._plan.of(name)):
+            if self._stopping or not demand.needed():
+                return False
+            await self._changed.wait()
+        return not self._stopping and demand.needed()
 
     async def _release(self, name: str, planned: Sequence[PlannedServer]) -> None:
         """Stop the servers of `name` that no other model needs."""

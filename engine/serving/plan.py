@@ -15,17 +15,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from engine.config.adapters import adapter_folder, read_adapter, unfit_for
 from engine.config.model import Config, ServeConfig
 from engine.errors import ConfigError, ConfigProblem
 from engine.serving.gpus import gpu_indices
 
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM makes room for
+HUB_RANK = 64  # assumed of an adapter whose config is not on this machine
+MOST_IN_A_BATCH = 8  # adapters; each more takes memory for its weights
 VLLM_SHARE = 0.92  # of a GPU's memory, vLLM's default
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
+@dataclass(frozen=True)
+class ServedAdapter:
+    """A LoRA adapter that a server loads under `served_name`: its path or hub name, or why it cannot be loaded."""
+
+    entry: str
+    served_name: str
+    path: str
+    problem: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class ServerSpec:
-    """One model to serve, as `replicas` servers of `gpus_each` GPUs.
+    """One model to serve, as `replicas` servers of `gpus_each` GPUs, with the LoRA `adapters` that it loads.
 
     `share` is the share (0..1) of each GPU's memory per server, `pinned` the GPUs that the config names, `arguments`
     those of `vllm serve` after the model, without host, port and names.
@@ -42,6 +56,7 @@ class ServerSpec:
     replicas: int
     share: float
     pinned: tuple[int, ...] | None = None
+    adapters: tuple[ServedAdapter, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -55,18 +70,28 @@ def server_specs(config: Config, names: Iterable[str]) -> list[ServerSpec]:
     for name in names:
         serve = config.models[name].serve
         if serve is not None:
+            server = _server_entry(config, name)
             what = serve.model_dump_json() + repr(sorted((k, v.get_secret_value()) for k, v in serve.env.items()))
-            alone = name if config.models[name].endpoints else ""  # a fixed port cannot be shared
-            grouped.setdefault((config.served_name(name), what + alone), []).append(name)
+            alone = server if config.models[name].endpoints else ""  # a fixed port cannot be shared
+            if server != name and name in config.judge.model:
+                alone = name  # an adapter that judges must not wait for the base that answers, nor be mixed with it
+            grouped.setdefault((config.served_name(server), what + alone), []).append(name)
     return [_spec(config, tuple(entries)) for entries in grouped.values()]
+
+
+def _server_entry(config: Config, name: str) -> str:
+    """Return the entry whose model a server of `name` loads: the base of an adapter."""
+    entry = config.models[name]
+    return entry.base if entry.adapter is not None and entry.base is not None else name
 
 
 def _spec(config: Config, entries: tuple[str, ...]) -> ServerSpec:
     serve = config.models[entries[0]].serve
     assert serve is not None
-    model = config.served_name(entries[0])
+    model = config.served_name(_server_entry(config, entries[0]))
     folder = model_folder(config, model)
-    arguments = list(serve.args)
+    adapters, adapter_arguments = _adapters(config, entries, serve, folder)
+    arguments = [*serve.args, *adapter_arguments]
     tensor = serve.tensor_parallel or _number(serve.args, "--tensor-parallel-size", "-tp")
     data = serve.data_parallel or _number(serve.args, "--data-parallel-size", "-dp") or 1
     pipeline = _number(serve.args, "--pipeline-parallel-size", "-pp") or 1
@@ -91,7 +116,45 @@ def _spec(config: Config, entries: tuple[str, ...]) -> ServerSpec:
         replicas=serve.replicas,
         share=serve.memory or _share(given),
         pinned=tuple(serve.gpus) if serve.gpus is not None else None,
+        adapters=adapters,
     )
+
+
+def _adapters(
+    config: Config, entries: Iterable[str], serve: ServeConfig, base: Path | None
+) -> tuple[tuple[ServedAdapter, ...], list[str]]:
+    """Return the adapters among the entries, and the arguments that a server needs for them."""
+    beside = config.file.parent if config.file else Path()
+    largest = _number(serve.args, "--max-lora-rank") or LORA_RANKS[-1]
+    adapters, ranks = [], [1]
+    for name in entries:
+        adapter = config.models[name].adapter
+        if adapter is None:
+            continue
+        folder, rank, problem = adapter_folder(adapter, beside), HUB_RANK, ""
+        if folder is not None:
+            try:
+                found = read_adapter(folder)
+                rank, problem = found.rank, unfit_for(found, base) if base is not None else ""
+            except ValueError as error:
+                rank, problem = 1, str(error)
+        if rank > largest:
+            rank, problem = 1, f"its rank is {rank}, and its server takes at most {largest}"
+        ranks.append(rank)
+        adapters.append(ServedAdapter(name, config.served_name(name), str(folder or adapter), problem))
+    if not adapters:
+        return (), []
+    rank = next(each for each in LORA_RANKS if each >= max(ranks))
+    wanted = {
+        "--max-loras": min(len(adapters), MOST_IN_A_BATCH),
+        "--max-cpu-loras": len(adapters),
+        "--max-lora-rank": rank,
+    }
+    arguments = [] if "--enable-lora" in serve.args else ["--enable-lora"]
+    for flag, value in wanted.items():
+        if flag_value(serve.args, flag) is None:
+            arguments += [flag, str(value)]
+    return tuple(adapters), arguments
 
 
 def model_folder(config: Config, model: str) -> Path | None:

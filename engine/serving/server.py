@@ -19,6 +19,7 @@ from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
 from engine.redaction import argument_secrets, masked, names_secret
+from engine.serving.adapters import RUNTIME_LOADING, base_stays_itself, load_adapter
 from engine.serving.gpus import wait_for_memory
 from engine.serving.model_folder import folder_problems
 from engine.serving.plan import PlannedServer
@@ -73,6 +74,8 @@ class VllmServer:
         self.spec = planned.spec
         self.startup = Startup()
         self.report: EndpointReport | None = None  # once it is ready
+        self.without: dict[str, str] = {}  # entries of adapters that it could not load, and why
+        self.mixes = True  # the base is itself in batches with adapters, or is not called
         self._planned = planned
         self._settings = settings
         self._session = session
@@ -261,6 +264,7 @@ class VllmServer:
                 await until_healthy(self._session, self.endpoint)
                 self.emit_status("starting", "asking for a first token")
                 cause = await first_call(self._session, self.endpoint, self.spec.served_names[0])
+                await self._load_adapters()
                 self.report = await probe(self._session, self.endpoint, self.spec.served_names[0])
                 return cause
         except TimeoutError:
@@ -268,6 +272,16 @@ class VllmServer:
                 f"not ready after {self._settings.start_timeout:.0f} s (stage: {self.startup.stage})",
                 "see its log; raise `start_timeout` in [vllm] if it needs longer",
             )
+
+    async def _load_adapters(self) -> None:
+        self.without.clear()
+        for number, adapter in enumerate(self.spec.adapters):
+            self.emit_status("starting", "loading adapters", share=number / len(self.spec.adapters))
+            if problem := await load_adapter(self._session, self.endpoint, adapter):
+                self.without[adapter.entry] = problem
+        loaded = [each.served_name for each in self.spec.adapters if each.entry not in self.without]
+        if loaded and len(self.spec.entries) > len(self.spec.adapters):
+            self.mixes = await base_stays_itself(self._session, self.endpoint, self.spec.served_names[0], loaded)
 
     async def _cause_of_end(self, process: ServerProcess) -> Cause:
         await process.wait_gone()  # then its last lines have been read
@@ -351,6 +365,7 @@ def server_environment(planned: PlannedServer, key: str = "") -> dict[str, str]:
     """Return the environment of a vLLM process, which holds its `key` and the variables of the config."""
     spec = planned.spec
     own = {"VLLM_NO_USAGE_STATS": "1"} | ({"HF_HUB_OFFLINE": "1"} if spec.is_folder else {})
+    own |= RUNTIME_LOADING if spec.adapters else {}
     set_for_it = {"VLLM_API_KEY": key} if key else {}
     if planned.gpus:
         # Numbered as nvidia-smi does, which is where the numbers come from.

@@ -13,6 +13,9 @@ and exits with 0. `fake.json` in the model's folder says what else it does:
   prefers         whose answer wins, when it judges (else that of place A)
   apart           starts a process in a session of its own ("clean": without its environment, by one that exits)
   stubborn        neither signal ends it
+  mixes_up        a call of the base that comes while one of an adapter is in flight gets the adapter's text
+
+With --enable-lora it loads adapters as VLLM does while it runs; a folder with `broken` in it is refused.
 
 `fake_vllm.py run-batch -i FILE -o FILE --model MODEL ...` answers a file of requests as VLLM's batch runner does: all
 results at its end, and lines of progress before. `fail` ends it so; `refuse` refuses every request that holds this
@@ -60,6 +63,7 @@ class Fake:
         self.port = int(value_of(arguments, "--port"))
         self.names = names_of(arguments)
         self.key = os.environ.get("VLLM_API_KEY")
+        self.takes_adapters = "--enable-lora" in arguments
         folder = Path(self.model)
         self.behaviour = json.loads((folder / "fake.json").read_text()) if (folder / "fake.json").exists() else {}
         (folder / "environment").write_text(json.dumps(sorted(os.environ)))
@@ -71,6 +75,8 @@ class Fake:
         self.calls = 0
         self.lock = threading.Lock()
         self.engine: subprocess.Popen[bytes] | None = None
+        self.adapters: dict[str, str] = {}
+        self.busy: list[str] = []  # adapters with a call in flight
 
     def run(self) -> int:
         signal.signal(signal.SIGTERM, self.on_term)
@@ -179,7 +185,10 @@ class Fake:
                     self.reply(200, {"version": "0.32.0"})
                 elif self.path == "/v1/models" and not self.refused():
                     entry = {"root": fake.model, "max_model_len": 8192, "object": "model"}
-                    self.reply(200, {"data": [entry | {"id": name} for name in fake.names]})
+                    base = [entry | {"id": name} for name in fake.names]
+                    parent = {"object": "model", "max_model_len": None, "parent": fake.names[0]}
+                    loaded = [parent | {"id": name, "root": path} for name, path in fake.adapters.items()]
+                    self.reply(200, {"data": base + loaded})
                 else:
                     self.reply(404, {"detail": "Not Found"})
 
@@ -191,13 +200,38 @@ class Fake:
                     message = "As of transformers v4.44, default chat template is no longer allowed, so you must ..."
                     self.reply(400, {"error": {"message": message, "type": "BadRequestError", "code": 400}})
                     return
+                if self.path == "/v1/load_lora_adapter":
+                    self.load_adapter(body["lora_name"], body["lora_path"])
+                    return
+                if body["model"] not in (*fake.names, *fake.adapters):
+                    message = f"The model `{body['model']}` does not exist."
+                    self.reply(404, {"error": {"message": message, "type": "NotFoundError", "code": 404}})
+                    return
+                is_adapter = body["model"] in fake.adapters
+                if is_adapter:
+                    fake.busy.append(body["model"])
                 time.sleep(fake.behaviour.get("latency", 0.0))
+                mixed = fake.behaviour.get("mixes_up") and not is_adapter and fake.busy
+                if mixed:
+                    body["model"] = fake.busy[0]
+                if is_adapter:
+                    fake.busy.remove(body["model"])
                 if body["max_tokens"] > 1:
                     fake.die_if_due()
                 if fake.engine is None or fake.engine.poll() is not None:
                     self.reply(500, {"error": {"message": "EngineCore encountered an issue.", "code": 500}})
                     return
                 self.reply(200, completion(body["model"], fake.content(body)))
+
+            def load_adapter(self, name: str, path: str) -> None:
+                if not os.environ.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") or not fake.takes_adapters:
+                    self.reply(404, {"detail": "Not Found"})
+                elif (Path(path) / "broken").exists():
+                    message = "Call to add_lora method failed: size mismatch"
+                    self.reply(500, {"error": {"message": message, "type": "InternalServerError", "code": 500}})
+                else:
+                    fake.adapters[name] = path
+                    self.reply(200, f"Success: LoRA adapter '{name}' added successfully.")
 
         return Handler
 
