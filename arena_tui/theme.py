@@ -155,6 +155,11 @@ class Inks(msgspec.Struct, frozen=True):
         return self.warning + Style(bold=True, underline=True)
 
     @property
+    def differing(self) -> Style:
+        """Of words that another text does not have."""
+        return self.accent + Style(underline=True)
+
+    @property
     def found_here(self) -> Style:
         """Of the current one of them."""
         return self.warning + Style(bold=True, reverse=True)

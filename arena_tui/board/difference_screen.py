@@ -14,11 +14,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arena_tui.advice import phrase, phrase_all, title
+from arena_tui.board.choices import BoardChoices
 from arena_tui.keys import SCROLLING, bind, closing
 from arena_tui.output.forest import Scale, terminal_strokes
 from arena_tui.safe_text import one_line, printable
 from arena_tui.theme import Inks, inks
 from arena_tui.widgets.lines import KeyBar
+from arena_tui.widgets.screens import ArenaScreen
 from engine.errors import ArenaError
 
 if TYPE_CHECKING:
@@ -30,13 +32,21 @@ _NAME_COLUMNS = 13
 _POINTS = 5.0  # a difference worth detecting
 
 
-class DifferenceScreen(ModalScreen[None]):
-    """Compares `one` minus `other` on the judgments and options of `board`."""
+def open_contrast(screen: ArenaScreen, choices: BoardChoices, pair: tuple[str, str] | None) -> None:
+    """Open the questions in which the models of a difference differ, if the user wants them."""
+    from arena_tui.board.contrast_screen import ContrastScreen
+
+    if pair is not None:
+        screen.app.push_screen(ContrastScreen(screen.session, *pair, choices))
+
+
+class DifferenceScreen(ModalScreen["tuple[str, str] | None"]):
+    """Compares `one` minus `other` on the judgments and options of `board`. Returns the pair to read its questions."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("reverse", "swap", title="Swap", tooltip="Swap the two models"),
+        bind("open", "questions", title="Questions", tooltip="The questions in which they differ, with the answers"),
         *closing("difference"),
-        bind("apply", "dismiss", title="Back", tooltip="Back", show=False),
         *SCROLLING,
     ]
 
@@ -61,6 +71,9 @@ class DifferenceScreen(ModalScreen[None]):
     def action_swap(self) -> None:
         self.pair = self.pair[1], self.pair[0]
         self._compare()
+
+    def action_questions(self) -> None:
+        self.dismiss(self.pair)
 
     def action_scroll(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)

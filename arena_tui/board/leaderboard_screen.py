@@ -247,7 +247,7 @@ class LeaderboardScreen(ArenaScreen):
 
     def action_difference(self) -> None:
         """Compare the marked models; if fewer than two, the current row with the marked model or the baseline."""
-        from arena_tui.board.difference_screen import DifferenceScreen
+        from arena_tui.board.difference_screen import DifferenceScreen, open_contrast
 
         row = self.query_one(BoardTable).row
         if self.board is None or row is None:
@@ -259,7 +259,8 @@ class LeaderboardScreen(ArenaScreen):
         if len(pair) < 2:
             self.report("this is the baseline: mark two models (space) or choose another row")
             return
-        self.app.push_screen(DifferenceScreen(self.board, pair[0], pair[1], provisional=self._is_provisional))
+        screen = DifferenceScreen(self.board, pair[0], pair[1], provisional=self._is_provisional)
+        self.app.push_screen(screen, lambda chosen: open_contrast(self, self.choices, chosen))
 
     def action_audit(self) -> None:
         from arena_tui.board.pages import AuditScreen
@@ -274,10 +275,10 @@ class LeaderboardScreen(ArenaScreen):
             self.app.push_screen(StudyScreen(self.session, self.board))
 
     def action_pairs(self) -> None:
-        from arena_tui.board.pages import PairsScreen
+        from arena_tui.board.pairs_screen import PairsScreen
 
         if self.board is not None:
-            self.app.push_screen(PairsScreen(self.session, self.board))
+            self.app.push_screen(PairsScreen(self.session, self.board, self.choices))
 
     def action_notes(self) -> None:
         from arena_tui.widgets.dialogs import DetailsScreen

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.worker import Worker
 
-from arena_tui.board.model_screen import GroupTable
+from arena_tui.board.group_table import GroupTable, arranged
 from arena_tui.safe_text import one_line, shorten
 from arena_tui.theme import Inks, inks
 from arena_tui.widgets.columns import shares_bar
@@ -83,7 +83,7 @@ class ModelPanel(Vertical):
         about, groups, ink = self.query_one("#model-about", TextLines), self.query_one(GroupTable), inks(self.app)
         about.show(*([] if row is None else summary_lines(row, page, max(10, about.size.width), ink)))
         groups.display = page is None or bool(page.groups)
-        groups.show([] if page is None else page.groups)
+        groups.show([] if page is None else arranged(page.groups))
         keys = [Text.assemble(("⏎", ink.strong), (" flips and hardest losses", ink.muted))] if page is not None else []
         self.query_one("#model-keys", TextLines).show(*keys)
 

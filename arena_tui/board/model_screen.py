@@ -12,11 +12,10 @@ from textual.binding import BindingType
 from textual.timer import Timer
 
 from arena_tui.board.choices import BoardChoices
-from arena_tui.board.rating import GroupRow
+from arena_tui.board.group_table import FOLDED, GroupTable, arranged
 from arena_tui.judgments.judgment_list import FLAG_WORDS
 from arena_tui.keys import bind, leaving
-from arena_tui.output.forest import Scale, terminal_strokes
-from arena_tui.safe_text import brief, one_line, printable, shorten, text_width
+from arena_tui.safe_text import brief, one_line, printable, shorten
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns
@@ -40,7 +39,8 @@ class ModelScreen(LibraryScreen):
     HELP = (
         "One model against the baseline. A question is won if both its games together are; a flip is a question whose "
         "two games have opposite winners, so that the position decided. Enter on a category lists only its judgments "
-        "(again: all), Enter on a judgment opens it."
+        "(again: all), Enter on a judgment opens it. Categories are sorted by the upper limit of their interval, "
+        "so that sure weaknesses come first; those of fewer than 10 questions are folded."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("next_list", "app.focus_next"),
@@ -59,6 +59,7 @@ class ModelScreen(LibraryScreen):
         self.page: ModelPage | None = None
         self.listed: Which = "losses"
         self.group: str | None = None  # list only its judgments
+        self._unfolded = False  # whether groups of few questions are shown
         self._choices = choices
         self._pacer = Pacer()
         self._due: Timer | None = None
@@ -107,6 +108,10 @@ class ModelScreen(LibraryScreen):
 
         if message.virtual_list.id == "groups":
             name = message.row.name
+            if name == FOLDED:
+                self._unfolded = not self._unfolded
+                self._show()
+                return
             self.group = None if self.group == name else name
             self._show()
             return
@@ -137,8 +142,9 @@ class ModelScreen(LibraryScreen):
         self.query_one("#about", TextLines).show(*self._about(page))
         groups = self.query_one(GroupTable)
         groups.display = bool(page.groups)
-        groups.styles.height = 1 + min(len(page.groups), max(2, self.size.height // 4))
-        groups.show(page.groups)
+        rows_of_groups = arranged(page.groups, unfolded=self._unfolded)
+        groups.styles.height = 1 + min(len(rows_of_groups), max(2, self.size.height // 4))
+        groups.show(rows_of_groups)
         judges = (self._choices.judge,) if self._choices.judge else tuple(session.config.judge.model)
         rows = judgments_of(self.library.entries, page, judges, self.listed, self._questions(page))
         several = len({entry.row.judge for entry in rows}) > 1
@@ -194,105 +200,6 @@ class ModelScreen(LibraryScreen):
         if self.group is not None:
             line.append(" · ", ink.muted).append(f"only {one_line(self.group)}", ink.accent)
         return line
-
-
-_LONGEST_NAME, _WIDEST_BAR = 40, 61
-
-
-class GroupTable(VirtualList[GroupRow]):
-    """The groups, on one scale from 0 to 100."""
-
-    def __init__(self) -> None:
-        self._strokes = terminal_strokes()
-        self._forest: Column[GroupRow] = Column("", self._bar, width=None, least=17, most=_WIDEST_BAR, need=8)
-        self._columns = self._make_columns(12)
-        super().__init__(
-            self._row,
-            key=lambda row: row.name,
-            header=self._header_line,
-            empty="the questions have no categories",
-            id="groups",
-        )
-
-    def show(self, rows: Sequence[GroupRow]) -> None:
-        longest = max((text_width(one_line(row.name)) for row in rows), default=12)
-        self._columns = self._make_columns(min(_LONGEST_NAME, longest))
-        self.repaint()
-        self.set_rows(rows)
-
-    def _row(self, row: GroupRow, width: int) -> Text:
-        return self._columns.row(row, width)
-
-    def _header_line(self, width: int) -> Text:
-        header, place = self._columns.header(width), self._columns.place(self._forest, width)
-        if place is None or not self.rows:
-            return header
-        at, columns = place
-        plain = header.plain
-        return Text(plain[:at] + _scale(columns).numbers() + plain[at + columns :], no_wrap=True)
-
-    def _make_columns(self, longest: int) -> Columns[GroupRow]:
-        least = max(10, min(longest, 16))
-        return Columns(
-            [
-                Column(
-                    "category",
-                    lambda row, _: one_line(row.name),
-                    width=None,
-                    least=least,
-                    most=max(least, longest),
-                    need=10,
-                ),
-                Column("score", lambda row, _: _score(row), width=5, right=True, need=9),
-                Column("95% CI", lambda row, _: _limits(row), width=13, right=True, need=1),
-                self._forest,
-                Column("judged", lambda row, _: _judged(row), width=6, right=True, need=3),
-                Column("won", lambda row, _: _stat(row, "question_wins"), width=4, right=True, need=8),
-                Column("tied", lambda row, _: _stat(row, "question_ties"), width=4, right=True, need=7),
-                Column("lost", lambda row, _: _stat(row, "question_losses"), width=4, right=True, need=8),
-                Column("flips", lambda row, _: _stat(row, "flips"), width=5, right=True, need=6),
-                Column(
-                    "unparsed",
-                    lambda row, _: str(row.row.unparsed) if row.row else "-",
-                    width=8,
-                    narrow=4,
-                    short="unp.",
-                    right=True,
-                    need=2,
-                ),
-            ],
-            gap=1,
-        )
-
-    def _bar(self, row: GroupRow, width: int) -> Text:
-        scale, ink = _scale(width), inks(self.app)
-        if row.row is None:
-            return Text("no label".ljust(width)[:width], ink.muted)
-        lower, upper = row.row.lower, row.row.upper
-        text = Text(scale.bar(lower, row.row.score, upper, self._strokes))
-        style = ink.good if lower > 50.0 else ink.bad if upper < 50.0 else ink.bar
-        text.stylize(style, scale.place(lower), scale.place(upper) + 1)
-        return text
-
-
-def _scale(columns: int) -> Scale:
-    return Scale(0.0, 100.0, columns, 50.0)
-
-
-def _judged(row: GroupRow) -> str:
-    return str(row.row.questions) if row.row else "0"
-
-
-def _score(row: GroupRow) -> str:
-    return "-" if row.row is None else f"{row.row.score:.1f}"
-
-
-def _limits(row: GroupRow) -> str:
-    return "" if row.row is None else f"[{row.row.lower:.1f}, {row.row.upper:.1f}]"
-
-
-def _stat(row: GroupRow, name: str) -> str:
-    return "-" if row.stats is None else str(getattr(row.stats, name))
 
 
 class LossList(VirtualList[Listed]):

@@ -1,4 +1,4 @@
-"""Pages of text computed in a thread, which the user may leave at any time: audit, study plan, all pairs."""
+"""Pages of text computed in a thread, which the user may leave at any time: audit, study plan."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from arena_tui.board.rating import Board
     from engine.auditing.findings import FindingLevel
     from engine.auditing.report import AuditReport
-    from engine.ratings.compare import Comparison
     from engine.ratings.power import StudyPlan
 
 
@@ -79,8 +78,11 @@ class PageScreen(ArenaScreen):
             yield Static(id="page")
 
     def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
+        self.focus_page()
         self.action_again()
+
+    def focus_page(self) -> None:
+        self.query_one(VerticalScroll).focus()
 
     def on_unmount(self) -> None:
         self._given_up.set()
@@ -98,7 +100,7 @@ class PageScreen(ArenaScreen):
         self._given_up.set()
         self._given_up = threading.Event()
         self._show_progress("reading ...")
-        self.query_one("#page", Static).update("")
+        self.clear_page()
         self.attempt(self._find(self._given_up), group="page")
 
     def action_leave(self) -> None:
@@ -106,7 +108,8 @@ class PageScreen(ArenaScreen):
         self.dismiss()
 
     def action_scroll(self, lines: int) -> None:
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+        for page in self.query(VerticalScroll):
+            page.scroll_relative(y=lines, animate=False)
 
     async def _find(self, given_up: threading.Event) -> None:
         def report(text: str) -> None:
@@ -120,7 +123,7 @@ class PageScreen(ArenaScreen):
             return
         except ArenaError as error:
             self._show_progress("")
-            self.query_one("#page", Static).update(Text(printable(f"{title(error)}\n\n{phrase(error.hint)}")))
+            self.show_problem(printable(f"{title(error)}\n\n{phrase(error.hint)}"))
             return
         self.found = found
         self._show()
@@ -131,9 +134,20 @@ class PageScreen(ArenaScreen):
 
     def _show(self) -> None:
         if self.found is not None:
-            width = max(_NARROWEST, self.query_one(VerticalScroll).scrollable_content_region.width)
             self._show_progress("")
-            self.query_one("#page", Static).update(self.text(self.found, width, inks(self.app)))
+            self.show_found(self.found)
+
+    def show_found(self, found: object) -> None:
+        """Paint the result."""
+        width = max(_NARROWEST, self.query_one(VerticalScroll).scrollable_content_region.width)
+        self.query_one("#page", Static).update(self.text(found, width, inks(self.app)))
+
+    def show_problem(self, text: str) -> None:
+        """Paint why there is no result."""
+        self.query_one("#page", Static).update(Text(text))
+
+    def clear_page(self) -> None:
+        self.query_one("#page", Static).update("")
 
 
 def with_warnings(text: Text, warnings: list[str], ink: Inks) -> Text:
@@ -232,30 +246,3 @@ class StudyScreen(PageScreen):
 
         plan = cast("StudyPlan", found)
         return with_warnings(Text(format_study_plan(plan, "table", width=width - 1)), plan.warnings, ink)
-
-
-class PairsScreen(PageScreen):
-    """All pairs of models, paired by question, with p-values corrected for their number."""
-
-    HELP = (
-        "Every pair of models on their common questions, with the p-value of no difference, alone and corrected for "
-        "the number of pairs (Holm). `can be` is the range of possible ranks, with 95% confidence for all together. "
-        "`arena-tui compare` prints the same."
-    )
-
-    def __init__(self, session: ArenaSession, board: Board) -> None:
-        super().__init__(session)
-        self._board = board
-
-    def find(self, report: Report) -> Comparison:
-        from engine.ratings.compare import compare
-
-        report("comparing all pairs ...")
-        return compare(self._board.judged.battles, self._board.options, self._board.judged.facts)
-
-    def text(self, found: object, width: int, ink: Inks) -> Text:
-        from arena_tui.output.compare import format_comparison
-
-        result = cast("Comparison", found)
-        text = Text(format_comparison(result, "table", width=width), no_wrap=True)
-        return with_warnings(text, result.warnings, ink)

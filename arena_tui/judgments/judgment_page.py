@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -23,6 +23,7 @@ from engine.review.library import AnswerOrigin, OpenedPair
 
 WINNERS: dict[Outcome, str] = {"win": "model", "tie": "neither", "loss": "baseline"}
 NARROW = 96  # columns; below that answers stand one under the other
+NARROWEST, WIDE = 76, 114  # columns for two and three answers to compare
 
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _ORIGINS: dict[AnswerOrigin, str] = {
@@ -42,6 +43,7 @@ class Layout(msgspec.Struct, frozen=True):
     width: int
     thinking: bool = False
     rendered: Inks | None = None
+    side_by_side_from: int = NARROW
 
     @property
     def room(self) -> int:
@@ -65,9 +67,8 @@ def judgment_page(opened: OpenedPair, layout: Layout) -> Page:
     answers = [opened.baseline_answer, opened.answer]
     places = ["game 1 A, 2 B", "game 1 B, 2 A"]
     titles = [f"{name}{_size(answer)} · {place}" for name, answer, place in zip(names, answers, places, strict=True)]
-    bands += _answers(titles, answers, layout)
-    bands += _games(opened, layout)
-    return Page(bands, layout.width)
+    answered = _answers(titles, answers, layout)
+    return Page([*bands, *answered, *_games(opened, layout)], layout.width, _compared(answered))
 
 
 def blind_page(opened: OpenedPair, game: int, layout: Layout) -> Page:
@@ -75,7 +76,7 @@ def blind_page(opened: OpenedPair, game: int, layout: Layout) -> Page:
     answers = [opened.side("A", game)[1], opened.side("B", game)[1]]
     bare = [answer and msgspec.structs.replace(answer, reasoning=None, finish_reason=None) for answer in answers]
     answered = _answers(["Answer A", "Answer B"], bare, layout)
-    return Page([*_notice(opened, layout), *_question(opened, layout), *answered], layout.width)
+    return Page([*_notice(opened, layout), *_question(opened, layout), *answered], layout.width, _compared(answered))
 
 
 def revealed_page(opened: OpenedPair, game: int, layout: Layout) -> Page:
@@ -86,7 +87,7 @@ def revealed_page(opened: OpenedPair, game: int, layout: Layout) -> Page:
     ]
     answered = _answers(titles, [side[1] for side in sides], layout)
     bands = [*_notice(opened, layout), *_question(opened, layout), *answered, *_games(opened, layout)]
-    return Page(bands, layout.width)
+    return Page(bands, layout.width, _compared(answered))
 
 
 def prompt_page(opened: OpenedPair, layout: Layout) -> Page:
@@ -150,6 +151,45 @@ def _answers(titles: list[str], answers: list[WholeAnswer | None], layout: Layou
     return bands
 
 
+def _compared(answered: Sequence[Band]) -> tuple[Passage, Passage]:
+    """Return the passages of the two answers, side by side or one under the other."""
+    first, second = (each for band in answered if not isinstance(band, Heading) for each in _passages(band))
+    return first, second
+
+
+def _passages(band: Passage | tuple[Passage, ...]) -> tuple[Passage, ...]:
+    return band if isinstance(band, tuple) else (band,)
+
+
+def contrast_page(a: OpenedPair, b: OpenedPair | None, layout: Layout) -> Page:
+    """Return a question with the answers of two models and the baseline, and what the judge wrote on each.
+
+    All three side by side if they fit, else the two models. `b` is None if the other model is the baseline.
+    """
+    answers = [a.answer, b.answer if b is not None else a.baseline_answer]
+    titles = [f"A: {one_line(a.model)}{_size(a.answer)}"]
+    if b is not None:
+        titles.append(f"B: {one_line(b.model)}{_size(b.answer)}")
+        answers.append(a.baseline_answer)
+    titles.append(f"baseline: {one_line(a.baseline)}{_size(a.baseline_answer)}")
+    width, beside = layout.room, 1
+    if not _holds_right_to_left_answers(answers):
+        beside = 3 if layout.width >= WIDE else 2 if layout.width >= NARROWEST else 1
+    beside = min(beside, len(answers))
+    passages = [
+        _answer(answer, column_width(width, beside) if number < beside else width, layout)
+        for number, answer in enumerate(answers)
+    ]
+    bands: list[Band] = [*_question(a, layout), Heading(tuple(titles[:beside]))]
+    bands.append(tuple(passages[:beside]) if beside > 1 else passages[0])
+    for title, passage in zip(titles[beside:], passages[beside:], strict=True):
+        bands += [Heading((title,)), passage]
+    for letter, opened in (("A", a), ("B", b)):
+        if opened is not None:
+            bands += _games(opened, layout, f"Judge on {letter}")
+    return Page(bands, layout.width, (passages[0], passages[1]))
+
+
 def _answer(answer: WholeAnswer | None, width: int, layout: Layout) -> Passage:
     if answer is None:
         return Words("no answer on disk", width)
@@ -163,10 +203,10 @@ def _answer(answer: WholeAnswer | None, width: int, layout: Layout) -> Passage:
     return Stack([*_reasoning(answer.reasoning, width, layout), *passages])
 
 
-def _games(opened: OpenedPair, layout: Layout) -> list[Band]:
+def _games(opened: OpenedPair, layout: Layout, judge: str = "Judge") -> list[Band]:
     games = opened.judgment.games if opened.judgment else ()
     width = layout.room
-    titles = [_game_title(number, game) for number, game in enumerate(games, start=1)]
+    titles = [f"{judge}, {_game_title(number, game)}" for number, game in enumerate(games, start=1)]
     if len(games) == 2 and layout.width >= NARROW and not _holds_right_to_left(*games):
         left, right = (_game(game, column_width(width), layout) for game in games)
         return [Heading(tuple(titles)), (left, right)]
@@ -177,7 +217,7 @@ def _games(opened: OpenedPair, layout: Layout) -> list[Band]:
 
 
 def _game_title(number: int, game: WholeGame | None) -> str:
-    return f"Judge, game {number}: {label_words(game.label, 2 - number % 2) if game else 'not played'}"
+    return f"game {number}: {label_words(game.label, 2 - number % 2) if game else 'not played'}"
 
 
 def _game(game: WholeGame | None, width: int, layout: Layout) -> Passage:
@@ -223,8 +263,11 @@ def _length(answer: WholeAnswer) -> int:
 def _is_side_by_side(layout: Layout, *answers: WholeAnswer | None) -> bool:
     """Whether answers fit side by side. Not with right-to-left letters, which terminals reorder across the whole line,
     so that words of one answer would appear in the other."""
-    texts = (turn for answer in answers if answer for turn in answer.turns)
-    return layout.width >= NARROW and not any(map(_RIGHT_TO_LEFT.search, texts))
+    return layout.width >= layout.side_by_side_from and not _holds_right_to_left_answers(answers)
+
+
+def _holds_right_to_left_answers(answers: Iterable[WholeAnswer | None]) -> bool:
+    return any(_RIGHT_TO_LEFT.search(turn) for answer in answers if answer for turn in answer.turns)
 
 
 def _holds_right_to_left(*games: WholeGame | None) -> bool:

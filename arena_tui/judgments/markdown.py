@@ -6,7 +6,7 @@ rich decodes HTML entities, so its output may contain control characters again a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -28,6 +28,7 @@ from arena_tui.judgments.roles import Ink, Stretch
 from arena_tui.safe_text import readable
 from arena_tui.theme import Inks
 
+_WORD = re.compile(r"\S+")
 MOST_CHARACTERS = 60_000  # takes half a second; longer texts are shown raw
 
 
@@ -45,7 +46,16 @@ class RenderedText:
         return self._rows[row]
 
     def hits(self, pattern: re.Pattern[str]) -> list[Hit]:
-        return list(find_hits(["".join(text for text, *_ in row) for row in self._rows], pattern))
+        return list(find_hits(self._texts, pattern))
+
+    def words(self) -> Iterator[tuple[str, Hit]]:
+        texts = self._texts
+        for hit in find_hits(texts, _WORD):
+            yield "".join(texts[row][start:end] for row, start, end in hit), hit
+
+    @property
+    def _texts(self) -> list[str]:
+        return ["".join(text for text, *_ in row) for row in self._rows]
 
 
 @lru_cache(maxsize=8)

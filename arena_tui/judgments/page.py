@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple, TypeAlias, cast
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from arena_tui.judgments.hits import marked
+from arena_tui.judgments.hits import Placed, differing, marked
 from arena_tui.judgments.passages import Passage
 from arena_tui.keys import bind
 from arena_tui.safe_text import clip, text_width
@@ -26,7 +26,7 @@ GUTTER = 3  # columns between two passages, with a rule in the middle
 
 
 class Heading(NamedTuple):
-    """The first row of a section, which stays on top while it is scrolled. Two titles are for two columns."""
+    """The first row of a section, which stays on top while it is scrolled; a title for each column."""
 
     titles: tuple[str, ...]
 
@@ -49,14 +49,18 @@ class RowMark(NamedTuple):
 
 PageHit: TypeAlias = tuple[RowPart, ...]
 
-Band: TypeAlias = "Heading | Passage | tuple[Passage, Passage]"
+Band: TypeAlias = "Heading | Passage | tuple[Passage, ...]"
 
 
 class Page:
-    """Rows of `width` columns: `bands` one under the other, with a blank row before each heading but the first."""
+    """Rows of `width` columns: `bands` one under the other, with a blank row before each heading but the first.
 
-    def __init__(self, bands: Sequence[Band], width: int) -> None:
+    `compared` are two of the passages, whose words can be compared.
+    """
+
+    def __init__(self, bands: Sequence[Band], width: int, compared: tuple[Passage, Passage] | None = None) -> None:
         self.width = width
+        self._compared = compared
         self.headings: list[int] = []  # their rows
         self._bands: list[Band | None] = []
         self._starts: list[int] = []
@@ -81,11 +85,12 @@ class Page:
         if isinstance(band, Heading):
             segments = _heading(band, room, inks)
         elif isinstance(band, tuple):
-            left, right = (
-                _fitted(passage, inner, column_width(room), inks, [mark for mark in marks if mark.part.side == side])
-                for side, passage in enumerate(band)
-            )
-            segments = [*left, Segment(" │ ".center(GUTTER), inks.muted), *right]
+            segments = []
+            for side, passage in enumerate(cast("tuple[Passage, ...]", band)):
+                own = [mark for mark in marks if mark.part.side == side]
+                if side:
+                    segments.append(Segment(" │ ".center(GUTTER), inks.muted))
+                segments += _fitted(passage, inner, column_width(room, len(band)), inks, own)
         else:
             segments = _with_marks(band.segments(inner, inks), marks)
         return Strip([Segment(" " * MARGIN), *segments]).adjust_cell_length(self.width)
@@ -102,6 +107,25 @@ class Page:
                         for hit in passage.hits(pattern)
                     ]
         return sorted(found, key=lambda hit: (hit[0].y, hit[0].side, hit[0].start))
+
+    def differences(self) -> list[RowPart]:
+        """Return the words of each compared passage that the other one does not have in the same place.
+
+        Takes seconds for the longest texts: call it in a thread.
+        """
+        if self._compared is None:
+            return []
+        places = [list(self._placed(passage)) for passage in self._compared]
+        return [part for side in differing(*places) for part in side]
+
+    def _placed(self, passage: Passage) -> Iterator[Placed[RowPart]]:
+        """Yield the words of a passage with where they are on the page."""
+        for start, band in zip(self._starts, self._bands, strict=True):
+            sides = band if isinstance(band, tuple) else (band,)
+            for side, each in enumerate(sides):
+                if each is passage:
+                    for word, hit in passage.words():
+                        yield word, [RowPart(start + part.row, side, part.start, part.end) for part in hit]
 
     def heading_at(self, y: int) -> int | None:
         """Return the row of the heading of the section that contains row `y`."""
@@ -120,16 +144,16 @@ def text_columns(width: int) -> int:
     return max(4, width - 2 * MARGIN)
 
 
-def column_width(room: int) -> int:
-    """Return the width of each of two passages side by side."""
-    return max(2, (room - GUTTER) // 2)
+def column_width(room: int, columns: int = 2) -> int:
+    """Return the width of each of the passages side by side."""
+    return max(2, (room - GUTTER * (columns - 1)) // columns)
 
 
 def _height(band: Band) -> int:
     if isinstance(band, Heading):
         return 1
     if isinstance(band, tuple):
-        return max(passage.height for passage in band)
+        return max(passage.height for passage in cast("tuple[Passage, ...]", band))
     return band.height
 
 
@@ -147,9 +171,13 @@ def _heading(heading: Heading, room: int, inks: Inks) -> list[Segment]:
     style = inks.strong + inks.accent
     if len(heading.titles) == 1:
         return [*_ruled(heading.titles[0], room, style, inks.muted)]
-    width = column_width(room)
-    left, right = (_ruled(title, width, style, inks.muted) for title in heading.titles)
-    return [*left, Segment("─┬─", inks.muted), *right]
+    width = column_width(room, len(heading.titles))
+    segments: list[Segment] = []
+    for title in heading.titles:
+        if segments:
+            segments.append(Segment("─┬─", inks.muted))
+        segments += _ruled(title, width, style, inks.muted)
+    return segments
 
 
 def _ruled(title: str, width: int, style: Style, rule: Style) -> list[Segment]:
@@ -199,6 +227,7 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
         self._posted_width = 0
         self._pattern: re.Pattern[str] | None = None
         self._marked: dict[int, list[tuple[int, RowPart]]] = {}  # by row: parts with the indices of their hits
+        self._differing: dict[int, list[RowPart]] = {}  # by row
 
     @property
     def page(self) -> Page | None:
@@ -219,6 +248,7 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
         before, row = self._page, round(self.scroll_offset.y)
         self._page = page
         self.virtual_size = Size(page.width, page.height)
+        self._differing = {}
         self._find()
         if not keep_place or before is None:
             row = 0
@@ -250,6 +280,13 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
         return True
 
+    def mark_differences(self, parts: Sequence[RowPart]) -> None:
+        """Mark words in which compared texts differ, until another page is shown."""
+        self._differing = {}
+        for part in parts:
+            self._differing.setdefault(part.y, []).append(part)
+        self.refresh()
+
     def _find(self) -> None:
         self.hits = self._page.hits(self._pattern) if self._page is not None and self._pattern is not None else []
         self.hit = None
@@ -260,9 +297,10 @@ class ReadingPane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _marks(self, y: int) -> list[RowMark]:
         ink = inks(self.app)
-        return [
+        hits = [
             RowMark(part, ink.found_here if index == self.hit else ink.found) for index, part in self._marked.get(y, ())
         ]
+        return [*hits, *(RowMark(part, ink.differing) for part in self._differing.get(y, ()))]
 
     def on_resize(self) -> None:
         if self.page_width != self._posted_width:

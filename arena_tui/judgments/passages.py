@@ -87,6 +87,7 @@ def _inline(line: str) -> Iterator[Stretch]:
 _ALL_NARROW = re.compile(
     "[ -~\u00a0-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u2190-\u22ff\u2500-\u257f]*"
 )
+_WORD = re.compile(r"\S+")
 _MARKER = re.compile(r"\s*(?:(?:[-*+•]|\d{1,3}[.)]|>)\s+)?")
 
 
@@ -172,6 +173,10 @@ class Passage(Protocol):
         """Where the rows contain what was searched for."""
         ...
 
+    def words(self) -> Iterator[tuple[str, Hit]]:
+        """The words of the text with their places."""
+        ...
+
 
 class RawText:
     """A text as written, highlighted. It is wrapped at once and highlighted when painted."""
@@ -211,6 +216,16 @@ class RawText:
             tuple(piece for part in hit for piece in self._pieces(part, first_rows))
             for hit in find_hits(self._lines, pattern)
         ]
+
+    def words(self) -> Iterator[tuple[str, Hit]]:
+        return ((self._word(hit), hit) for hit in self.hits(_WORD))
+
+    def _word(self, hit: Hit) -> str:
+        words = []
+        for index, start, end in hit:
+            number, row = self._rows[index]
+            words.append(self._lines[number][row.start + start - row.indent : row.start + end - row.indent])
+        return "".join(words)
 
     def _pieces(self, part: HitPart, first_rows: Mapping[int, int]) -> Iterator[HitPart]:
         """Yield the part of a line as parts of the rows that it is wrapped into."""
@@ -257,6 +272,9 @@ class Words:
     def hits(self, pattern: re.Pattern[str]) -> list[Hit]:
         return []  # not what models wrote
 
+    def words(self) -> Iterator[tuple[str, Hit]]:
+        return iter(())
+
 
 class Stack:
     """Passages below each other, with a blank row between them."""
@@ -283,3 +301,9 @@ class Stack:
             if place is not None and place[1] == 0
             for hit in place[0].hits(pattern)
         ]
+
+    def words(self) -> Iterator[tuple[str, Hit]]:
+        for first, place in enumerate(self._rows):
+            if place is not None and place[1] == 0:
+                for word, hit in place[0].words():
+                    yield word, tuple(HitPart(first + row, start, end) for row, start, end in hit)

@@ -12,16 +12,22 @@ from textual.pilot import Pilot
 
 from arena_tui.app import ArenaApp
 from arena_tui.board.board_table import BoardTable
+from arena_tui.board.contrast_screen import ContrastList, ContrastScreen
+from arena_tui.board.contrast_viewer import ContrastViewer
 from arena_tui.board.difference_screen import DifferenceScreen
+from arena_tui.board.group_table import FOLDED, arranged
 from arena_tui.board.leaderboard_screen import LeaderboardScreen
 from arena_tui.board.model_screen import ModelScreen
 from arena_tui.board.pages import AuditScreen, GivenUp, Report
+from arena_tui.board.rating import GroupRow
 from arena_tui.invocation import Invocation
+from arena_tui.judgments.page import ReadingPane
 from arena_tui.judgments.viewer_screen import ViewerScreen
 from arena_tui.session.arena_session import ArenaSession
 from engine.auditing.report import AuditReport
 from engine.bench import Bench
 from engine.bench.digest import inputs_digest
+from engine.ratings.leaderboard import Row
 
 
 def shown(app: ArenaApp) -> list[str]:
@@ -218,6 +224,61 @@ async def test_two_marked_models_are_compared_paired_by_question(tmp_path: Path)
         assert isinstance(app.screen, LeaderboardScreen)
 
 
+async def test_a_difference_opens_its_questions_and_both_answers_beside_the_baselines(tmp_path: Path):
+    make_bench(tmp_path)
+    async with at_board(tmp_path, (118, 40)) as (app, pilot):
+        await rated(pilot)
+        await press(pilot, "space", "end", "space", "d", "enter")
+        await until(pilot, lambda: "3 common" in painted(app))
+        listing = app.screen
+        assert isinstance(listing, ContrastScreen)
+        margins = [row.margin for row in app.screen.query_one(ContrastList).rows]
+        assert len(margins) > 1
+        assert margins == sorted(margins, reverse=True)
+        await press(pilot, "f")
+        assert all(row.margin > 0 for row in app.screen.query_one(ContrastList).rows)
+        await press(pilot, "f", "f")
+        assert all(row.is_flip for row in app.screen.query_one(ContrastList).rows)
+        await press(pilot, "f", "O")
+        assert {row.margin for row in app.screen.query_one(ContrastList).rows} == {-margin for margin in margins}
+        await press(pilot, "O", "f", "enter")
+        assert isinstance(app.screen, ContrastViewer)
+        await until(pilot, lambda: "A: good-model" in painted(app))
+        titles = next(line for line in painted(app).splitlines() if "A: good-model" in line)
+        assert "B: bad-model" in titles
+        assert "baseline: base" in titles, "all three side by side"
+        assert "Judge on B, game 2" in painted(app)
+        pane = app.screen.query_one(ReadingPane)
+        await press(pilot, "D")
+        assert {"Well", "Nobody"} <= set(underlined(pane)), "words that only one answer has"
+        assert not {"sky", "plain."} & set(underlined(pane)), "neither the question nor the baseline's answer"
+        await press(pilot, "D")
+        assert not underlined(pane)
+        first = app.screen.rows[app.screen.index]
+        await press(pilot, "right")
+        assert app.screen.rows[app.screen.index] is not first
+        await press(pilot, "escape")
+        assert app.screen is listing
+        assert listing.query_one(ContrastList).cursor == 1
+
+
+def underlined(pane: ReadingPane) -> list[str]:
+    parts = [part for y in range(pane.size.height) for part in pane.render_line(y)]
+    return [part.text for part in parts if part.style and part.style.underline]
+
+
+def test_groups_of_few_questions_are_folded_and_the_others_sorted_by_their_upper_limit():
+    def group(name: str, questions: int, upper: float) -> GroupRow:
+        numbers = {"score": upper - 5, "lower": upper - 10, "upper": upper, "avg_tokens": None, "questions": questions}
+        row = Row(rank=1, model="m", games=2 * questions, unparsed=0, missing=0, **numbers)
+        return GroupRow(name, questions, row)
+
+    groups = [group("strong", 40, 90), group("weak", 30, 40), group("tiny", 3, 30), group("small", 9, 99)]
+    assert [each.name for each in arranged(groups)] == ["weak", "strong", FOLDED]
+    assert [each.name for each in arranged(groups, unfolded=True)] == ["weak", "strong", FOLDED, "tiny", "small"]
+    assert [each.name for each in arranged(groups[2:])] == ["tiny", "small"], "nothing is folded without a large one"
+
+
 async def test_without_marks_a_model_is_compared_with_the_baseline(tmp_path: Path):
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
@@ -290,8 +351,13 @@ async def test_the_plan_of_a_study_and_all_pairs_are_a_key_away(tmp_path: Path):
         assert "two models, same questions" in painted(app)
         await press(pilot, "escape", "h")
         await until(pilot, lambda: "of 3 pairs are decided" in painted(app))
-        assert "p Holm" in painted(app)
-        await press(pilot, "escape")
+        await press(pilot, "end", "home", "right", "right")
+        page = painted(app)
+        assert "good-model" in page.splitlines()[-3], "the pair under the cursor in words"
+        assert "corrected" in page
+        await press(pilot, "enter")
+        assert isinstance(app.screen, DifferenceScreen)
+        await press(pilot, "escape", "escape")
         assert isinstance(app.screen, LeaderboardScreen)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from judged_bench import ANSWERS, make_bench, opened, painted, settle, until
 
 from arena_tui.board.board_table import BoardTable
+from arena_tui.board.group_table import GroupTable
 from arena_tui.board.model_panel import ModelPanel
-from arena_tui.board.model_screen import GroupTable, ModelScreen
+from arena_tui.board.model_screen import ModelScreen
 from arena_tui.judgments.judgment_list import JudgmentList
 from arena_tui.judgments.preview import JudgmentPreview, PreviewPane
 
