@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TypeAlias
 
@@ -97,6 +98,7 @@ def interval(
     return lower, upper
 
 
+@lru_cache(maxsize=64)
 def percentiles(questions: int | None, alpha: float = ALPHA) -> tuple[float, float]:
     """Return the percentiles of resamples that are limits; 2.5 and 97.5 where `questions` is None and alpha 5 %.
 

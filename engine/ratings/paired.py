@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ from engine.ratings.chains import chain_p_value
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.limits import influence, interval, resample_questions, sign_test_p, standard_error, two_sided_p
 from engine.ratings.outcomes import OutcomeTable, heaviest_questions
+from engine.ratings.sensitivity import Discrimination, pair_verdicts
 
 _NOTHING = 1e-12  # differences and errors below this are rounding
 
@@ -62,6 +64,15 @@ class PairedRatings:
         self._shares = _question_shares(ratings.table)
         self._column = {model: column for column, model in enumerate(ratings.table.pairs[:, 1].tolist())}
 
+    @cached_property
+    def discrimination(self) -> Discrimination:
+        """What the judges' verdicts on all pairs can show."""
+        return pair_verdicts(self._ratings.battles).of()
+
+    @cached_property
+    def _heaviest(self) -> FloatArray:
+        return heaviest_questions(self._ratings.battles, self._options.weight)
+
     def difference(self, a: int, b: int) -> PairedDifference | None:
         """Compare model a with model b (indices); None if fewer than two questions have both."""
         both = ~np.isnan(self._shares[:, a]) & ~np.isnan(self._shares[:, b])
@@ -106,7 +117,7 @@ class PairedRatings:
         table = self._ratings.table
         if not table.against_baseline_only or a == b:
             return None
-        heaviest = heaviest_questions(self._ratings.battles, self._options.weight)
+        heaviest = self._heaviest
         both = ~np.isnan(self._shares[:, a]) & ~np.isnan(self._shares[:, b])
         sides = [
             None

@@ -30,7 +30,7 @@ from engine.ratings.bounded_difference import difference
 from engine.ratings.estimate import RatingOptions, Ratings, rate_battles
 from engine.ratings.limits import student_quantile
 from engine.ratings.paired import PairedDifference, PairedRatings
-from engine.ratings.sensitivity import KnownBad, blind, blind_to_bad, pair_verdicts
+from engine.ratings.sensitivity import KnownBad, blind, blind_to_bad
 from engine.ratings.stop_rule import Standing
 
 VerdictWord: TypeAlias = Literal["better", "worse", "equivalent", "undecided"]
@@ -107,7 +107,7 @@ def pair_verdict(
         narrow = _widened(narrow, points, is_baseline=(a == ratings.table.baseline, b == ratings.table.baseline))
         equivalent = _within(narrow, limit)
     if equivalent:
-        unseen = (*blind(pair_verdicts(ratings.battles).of(), limit), *blind_to_bad(known_bad, limit))
+        unseen = (*blind(paired.discrimination, limit), *blind_to_bad(known_bad, limit))
         equivalent = not unseen
     spread = 100.0 * found.std_error * math.sqrt(found.questions)
     wanted, more = missing_questions(spread, found.questions, (upper - lower) / 2.0, margin)
