@@ -17,7 +17,7 @@ from arena_tui.cli import cli
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "arena_tui")
 UI = {"arena_tui", "textual", "rich", "click"}
-HEAVY = {"polars", "sklearn", "scipy", "numpy", "aiohttp", "tiktoken", "pydantic"}
+HEAVY = {"polars", "numpy", "aiohttp", "tiktoken", "pydantic"}
 
 MAX_LINES = 400  # of a file: about what one job takes, and a reader can hold
 
