@@ -172,3 +172,12 @@ def leaving(title: str, action: str = "leave") -> Binding:
 
 
 SCROLLING = (bind("down", "scroll(1)", show=False), bind("up", "scroll(-1)", show=False))  # for `action_scroll(lines)`
+
+VOTES: tuple[tuple[Meaning, str, str], ...] = (
+    ("vote_a", "A>B", "A is better"),
+    ("vote_much_a", "A>>B", "A is much better"),
+    ("vote_tie", "A=B", "a tie"),
+    ("vote_b", "B>A", "B is better"),
+    ("vote_much_b", "B>>A", "B is much better"),
+)
+"""The meanings of the keys that label a pair, with their labels and words."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -17,17 +19,23 @@ from arena_tui.judgments.judgment_page import (
     PageCache,
     PairPage,
     judgment_page,
+    label_words,
     problem_page,
     prompt_page,
 )
 from arena_tui.judgments.page import Page, ReadingPane
-from arena_tui.keys import bind
+from arena_tui.keys import VOTES, bind
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import TextLines
+from arena_tui.widgets.screens import Attempt
 from engine.errors import ArenaError
+from engine.labels import LABELS, Label
 from engine.review.library import OpenedPair
 from engine.review.listing import Listed
+
+if TYPE_CHECKING:
+    from engine.review.store import ReviewStore
 
 _Key = tuple[Listed, bool]  # a judgment, and whether its prompt is shown
 
@@ -38,7 +46,9 @@ class ViewerScreen(FindingScreen):
     MODE = "judgments"
     HELP = (
         "One judgment. The baseline is A in game 1 and B in game 2. Texts are shown as written; m renders their "
-        "Markdown. Tab jumps from part to part."
+        "Markdown. Tab jumps from part to part. The keys of Review label it here, too: a or b for the better answer, "
+        "A or B if much better, t for a tie, with the baseline as A; such labels do not count in the agreement with "
+        "the judge."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,6 +60,11 @@ class ViewerScreen(FindingScreen):
         bind("reasoning", "thinking"),
         bind("copy", tooltip="Copy a part to the clipboard"),
         *FindingScreen.FINDING,
+        *(
+            bind(meaning, f"vote('{label}')", tooltip=f"Label it yourself: {words}", show=False)
+            for meaning, label, words in VOTES
+        ),
+        bind("undo", tooltip="Undo your last change of a label", show=False),
     ]
 
     def __init__(
@@ -68,6 +83,8 @@ class ViewerScreen(FindingScreen):
         self._moved = moved
         self._found = found
         self._hits = ""  # which hit of how many
+        self._store: ReviewStore | None = None  # of the reader's labels
+        self._saving = asyncio.Lock()  # labels are saved in the order of the keys
         self._is_rendered = False
         self._thinking = False
         self._pair_page: PairPage | None = None
@@ -86,6 +103,7 @@ class ViewerScreen(FindingScreen):
         self.query_one(ReadingPane).focus()
         self.find(self._found)
         self._show_about()
+        self.attempt(self._load_own(), group="own")
 
     def on_reading_pane_width_changed(self) -> None:
         self._show(keep_place=True)
@@ -118,6 +136,47 @@ class ViewerScreen(FindingScreen):
 
         if self._pair_page is not None:
             self.app.push_screen(CopyScreen(parts_of(self._pair_page.opened)))
+
+    def action_vote(self, label: str) -> None:
+        chosen = next(known for known in LABELS if known == label)
+        self.run_worker(Attempt(self._vote(self.row, chosen), self.report), group="save", exit_on_error=False)
+
+    def action_undo(self) -> None:
+        self.run_worker(Attempt(self._undo(), self.report), group="save", exit_on_error=False)
+
+    async def _vote(self, row: Listed, label: Label) -> None:
+        """Save the reader's own label, given with names and judgment in sight; A is the baseline, as in game 1."""
+        async with self._saving:
+            store = await self._reviews()
+            before = store.labels.get(row.pair)
+            if before is None or (before.label, before.game) != (label, 1):
+                note = before.note if before is not None else ""
+                give = partial(store.label, game=1, judge=row.row.judge, baseline=row.baseline, note=note, seen=True)
+                self.session.library.add_human(await asyncio.to_thread(give, row.pair, label))
+        self._show_about()
+
+    async def _undo(self) -> None:
+        async with self._saving:
+            undone = await asyncio.to_thread((await self._reviews()).undo)
+            await asyncio.to_thread(self.session.library.refresh)
+        if undone is None:
+            self.report("no label of yours to undo")
+        else:
+            where = "" if undone.pair == self.row.pair else f" of {undone.model}, question {undone.question_id}"
+            self.report(f"undone: {undone.label or 'skipped'}{where}")
+        self._show_about()
+
+    async def _reviews(self) -> ReviewStore:
+        """Return the reader's labels."""
+        from engine.review.store import default_reviewer
+
+        reviewer = self.session.reviewer or default_reviewer()
+        self._store = await asyncio.to_thread(self.session.library.reviews, reviewer)
+        return self._store
+
+    async def _load_own(self) -> None:
+        await self._reviews()
+        self._show_about()
 
     def action_back(self) -> None:
         """Clear a search typed here, else go from the prompt to the judgment, else back to the list."""
@@ -171,6 +230,9 @@ class ViewerScreen(FindingScreen):
 
     def _show_about(self) -> None:
         place = f"{self.index + 1:,} of {len(self.rows):,}" + (f"   {self._hits}" if self._hits else "")
+        own = self._store.labels.get(self.row.pair) if self._store is not None else None
+        if own is not None:
+            place += f"   you: {label_words(own.label, own.game) if own.label else 'skipped'}"
         people = self.session.library.marks.human.get(self.row.pair, ())
         self.query_one("#about", TextLines).show(*about_lines(self.row, place, people, inks(self.app)))
 

@@ -11,13 +11,22 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input
 
-from arena_tui.judgments.judgment_page import Layout, PageCache, PairPage, blind_page, problem_page, revealed_page
+from arena_tui.judgments.judgment_page import (
+    NARROWEST,
+    Layout,
+    PageCache,
+    PairPage,
+    blind_page,
+    problem_page,
+    revealed_page,
+)
 from arena_tui.judgments.page import Page, ReadingPane, text_columns
 from arena_tui.judgments.passages import Words
-from arena_tui.keys import bind
+from arena_tui.keys import VOTES, bind
 from arena_tui.review.review_session import (
     ReviewSession,
     agreement_line,
+    change_line,
     ending_words,
     note_line,
     progress_line,
@@ -32,6 +41,7 @@ from engine.errors import ArenaError
 from engine.labels import LABELS, Label
 from engine.review.labels import Pair
 from engine.review.library import OpenedPair
+from engine.review.listing import JudgmentFilter
 
 _Key = tuple[Pair, int, bool]  # a pair, its order, and whether it is revealed
 
@@ -42,21 +52,20 @@ class ReviewScreen(LibraryScreen):
     MODE = "review"
     HELP = (
         "Label the pairs that the judge judged, without knowing the models: a or b for the better answer, A or B if it "
-        "is much better, t for a tie. Then names and judgment are shown; Enter goes to the next pair. Each label is "
-        "saved at once in review/<your name>.jsonl. Tab jumps from answer to answer. The sample contains every model, "
-        "category and kind of label in proportion, so the agreement holds for all judgments."
+        "is much better, t for a tie. Then names and judgment are shown; Enter goes to the next pair. Another vote key "
+        "changes the label, u undoes the last change. Each label is saved at once in review/<your name>.jsonl. Tab "
+        "jumps from answer to answer. The sample contains every model, category and kind of label in proportion, so "
+        "the agreement holds for all judgments; with a filter (f) it does not."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("vote_a", "vote('A>B')", show=False),
-        bind("vote_much_a", "vote('A>>B')", show=False),
-        bind("vote_tie", "vote('A=B')", show=False),
-        bind("vote_b", "vote('B>A')", show=False),
-        bind("vote_much_b", "vote('B>>A')", show=False),
+        *(bind(meaning, f"vote('{label}')", show=False) for meaning, label, _ in VOTES),
         bind("open", "next_pair", title="Next", tooltip="Next unlabelled pair"),
         bind("skip", tooltip="Skip this pair without a label"),
         bind("note", tooltip="Write a note on this pair"),
-        bind("undo", tooltip="Remove the last label, also of an earlier session"),
+        bind("undo", tooltip="Undo the last change of a label, also of an earlier session"),
+        bind("filter", tooltip="Review only some models, categories, flips, disagreements, ..."),
+        bind("clear", title="Clear filter", tooltip="Review all judgments", show=False),
         bind("markdown"),
         bind("reasoning", "thinking", tooltip="Show or hide the reasoning, after the label", show=False),
         bind("reveal"),
@@ -102,7 +111,8 @@ class ReviewScreen(LibraryScreen):
         has_pair = review is not None and review.pair is not None
         is_labelled = has_pair and review is not None and review.label is not None
         allowed = {
-            "vote": has_pair and not is_labelled,
+            "vote": has_pair,
+            "clear": review is not None and review.is_filtered,
             "skip": has_pair and not is_labelled,
             "next_pair": is_labelled,
             "undo": review is not None and bool(review.labels),
@@ -136,6 +146,21 @@ class ReviewScreen(LibraryScreen):
     def action_extend(self) -> None:
         if self.review is not None:
             self.attempt(self._change(self.review.extend), group="begin")
+
+    def action_filter(self) -> None:
+        from arena_tui.judgments.filter_screen import FilterScreen
+
+        if self.review is not None:
+            library = self.library
+            self.app.push_screen(FilterScreen(library.entries, library.marks, self.review.wanted), self._filter)
+
+    def action_clear(self) -> None:
+        self._filter(JudgmentFilter())
+
+    def _filter(self, wanted: JudgmentFilter | None) -> None:
+        if self.review is not None and wanted is not None:
+            self.review.wanted = wanted
+            self.attempt(self._begin(), group="begin")
 
     def action_markdown(self) -> None:
         self._is_rendered = not self._is_rendered
@@ -185,11 +210,13 @@ class ReviewScreen(LibraryScreen):
     async def _save(self, pair: Pair, label: Label | None, baseline: str) -> None:
         review = cast("ReviewSession", self.review)
         async with self._saving:
-            if review.pair != pair or review.label is not None:
+            before = review.label
+            if review.pair != pair or (before is not None and before.label == label):
                 return  # a key was pressed twice
-            await asyncio.to_thread(review.add_label, label, baseline, self._note)
+            note = self._note if before is None else before.note
+            await asyncio.to_thread(review.add_label, label, baseline, note)
             self._note = ""
-            if label is None or not self._reveals:
+            if before is None and (label is None or not self._reveals):
                 review.next_unlabelled()
                 self._show_other()
             else:
@@ -201,7 +228,9 @@ class ReviewScreen(LibraryScreen):
             undone = await asyncio.to_thread(review.undo)
         self._show_other()
         if undone is not None:
-            self._taken_back = undone.label or "skipped"
+            now = review.label
+            what = f"{undone.label or 'skipped'} undone"
+            self._taken_back = what if now is None else f"{what}, {now.label or 'skipped'} again"
             self._show_lines()
 
     async def _change(self, change: Callable[[], None]) -> None:
@@ -242,7 +271,8 @@ class ReviewScreen(LibraryScreen):
             return
         key = cast("_Key", review.peek(review.index))
         rendered = inks(self.app) if self._is_rendered else None
-        layout = Layout(self.query_one(ReadingPane).page_width, self._thinking, rendered)
+        width = self.query_one(ReadingPane).page_width
+        layout = Layout(width, self._thinking, rendered, side_by_side_from=NARROWEST)
         page = self._cache.ready(key, layout)
         if page is not None:
             self._show_page(key, page, keep_place)
@@ -280,8 +310,9 @@ class ReviewScreen(LibraryScreen):
             line = revealed_line(review, ink, self.size.width)
         else:
             line = waiting_line(review, self._reveals, ink)
+        lines = [line, change_line(ink)] if review.label is not None else [line]
         note = note_line(review, self._note, ink)
-        self.query_one("#verdict", TextLines).show(*([line, note] if note is not None else [line]))
+        self.query_one("#verdict", TextLines).show(*lines, *([note] if note is not None else []))
 
 
 def _lay_out(key: _Key, opened: OpenedPair, layout: Layout) -> Page:

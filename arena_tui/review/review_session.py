@@ -17,7 +17,7 @@ from arena_tui.theme import Inks
 from engine.labels import Label
 from engine.review.labels import HumanLabel, Outcome, Pair, outcome
 from engine.review.library import Library, OpenedPair
-from engine.review.listing import Listed
+from engine.review.listing import JudgmentFilter, Listed
 from engine.review.sampling import STEP, Sample, draw_sample, shown_game
 from engine.review.store import ReviewStore
 
@@ -47,6 +47,7 @@ class ReviewSession:
         self._judge = judge
         self._store: ReviewStore | None = None
         self._size: int | None = None
+        self.wanted = JudgmentFilter()  # the judgments that the sample is drawn from
 
     @property
     def labels(self) -> dict[Pair, HumanLabel]:
@@ -84,14 +85,24 @@ class ReviewSession:
     def begin(self) -> None:
         """Draw the sample; the current pair stays if it is in it. Reads files; raises BenchError."""
         if self._store is None:
-            self._store = ReviewStore(self.library.bench.paths, self.reviewer)
+            self._store = self.library.reviews(self.reviewer)
         current = self.pair
-        self.sample = draw_sample(self.library, self._judge, labelled=self.labels, size=self._size)
+        wanted = self.wanted if self.is_filtered else None
+        self.sample = draw_sample(self.library, self._judge, labelled=self.labels, size=self._size, wanted=wanted)
         if current in self.sample.pairs:
             self.index = self.sample.pairs.index(current)
         else:
             self.index = 0
             self.next_unlabelled()
+
+    @property
+    def is_filtered(self) -> bool:
+        return self.wanted != JudgmentFilter()
+
+    @property
+    def is_revealed(self) -> bool:
+        """Whether the current pair is labelled, or all are."""
+        return self.pair is None or self.label is not None
 
     def next_unlabelled(self) -> None:
         """Go to the next unlabelled pair, from here and then from the start; past the end if there is none."""
@@ -134,7 +145,7 @@ class ReviewSession:
             self._store.note(self.pair, note)
 
     def undo(self) -> HumanLabel | None:
-        """Remove the latest label and go to its pair. Writes the file; raises StorageError."""
+        """Take back the last change of a label and go to its pair. Writes the file; raises StorageError."""
         undone = self._store.undo() if self._store is not None else None
         if undone is not None and undone.pair in self.sample.pairs:
             self.index = self.sample.pairs.index(undone.pair)
@@ -152,19 +163,21 @@ class ReviewSession:
             for entry in self.library.entries
             if entry.outcome is not None and entry.row.judge == self.sample.judge
         }
-        return _agreement(list(self.labels.values()), [judged.get(pair) for pair in self.labels])
+        blind = [label for label in self.labels.values() if not label.seen]
+        return _agreement(blind, [judged.get(label.pair) for label in blind])
 
     def agreement_on_labels(self) -> Agreement | None:
         """Compare the reviewer's labels with the judge's in the game that showed the answers in the same order."""
         entries = {entry.pair: entry for entry in self.library.entries if entry.row.judge == self.sample.judge}
         judged: list[Outcome | None] = []
-        for label in self.labels.values():
+        blind = [label for label in self.labels.values() if not label.seen]
+        for label in blind:
             entry = entries.get(label.pair)
             known = entry is not None and label.game <= len(entry.row.labels)
             judged.append(
                 outcome(entry.row.labels[label.game - 1], label.game) if known and entry is not None else None
             )
-        return _agreement(list(self.labels.values()), judged)
+        return _agreement(blind, judged)
 
 
 def _agreement(labels: Sequence[HumanLabel], judged: Sequence[Outcome | None]) -> Agreement | None:
@@ -186,12 +199,14 @@ def progress_line(review: ReviewSession, taken_back: str, ink: Inks) -> Text:
     """Return "37 of 100 sampled" and the reviewer; `taken_back` is the label just removed, if any."""
     progress = review.progress()
     if not progress.size:
-        return Text("nothing to review yet", ink.strong)
+        return Text("no pair matches the filter" if review.is_filtered else "nothing to review yet", ink.strong)
     line = Text.assemble((f"{progress.done:,} of {progress.size:,} sampled", ink.strong))
     if progress.skipped:
         line.append(f", {progress.skipped:,} skipped", ink.muted)
     if taken_back:
-        line.append(f"  removed: {taken_back}", ink.warning)
+        line.append(f"  {taken_back}", ink.warning)
+    if review.is_filtered:
+        line.append("  filtered: no fair sample", ink.warning)
     if progress.size < progress.candidates:
         line.append(f"  from {progress.candidates:,} pairs", ink.muted)
     line.append(f"  reviewer {one_line(review.reviewer)}", ink.muted)
@@ -204,6 +219,8 @@ def agreement_line(review: ReviewSession, ink: Inks, width: int) -> Text:
     if judge is None:
         return Text("no judgments to compare with; labels are kept for later", ink.muted)
     found = review.agreement()
+    if found is not None and not review.is_revealed:
+        return Text(f"agreement with {one_line(judge)} is hidden until this pair is labelled", ink.muted)
     if found is None:
         return Text(f"agreement with {one_line(judge)}: after the first vote", ink.muted)
     line = Text(f"agreement with {one_line(judge)} " if width >= 80 else "agreement ", ink.muted)
@@ -227,6 +244,8 @@ def waiting_line(review: ReviewSession, reveals: bool, ink: Inks) -> Text:
 def ending_words(review: ReviewSession) -> str:
     """Return the text shown if there is no pair."""
     sample = review.sample
+    if not sample.pairs and review.is_filtered:
+        return "No judgment matches the filter: f changes it, x removes it."
     if not sample.pairs:
         return (
             "A review needs answers of the baseline and of another model to the same questions.\n"
@@ -257,6 +276,11 @@ def revealed_line(review: ReviewSession, ink: Inks, width: int) -> Text:
         labels = " ".join(given or "none" for given in entry.row.labels)
         line.append("   judge: ", ink.muted).append(winner, ink.strong).append(f" ({labels})", ink.muted)
     return line
+
+
+def change_line(ink: Inks) -> Text:
+    """Return the keys for a pair that has a label."""
+    return Text("a A t b B change your label, u undoes the last change, Enter goes to the next pair", ink.muted)
 
 
 def note_line(review: ReviewSession, unsaved: str, ink: Inks) -> Text | None:

@@ -269,4 +269,5 @@ def _mean(question: IntArray, values: FloatArray, resampler: QuestionResampler) 
 
 def _labels_against(reviews: Reviews, baseline: str) -> Iterator[HumanLabel]:
     for said in reviews.values():
-        yield from (each for each in said.values() if each.label is not None and each.baseline in ("", baseline))
+        blind = (each for each in said.values() if each.label is not None and not each.seen)
+        yield from (each for each in blind if each.baseline in ("", baseline))

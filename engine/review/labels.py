@@ -27,7 +27,10 @@ Pair: TypeAlias = tuple[str, str]
 
 
 class HumanLabel(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A reviewer's label of one pair of answers; None if the reviewer skipped it."""
+    """A reviewer's label of one pair of answers; None if the reviewer skipped it.
+
+    `seen`: the reviewer saw names and judgment before, so that the label says nothing about agreement with the judge.
+    """
 
     question_id: str
     model: str
@@ -39,6 +42,7 @@ class HumanLabel(msgspec.Struct, frozen=True, omit_defaults=True):
     tstamp: float
     reviewer: str
     skipped: bool = False
+    seen: bool = False
 
     @property
     def pair(self) -> Pair:
@@ -73,6 +77,7 @@ class ReviewLine(msgspec.Struct, frozen=True):
     tstamp: float = 0.0
     reviewer: str = ""
     skipped: bool = False
+    seen: bool = False
     undone: bool = False
 
     def as_label(self) -> HumanLabel | None:
@@ -91,6 +96,7 @@ class ReviewLine(msgspec.Struct, frozen=True):
             self.tstamp,
             self.reviewer,
             self.skipped,
+            self.seen,
         )
 
 

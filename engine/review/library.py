@@ -26,7 +26,7 @@ from engine.records import Question, VerdictMode
 from engine.review.labels import HumanLabel, Outcome, Pair
 from engine.review.listing import Listed, Marks, listed
 from engine.review.search import SearchTexts, file_stamp
-from engine.review.store import load_all_labels
+from engine.review.store import ReviewStore, load_all_labels
 
 _REFRESH_SECONDS = 0.2
 
@@ -80,6 +80,7 @@ class Library:
         self._listed: dict[Path, tuple[Sequence[JudgmentRow], list[Listed]]] = {}
         self._questions_stamp: tuple[int, int] | None = None
         self._settings: dict[str, Any] = {}
+        self._reviews: dict[str, ReviewStore] = {}
         self._lock = threading.Lock()
 
     def refresh(self, on_change: Callable[[], None] | None = None) -> bool:
@@ -120,6 +121,13 @@ class Library:
     def baseline_of(self, category: str) -> str | None:
         """Return the baseline of questions of a category, the first of several; None if unknown."""
         return self.pairing.of(category)[0] if self.pairing else None
+
+    def reviews(self, reviewer: str) -> ReviewStore:
+        """Return the labels of one reviewer, the same for all who ask. Reads a file at first; raises BenchError."""
+        with self._lock:
+            if reviewer not in self._reviews:
+                self._reviews[reviewer] = ReviewStore(self.bench.paths, reviewer)
+            return self._reviews[reviewer]
 
     def answered(self, model: str) -> set[str]:
         """Read which questions `model` answered. Raises BenchError."""

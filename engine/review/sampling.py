@@ -11,7 +11,7 @@ import msgspec
 
 from engine.review.labels import Pair
 from engine.review.library import Library
-from engine.review.listing import Listed
+from engine.review.listing import JudgmentFilter, Listed
 
 SEED = 42
 STEP = 50  # pairs by which a sample grows
@@ -27,13 +27,26 @@ class Sample(msgspec.Struct, frozen=True):
     candidates: int
 
 
-def draw_sample(library: Library, judge: str | None, *, labelled: Collection[Pair], size: int | None = None) -> Sample:
+def draw_sample(
+    library: Library,
+    judge: str | None,
+    *,
+    labelled: Collection[Pair],
+    size: int | None = None,
+    wanted: JudgmentFilter | None = None,
+) -> Sample:
     """Draw a stratified sample of the judgments by `judge`, or of all answered pairs if there are no judgments.
 
     Without judgments by `judge`, the judge with the most is taken. Pairs of `labelled` keep their places; unless `size`
-    is given there is room for all of them. Without judgments this reads files, and may raise BenchError.
+    is given there is room for all of them. `wanted` allows only some judgments.
+    Without judgments this reads files, and may raise BenchError.
     """
     entries = _judged(library, judge)
+    if wanted is not None and entries:
+        judge = next(iter(entries.values())).row.judge
+        entries = {pair: entry for pair, entry in entries.items() if wanted.matches(entry, library.marks)}
+        if not entries:
+            return Sample([], {}, judge, 0)
     strata: dict[Pair, tuple[str, ...]]
     if entries:
         strata = {pair: (entry.row.model, entry.category, _verdict(entry)) for pair, entry in entries.items()}

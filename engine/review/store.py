@@ -57,27 +57,47 @@ class ReviewStore:
         self.labels: dict[Pair, HumanLabel] = loaded.items
         self.problems = loaded.problems
         self._lines_of: dict[Pair, int] = {}  # lines of this session since the pair was last undone
+        self._changes: list[tuple[Pair, HumanLabel | None]] = []  # of this session, with the label of before
 
     def label(
-        self, pair: Pair, label: Label | None, *, game: int, judge: str | None, baseline: str, note: str = ""
+        self,
+        pair: Pair,
+        label: Label | None,
+        *,
+        game: int,
+        judge: str | None,
+        baseline: str,
+        note: str = "",
+        seen: bool = False,
     ) -> HumanLabel:
-        """Append a label as seen in the order shown; None skips the pair."""
-        given = HumanLabel(*pair, judge, baseline, game, label, note, time.time(), self.reviewer, label is None)
-        return self._give(given)
+        """Append a label as seen in the order shown; None skips the pair. `seen`: with names and judgment in sight."""
+        before = self.labels.get(pair)
+        given = HumanLabel(*pair, judge, baseline, game, label, note, time.time(), self.reviewer, label is None, seen)
+        self._give(given)
+        self._changes.append((pair, before))
+        return given
 
     def note(self, pair: Pair, note: str) -> HumanLabel:
         """Append the label of the pair again with another note. Raises KeyError without a label."""
         return self._give(msgspec.structs.replace(self.labels[pair], note=note, tstamp=time.time()))
 
     def undo(self) -> HumanLabel | None:
-        """Cancel the last label, of this session or an earlier one; returns it, None if there is none."""
+        """Take back the last change: the label of before counts again, if there was one.
+
+        After the changes of this session, the last label of an earlier one is cancelled. Returns the label that no
+        longer counts; None if there is none.
+        """
         if not self.labels:
             return None
-        pair = next(reversed(self.labels))
+        pair, before = self._changes[-1] if self._changes else (next(reversed(self.labels)), None)
         # A pair with two lines (a note came later) is undone twice, for readers that cancel line by line.
         for _ in range(max(1, self._lines_of.pop(pair, 1))):
             self._append(UndoneLabel(*pair, time.time(), self.reviewer))
-        return self.labels.pop(pair)
+        del self._changes[-1:]
+        undone = self.labels.pop(pair)
+        if before is not None:
+            self._give(before)
+        return undone
 
     def _give(self, label: HumanLabel) -> HumanLabel:
         self._append(label)

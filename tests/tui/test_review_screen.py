@@ -96,10 +96,75 @@ async def test_labels_are_kept_when_the_review_is_opened_again(bench: Path, tmp_
 
 async def test_a_key_pressed_twice_is_one_vote(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "review") as (app, pilot):
-        await pilot.press("a", "a", "b", "A")
+        await pilot.press("a", "a", "a")
         await settle(pilot)
         assert [line["label"] for line in lines(bench)] == ["A>B"]
         assert "1 of 6 sampled" in painted(app)
+
+
+async def test_a_label_is_changed_in_place_and_undo_takes_back_that_change_alone(bench: Path, tmp_path: Path):
+    async with opened(tmp_path, "review") as (app, pilot):
+        first = shown_pair(app)
+        await press(pilot, "a", "enter", "t", "left")
+        assert shown_pair(app) == first
+        await press(pilot, "B")
+        assert "you: B>>A" in painted(app)
+        review = app.screen.review  # type: ignore[attr-defined]
+        assert review.labels[first].label == "B>>A"
+        assert "2 of 6 sampled" in painted(app)
+        await press(pilot, "right", "u")
+        assert shown_pair(app) == first, "it goes to the pair that changes"
+        assert "B>>A undone, A>B again" in painted(app)
+        assert sorted(label.label for label in review.labels.values()) == ["A=B", "A>B"]
+    async with opened(tmp_path, "review") as (app, pilot):
+        labels = app.screen.review.labels  # type: ignore[attr-defined]
+        assert labels[first].label == "A>B", "also when the file is read again"
+
+
+async def test_agreement_is_hidden_while_a_pair_is_blind(bench: Path, tmp_path: Path):
+    async with opened(tmp_path, "review") as (app, pilot):
+        await press(pilot, "a")
+        assert "of 1 =" in painted(app)
+        await press(pilot, "enter")
+        assert "of 1 =" not in painted(app)
+        assert "is hidden until this pair is labelled" in painted(app)
+
+
+async def test_both_answers_stand_side_by_side_at_80_columns(bench: Path, tmp_path: Path):
+    async with opened(tmp_path, "review", (80, 24)) as (app, pilot):
+        await until(pilot, lambda: "Answer A" in painted(app))
+        line = next(line for line in painted(app).splitlines() if "Answer A" in line)
+        assert "Answer B" in line
+        assert "a or A (much), t tie, b or B (much), 0 skips" in painted(app)
+
+
+async def test_a_filter_restricts_the_sample_and_says_so(bench: Path, tmp_path: Path):
+    async with opened(tmp_path, "review") as (app, pilot):
+        await press(pilot, "f", "space", "escape")  # flips
+        assert "0 of 1 sampled" in painted(app)
+        assert "filtered: no fair sample" in painted(app)
+        await press(pilot, "x")
+        assert "0 of 6 sampled" in painted(app)
+        await press(pilot, "f", "space", "down", "space", "escape")
+        assert "No judgment matches the filter" in everything(app)
+
+
+async def test_a_vote_in_the_viewer_counts_as_the_readers_but_not_in_agreement(bench: Path, tmp_path: Path):
+    async with opened(tmp_path, "judgments") as (app, pilot):
+        await press(pilot, "enter")
+        pair = app.screen.row.pair  # type: ignore[attr-defined]
+        await press(pilot, "B")
+        (line,) = lines(bench)
+        assert (line["question_id"], line["model"]) == pair
+        assert (line["label"], line["game"], line["seen"]) == ("B>>A", 1, True)
+        assert "you: B>>A, model much better" in painted(app)
+        await press(pilot, "t")
+        assert "you: A=B" in painted(app)
+        await press(pilot, "u")
+        assert "you: B>>A" in painted(app)
+        await press(pilot, "escape", "4")
+        await until(pilot, lambda: "1 of 6 sampled" in painted(app))
+        assert app.screen.review.agreement() is None  # type: ignore[attr-defined]
 
 
 async def test_a_skip_goes_to_the_next_pair_without_revealing_or_a_label(bench: Path, tmp_path: Path):
@@ -187,8 +252,6 @@ async def test_one_can_go_back_and_look_again(bench: Path, tmp_path: Path):
         await press(pilot, "left", "a", "enter", "left")
         assert shown_pair(app) == first
         assert first[1] in everything(app)
-        await press(pilot, "b")  # no second vote without undo
-        assert len(lines(bench)) == 1
         await press(pilot, "right")
         assert "Answer A" in everything(app)
 

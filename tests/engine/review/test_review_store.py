@@ -74,6 +74,28 @@ def test_undo_takes_back_the_last_word_also_of_an_earlier_session(paths: BenchPa
     assert load_labels(paths.review("anna")).items == {}
 
 
+def test_undo_takes_back_one_change_and_the_label_of_before_counts_again(paths: BenchPaths):
+    store = ReviewStore(paths, "anna")
+    store.label(PAIR, "A>B", game=1, judge="judge", baseline="base", note="why")
+    store.label(OTHER, "A=B", game=1, judge="judge", baseline="base")
+    store.label(PAIR, "B>>A", game=1, judge="judge", baseline="base")
+    undone = store.undo()
+    assert undone is not None
+    assert (undone.pair, undone.label) == (PAIR, "B>>A")
+    assert (store.labels[PAIR].label, store.labels[PAIR].note) == ("A>B", "why")
+    assert ReviewStore(paths, "anna").labels == store.labels
+    assert store.undo().pair == OTHER  # type: ignore[union-attr]
+    assert store.undo().pair == PAIR  # type: ignore[union-attr]
+    assert ReviewStore(paths, "anna").labels == store.labels == {}
+
+
+def test_a_label_given_with_the_judgment_in_sight_is_marked(paths: BenchPaths):
+    store = ReviewStore(paths, "anna")
+    store.label(PAIR, "A>B", game=1, judge="judge", baseline="base", seen=True)
+    assert lines(paths)[-1]["seen"] is True
+    assert ReviewStore(paths, "anna").labels[PAIR].seen
+
+
 def test_a_note_that_comes_later_keeps_the_label_and_one_undo_takes_back_both(paths: BenchPaths):
     store = ReviewStore(paths, "anna")
     store.label(PAIR, "A>B", game=1, judge="judge", baseline="base")
