@@ -165,6 +165,7 @@ async def test_a_vote_in_the_viewer_counts_as_the_readers_but_not_in_agreement(b
         await press(pilot, "escape", "4")
         await until(pilot, lambda: "1 of 6 sampled" in painted(app))
         assert app.screen.review.agreement() is None  # type: ignore[attr-defined]
+        await settle(pilot)
 
 
 async def test_a_skip_goes_to_the_next_pair_without_revealing_or_a_label(bench: Path, tmp_path: Path):
