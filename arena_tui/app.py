@@ -22,6 +22,7 @@ from arena_tui.safe_text import printable
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.session.status import title_words
 from arena_tui.setup.tools import TOOLS, ToolActions
+from arena_tui.stylesheet import ParsedOnce
 from arena_tui.theme import DARK, THEMES, ColorsOff, ControlsOff
 from arena_tui.widgets.screens import MODES, ArenaScreen, ModeName, show_notice
 from engine.errors import ArenaError
@@ -80,6 +81,7 @@ class ArenaApp(ToolActions):
         for theme in THEMES:
             self.register_theme(theme)
         self.set_reactive(App.theme, DARK)
+        self.stylesheet = ParsedOnce(variables=self.get_css_variables())
         for mode in MODES:
             self.add_screen_of(mode.name)
 

@@ -1,7 +1,7 @@
 """The command line: declares commands and options; the code of a command is imported only when it is called.
 
-`main` is the only place where an exception becomes an exit code: 0 done, 1 some calls failed permanently, 2 wrong
-usage, config or data, 130 interrupted.
+`report_failure` is the only place where an exception becomes an exit code: 0 done, 1 some calls failed permanently, 2
+wrong usage, config or data, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -332,10 +332,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
         return cli.main(arguments, prog_name="arena-tui", standalone_mode=False) or console.DONE
-    except ArenaError as error:
-        return console.report_error(error)
-    except click.ClickException as error:
-        error.show(sys.stderr)
+    except (Exception, KeyboardInterrupt) as error:
+        return report_failure(error)
+
+
+def report_failure(error: BaseException) -> int:
+    """Report what ended the program, and return the exit code."""
+    try:
+        raise error
+    except ArenaError as problem:
+        return console.report_error(problem)
+    except click.ClickException as problem:
+        problem.show(sys.stderr)
         return console.USAGE
     except (click.Abort, KeyboardInterrupt):
         console.say("interrupted")
@@ -346,9 +354,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of stdout closed it (`| head`): not an error
         sys.stderr.close()
         return console.DONE
-    except OSError as error:
-        if error.errno in _OF_THE_PATH and error.filename is not None:
-            return console.report_error(UsageProblem(f"{error.filename}: {error.strerror}", "check the path"))
+    except OSError as fault:
+        if fault.errno in _OF_THE_PATH and fault.filename is not None:
+            return console.report_error(UsageProblem(f"{fault.filename}: {fault.strerror}", "check the path"))
         return console.report_bug()
     except Exception:
         return console.report_bug()

@@ -122,12 +122,12 @@ def compare_first_frames(rounds: int) -> None:
         config.write_text('bench = "bench"\n[judge]\nmodel = "judge"\nbaseline = "model-0"\n[models.judge]\n')
         sides = {
             "empty app": ([sys.executable, "-c", EMPTY_APP], b"FIRST"),
-            "arena-tui": ([sys.executable, "-m", "arena_tui", "--config", str(config)], b"reading"),
+            "arena-tui": ([sys.executable, "-m", "arena_tui"], b"reading"),
         }
         costs: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
         for number in range(rounds + 1):
             for side, (command, mark) in sides.items():
-                cost = first_frame(command, mark, Path(folder) / "bytecode")
+                cost = first_frame(command, mark, Path(folder))
                 if number:  # the first start compiles
                     costs[side].append(cost)
     print(f"\nfirst text on the terminal, {rounds} starts each (medians, then the least)")
@@ -139,13 +139,15 @@ def compare_first_frames(rounds: int) -> None:
         print(f"ratio of {name}: {ratio:.2f}, of the least {least:.2f}; asked: at most {FRAME_ASKED}")
 
 
-def first_frame(command: list[str], mark: bytes, bytecode: Path) -> tuple[float, float]:
+def first_frame(command: list[str], mark: bytes, folder: Path) -> tuple[float, float]:
     """Seconds, and CPU seconds, from the start of `command` until it has written `mark` to its terminal.
 
-    Both sides keep their compiled modules in `bytecode`, as installed programs do.
+    Both start in `folder` and keep their compiled modules in it, as installed programs do.
     """
     began = time.perf_counter()
-    process, terminal = start_in_terminal(command, PYTHONPYCACHEPREFIX=str(bytecode), PYTHONDONTWRITEBYTECODE="")
+    process, terminal = start_in_terminal(
+        command, folder, PYTHONPYCACHEPREFIX=str(folder / "bytecode"), PYTHONDONTWRITEBYTECODE=""
+    )
     seen = b""
     try:
         while mark not in seen:
@@ -177,13 +179,15 @@ def in_terminal(command: list[str]) -> tuple[dict[str, float], list[tuple[float,
         return json.loads(Path(report.name).read_text()), writes
 
 
-def start_in_terminal(command: list[str], **variables: str) -> tuple[subprocess.Popen[bytes], int]:
+def start_in_terminal(
+    command: list[str], folder: Path | None = None, **variables: str
+) -> tuple[subprocess.Popen[bytes], int]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONPATH": str(HERE.parent)}
     environment |= variables
     process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     )
     os.close(theirs)
     return process, ours

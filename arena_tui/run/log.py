@@ -12,12 +12,12 @@ from rich.text import Text
 from arena_tui.safe_text import brief, clip, wrapped
 from arena_tui.session.run_watch import LogEntry
 from arena_tui.theme import inks
-from arena_tui.widgets.dialogs import DetailsScreen
 from arena_tui.widgets.virtual_list import GUTTER, VirtualList
 from engine.errors import ArenaError, FailureKind
 from engine.events import TaskKey
 
 if TYPE_CHECKING:
+    from arena_tui.widgets.dialogs import DetailsScreen
     from engine.bench import Bench
     from engine.records import Failure
 
@@ -99,6 +99,8 @@ def _wrapped(entry: LogEntry, width: int) -> list[LogLine]:
 
 async def entry_details(entry: LogEntry, bench: Bench | None) -> DetailsScreen:
     """Return the details of a log entry; for a failure, with its record in errors.jsonl of `bench` and a remedy."""
+    from arena_tui.widgets.dialogs import DetailsScreen
+
     facts = [("at", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at)))]
     if entry.count > 1:
         facts.append(("times", str(entry.count)))

@@ -160,7 +160,7 @@ class RunScreen(ArenaScreen):
         self.app.push_screen(await entry_details(entry, bench))
 
     def _open_endpoint(self, row: EndpointRow) -> None:
-        from arena_tui.run.endpoints import EndpointScreen
+        from arena_tui.run.endpoint_screen import EndpointScreen
 
         self.app.push_screen(EndpointScreen(self.session, row))
 

@@ -14,12 +14,12 @@ from arena_tui.safe_text import one_line
 from arena_tui.session.run_watch import Speed, SpeedGauge
 from arena_tui.theme import inks
 from arena_tui.widgets.columns import Column, Columns, bar, percent, short_number, short_seconds
-from arena_tui.widgets.dialogs import DetailsScreen
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.events import Stage, TaskKey
 from engine.work.progress import RunState, TaskState
 
 if TYPE_CHECKING:
+    from arena_tui.widgets.dialogs import DetailsScreen
     from engine.config.model import Config
     from engine.work.plan import Plan
 
@@ -219,6 +219,8 @@ def _eta(row: TaskRow, width: int) -> str:
 
 def task_details(row: TaskRow, config: Config, state: RunState) -> DetailsScreen:
     """Return the details of one stage of one model."""
+    from arena_tui.widgets.dialogs import DetailsScreen
+
     task = row.task
     caller = row.key.judge or row.key.model
     facts = [

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from arena_tui.app import ArenaApp
 from arena_tui.board.leaderboard_screen import LeaderboardScreen
 from arena_tui.invocation import Invocation
-from arena_tui.run.endpoints import EndpointScreen
+from arena_tui.run.endpoint_screen import EndpointScreen
 from arena_tui.run.plan_screen import PlanScreen, StopRuleScreen
 from arena_tui.run.run_screen import RunScreen
 from arena_tui.session.arena_session import ArenaSession
