@@ -91,6 +91,7 @@ def leave_terminal(log: Path) -> None:
         os.dup2(descriptor, to)
     os.close(nothing)
     os.close(target)
+    signal.setitimer(signal.ITIMER_REAL, 0)  # that a lost page of a browser has set
     with contextlib.suppress(PermissionError):  # it leads a group already
         os.setsid()
 

@@ -64,8 +64,7 @@ def _run_ui(
     def work(release: Release) -> int:
         return asyncio.run(_show(invocation, first_mode, reviewer, attach_as, release))
 
-    # A page of the browser is a process that its server does not wait for, once it knows that it is left.
-    return work(Release()) if os.environ.get("TEXTUAL_DRIVER") else in_child(work)
+    return in_child(work)
 
 
 async def _show(

@@ -6,10 +6,11 @@ import json
 import os
 import signal
 
-from textual import messages
 from textual.drivers.web_driver import WebDriver
 
-LEAVING_SECONDS = 20  # for the program to stop its run once the server is gone; then the kernel ends it
+from arena_tui.terminal_driver import TerminalLost
+
+LEAVING_SECONDS = 20  # to stop or leave its run once the server is gone; then the kernel ends it
 
 
 class PageDriver(WebDriver):
@@ -19,7 +20,14 @@ class PageDriver(WebDriver):
         super().run_input_thread()
         if not self.exit_event.is_set():  # the end of stdin, which the server holds open
             signal.setitimer(signal.ITIMER_REAL, LEAVING_SECONDS)  # nothing handles SIGALRM: a busy program ends too
-            self._app.post_message(messages.ExitApp())
+            self._app.post_message(TerminalLost())
+
+    def on_meta(self, packet_type: str, payload: dict[str, object]) -> None:
+        """Handle a message of the server; a page that was closed is a terminal that is lost."""
+        if packet_type == "quit":
+            self._app.post_message(TerminalLost())
+        else:
+            super().on_meta(packet_type, payload)
 
     def write(self, data: str) -> None:
         """Write text for the browser's terminal."""

@@ -217,12 +217,12 @@ class WebPage:
             await asyncio.sleep(RESIZE_SECONDS)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Close the page of a process that takes more memory than any view of a bench."""
+        """Close the page of a process, or of its child with the UI, that takes more memory than any view of a bench."""
         with contextlib.suppress(psutil.Error):
             seen = psutil.Process(process.pid)
             while True:
                 await asyncio.sleep(MEMORY_SECONDS)
-                if seen.memory_info().rss > MOST_MEMORY:
+                if sum(each.memory_info().rss for each in (seen, *seen.children())) > MOST_MEMORY:
                     await self._closed()
                     return
 

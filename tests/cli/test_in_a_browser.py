@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from subprocess import Popen
+from subprocess import CompletedProcess, Popen
 from urllib.parse import urlsplit
 
 import aiohttp
 import psutil
 import pytest
+from arena_program import saved
 
 PATIENCE = 90.0
 
@@ -94,3 +96,30 @@ async def shown(page: aiohttp.ClientWebSocketResponse, text: str) -> None:
             message = await page.receive()
             assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), f"{message!r} after {seen!r}"
             seen += message.data if isinstance(message.data, bytes) else message.data.encode()
+
+
+async def test_a_run_that_is_left_in_a_browser_goes_on_after_the_server(
+    slow_bench: Path, tmp_path: Path, start: Callable[..., Popen[str]], arena: Callable[..., CompletedProcess[str]]
+):
+    server = start("-c", str(tmp_path / "config.toml"), "web", "--port", "0")
+    async with opened(server) as page:
+        await shown(page, "Plan:")
+        await page.send_json(["stdin", "s"])
+        await shown(page, "Start now")
+        await page.send_json(["stdin", "\r"])
+        await shown(page, "in flight")
+        await page.send_json(["stdin", "q"])
+        await shown(page, "leave it running")
+        await page.send_json(["stdin", "Q"])
+        async for _ in page:  # until the page is closed, because its program has ended
+            pass
+    server.send_signal(signal.SIGINT)
+    assert await asyncio.to_thread(server.wait, PATIENCE) == 0
+    before = saved(slow_bench)
+    async with asyncio.timeout(PATIENCE):
+        while saved(slow_bench) <= before:
+            await asyncio.sleep(0.05)
+    status = await asyncio.to_thread(arena, "status", "--json", cwd=tmp_path)
+    assert json.loads(status.stdout)["detached"]
+    stopped = await asyncio.to_thread(arena, "stop", cwd=tmp_path)
+    assert stopped.returncode == 0, stopped.stderr

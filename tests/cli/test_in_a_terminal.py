@@ -120,7 +120,7 @@ def test_a_second_window_on_a_bench_follows_the_first_and_takes_over_after_it(te
     first.wait(lambda _: saved(slow_bench) >= 2, "some answers")
     second = terminal()
     second.wait_for("READ-ONLY")
-    counted = re.compile(rf"sim-baseline +(\d+)/{QUESTIONS}")
+    counted = re.compile(rf"sim-baseline[^\d\n]+(\d+)/{QUESTIONS}")
     seen = int(counted.search(second.wait(counted.search, "a count"))[1])  # type: ignore[index]
     second.wait(lambda shown: int((counted.search(shown) or [0, 0])[1]) > seen, "a higher count")
     second.press("s")
