@@ -34,7 +34,7 @@ TICK_SECONDS = 0.25
 _LOOK_SECONDS = 1.0  # between looks at the config file
 _TITLE_SECONDS = 1.0  # between two titles of the terminal
 _HEAD_START = 1.0  # seconds, of the first screen before the plan
-_PAUSE_FOR_COST, _LONGEST_PAUSE = 60.0, 1.5  # times the cost, and seconds
+_PAUSE_FOR_COST, _LONGEST_PAUSE = 200.0, 2.0  # times the cost, and seconds
 
 
 class ArenaApp(ToolActions):
@@ -291,7 +291,7 @@ class ArenaApp(ToolActions):
 def pause_after(cost: float) -> float:
     """Return the seconds until the next paint if one took `cost` seconds of CPU; 0 is the next tick.
 
-    Sending it to the terminal costs about as much again. The pause limits both to a twentieth of a core, so that
+    Composing and sending it costs twice as much again. The pause limits all of it to a sixtieth of a core, so that
     watching does not slow down a run on a slow or busy machine.
     """
     pause = min(_LONGEST_PAUSE, cost * _PAUSE_FOR_COST)

@@ -37,7 +37,7 @@ from engine.review.listing import JudgmentFilter
 from engine.review.listing import select as select_judgments
 
 SIZE = (40, 120)  # lines, columns
-LISTED_ASKED, KEY_ASKED = 200, 100  # milliseconds
+LISTED_ASKED, KEY_ASKED = 200, 60  # milliseconds
 LABELS = ("A>>B", "A>B", "A=B", "B>A", "B>>A", None)
 WORDS = [
     "море",
@@ -170,6 +170,10 @@ class Program:
         self._drain(1.0)
         self._process.wait(60)
         os.close(self._terminal)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def press(self, keys: str) -> None:
         self._seen = ""

@@ -17,9 +17,11 @@ from arena_tui.session.history import RunHistory
 from engine.events import (
     CallEnded,
     CallRetried,
+    CallStarted,
     Event,
     Notice,
     RecordFailed,
+    RecordSaved,
     RunEnded,
     ServerChanged,
     StageStarted,
@@ -110,6 +112,8 @@ class RunWatch:
         match event:
             case CallEnded():
                 self._time_call(event)
+            case CallStarted() | RecordSaved():
+                pass  # by far the most of the rest
             case CallRetried():
                 self._count_retry(event)
             case RecordFailed():
