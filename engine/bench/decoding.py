@@ -96,7 +96,7 @@ class QuestionLine(_Line, gc=False, kw_only=True):
     def is_plain(self) -> bool:
         """Return whether it is in the shape of one of the generations."""
         if self.turns is None:
-            return bool(self.key and self.prompt and not self.prompt.lstrip().startswith("["))
+            return bool(self.key and self.prompt and not self.prompt.lstrip().startswith(("[", "{")))
         return bool(self.key and self.turns) and all(
             turn is not None and turn.content is not None and turn.role in (None, "user", "assistant", "system")
             for turn in self.turns

@@ -1,10 +1,12 @@
 """Records in the shapes that tools of the field write, as the fields that `decoding` reads; anything else is refused.
 
-    questions   turns, prompt, messages, conversation(s), instruction (+ input), question, query, text
-    answers     choices (turns, message, text), messages, conversation(s), output, response (a text, a chat completion,
-                a line of a batch's output), answer, completion, generation, generated_text, text, content
+    questions   turns, prompt, messages, conversation(s), instruction (+ input or context), question (+ context), query,
+                text; a list as text, in JSON or as Python prints it, is that list
+    answers     choices (turns, message, text), messages, conversation(s), output, response or result (a text, a reply
+                of an API, a line of a batch's output), answer, completion, generation, generated_text, text, content
     judgments   games, whose prompts and judgments may be chats or parts
-    messages    {role, content} of OpenAI, {from, value} of ShareGPT, {role, parts} of Gemini, plain strings
+    messages    {role, content} of OpenAI, {from, value} of ShareGPT, {role, parts} of Gemini, {type: human, content} of
+                LangChain, {speaker, text}, {author: {role}}; turns and prompts may be plain strings
     content     a string, a number, parts ({type: text, text}, output_text, thinking ...), {answer}, {text}, {value}
 
 The text of an answer is the assistant's: parts with its reasoning or calls of tools are not. What is not text (images,
@@ -13,7 +15,9 @@ audio, files) is refused, as are roles that no chat template knows.
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -29,8 +33,15 @@ _SAID = ("output", "response", "answer", "completion", "generation", "generated_
 _ROLES = {
     "user": "user", "human": "user", "prompter": "user",
     "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
-    "system": "system", "developer": "system",
+    "ai": "assistant", "system": "system", "developer": "system",
 }  # fmt: skip
+_ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
+_BEYOND = {
+    "instruction": ("input", "context"),
+    "question": ("context",),
+}  # what a question may come with, in two fields
+_LONGEST_PRINTED = 1 << 20  # characters
+_PYTHON_LIST = re.compile(r"\s*\[\s*\{\s*'(?:role|from|content|value|type|text)'\s*:")
 _TEXT_PARTS = {"text", "input_text", "output_text", "refusal", "message"}
 _UNSAID_PARTS = {"thinking", "redacted_thinking", "reasoning", "tool_use", "tool_call", "function_call", "reference"}
 
@@ -46,14 +57,23 @@ def question_fields(record: Record) -> dict[str, Any]:
     """Return a question as `question_id` and `turns` of {role, content}, beside its other fields."""
     found = {**record, "question_id": record_id(record)}
     given = (key for key in _ASKED if record.get(key) not in (None, "", []))
-    name = next((key for key in given if key != "turns" or isinstance(record[key], list)), None)
+    name = next((key for key in given if key != "turns" or isinstance(record[key], list | str)), None)
     if name is None:
         if not record.keys() & {*_ASKED}:
             raise UnknownShape(f"no question in it, only {_names(record)}")
         return {**found, "turns": None, "prompt": None}
+    if any(_are_options(record.get(key)) for key in ("choices", "options")):
+        raise UnknownShape("a question with a list of options, which it is not asked without: write them into its text")
     asked = messages_of(record[name], name)
-    if name == "instruction" and isinstance(record.get("input"), str) and record["input"].strip():
-        asked = [*asked[:-1], ("user", f"{asked[-1][1]}\n\n{record['input']}")]
+    for beside in _BEYOND.get(name, ()):
+        more = record.get(beside)
+        if more and not isinstance(more, str):
+            raise UnknownShape(f"`{beside}` is {_kind(more)}, not a text")
+        if more and more.strip():
+            asked = [*asked[:-1], ("user", f"{asked[-1][1]}\n\n{more}")]
+    for key in ("system", "system_prompt"):
+        if not isinstance(record.get(key), str):
+            found[key] = content_text(record.get(key), f"`{key}`", "\n")
     return {**found, "turns": [{"role": role, "content": text} for role, text in asked], "prompt": None}
 
 
@@ -76,7 +96,10 @@ def judgment_fields(record: Record) -> dict[str, Any]:
     if games is None and record.keys() >= _GRADED:
         raise UnknownShape("a grade as MT-bench gives them, which compares nothing")
     if isinstance(games, list):
-        games = [_game(game) if isinstance(game, dict) else None for game in games]
+        strange = next((game for game in games if not (game is None or isinstance(game, dict))), None)
+        if strange is not None:
+            raise UnknownShape(f"`games` is a list with {_kind(strange)} in it, not with objects")
+        games = [_game(game) if game is not None else None for game in games]
     elif games is not None:
         raise UnknownShape(f"`games` is {_kind(games)}, not a list")
     return {**record, "question_id": record_id(record), "games": games}
@@ -93,7 +116,11 @@ def kind_of(record: Record) -> Kind | None:
     if record.keys() & {"games", "g1_winner", "g1_judgment"} or record.keys() >= _GRADED:
         return "judgments"
     is_of_model = any(record.get(key) for key in ("model_id", "model", "generator"))
-    if record.keys() & {"choices", *_SAID[:2], *_SAID[3:6]} or (is_of_model and record.keys() & {*_SAID}):
+    if (
+        record.keys() >= {"custom_id", "result"}
+        or record.keys() & {"choices", *_SAID[:2], *_SAID[3:6]}
+        or (is_of_model and record.keys() & {*_SAID})
+    ):
         return "answers"
     chat = next((record[key] for key in _CHATS if isinstance(record.get(key), list)), ())
     if not record.keys() & {"turns", "prompt"} and _ends_with_assistant(chat):
@@ -104,13 +131,16 @@ def kind_of(record: Record) -> Kind | None:
 def messages_of(value: Any, name: str) -> list[Message]:
     """Return what a user was to send, with what comes before it: a text, turns, parts or a chat."""
     if isinstance(value, str):
-        value = unquoted(value)
+        value = _printed(value) if _PYTHON_LIST.match(value) else unquoted(value)
     if isinstance(value, dict):
         value = next((value[key] for key in _CHATS if isinstance(value.get(key), list)), value)
     while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
         value = value[0]
+    if isinstance(value, dict) and _role_of(value) is not None:
+        value = [value]
     if not isinstance(value, list) or _are_parts(value):
         return [("user", content_text(value, f"`{name}`", "\n") or "")]
+    _require_roles(value, name)
     found = [
         (_role(each, f"`{name}` {number}"), content_text(_content(each), f"`{name}` {number}", "\n") or "")
         for number, each in enumerate(value, start=1)
@@ -123,16 +153,30 @@ def messages_of(value: Any, name: str) -> list[Message]:
 
 def unquoted(text: str) -> Any:
     """Return the chat, the parts or the turns that a text is the JSON of (tables keep lists so), else the text."""
-    if not text.lstrip().startswith("["):
+    start = text.lstrip()[:1]
+    if start not in ("[", "{"):
         return text
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return text
+    if start == "{":
+        is_chat = isinstance(value.get("role"), str) or any(isinstance(value.get(key), list) for key in _CHATS)
+        return value if is_chat else text
     is_shaped = bool(value) and all(isinstance(each, str | dict) for each in value)
     if not is_shaped or not all(isinstance(each, str) or each.keys() & {"role", "from", "type"} for each in value):
         return text
     return value
+
+
+def _printed(text: str) -> Any:
+    """Return the chat that Python printed."""
+    try:
+        if len(text) > _LONGEST_PRINTED:
+            raise ValueError
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise UnknownShape("a chat as Python or numpy print it, not as JSON") from None
 
 
 def content_text(content: Any, name: str, joint: str = "") -> str | None:
@@ -164,7 +208,7 @@ def _part_text(part: Any, name: str, joint: str) -> str | None:
     if not isinstance(part, dict):
         raise UnknownShape(f"{name} is a list with {_kind(part)} in it")
     kind = str(part.get("type", "text"))
-    if kind in _UNSAID_PARTS:
+    if kind in _UNSAID_PARTS or part.get("thought") is True:
         return None
     keys = ("text", "answer", "content", "value", "parts", "refusal")
     held = next((part[key] for key in keys if part.get(key) is not None), None)
@@ -175,11 +219,44 @@ def _part_text(part: Any, name: str, joint: str) -> str | None:
 
 
 def _role(message: Any, name: str) -> str:
-    given = message.get("role", message.get("from", "user")) if isinstance(message, dict) else "user"
-    role = _ROLES.get(given.casefold()) if isinstance(given, str) else None
+    given = _role_of(message)
+    role = _ROLES.get(given) if given is not None else "user"
     if role is None:
         raise UnknownShape(f"{name} has the role {given!r}; only system, user and assistant can be sent")
     return role
+
+
+def _role_of(message: Any) -> str | None:
+    """Return the role that a message names, in lower case; None where it names none."""
+    if not isinstance(message, dict):
+        return None
+    key = next((key for key in _ROLE_KEYS if key in message), None)
+    if key is None:  # LangChain's messages have their role as their type
+        kind = message.get("type")
+        return kind.casefold() if isinstance(kind, str) and kind.casefold() in _ROLES else None
+    given = message[key]
+    if isinstance(given, dict):
+        given = given.get("role")
+    return str(given).casefold()
+
+
+def _require_roles(messages: Sequence[Any], name: str) -> None:
+    """Raise UnknownShape for a chat in which nothing says whose each message is. Turns without roles are the user's."""
+    nested = next((number for number, each in enumerate(messages, start=1) if isinstance(each, list)), None)
+    if nested is not None and any(isinstance(each, dict) for each in messages[nested - 1]):
+        raise UnknownShape(f"`{name}` is a list of {len(messages)} conversations; a question is one of them")
+    if len(messages) < 2 or (name not in _CHATS and not any(_role_of(each) for each in messages)):
+        return
+    without = next((number for number, each in enumerate(messages, start=1) if _role_of(each) is None), None)
+    if without is not None and all(_content(each) for each in messages):
+        raise UnknownShape(f"`{name}` {without} has no role: is it the user's or the assistant's?")
+
+
+def _are_options(value: Any) -> bool:
+    """Return whether a field holds the options of a question with several choices, as texts or as labels and texts."""
+    if isinstance(value, dict):
+        value = value.get("text", list(value.values()))
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(each, str) for each in value)
 
 
 def _content(message: Any) -> Any:
@@ -191,7 +268,7 @@ def _content(message: Any) -> Any:
 def _are_parts(values: Sequence[Any]) -> bool:
     """Return whether a list is the content of one message, not a list of messages."""
     return bool(values) and all(
-        isinstance(each, dict) and "type" in each and not each.keys() & {"role", "from", "content"} for each in values
+        isinstance(each, dict) and "type" in each and not each.keys() & {*_ROLE_KEYS, "content"} for each in values
     )
 
 
@@ -205,7 +282,8 @@ def _said(record: Record) -> list[str | None]:
     for key in _CHATS:
         if isinstance(record.get(key), list) and _ends_with_assistant(record[key]):
             return list(_assistant(record[key], f"`{key}`"))
-    for key in _SAID:
+    result = record.get("result")
+    for key in (*_SAID, *(("result",) if isinstance(result, dict) else ())):
         value = record.get(key)
         if value in (None, ""):
             continue
@@ -216,15 +294,19 @@ def _said(record: Record) -> list[str | None]:
         if isinstance(value, list) and any(isinstance(each, dict) and "role" in each for each in value):
             return list(_assistant(value, f"`{key}`"))
         return [content_text(value, f"`{key}`")]
-    if not record.keys() & {"choices", *_CHATS, *_SAID}:
+    if not record.keys() & {"choices", *_CHATS, *_SAID} and not isinstance(result, dict):
         raise UnknownShape(f"no answer in it, only {_names(record)}")
     return []
 
 
 def _completion(value: Record) -> Record | None:
     """Return the reply of a server in a record: a chat completion, a reply of the Responses API, or around one."""
-    if isinstance(body := value.get("body"), dict):
-        return body
+    for key in ("body", "message"):  # of a batch's line, of a batch's line at Anthropic
+        if isinstance(inner := value.get(key), dict):
+            return inner
+    candidates = value.get("candidates")  # Gemini's
+    if isinstance(candidates, list) and candidates and isinstance(candidates[0], dict):
+        return candidates[0]
     return value if value.keys() & {"choices", "output"} else None
 
 
@@ -248,17 +330,15 @@ def _assistant(messages: Sequence[Any], name: str) -> Iterator[str | None]:
     for number, message in enumerate(messages, start=1):
         if isinstance(message, dict) and str(message.get("type")) in _UNSAID_PARTS:
             continue
-        is_named = isinstance(message, dict) and bool({"role", "from"} & message.keys())
-        role = message.get("role", message.get("from")) if is_named else "assistant"
-        if is_named and role is not None and _ROLES.get(str(role).casefold()) != "assistant":
+        role = _role_of(message)
+        if role not in (None, "none") and _ROLES.get(role) != "assistant":
             continue
         if not wrapped or _is_wrapped(message.get("content") if isinstance(message, dict) else None):
             yield content_text(_content(message), f"{name} {number}")
 
 
 def _ends_with_assistant(messages: Sequence[Any]) -> bool:
-    last = messages[-1] if messages else None
-    return isinstance(last, dict) and _ROLES.get(str(last.get("role", last.get("from"))).casefold()) == "assistant"
+    return bool(messages) and _ROLES.get(_role_of(messages[-1]) or "") == "assistant"
 
 
 def _is_wrapped(content: Any) -> bool:
@@ -287,7 +367,7 @@ def _game(game: Record) -> dict[str, Any]:
     elif shown is None and isinstance(chat, str):
         shown = chat
     messages = [
-        {"role": str(each.get("role", each.get("from"))), "content": text_or_none(_content(each))}
+        {"role": str(_role_of(each)), "content": text_or_none(_content(each))}
         for each in (chat if isinstance(chat, list) else ())
         if isinstance(each, dict)
     ]

@@ -51,7 +51,7 @@ def test_what_is_no_question_is_told_with_its_line(bench, write_lines):
         {"turns": [{"content": "no id"}]},
         {"question_id": "empty", "turns": [{"content": "  "}]},
         {"question_id": "none", "turns": []},
-        {"question_id": "text", "turns": "not a list"},
+        {"question_id": "number", "turns": 5},
         b"{torn",
         {"uid": "null", "prompt": None},
         {"question_id": "good", "turns": [{"content": "?"}]},

@@ -37,7 +37,51 @@ PIRATE = ContextMessage("system", "Be a pirate.")
         ({"id": "q", "conversation": [{"role": "user", "parts": [{"text": "Hi?"}]}]}, ("Hi?",), ()),
         ({"id": "q", "instruction": "Add", "input": "2 and 2"}, ("Add\n\n2 and 2",), ()),
         ({"id": "q", "instruction": "Add", "input": "", "output": "4"}, ("Add",), ()),
+        ({"id": "q", "instruction": "Add", "context": "2 and 2"}, ("Add\n\n2 and 2",), ()),
         ({"qid": "q", "question": "Hi?"}, ("Hi?",), ()),
+        ({"qid": "q", "question": "Which?", "context": "A text."}, ("Which?\n\nA text.",), ()),
+        ({"question_id": "q", "turns": "Hi?"}, ("Hi?",), ()),
+        ({"uid": "q", "prompt": '{"messages": [{"role": "user", "content": "Hi?"}]}'}, ("Hi?",), ()),
+        ({"uid": "q", "prompt": '{"sum": [1, 2]} as YAML?'}, ('{"sum": [1, 2]} as YAML?',), ()),
+        ({"uid": "q", "prompt": '{"sum": [1, 2]}'}, ('{"sum": [1, 2]}',), ()),
+        ({"uid": "q", "prompt": str([{"role": "user", "content": "Don't?"}])}, ("Don't?",), ()),
+        (
+            {
+                "id": "q",
+                "messages": [{"type": "system", "content": PIRATE.content}, {"type": "human", "content": "Hi?"}],
+            },
+            ("Hi?",),
+            (PIRATE,),
+        ),
+        (
+            {
+                "id": "q",
+                "conversation": [
+                    {"speaker": "user", "text": "2+2?"},
+                    {"speaker": "AI", "text": "5"},
+                    {"speaker": "user", "text": "Sure?"},
+                ],
+            },
+            ("Sure?",),
+            (ContextMessage("user", "2+2?"), ContextMessage("assistant", "5")),
+        ),
+        (
+            {
+                "id": "q",
+                "messages": [{"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["Hi?"]}}],
+            },
+            ("Hi?",),
+            (),
+        ),
+        (
+            {
+                "id": "q",
+                "system": [{"type": "text", "text": PIRATE.content}],
+                "messages": [{"role": "user", "content": "Hi?"}],
+            },
+            ("Hi?",),
+            (PIRATE,),
+        ),
         ({"question_id": "q", "text": "Hi?", "category": "generic"}, ("Hi?",), ()),
         ({"uid": "q", "prompt": "Hi?", "system_prompt": "Be a pirate."}, ("Hi?",), (PIRATE,)),
         (
@@ -90,6 +134,19 @@ def test_questions(bench, write_lines, record, turns, context):
         ({"messages": [{"role": "user", "content": ""}]}, "has no text"),
         ({"messages": [{"role": "system", "content": "s"}]}, "ends with a turn of the system"),
         ({"turns": ["?", {"role": "assistant", "tool_calls": []}, "!"]}, "`turns` 2 has no text"),
+        ({"messages": ["Hi", "Hello!", "Who?"]}, "`messages` 1 has no role: is it the user's or the assistant's?"),
+        ({"conversation": [{"content": "Hi"}, {"content": "Hello!"}]}, "`conversation` 1 has no role"),
+        (
+            {"conversations": [[{"role": "user", "content": "1?"}], [{"role": "user", "content": "2?"}]]},
+            "is a list of 2 conv",
+        ),
+        (
+            {"prompt": "[{'role': 'user', 'content': 'Hi?'}\n {'role': 'user', 'content': 'So?'}]"},
+            "as Python or numpy print",
+        ),
+        ({"question": "Which?", "choices": ["one", "two"], "answer": 1}, "a question with a list of options"),
+        ({"question": "Which?", "options": {"A": "one", "B": "two"}}, "a question with a list of options"),
+        ({"question": "Which?", "context": {"title": ["x"]}}, "`context` is an object, not a text"),
         ({"task": "x", "level": 3}, "no question in it, only `question_id`, `task`, `level`"),
     ],
 )
@@ -120,6 +177,11 @@ COMPLETION = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{"mes
         {"uid": "q", "messages": [*CHAT[:1], {"role": "assistant", "content": "no"}, *CHAT[:1],
                                   {"role": "assistant", "content": {"answer": "Yes"}}]},
         {"id": "q", "conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": "Yes"}]},
+        {"id": "q", "messages": [{"type": "human", "content": "?"}, {"type": "ai", "content": "Yes"}]},
+        {"id": "q", "conversation": [{"speaker": "user", "text": "?"}, {"speaker": "assistant", "text": "Yes"}]},
+        {"id": "q", "messages": [{"role": "model", "parts": [{"text": "Hm", "thought": True}, {"text": "Yes"}]}]},
+        {"id": "q", "response": {"candidates": [{"content": {"role": "model", "parts": [{"text": "Yes"}]}}]}},
+        {"custom_id": "q", "result": {"type": "succeeded", "message": {"content": [{"type": "text", "text": "Yes"}]}}},
         {"id": "q", "instruction": "?", "output": "Yes"},
         {"id": "q", "prompt": "?", "response": "Yes"},
         {"id": "q", "prompt": "?", "response": ["Yes"]},
@@ -201,6 +263,13 @@ def test_a_score_counts_whatever_the_shape_of_the_texts_beside_it(bench, write_l
 def test_judgments_of_mt_bench_are_refused_by_name(bench, write_lines):
     path = write_lines(bench.judgments("j", "m"), {"question_id": 81, "g1_winner": "model_1", "g2_winner": "tie"})
     assert "a pair judgment of MT-bench" in load_judgments(path).problems[0].message
+
+
+def test_games_that_are_texts_are_refused_as_such(bench, write_lines):
+    path = write_lines(bench.judgments("j", "m"), {"question_id": "q", "games": ["[[A>B]]", "[[B>A]]"]})
+    loaded = load_judgments(path)
+    assert loaded.items == {}
+    assert "`games` is a list with a text in it" in loaded.problems[0].message
 
 
 def test_the_index_reads_them_as_the_loaders_do(bench, write_lines):
