@@ -21,10 +21,12 @@ from engine.models.connection import FAULTS, failure_of, fetch
 from engine.models.endpoint import Endpoint
 from engine.models.health import DOWN
 from engine.models.refusal import BASE_URL_HINT, failure_of_status, readable
+from engine.models.reply import read_reply
 from engine.models.stream import ReplyForm, form_after
 
 TIME_LIMIT = 10.0  # seconds for each request
 TRIAL_TIME_LIMIT = 60.0  # seconds for the trial call: a first token may take long
+TRIALS_OF_SILENCE = 3  # time limits that it has where the list did not come in one
 LARGEST_LIST = 4 * 2**20  # bytes
 MAX_MODELS = 10_000  # of a list; the rest is not read
 LONGEST_NAME = 500  # characters; a longer one is no name
@@ -32,11 +34,14 @@ VERSION_TIME_LIMIT = 3.0
 SHOWN_NAMES = 5
 STARTING = (502, 503, 504)  # of a proxy whose server does not answer, of a server that loads its model
 NO_SUCH_PATH = (404, 405, 501)
+_LISTS = ("data", "models", "items", "value", "result", "results", "modelSummaries", "deployments")
+_NAMES = ("id", "name", "model", "key", "modelId", "slug")
 _SET_MODEL = "set `model` of this model in the config to"
 _NO_SUCH_MODEL = re.compile(
     r"model.{0,200}(not (?:found|exist|available|supported|served|valid)|does(?: not|n't) exist)"
     r"|model.{0,200}(unknown|no such|invalid)"
-    r"|(unknown|no such|invalid|unsupported) model",
+    r"|(unknown|no such|invalid|unsupported|unavailable|not a valid) (?:model|deployment)"
+    r"|deployment.{0,80}(?:not found|does(?: not|n't) exist)|no endpoints found for",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -95,8 +100,8 @@ async def probe(
         try:
             models = _models(await prober.ask(endpoint.url("models")))
         except CallFailed as failure:
-            if failure.status is None:  # nothing answered
-                raise
+            if failure.status is None and (failure.kind is not FailureKind.TIMEOUT or served_name is None):
+                raise  # nothing answered
             unlisted = failure
         seconds = time.monotonic() - started
         serving = _serving(models, served_name)
@@ -165,27 +170,35 @@ class _Prober:
         """
         listed = [model.id for model in models]
         doubt = f"model {readable(name)!r} is not in the list of models"
+        time_limit = TRIAL_TIME_LIMIT
         if unlisted is not None:
             doubt = f"the list of models cannot be read ({as_line(unlisted.title)})"
+            if unlisted.status is None:  # it did not come in time: nothing may answer at all
+                time_limit = min(TRIAL_TIME_LIMIT, TRIALS_OF_SILENCE * self._time_limit)
         body = {"model": name, "messages": [{"role": "user", "content": "Hi"}], limit_field: 1}
         try:
-            await self.ask(self._endpoint.url("chat/completions"), msgspec.json.encode(body), TRIAL_TIME_LIMIT)
+            reply = await self.ask(self._endpoint.url("chat/completions"), msgspec.json.encode(body), time_limit)
+            _require_no_error(self._endpoint.redact.body(reply))
         except CallFailed as refusal:
+            if refusal.status is None and unlisted is not None and unlisted.status is None:
+                raise unlisted from None
             if form_after(ReplyForm.WHOLE, refusal):  # it only streams
                 return f"{doubt}, but takes calls; it is used"
             self.is_starting = refusal.status in STARTING
             if refusal.status is None or refusal.status == 429 or (refusal.status >= 500 and refusal.status != 501):
                 return f"{doubt}, and a trial call gave no answer ({as_line(refusal.title)}); it is used anyway"
-            if refusal.status in (401, 403):
+            if refusal.kind in (FailureKind.UNAUTHORIZED, FailureKind.QUOTA):
                 raise
-            has_no_list = unlisted is not None and unlisted.status in NO_SUCH_PATH
-            is_refused = refusal.status in NO_SUCH_PATH or _NO_SUCH_MODEL.search(refusal.title)
-            if (has_no_list and not is_refused) or (not listed and unlisted is None and not is_refused):
-                return f"{doubt}, and a trial call was rejected ({as_line(refusal.title)}); it is used anyway"
+            is_of_model = _NO_SUCH_MODEL.search(refusal.title) is not None
+            if refusal.status not in NO_SUCH_PATH and not is_of_model:
+                is_list_odd = unlisted is not None and unlisted.kind is FailureKind.MALFORMED
+                if refusal.kind is not FailureKind.MALFORMED and not is_list_odd:
+                    return f"{doubt}, and a trial call was rejected ({as_line(refusal.title)}); it is used anyway"
+                raise unlisted or refusal from None
             if listed:
                 error, hint = _not_served(listed, name, refusal)
                 raise CallFailed(refusal.kind, error, status=refusal.status, hint=hint) from None
-            raise unlisted or refusal from None
+            raise refusal if is_of_model else unlisted or refusal from None
         return f"{doubt}, but takes calls; it is used"
 
     async def version(self) -> str | None:
@@ -213,6 +226,9 @@ class _Prober:
                 largest=LARGEST_LIST,
                 body=body,
             )
+        except CallFailed as failure:  # it answered at more length than is read
+            failure.status = 200
+            raise
         except FAULTS as error:
             failure = failure_of(error, time.monotonic() - started)
             if failure.kind not in DOWN or isinstance(error, aiohttp.ClientSSLError):
@@ -226,7 +242,8 @@ class _Prober:
 def _models(reply: bytes) -> tuple[ServedModel, ...]:
     """Decode a list of models; skip entries of other shapes. Raises CallFailed for no such list.
 
-    OpenAI's shape is {"data": [{"id": ...}]}; others write a bare array, "models" for "data", or "name" for "id".
+    OpenAI's shape is {"data": [{"id": ...}]}; others write a bare array, another name of `_LISTS` for "data", an object
+    by names for the array, or another name of `_NAMES` for "id".
     """
     try:
         body = msgspec.json.decode(reply)
@@ -234,7 +251,8 @@ def _models(reply: bytes) -> tuple[ServedModel, ...]:
         body = None
     entries = body
     if isinstance(body, dict):
-        entries = next((body[key] for key in ("data", "models") if isinstance(body.get(key), list)), None)
+        held = next((body[key] for key in _LISTS if isinstance(body.get(key), list | dict)), None)
+        entries = _keyed(held) if isinstance(held, dict) else held
     if not isinstance(entries, list) or (isinstance(body, list) and not body):
         raise CallFailed(
             FailureKind.MALFORMED,
@@ -245,12 +263,30 @@ def _models(reply: bytes) -> tuple[ServedModel, ...]:
     return tuple(filter(None, map(_model, entries[:MAX_MODELS])))
 
 
+def _keyed(models: dict[str, Any]) -> list[Any]:
+    """Return the entries of an object by names, or of a list one level deeper."""
+    inner = next((models[key] for key in _LISTS if isinstance(models.get(key), list)), None)
+    if inner is not None:
+        return inner
+    return [{"id": name, **entry} if isinstance(entry, dict) else name for name, entry in models.items()]
+
+
+def _require_no_error(reply: bytes) -> None:
+    """Raise CallFailed if a reply with status 200 is an error, or something else than a chat completion."""
+    try:
+        read_reply(200, reply)
+    except CallFailed as failure:
+        if failure.kind in (FailureKind.EMPTY, FailureKind.TRUNCATED, FailureKind.ABORTED) or b'"choices"' in reply:
+            return  # one token is not much
+        raise
+
+
 def _model(entry: Any) -> ServedModel | None:
     if isinstance(entry, str):
         entry = {"id": entry}
     if not isinstance(entry, dict):
         return None
-    name = next((entry[key] for key in ("id", "name", "model") if isinstance(entry.get(key), str)), None)
+    name = next((entry[key] for key in _NAMES if isinstance(entry.get(key), str)), None)
     if name is None or len(name) > LONGEST_NAME:
         return None
     return ServedModel(name, _text(entry.get("root")), _length(entry.get("max_model_len")), _text(entry.get("parent")))
@@ -281,12 +317,15 @@ def _serving(models: Sequence[ServedModel], served_name: str | None) -> ServedMo
 
 def _not_served(served: Sequence[str], wanted: str, refusal: CallFailed) -> tuple[str, str]:
     """Return what is wrong and what to do. No other model is proposed but one of nearly the same name."""
-    shown = ", ".join(readable(name) for name in served[:SHOWN_NAMES])
+    served = [name for name in served if "*" not in name]  # a pattern is nothing to set
+    shown = ", ".join(readable(name) for name in served[:SHOWN_NAMES]) or "none by name"
     more = f" and {len(served) - SHOWN_NAMES} more" if len(served) > SHOWN_NAMES else ""
     error = f"model {readable(wanted)!r} not served here (available: {shown}{more})"
-    if close := difflib.get_close_matches(wanted, [name for name in served if "*" not in name], n=1, cutoff=0.8):
-        return error, f"did you mean {readable(close[0])!r}? {_SET_MODEL} that name"
     why = as_line(refusal.title)
+    if not served:
+        return error, f"{_SET_MODEL} a name that the server takes ({why})"
+    if close := difflib.get_close_matches(wanted, served, n=1, cutoff=0.8):
+        return error, f"did you mean {readable(close[0])!r}? {_SET_MODEL} that name ({why})"
     return error, f"if one of these is the same model under another name, {_SET_MODEL} that name ({why})"
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from model_servers import Connected, Handler, read_request
 
-from engine.models.discover import LONGEST_NAME, MAX_MODELS, ServedModel, probe
+from engine.models.discover import LARGEST_LIST, LONGEST_NAME, MAX_MODELS, ServedModel, probe
 from engine.models.endpoint import Endpoint
 
 Serve = Callable[[Handler], Awaitable[str]]
@@ -33,7 +33,10 @@ def server(
             cards = [{"id": name, "root": f"/models/{name}", "max_model_len": 8192} for name in names]
             return web.json_response({"object": "list", "data": cards} if models is None else models)
         if request.path == "/v1/chat/completions" and chats:
-            return web.json_response({"error": {"message": "model: field required"}}, status=400)
+            body = await request.json()
+            if body.get("model", names) not in names and names:
+                return web.json_response({"error": {"message": "The model does not exist."}}, status=404)
+            return web.json_response({"error": {"message": "messages: field required"}}, status=400)
         return web.json_response({"detail": "Not Found"}, status=404)
 
     return handler
@@ -197,7 +200,20 @@ async def test_a_trial_call_decides_where_the_list_leaves_a_doubt(
     assert "takes calls" in report.warning
 
 
-@pytest.mark.parametrize("models", [[{"id": "m"}], ["m"], {"models": [{"name": "m"}]}, {"data": [{"id": "models/m"}]}])
+@pytest.mark.parametrize(
+    "models",
+    [
+        [{"id": "m"}],
+        ["m"],
+        {"models": [{"name": "m"}]},
+        {"data": [{"id": "models/m"}]},
+        {"items": [{"id": "m"}]},
+        {"value": [{"name": "m"}]},
+        {"result": {"data": [{"id": "m"}]}},
+        {"data": {"m": {"context": 8192}}},
+        {"modelSummaries": [{"modelId": "m"}]},
+    ],
+)
 async def test_lists_of_other_shapes_are_read(serve: Serve, session: aiohttp.ClientSession, models: Any):
     refusing = chatting(models, chat={"error": "no calls"}, chat_status=400)
     report = await probe(session, Endpoint(await serve(refusing)), "m")
@@ -224,6 +240,68 @@ async def test_a_model_that_the_trial_call_rejects_is_not_served(
     report = await probe(session, Endpoint(await serve(chatting({"data": []}, chat=error, chat_status=status))), "m")
     assert not report.ok
     assert "does not exist" in report.error
+
+
+REFUSED_TOKENS = {"error": {"message": "max_tokens must be at least 16"}}
+NO_MODEL = {"error": {"message": "The model `m` does not exist."}}
+
+
+@pytest.mark.parametrize("models", [({"data": [{"id": "n"}]}, 200), ({"error": "no"}, 403), ({}, 500)])
+async def test_a_trial_call_that_is_rejected_for_its_own_sake_says_nothing_about_the_model(
+    serve: Serve, session: aiohttp.ClientSession, models: tuple[Any, int]
+):
+    refusing = chatting(*models, chat=REFUSED_TOKENS, chat_status=400)
+    report = await probe(session, Endpoint(await serve(refusing)), "m")
+    assert report.ok
+    assert "a trial call was rejected (HTTP 400: max_tokens must be at least 16); it is used anyway" in report.warning
+
+
+@pytest.mark.parametrize(
+    ("chat", "status", "error"),
+    [
+        ({"error": {"code": 404, **NO_MODEL["error"]}}, 200, "model 'm' not served here (available: n)"),
+        ({"error": {"code": 401, "message": "Invalid key"}}, 200, "HTTP 401: Invalid key"),
+        ({"error": {"message": "Insufficient credits"}}, 402, "HTTP 402: Insufficient credits"),
+        ("a page", 200, "the reply is no chat completion"),
+    ],
+)
+async def test_an_error_in_reply_to_the_trial_call_counts_as_one_whatever_its_status(
+    serve: Serve, session: aiohttp.ClientSession, chat: Any, status: int, error: str
+):
+    listing = chatting({"data": [{"id": "n"}]}, chat=chat, chat_status=status)
+    report = await probe(session, Endpoint(await serve(listing)), "m")
+    assert not report.ok
+    assert report.error.startswith(error)
+
+
+async def test_a_pattern_of_the_list_is_never_proposed(serve: Serve, session: aiohttp.ClientSession):
+    listing = chatting({"data": [{"id": "*"}, {"id": "openai/*"}]}, chat=NO_MODEL, chat_status=404)
+    report = await probe(session, Endpoint(await serve(listing)), "m")
+    assert (report.ok, report.error) == (False, "model 'm' not served here (available: none by name)")
+    assert "*" not in report.hint
+
+
+async def test_a_list_that_is_too_long_or_never_ends_leaves_it_to_the_trial_call(
+    serve: Serve, session: aiohttp.ClientSession
+):
+    async def dripping(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/models"):
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b'{"data": [')
+            await ended.wait()
+            return response
+        return await chatting({})(request)
+
+    ended = asyncio.Event()
+    report = await probe(session, Endpoint(await serve(dripping)), "m", 0.5)
+    ended.set()
+    assert report.ok
+    assert "the list of models cannot be read (no complete reply within" in report.warning
+    long = chatting({"data": [{"id": "x" * LARGEST_LIST}]})
+    report = await probe(session, Endpoint(await serve(long)), "m")
+    assert report.ok
+    assert "the reply is longer than 4 MiB" in report.warning
 
 
 async def test_a_list_of_any_length_is_read_up_to_a_bound(serve: Serve, session: aiohttp.ClientSession):
