@@ -226,8 +226,8 @@ class _Prober:
                 largest=LARGEST_LIST,
                 body=body,
             )
-        except CallFailed as failure:  # it answered at more length than is read
-            failure.status = 200
+        except CallFailed as too_long:
+            too_long.status = 200
             raise
         except FAULTS as error:
             failure = failure_of(error, time.monotonic() - started)
@@ -265,9 +265,9 @@ def _models(reply: bytes) -> tuple[ServedModel, ...]:
 
 def _keyed(models: dict[str, Any]) -> list[Any]:
     """Return the entries of an object by names, or of a list one level deeper."""
-    inner = next((models[key] for key in _LISTS if isinstance(models.get(key), list)), None)
-    if inner is not None:
-        return inner
+    for key in _LISTS:
+        if isinstance(inner := models.get(key), list):
+            return inner
     return [{"id": name, **entry} if isinstance(entry, dict) else name for name, entry in models.items()]
 
 
