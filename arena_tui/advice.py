@@ -13,6 +13,7 @@ SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
     AdviceKind.REFRESH_STALE: "`run --refresh stale`",
     AdviceKind.REFRESH_UNPARSED: "`run --refresh unparsed`",
     AdviceKind.SERVE: "`arena-tui serve {0}`",
+    AdviceKind.REGISTER: "`arena-tui serve {0} --register {1}`",
     AdviceKind.REPAIR: "`arena-tui doctor --repair`; with --dry-run it only lists the changes",
     AdviceKind.IMPORT: "`arena-tui import SOURCE`",
     AdviceKind.PROBE: "`arena-tui audit --probe`",

@@ -5,6 +5,7 @@ Declared apart from `cli`, which adds them; the code of a command is imported on
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -84,12 +85,18 @@ def doctor(invocation: Invocation, repair: bool, dry_run: bool) -> int:
 
 @click.command()
 @click.argument("model")
+@click.option(
+    "--register",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder in which runs on other machines find the server; needs a key in VLLM_API_KEY.",
+)
+@click.option("--host", help="Address to listen on. 127.0.0.1 by default; with --register that of this machine.")
 @click.pass_obj
-def serve(invocation: Invocation, model: str) -> int:
+def serve(invocation: Invocation, model: str, register: Path | None, host: str | None) -> int:
     """Start vLLM for one model of the config. Stays in the foreground until Ctrl-C."""
     from arena_tui.commands.serve import serve_command
 
-    return serve_command(invocation, model)
+    return serve_command(invocation, model, register, host)
 
 
 @click.command()

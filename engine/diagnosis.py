@@ -15,7 +15,7 @@ from engine.bench import Bench
 from engine.bench.repair import examine_bench
 from engine.config.model import Config
 from engine.config.requests import read_choice
-from engine.errors import Advice, AdviceKind, ArenaError, CallFailed, ConfigError, listed
+from engine.errors import Advice, AdviceKind, ArenaError, CallFailed, ConfigError, StorageError, listed
 from engine.judging.influence import influences
 from engine.judging.verdicts import LEAST_LABEL_MASS, choices, read_first_token
 from engine.models.connection import FAULTS, LARGEST_ERROR, fetch, open_session
@@ -25,8 +25,8 @@ from engine.models.refusal import readable
 from engine.models.reply import read_reply
 from engine.models.tokens import load_counter
 from engine.records import Completion
-from engine.serving.endpoints import endpoints_of
 from engine.serving.gpus import GpuQueryFailed, has_driver, query_gpus
+from engine.serving.listing import EndpointListing, endpoints_of
 from engine.serving.model_folder import folder_problems
 from engine.serving.plan import server_plan
 from engine.work.calls import judge_requests
@@ -145,13 +145,22 @@ def _verdict_checks(config: Config) -> Iterator[Check]:
 
 async def _endpoint_checks(config: Config, session: aiohttp.ClientSession) -> list[Check]:
     """Probe all endpoints at once: a host that is down takes seconds to time out."""
-    probes = [
-        (name, probe(session, endpoint, config.served_name(name), limit_field=config.provider(name).max_tokens))
-        for name in config.models
-        for endpoint in endpoints_of(config, name)
-    ]
+    checks, probes = [], []
+    for name in config.models:
+        listing = EndpointListing(config, name)
+        try:
+            found = await listing.read()
+        except StorageError as error:
+            checks.append(Check("problem", f"endpoint of {name}", error.title, error.hint))
+            continue
+        if listing.folder is not None and not found:
+            hint = Advice("start one that registers there", AdviceKind.REGISTER, values=(name, "FOLDER"))
+            checks.append(
+                Check("note", f"endpoint of {name}", f"no server is registered in {listing.folder}; a run waits", hint)
+            )
+        limit_field = config.provider(name).max_tokens
+        probes += [(name, probe(session, each, config.served_name(name), limit_field=limit_field)) for each in found]
     reports = await asyncio.gather(*(coming for _, coming in probes))
-    checks = []
     for (name, _), report in zip(probes, reports, strict=True):
         subject = f"endpoint of {name}"
         if report.ok:

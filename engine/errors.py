@@ -42,6 +42,7 @@ class AdviceKind(StrEnum):
     REFRESH_STALE = "refresh_stale"  # recreate records of other settings or texts than today's
     REFRESH_UNPARSED = "refresh_unparsed"  # repeat games without a label
     SERVE = "serve"  # start the server of a model: model
+    REGISTER = "register"  # start the server of a model that runs on other machines find: model, folder
     REPAIR = "repair"  # repair damaged files of the bench; a dry run lists the changes
     IMPORT = "import"  # import a bench or a config
     PROBE = "probe"  # have the judge compare constant answers, which must lose

@@ -40,7 +40,7 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
     """Return the endpoints of the config with what a run has measured, busy ones first; none before the plan."""
     if session.plan is None:
         return []
-    from engine.serving.endpoints import endpoints_of
+    from engine.serving.listing import endpoints_of
 
     called = session.run.endpoint_statuses() if session.run is not None else {}
     statuses = {(name, status.endpoint): status for name, found in called.items() for status in found}
@@ -72,7 +72,31 @@ def endpoint_rows(session: ArenaSession, state: RunState, gauge: SpeedGauge | No
             )
     known = {row.key for row in rows}
     rows += [row for row in _server_rows(session, state, gauge, statuses) if row.key not in known]
+    known = {row.key for row in rows}
+    rows += [row for row in _found_rows(session, state, gauge, statuses) if row.key not in known]
     return sorted(rows, key=lambda row: (not row.traffic.in_flight, not row.traffic.calls))
+
+
+def _found_rows(
+    session: ArenaSession,
+    state: RunState,
+    gauge: SpeedGauge | None,
+    statuses: Mapping[EndpointKey, EndpointStatus],
+) -> Iterator[EndpointRow]:
+    """Yield the endpoints that were found while the run lasts: in a folder of servers, or behind a name."""
+    for key, status in statuses.items():
+        outage = state.outages.get(key)
+        yield EndpointRow(
+            key,
+            state.endpoints.get(key, _NO_TRAFFIC),
+            status.limit,
+            status.parallel,
+            gauge.endpoint(key) if gauge else Speed(),
+            session.watch.latency(*key),
+            state.server_numbers.get(key),
+            outage.condition if outage else _DISABLED if status.disabled else _DOWN if status.is_down else _IN_USE,
+            outage.why if outage else status.disabled,
+        )
 
 
 def _server_rows(

@@ -238,8 +238,9 @@ async def _play(
         source = ConfiguredEndpoints(config, session, _messages(on_message), wait=plan.wait)
         found = await stack.enter_async_context(source.open(judge, Demand()))
         if not found.endpoints:
-            unfit = (await probe_endpoints(session, config, judge))[1][0]
-            raise UsageProblem(f"{judge}: {unfit.url}: {unfit.error}", unfit.hint)
+            unfit = (await probe_endpoints(session, config, judge))[1]
+            at = f"{unfit[0].url}: {unfit[0].error}" if unfit else "no server is registered"
+            raise UsageProblem(f"{judge}: {at}", unfit[0].hint if unfit else "start one")
         client = ModelClient(
             judge,
             found.endpoints,

@@ -23,7 +23,7 @@ from engine.models.connection import FAULTS, failure_of, fetch, open_session, pr
 from engine.models.endpoint import Endpoint
 from engine.models.refusal import error_text, failure_of_status, readable
 from engine.opening import read_whole
-from engine.serving.endpoints import endpoints_of
+from engine.serving.listing import endpoints_of
 
 T = TypeVar("T")
 

@@ -188,11 +188,38 @@ class EndpointConfig(_Table):
     api_key: fields.ApiKey | None = None
 
 
+class EndpointFolder(_Table):
+    """`endpoints = { folder = "..." }`: the servers that register themselves in a folder."""
+
+    folder: fields.DataFolder
+    """Where they write; relative paths count from the folder of the config file."""
+    api_key: fields.ApiKey | None = None
+    """The key of all servers that register there; their files hold none."""
+
+
 def _distinct(endpoints: list[EndpointConfig]) -> list[EndpointConfig]:
     addresses = [endpoint.base_url for endpoint in endpoints]
     if len(set(addresses)) < len(addresses):
         raise ValueError("must not hold one address twice: raise `parallel` instead")
     return endpoints
+
+
+def _kind_of_endpoints(endpoints: object) -> str | None:
+    if isinstance(endpoints, list):
+        return "list"
+    is_folder = isinstance(endpoints, dict) and "base_url" not in endpoints
+    return "registry" if is_folder or isinstance(endpoints, EndpointFolder) else None
+
+
+EndpointsConfig: TypeAlias = Annotated[
+    Annotated[list[EndpointConfig], AfterValidator(_distinct), Tag("list")]
+    | Annotated[EndpointFolder, Tag("registry")],
+    Discriminator(
+        _kind_of_endpoints,
+        custom_error_type="endpoints",
+        custom_error_message='must be [{ base_url = "..." }, ...] or { folder = "..." }',
+    ),
+]
 
 
 class ServeConfig(_Table):
@@ -230,8 +257,8 @@ class ModelConfig(_Drawing):
     """Sampling fields that this model does not take though its provider does."""
     api_version: fields.ApiVersion | None = None
     """For Azure addresses that want one (`/openai/deployments/...`)."""
-    endpoints: Annotated[list[EndpointConfig], AfterValidator(_distinct)] = Field(default_factory=list)
-    """Servers that share the calls, the least busy first."""
+    endpoints: EndpointsConfig = Field(default_factory=list)
+    """Servers that share the calls, the least busy first: their addresses, or the folder where they register."""
     parallel: fields.Count = 64
     """Calls in flight at one endpoint."""
     rate: fields.PerSecond | None = None
@@ -257,6 +284,16 @@ class ModelConfig(_Drawing):
     def can_be_called(self) -> bool:
         """Whether there is a server to ask, or one can be started."""
         return bool(self.endpoints) or self.serve is not None
+
+    @property
+    def addresses(self) -> list[EndpointConfig]:
+        """The endpoints that the config itself names."""
+        return self.endpoints if isinstance(self.endpoints, list) else []
+
+    @property
+    def registry(self) -> EndpointFolder | None:
+        """The folder where the servers of this model register themselves."""
+        return self.endpoints if isinstance(self.endpoints, EndpointFolder) else None
 
 
 class Config(_Table):
@@ -317,7 +354,7 @@ class Config(_Table):
         model = self.models.get(entry)
         if model is not None and model.provider is not None:
             return model.provider
-        return provider_at(model.endpoints[0].base_url if model and model.endpoints else "")
+        return provider_at(model.addresses[0].base_url if model and model.addresses else "")
 
     def provider(self, entry: str) -> Provider:
         """What the server of the entry's model takes."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -13,6 +14,7 @@ from engine.config.model import (
     CategoryConfig,
     Config,
     EndpointConfig,
+    EndpointFolder,
     JudgeConfig,
     ModelConfig,
     UiConfig,
@@ -82,6 +84,7 @@ _TABLES = (
     ("[[judge.by_category]]", CategoryConfig),
     ("[models.NAME]", ModelConfig),
     ("endpoints = [{ ... }]", EndpointConfig),
+    ("endpoints = { ... }", EndpointFolder),
     ("[ui]", UiConfig),
     ("the top of the file, above the first [table]", Config),
 )
@@ -162,16 +165,27 @@ def _table_at(place: KeyPath) -> type[BaseModel] | None:
     """The table that stands at `place`, if it is one of the config's own."""
     table: type[BaseModel] | None = Config
     inside_container = False
-    for step in place:
+    for number, step in enumerate(place):
         if inside_container:
             inside_container = False
         elif table is None or step not in table.model_fields:
             return None
         else:
             annotation = table.model_fields[str(step)].annotation
-            table = _table_in(annotation)
-            inside_container = get_origin(annotation) in (dict, list)
+            is_in_list = isinstance(dict(enumerate(place)).get(number + 1), int)
+            form = next((each for each in _forms(annotation) if (get_origin(each) is list) == is_in_list), annotation)
+            table = _table_in(form)
+            inside_container = get_origin(form) in (dict, list)
     return None if inside_container else table
+
+
+def _forms(annotation: Any) -> list[Any]:
+    """The forms that a value may have: a table, a list of tables."""
+    if get_origin(annotation) is Annotated:
+        return _forms(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [form for each in get_args(annotation) for form in _forms(each)]
+    return [annotation]
 
 
 def _table_in(annotation: Any) -> type[BaseModel] | None:

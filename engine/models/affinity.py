@@ -39,13 +39,18 @@ class WaitingQueues(Generic[EndpointT]):
     queue. Calls that failed elsewhere wait for one endpoint only, and are served first. Cancelled futures are dropped.
     """
 
-    def __init__(self, endpoints: Sequence[EndpointT]) -> None:
+    def __init__(self, endpoints: Sequence[EndpointT] = ()) -> None:
         self._loop = asyncio.get_running_loop()
-        self._queues: dict[EndpointT | None, deque[tuple[int, asyncio.Future[EndpointT]]]] = {
-            endpoint: deque() for endpoint in (None, *endpoints)
-        }
-        self._moved: dict[EndpointT, deque[asyncio.Future[EndpointT]]] = {endpoint: deque() for endpoint in endpoints}
+        self._queues: dict[EndpointT | None, deque[tuple[int, asyncio.Future[EndpointT]]]] = {None: deque()}
+        self._moved: dict[EndpointT, deque[asyncio.Future[EndpointT]]] = {}
         self._serial = 0
+        for endpoint in endpoints:
+            self.add(endpoint)
+
+    def add(self, endpoint: EndpointT) -> None:
+        """Add the queues of an endpoint."""
+        self._queues[endpoint] = deque()
+        self._moved[endpoint] = deque()
 
     def __bool__(self) -> bool:
         for queue in self._queues.values():

@@ -13,15 +13,7 @@ import msgspec
 
 from engine.errors import CallFailed, FailureKind, NeverAsked
 from engine.events import CallEnded, CallRetried, EndpointStatus, Event, ServerSeen, TaskKey, notice
-from engine.models.connection import (
-    FAULTS,
-    LARGEST_ERROR,
-    Link,
-    bound_of,
-    failure_of,
-    fetch,
-    is_stale,
-)
+from engine.models.connection import FAULTS, LARGEST_ERROR, Link, bound_of, failure_of, fetch, is_stale
 from engine.models.context import ContextGuard
 from engine.models.endpoint import Endpoint
 from engine.models.health import OutagePolicy
@@ -90,11 +82,10 @@ class ModelClient:
         permits: Callable[[TaskKey | None], bool] = lambda _: True,
     ) -> None:
         self.name = name
+        form = first_form(stream)
+        self._target = partial(Target, name, session=session, timeout=timeout, idle_timeout=idle_timeout, form=form)
         self._pool = EndpointPool(
-            [
-                Target(name, each, session, timeout=timeout, idle_timeout=idle_timeout, form=first_form(stream))
-                for each in endpoints
-            ],
+            list(map(self._target, endpoints)),
             parallel=parallel,
             rate=rate,
             outages=outages,
@@ -113,6 +104,7 @@ class ModelClient:
         self._idle_timeout = idle_timeout
         self._now = asyncio.get_running_loop().time
         self._warned: set[str] = set()
+        self._added = asyncio.Event()
 
     @property
     def capacity(self) -> int:
@@ -134,6 +126,16 @@ class ModelClient:
     def set_rate(self, rate: float | None) -> None:
         """Change how many calls may start per second at each endpoint; None is no bound."""
         self._pool.set_rate(rate)
+
+    def add(self, endpoint: Endpoint) -> None:
+        """Send calls to a further endpoint; to a known one again, even if it was disabled."""
+        self._context.take_in(endpoint.context)
+        if not (known := self._endpoints_at(endpoint.address)):
+            self._pool.add(self._target(endpoint))
+            self._added.set()
+        for pooled in known:
+            pooled.health.disabled_by = None
+            self._pool.resume(pooled)
 
     def hold(self, address: str) -> None:
         """Send nothing to that address until `resume`: its server is down and will be restarted."""
@@ -162,7 +164,14 @@ class ModelClient:
 
         The numbers are emitted as ServerSeen. Servers without vLLM's `/metrics` are polled rarely.
         """
-        await asyncio.gather(*(self._watch(pooled, served_name, intervals) for pooled in self._pool.endpoints))
+        watched = 0
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for pooled in self._pool.endpoints[watched:]:
+                    group.create_task(self._watch(pooled, served_name, intervals))
+                watched = len(self._pool.endpoints)
+                self._added.clear()
+                await self._added.wait()
 
     async def _watch(self, pooled: PooledEndpoint[Target], served_name: str, intervals: PollIntervals) -> None:
         target, health, before = pooled.target, pooled.health, None

@@ -73,6 +73,10 @@ class ContextGuard:
         self._shortest = self._longest = self._sizes = 0  # requests with that count: sizes, and how many different ones
         self._doubted = False  # a doubt about prompts is reported
 
+    def take_in(self, tokens: int | None) -> None:
+        """Note the context of a further server: the smallest one holds."""
+        self.tokens = min((each for each in (self.tokens, tokens) if each is not None), default=None)
+
     def fits(self, size: int, max_tokens: int) -> bool:
         """Return whether a request of `size` bytes certainly leaves room for its reply."""
         return self.tokens is None or size * self._density + max_tokens <= self.tokens

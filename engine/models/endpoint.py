@@ -18,7 +18,8 @@ class Endpoint:
 
     A user and password, or a query (`?api-version=...`), in `base_url` are sent with every request and never shown.
     `shown` is the text for a `base_url` whose path holds a secret; `secrets` are further texts never to be shown.
-    `context` is the maximum of prompt and reply together, in tokens, where the server reports it.
+    `context` is the maximum of prompt and reply together, in tokens, where the server reports it. `host` is the name
+    that requests are sent under where `base_url` holds one address of several.
     """
 
     base_url: str
@@ -27,6 +28,7 @@ class Endpoint:
     context: int | None = None
     shown: str = ""
     secrets: tuple[str, ...] = field(default=())
+    host: str = ""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.address!r})"
@@ -57,6 +59,8 @@ class Endpoint:
     def headers(self) -> dict[str, str]:
         """Return the headers of every request. Raises ArenaError for a key that no HTTP header can hold."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if self.host:
+            headers["Host"] = self.host
         key = (self.api_key or "").strip()
         user = URL(self.base_url)
         if key:

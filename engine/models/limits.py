@@ -112,17 +112,27 @@ class EndpointPool(Generic[TargetT]):
         name_of: Callable[[TargetT], str] = str,
         starts_low: bool = False,
     ) -> None:
-        self.endpoints = tuple(PooledEndpoint(target, parallel, rate, outages or OutagePolicy()) for target in targets)
-        if starts_low:
-            for pooled in self.endpoints:
-                pooled.health.start_low()
+        self.endpoints: tuple[PooledEndpoint[TargetT], ...] = ()
         self.closed = False
         self._loop = asyncio.get_running_loop()
-        self._ranking = EndpointRanking(self.endpoints, lambda pooled: name_of(pooled.target))
-        self._waiters = WaitingQueues(self.endpoints)
+        self._parallel, self._rate, self._outages = parallel, rate, outages or OutagePolicy()
+        self._name_of, self._starts_low = name_of, starts_low
+        self._waiters: WaitingQueues[PooledEndpoint[TargetT]] = WaitingQueues()
         self._pauses: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._burst_timer: asyncio.TimerHandle | None = None
+        self.add(*targets)
+
+    def add(self, *targets: TargetT) -> None:
+        """Add endpoints, with the limit and the rate of the others; calls that wait may go to them."""
+        for target in targets:
+            pooled = PooledEndpoint(target, self._parallel, self._rate, self._outages)
+            if self._starts_low:
+                pooled.health.start_low()
+            self.endpoints += (pooled,)
+            self._waiters.add(pooled)
+        self._ranking = EndpointRanking(self.endpoints, lambda pooled: self._name_of(pooled.target))
+        self._hand_out()
 
     @property
     def in_flight(self) -> int:
@@ -140,12 +150,14 @@ class EndpointPool(Generic[TargetT]):
 
     def set_limit(self, parallel: int) -> None:
         """Change how many calls may be in flight at each endpoint. Fewer takes effect as calls end."""
+        self._parallel = parallel
         for pooled in self.endpoints:
             pooled.health.set_ceiling(parallel)
         self._hand_out()
 
     def set_rate(self, rate: float | None) -> None:
         """Change how many calls may start per second at each endpoint."""
+        self._rate = rate
         for pooled in self.endpoints:
             pooled.start_rate.set_rate(rate)
 
@@ -208,8 +220,11 @@ class EndpointPool(Generic[TargetT]):
         pooled.health.outdone(failure, self._loop.time())
 
     def hold(self, pooled: PooledEndpoint[TargetT]) -> None:
-        """Hand out no slots there until `resume`: the server is known to be down, and to be restarted."""
+        """Hand out no slots there until `resume`: the server is known to be down, and may come back."""
         pooled.health.held = True
+        if self.others((pooled,)):
+            self._waiters.free(pooled)
+            self._hand_out()
 
     def resume(self, pooled: PooledEndpoint[TargetT]) -> None:
         pooled.health.resumed()

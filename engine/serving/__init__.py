@@ -4,6 +4,8 @@ plan        which servers a config needs, on which GPUs, in which order
 forecast    how long the starts, and so the whole plan, will take
 gpus        the GPUs of this machine, as nvidia-smi reports them
 fleet       the servers of one run, each started in its turn and stopped when no model needs it
+registry    servers that register themselves in a folder, for runs on other machines
+listing     the endpoints of a model as the config lists them now
 server      one server from its first start to its last exit
 model_folder  what is wrong with the folder of a model
 adapters    LoRA adapters on a server: loading, and whether its base stays itself beside them

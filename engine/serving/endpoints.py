@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import aiohttp
-from yarl import URL
 
 from engine.config.model import Config
-from engine.errors import CallFailed, FailureKind, as_line
+from engine.errors import Advice, AdviceKind, CallFailed, FailureKind, StorageError, as_line
 from engine.events import EndpointChanged, Event, NoticeLevel, notice, steady_now
 from engine.models.client import ModelClient
-from engine.models.connection import proxy_for
 from engine.models.discover import EndpointReport, probe
-from engine.models.endpoint import Endpoint, login_secrets
+from engine.models.endpoint import Endpoint
+from engine.serving.listing import EndpointListing, Resolver, resolve
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks at an endpoint that does not answer yet
 LOOK_SECONDS = 0.1  # between two looks whether the model is still needed
@@ -70,31 +69,11 @@ class NoEndpoints:
         yield ModelEndpoints()
 
 
-def endpoints_of(config: Config, name: str) -> list[Endpoint]:
-    """Return the endpoints of a model of the config."""
-    version = config.models[name].api_version
-    query = f"?api-version={version}" if version else ""
-    endpoints = []
-    for entry in config.models[name].endpoints:
-        key = entry.api_key.get_secret_value() if entry.api_key else None
-        shown = config.shown_url(entry.base_url)
-        proxy = proxy_for(URL(entry.base_url))
-        endpoint = Endpoint(
-            entry.base_url + query,
-            key,
-            config.provider(name).key_header,
-            shown=shown if shown != entry.base_url else "",
-            secrets=(*config.secrets(name), *(login_secrets(proxy) if proxy else ())),
-        )
-        endpoints.append(endpoint)
-    return endpoints
-
-
 async def probe_endpoints(
     session: aiohttp.ClientSession, config: Config, name: str
 ) -> tuple[list[Endpoint], list[EndpointReport]]:
     """Return the endpoints of `name` that serve it, and the reports of all."""
-    looks = await _look(session, config, name, endpoints_of(config, name))
+    looks = await _look(session, config, name, await EndpointListing(config, name).read())
     return [look.endpoint for look in looks if look.report.ok], [look.report for look in looks]
 
 
@@ -121,16 +100,24 @@ class ConfiguredEndpoints:
     """The endpoints that the config names: probed before the first call, so that a model without any fails once.
 
     Where nothing listens yet, a server may still be starting: it is waited for, for `wait` seconds if the model has no
-    other endpoint, else for as long as the model is called. What waiting cannot mend is reported at once.
+    other endpoint, else for as long as the model is called. What waiting cannot mend is reported at once. Where the
+    list itself changes (a folder of servers, a name with several addresses), it is read again all the time.
     """
 
     def __init__(
-        self, config: Config, session: aiohttp.ClientSession, emit: Callable[[Event], None], *, wait: float
+        self,
+        config: Config,
+        session: aiohttp.ClientSession,
+        emit: Callable[[Event], None],
+        *,
+        wait: float,
+        resolver: Resolver = resolve,
     ) -> None:
         self._config = config
         self._session = session
         self._emit = emit
         self._wait = wait
+        self._resolver = resolver
 
     @asynccontextmanager
     async def open(self, name: str, demand: Demand) -> AsyncIterator[ModelEndpoints]:
@@ -142,9 +129,11 @@ class ConfiguredEndpoints:
             self._emit(notice("error", f"{name}: has work, but its config entry has no endpoint and no [serve]"))
             yield ModelEndpoints()
             return
-        search = _Search(name, self._config, self._session, self._emit, self._wait)
+        listing = EndpointListing(self._config, name, self._resolver)
+        search = _Search(name, listing, self._config, self._session, self._emit, self._wait)
         await search.first(demand)
-        following = asyncio.create_task(search.follow()) if search.ready and search.pending else None
+        is_followed = search.ready and (search.pending or listing.changes)
+        following = asyncio.create_task(search.follow()) if is_followed else None
         try:
             endpoints = [*search.ready, *search.pending] if search.ready else []
             yield ModelEndpoints(endpoints, [search], search.reports)
@@ -163,22 +152,26 @@ class _Search:
     def __init__(
         self,
         name: str,
+        listing: EndpointListing,
         config: Config,
         session: aiohttp.ClientSession,
         emit: Callable[[Event], None],
         wait: float,
     ) -> None:
         self.ready: list[Endpoint] = []
-        self.pending = endpoints_of(config, name)
+        self.pending: list[Endpoint] = []
         self.reports: list[EndpointReport] = []
         self._name = name
+        self._listing = listing
+        self._listed: dict[str, Endpoint] = {}  # by address
+        self._gone: set[str] = set()  # addresses that are no longer listed
         self._config = config
         self._session = session
         self._emit = emit
         self._wait = wait
         self._clients: list[ModelClient] = []
         self._now = asyncio.get_running_loop().time
-        self._started = self._now()
+        self._started = self._alone_since = self._now()
         self._announced: set[str] = set()  # addresses that are waited for
         self._reported: dict[str, tuple[str, float | None]] = {}  # why, and until when
         self._began = steady_now()
@@ -194,12 +187,13 @@ class _Search:
         pause, deadline = FIRST_PAUSE, None
         while True:
             was_early = demand.is_early()
+            await self._read_list()
             looks = await _look(self._session, self._config, self._name, self.pending)
             if deadline is None and not was_early:
                 deadline = self._now() + self._wait
             is_over = deadline is not None and self._now() >= deadline
             self._take_ready(looks, even_doubtful=is_over)
-            hopeful = [look for look in looks if look.report.may_pass]
+            hopeful = any(look.report.may_pass for look in looks) or self._lists_none
             if not demand.needed():
                 return
             if self.ready or (not was_early and (is_over or not hopeful)):
@@ -207,6 +201,10 @@ class _Search:
                 return
             self._announce(looks, is_early=was_early)
             self._report_waiting(looks, deadline)
+            if self._lists_none and "" not in self._announced:
+                self._announced.add("")
+                until = f"until {self._wait:.0f} s after the last answer" if was_early else f"up to {self._wait:.0f} s"
+                self._emit(notice("warning", as_line(self._none_listed(), f"waiting {until}")))
             demand.waits()
             if was_early and not hopeful:  # a server with another model there may be exchanged for the judge's
                 await self._sleep(math.inf, demand, was_early=True)
@@ -223,24 +221,61 @@ class _Search:
             await asyncio.sleep(min(LOOK_SECONDS, left))
 
     async def follow(self) -> None:
-        """Take in endpoints that answer later, until all have been found or given up."""
+        """Take in endpoints that answer or are listed later, until all have been found or given up."""
         pause = FIRST_PAUSE
-        while self.pending:
+        while self.pending or self._listing.changes:
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, 1.5 * pause)
+            await self._read_list()
             looks = await _look(self._session, self._config, self._name, self.pending)
-            is_over = self._now() - self._started >= self._wait and not self._has_other()
+            if self._listing.changes and self._has_other():
+                self._alone_since = self._now()
+            is_over = self._now() - self._alone_since >= self._wait and not self._has_other()
             found = self._take_ready(looks, even_doubtful=is_over)
             failed = self._close([look for look in looks if look.endpoint.address not in found], is_over=is_over)
+            if is_over and not found:
+                why = CallFailed(FailureKind.CONNECTION, f"no server for {self._wait:.0f} s", attempts=0)
+                failed |= dict.fromkeys(self._gone, why)
             for client in self._clients:
-                for address in found:
-                    client.resume(address)
+                for endpoint in self.ready:
+                    if endpoint.address in found:
+                        client.add(endpoint)
                 for address, why in failed.items():
                     client.disable(address, why)
 
+    async def _read_list(self) -> None:
+        """Take in what is listed now; hold the calls to endpoints that no longer are."""
+        try:
+            listed = {endpoint.address: endpoint for endpoint in await self._listing.read()}
+        except StorageError as error:
+            if error.title not in self._announced:
+                self._announced.add(error.title)
+                self._emit(notice("warning", as_line(f"{self._name}: {error.title}", error.hint)))
+            return
+        self.pending += [endpoint for address, endpoint in listed.items() if address not in self._listed]
+        for address in self._listed.keys() - listed:
+            self._gone.add(address)
+            self._reported.pop(address, None)
+            self._emit(EndpointChanged(self._name, address, "waiting", steady_now(), "no longer listed"))
+            self._emit(notice("info", f"{self._name}: {address}: no longer listed; its calls go to other servers"))
+            for client in self._clients:
+                client.hold(address)
+        self._gone -= listed.keys()
+        self.pending = [endpoint for endpoint in self.pending if endpoint.address not in self._gone]
+        self.ready = [endpoint for endpoint in self.ready if endpoint.address not in self._gone]
+        self._listed = listed
+
+    @property
+    def _lists_none(self) -> bool:
+        return self._listing.folder is not None and not self._listed
+
+    def _none_listed(self) -> str:
+        served = self._config.served_name(self._name)
+        return f"{self._name}: no server of {served!r} is registered in {self._listing.folder}"
+
     def _has_other(self) -> bool:
         """Return whether the model can be called at an endpoint that is not waited for."""
-        waiting = {endpoint.address for endpoint in self.pending}
+        waiting = {endpoint.address for endpoint in self.pending} | self._gone
         return any(
             not status.disabled and status.endpoint not in waiting
             for client in self._clients
@@ -269,6 +304,9 @@ class _Search:
     def _close(self, looks: Iterable[_Look], *, is_over: bool) -> dict[str, CallFailed]:
         """Report what is wrong where the model is not served, and stop waiting where that is of no use."""
         failed = {}
+        if self._lists_none and not self.ready and not self._clients:
+            hint = Advice("start one that registers there", AdviceKind.REGISTER, values=(self._name, "FOLDER"))
+            self._emit(notice("error", as_line(f"{self._none_listed()} (waited {self._waited():.0f} s)", hint)))
         for look in looks:
             report, address = look.report, look.endpoint.address
             if address not in {endpoint.address for endpoint in self.pending}:

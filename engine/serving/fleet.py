@@ -19,10 +19,11 @@ from engine.events import Event, notice
 from engine.models.connection import open_session
 from engine.models.discover import EndpointReport, probe
 from engine.models.refusal import readable
-from engine.serving.endpoints import Demand, EndpointSource, ModelEndpoints, endpoints_of
+from engine.serving.endpoints import Demand, EndpointSource, ModelEndpoints
 from engine.serving.forecast import start_seconds
+from engine.serving.listing import endpoints_of
 from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
-from engine.serving.process import local_port, stop_orphans
+from engine.serving.process import LOOPBACK, local_port, stop_orphans
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
 
 
@@ -31,7 +32,8 @@ class Fleet:
 
     `prepare` it before use and `close` it at the end, which stops every server. A server that already runs at an
     endpoint of the config with the right model is used and not stopped. The servers require `key`, by default a random
-    one; an empty key requires none. `runs` is the folder with what earlier runs recorded of their starts.
+    one; an empty key requires none. `runs` is the folder with what earlier runs recorded of their starts. The servers
+    listen at the address `listen` and are called at `host`.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Fleet:
         grace: float,
         key: str | None = None,
         runs: Path | None = None,
+        host: str = LOOPBACK,
+        listen: str = LOOPBACK,
     ) -> None:
         self.servers: dict[PlannedServer, VllmServer] = {}
         self._config = config
@@ -57,7 +61,7 @@ class Fleet:
         if key is None:
             key = secrets.token_urlsafe(24)
         vllm = config.vllm
-        self._settings = ServerSettings(vllm.command, key, logs, vllm.start_timeout, vllm.restarts, grace)
+        self._settings = ServerSettings(vllm.command, key, logs, vllm.start_timeout, vllm.restarts, grace, host, listen)
         self._needed_by = {server: set(server.spec.entries) & set(models) for server in plan.servers}
         self._finished: set[PlannedServer] = set()
         self._stopping = False

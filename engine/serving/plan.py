@@ -69,7 +69,7 @@ def server_specs(config: Config, names: Iterable[str]) -> list[ServerSpec]:
     grouped: dict[tuple[str, str], list[str]] = {}
     for name in names:
         serve = config.models[name].serve
-        if serve is not None:
+        if serve is not None and config.models[name].registry is None:  # else others start its servers
             server = _server_entry(config, name)
             what = serve.model_dump_json() + repr(sorted((k, v.get_secret_value()) for k, v in serve.env.items()))
             alone = server if config.models[name].endpoints else ""  # a fixed port cannot be shared

@@ -32,6 +32,7 @@ from engine.serving.server_log import LineSplitter
 WardenOrder: TypeAlias = Literal["interrupt", "terminate", "kill", "serving"]
 ORPHAN_GRACE_SECONDS = 5.0
 CLOCK_STEP_SECONDS = 2.0
+LOOPBACK = "127.0.0.1"
 _CHUNK_BYTES = 1 << 16
 _PORTS = range(18_000, 32_000)  # below the ports that systems give to outgoing connections
 _picked_ports: set[int] = set()  # a server binds its port seconds after it was picked
@@ -201,21 +202,21 @@ def _is_alive(pid: int, created: float) -> bool:
     return created > 0.0 and abs(_created(pid) - created) < CLOCK_STEP_SECONDS
 
 
-def pick_port() -> int:
+def pick_port(host: str = LOOPBACK) -> int:
     """Return a free port that was not picked before. Raises OSError if none is found."""
     for port in random.sample(_PORTS, 200):
-        if port not in _picked_ports and is_free(port):
+        if port not in _picked_ports and is_free(port, host):
             _picked_ports.add(port)
             return port
     raise OSError("no free port found")
 
 
-def is_free(port: int) -> bool:
-    """Return whether a server could listen on a port of this machine."""
-    with socket.socket() as probe:
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Return whether a server could listen on a port (0: on any) at an address of this machine."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True

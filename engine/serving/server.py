@@ -23,8 +23,9 @@ from engine.serving.adapters import RUNTIME_LOADING, base_stays_itself, load_ada
 from engine.serving.gpus import wait_for_memory
 from engine.serving.model_folder import folder_problems
 from engine.serving.plan import PlannedServer
-from engine.serving.process import ServerProcess, is_free, pick_port, record_server
+from engine.serving.process import LOOPBACK, ServerProcess, is_free, pick_port, record_server
 from engine.serving.ready import first_call, until_healthy
+from engine.serving.registry import base_url
 from engine.serving.server_log import Cause, ServerLog, Startup, exit_cause, follow
 
 MEMORY_SECONDS = 60.0  # to wait until the server before has released its GPU memory
@@ -43,7 +44,10 @@ class ServerFailed(ArenaError):
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Settings shared by all servers of a run: `key` (sent with every call, never written), `grace` (seconds)."""
+    """Settings shared by all servers of a run: `key` (sent with every call, never written), `grace` (seconds).
+
+    Servers listen at `listen` and are called at `host`.
+    """
 
     command: Sequence[str]
     key: str
@@ -51,6 +55,8 @@ class ServerSettings:
     start_timeout: float = 1800.0
     restarts: int = 3
     grace: float = 30.0
+    host: str = LOOPBACK
+    listen: str = LOOPBACK
 
 
 class VllmServer:
@@ -83,7 +89,7 @@ class VllmServer:
         self._expected = expected
         self._own_port = port
         self._key = key or settings.key
-        self._port = port or pick_port()
+        self._port = port or pick_port(settings.listen)
         inherited = [value for name, value in os.environ.items() if names_secret(name)]
         secrets = [self._key, *self.spec.environment.values(), *inherited]
         arguments = [*settings.command, *self.spec.arguments]
@@ -99,12 +105,24 @@ class VllmServer:
     @property
     def endpoint(self) -> Endpoint:
         context = self.report.max_model_len if self.report else None
-        return Endpoint(f"http://127.0.0.1:{self._port}/v1", self._key, context=context)
+        return Endpoint(base_url(*self.address), self._key, context=context)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and the port where it is called."""
+        return self._settings.host, self._port
 
     @property
     def command(self) -> list[str]:
         """The command line, without any secret."""
-        own = ["--host", "127.0.0.1", "--port", str(self._port), "--served-model-name", *self.spec.served_names]
+        own = [
+            "--host",
+            self._settings.listen,
+            "--port",
+            str(self._port),
+            "--served-model-name",
+            *self.spec.served_names,
+        ]
         quiet = "--disable-uvicorn-access-log"
         if quiet not in self.spec.arguments:
             own.append(quiet)  # thousands of lines, one per call
@@ -320,13 +338,13 @@ class VllmServer:
             )
         if problems := await asyncio.to_thread(lambda: list(folder_problems(self.spec))):
             return problems[0]
-        if not is_free(self._port):
+        if not is_free(self._port, self._settings.listen):
             if self._own_port is not None:
                 return Cause(
                     f"port {self._port} is in use by another program",
                     "stop that program, or remove `endpoints` from the entry so that a free port is picked",
                 )
-            self._port = pick_port()
+            self._port = pick_port(self._settings.listen)
         if self._planned.gpus:
             self.emit_status("waiting", "for the memory of its GPUs")
             in_use = await wait_for_memory(self._planned.gpus, self._planned.share, MEMORY_SECONDS)

@@ -95,7 +95,7 @@ def _assumed(config: Config, model: str, calls: int, tokens: int) -> Duration:
     entry = config.models.get(model)
     if entry is None:
         return Duration(0.0, False)
-    endpoints = max(1, len(entry.endpoints))
+    endpoints = max(1, len(entry.addresses))
     seconds = calls * tokens / ASSUMED_TOKENS_PER_SECOND / (entry.parallel * endpoints)
     return Duration(max(seconds, calls / (entry.rate * endpoints) if entry.rate else 0.0), False)
 

@@ -84,9 +84,11 @@ def _config(config: Config) -> dict[str, Any]:
     if command := written.get("vllm", {}).get("command"):
         written["vllm"]["command"] = masked(command)
     for entry in written.get("models", {}).values():
-        for endpoint in entry.get("endpoints", ()):
+        endpoints = entry.get("endpoints", ())
+        for endpoint in [endpoints] if isinstance(endpoints, dict) else endpoints:
             endpoint.pop("api_key", None)
-            endpoint["base_url"] = config.shown_url(endpoint["base_url"])
+            if "base_url" in endpoint:
+                endpoint["base_url"] = config.shown_url(endpoint["base_url"])
         if serve := entry.get("serve"):
             serve["env"] = sorted(serve.get("env", {}))
             serve["args"] = masked(serve.get("args", ()))

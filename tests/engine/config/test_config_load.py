@@ -367,3 +367,37 @@ class TestUnreadable:
     def test_a_number_of_ten_thousand_digits(self, write):
         assert "too many digits" in self.problem_of(write(f"a = {'9' * 10_000}"))
         assert "so large a number" in self.problem_of(write(f"bench = 'b'\n[answers]\nmax_tokens = 0x{'f' * 9000}"))
+
+
+def with_judge_at(endpoints: object) -> dict[str, object]:
+    return with_changes(models={"base": {}, "aya": {}, "judge": {"endpoints": endpoints}})
+
+
+def test_endpoints_may_be_the_folder_where_servers_register(tmp_path):
+    document = with_judge_at({"folder": "servers", "api_key": "${KEY}"})
+    entry = parse_config(document, tmp_path / "config.toml", {"KEY": "a-key"}).models["judge"]
+    assert entry.registry is not None
+    assert entry.registry.api_key is not None
+    assert entry.registry.api_key.get_secret_value() == "a-key"
+    assert entry.addresses == []
+    assert entry.can_be_called
+    assert problems_of(document) == {
+        "models.judge.endpoints.api_key": "the environment variable KEY is not set "
+        "export KEY=..., or remove the key if the server needs none"
+    }
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "key", "said"),
+    [
+        ({"base_url": "http://a/v1"}, "", 'must be [{ base_url = "..." }, ...] or { folder = "..." }'),
+        ("servers", "", 'must be [{ base_url = "..." }, ...] or { folder = "..." }'),
+        ({"api_key": "k"}, ".folder", "is missing"),
+        ({"folder": "servers", "key": "k"}, ".key", 'unknown key did you mean "api_key"?'),
+        ([{"base_url": "http://a/v1", "folder": "x"}], "[0].folder", "unknown key"),
+    ],
+)
+def test_endpoints_of_another_form_are_refused(endpoints, key, said):
+    problems = problems_of(with_judge_at(endpoints))
+    assert list(problems) == [f"models.judge.endpoints{key}"]
+    assert said in problems[f"models.judge.endpoints{key}"]

@@ -9,7 +9,7 @@ import pytest
 from engine.config.load import parse_config
 from engine.config.providers import PROVIDERS, provider_at
 from engine.errors import ConfigError
-from engine.serving.endpoints import endpoints_of
+from engine.serving.listing import endpoints_of
 
 KEY = "sk-planted-0123456789"
 

@@ -61,6 +61,7 @@ class Fake:
     def __init__(self, arguments: list[str]) -> None:
         self.model = arguments[0]
         self.port = int(value_of(arguments, "--port"))
+        self.host = value_of(arguments, "--host") if "--host" in arguments else "127.0.0.1"
         self.names = names_of(arguments)
         self.key = os.environ.get("VLLM_API_KEY")
         self.takes_adapters = "--enable-lora" in arguments
@@ -93,7 +94,7 @@ class Fake:
                     self.start_apart(is_clean=self.behaviour["apart"] == "clean")
                 self.engine = subprocess.Popen([sys.executable, "-S", __file__, "engine"], stdin=subprocess.DEVNULL)
             say(line)
-        server = ThreadingHTTPServer(("127.0.0.1", self.port), self.handler())
+        server = ThreadingHTTPServer((self.host, self.port), self.handler())
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.ready = True
