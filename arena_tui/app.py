@@ -221,6 +221,8 @@ class ArenaApp(ToolActions):
         try:
             if not session.is_open:
                 await session.open()
+            elif session.plan is None and not session.demo:
+                await session.reopen()  # after a problem that the plan had
             self.config_was_read()
             self.repaint_state()
             await self._wait_for_screen()
