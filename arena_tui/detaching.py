@@ -1,9 +1,9 @@
 """Leaves a terminal with a run on: the process that was started waits, and its child has the run.
 
 A shell waits for the process that it started, so a run can only outlive a command in a child. The child is forked
-before anything heavy is imported, which costs a millisecond, and the run never moves: calls in flight, servers, locks
-and wardens stay in the one process that made them. The waiting process passes signals on and ends as the child does,
-or with 0 as soon as the child releases it.
+before anything heavy is imported, which costs a few milliseconds, and the run never moves: calls in flight, servers,
+locks and wardens stay in the one process that made them. The waiting process passes signals on and ends as the child
+does, or with 0 as soon as the child releases it.
 """
 
 from __future__ import annotations

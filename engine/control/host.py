@@ -48,7 +48,7 @@ MOST_PARALLEL = 100_000  # of an order
 MOST_PEERS = 16
 MOST_UNSENT = 1 << 20  # bytes that one connection has not read yet
 KEPT_RECENT = 400  # events behind the log of who attaches
-_LOGGED = (Notice, RecordFailed, ServerChanged, StageStarted, StandingChanged, StopRuleSet, RunEnded)
+_LOGGED = frozenset((Notice, RecordFailed, ServerChanged, StageStarted, StandingChanged, StopRuleSet, RunEnded))
 
 
 class ShownRun(Protocol):
@@ -153,7 +153,7 @@ class RunHost:
 
     def _take(self, event: Event) -> None:
         self._number += 1
-        if isinstance(event, _LOGGED):
+        if type(event) in _LOGGED:  # called for every event of a run
             self._recent.append((self._number, event))
         if self._peers:
             self._batch.append(event)
