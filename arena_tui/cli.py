@@ -96,7 +96,19 @@ def _open_ui(context: click.Context) -> int:
     "several joined by commas.",
 )
 @wait_option
-@click.option("--dry-run", is_flag=True, help="Print the plan only: calls, cached records, estimated tokens.")
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="AMOUNT",
+    help="Start nothing more once the calls have cost this much, by the `price` of the models in the config.",
+)
+@click.option(
+    "--max-hours",
+    type=click.FloatRange(min=0, max=8760, min_open=True),
+    metavar="HOURS",
+    help="Start nothing more after this time.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan only: calls, tokens, costs, hours of servers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
 @click.option("--detach", is_flag=True, help="Return once the run has started; it goes on without the terminal.")
 @click.pass_obj

@@ -40,6 +40,7 @@ from engine.events import (
     notice,
     steady_now,
 )
+from engine.work.costs import Spending
 from engine.work.plan import Plan, Scope, make_plan
 from engine.work.progress import RunState
 from engine.work.queue import Gate, Pipeline, planned_event
@@ -129,6 +130,7 @@ class Run:
         self.gate = Gate()
         self.log: Path | None = None  # of a run without a terminal: the file that it writes to
         self.retries_failed = False  # wanted: another run for what failed in this one
+        self.limit_reached = ""  # the limit of the scope at which this run started nothing more
         self._grace = grace
         self._server_grace = server_grace
         self._listeners: list[Listener] = []
@@ -257,6 +259,8 @@ class Run:
             minutes = self.scope.until.minutes if self.scope.until else None
             pipeline = Pipeline(plan, emit, stopping)
             self._events.add(pipeline.handle)
+            if (most := self.scope.max_cost) is not None:
+                self._events.add(Spending(self.config, plan, most, self._cost_reached).handle)
             async with open_execution(
                 self.config,
                 plan,
@@ -275,10 +279,33 @@ class Run:
                 self._execution = execution
                 if self.gate.closed:
                     pipeline.stop()
-                await execution.run()
+                late = self._hours_later(started)
+                try:
+                    await execution.run()
+                finally:
+                    if late is not None:
+                        late.cancel()
                 await writer.flush()
         if not self.gate.closed:
             stopping.end()
+
+    def _hours_later(self, started: float) -> asyncio.TimerHandle | None:
+        """Start nothing more when the hours of the scope are over."""
+        if (hours := self.scope.max_hours) is None:
+            return None
+        reached = f"{hours:g} hours"
+        return asyncio.get_running_loop().call_at(started + 3600.0 * hours, self._reach_limit, reached)
+
+    def _cost_reached(self, spent: float) -> None:
+        self._reach_limit(f"a cost of {self.scope.max_cost:g} (spent so far: {spent:.4g})")
+
+    def _reach_limit(self, limit: str) -> None:
+        """Start nothing more; calls in flight finish and count."""
+        if self._execution is None or self.limit_reached or self.gate.closed:
+            return
+        self.limit_reached = limit
+        self._warn(f"the limit of {limit} is reached: nothing more is started")
+        self._execution.expire()
 
     async def _make_plan(self) -> Plan:
         plan = await asyncio.to_thread(make_plan, self.config, self.bench, self.scope)

@@ -15,6 +15,7 @@ from arena_tui.advice import phrase
 from arena_tui.detaching import on_end_signals
 from arena_tui.headless import run_loop
 from arena_tui.invocation import Invocation
+from arena_tui.output.clock import money
 from arena_tui.output.tables import TableColumn, text_table
 from engine.batch import reading, service
 from engine.batch.reading import ReadReport
@@ -22,6 +23,7 @@ from engine.batch.writing import Manifest, write_batch
 from engine.bench import Bench
 from engine.bench.layout import BenchPaths
 from engine.config.model import Config
+from engine.work.costs import expected_use
 from engine.work.plan import Scope, make_plan
 
 SAID_EVERY = 20_000  # results between two lines of progress
@@ -33,13 +35,21 @@ def write_command(
 ) -> int:
     """Write a batch, and print its files. Return the exit code."""
     config = invocation.config()
-    plan = make_plan(config, Bench.open(config.data, config.bench), _scope(scope))
+    bench = Bench.open(config.data, config.bench)
+    plan = make_plan(config, bench, _scope(scope))
     console.warn(plan.warnings)
     manifest = write_batch(config, plan, folder, max_requests=max_requests, max_bytes=max_bytes)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(manifest)).decode())
     elif manifest.files:
         click.echo(_table(manifest))
+    at_batch_prices = [
+        each.cost * price.batch
+        for each in expected_use(config, bench, plan)
+        if each.cost is not None and (price := config.models[each.model].price) is not None
+    ]
+    if at_batch_prices and manifest.requests:
+        console.say(f"expected cost at batch prices, with the rounds that follow: about {money(sum(at_batch_prices))}")
     if manifest.awaited:
         console.say(f"{manifest.awaited} judgments wait for answers: write them after the results are read")
     if manifest.requests:

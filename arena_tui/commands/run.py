@@ -14,6 +14,7 @@ from arena_tui.commands.leaderboard import show, with_evidence
 from arena_tui.detaching import Release
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
+from arena_tui.output.clock import money
 from arena_tui.output.stop_rule import format_stop_report
 from engine.auditing.known_bad import with_known_bad
 from engine.bench import Bench
@@ -26,6 +27,7 @@ from engine.ratings.stop_rule import parse_stop_rule, stop_cautions, stop_report
 from engine.ratings.verdict import standing_verdict
 from engine.results import judged_bench, rate
 from engine.run import Run
+from engine.work.costs import spent_by
 from engine.work.plan import Scope, make_plan
 from engine.work.progress import RunState
 from engine.work.stopping import stop_forecast
@@ -41,6 +43,8 @@ def run_command(
     refresh: tuple[str, ...],
     until: str | None,
     wait: float,
+    max_cost: float | None,
+    max_hours: float | None,
     dry_run: bool,
     as_json: bool,
     release: Release | None = None,
@@ -57,6 +61,8 @@ def run_command(
         judgments=stage in ("all", "judgments"),
         until=parse_stop_rule(until) if until is not None else None,
         wait=wait,
+        max_cost=max_cost,
+        max_hours=max_hours,
     )
     if dry_run and not invocation.demo:
         return _show_plan(invocation.config().with_baselines(baseline), scope)
@@ -91,7 +97,8 @@ async def _run(
         _report_gaps(run, state)
         if invocation.demo:
             console.say(f"{SIMULATED} Files: {run.bench.paths.root}")
-        return console.DONE if rated and state.phase == "done" else console.FAILED
+        is_whole = not (run.limit_reached and _left(state))
+        return console.DONE if rated and state.phase == "done" and is_whole else console.FAILED
 
 
 async def _execute(config: Config, scope: Scope, release: Release | None) -> tuple[Run, RunState]:
@@ -139,13 +146,15 @@ def _show_plan(config: Config, scope: Scope) -> int:
     from arena_tui.output.plan import (
         format_plan,  # with the planning of servers, which a run without work does not need
     )
+    from engine.work.costs import expected_use
     from engine.work.duration import server_turns
 
     bench = Bench.open(config.data, config.bench)
     found = make_plan(config, bench, scope)
     console.warn(found.warnings)
     forecast = stop_forecast(scope.until, found) if scope.until is not None else None
-    click.echo(format_plan(found, forecast, server_turns(config, bench, found)), nl=False)
+    use = expected_use(config, bench, found)
+    click.echo(format_plan(found, forecast, server_turns(config, bench, found), use), nl=False)
     return console.DONE
 
 
@@ -165,8 +174,19 @@ def _report_gaps(run: Run, state: RunState) -> None:
             f"{state.failed} calls failed; the reasons are in {run.bench.paths.errors}; "
             "run the same command to retry them"
         )
-    if left := sum(task.left for task in state.tasks.values()):
-        console.say(f"{left} calls not made: no endpoint available; run the same command to resume")
+    if spent := spent_by(run.config, state.endpoints):
+        by_model = (
+            f" ({', '.join(f'{model} {money(cost)}' for model, cost in spent.items())})" if len(spent) > 1 else ""
+        )
+        console.say(f"cost of the calls: {money(sum(spent.values()))}{by_model}")
+    if left := _left(state):
+        why = f"the limit of {run.limit_reached} was reached" if run.limit_reached else "no endpoint available"
+        console.say(f"{left} records not made: {why}; run the same command to resume")
+
+
+def _left(state: RunState) -> int:
+    """Return the records that the run was to make and did not start."""
+    return sum(task.left for task in state.tasks.values())
 
 
 def _who(key: TaskKey) -> str:

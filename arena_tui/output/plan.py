@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arena_tui.console import printable
-from arena_tui.output.clock import clock
+from arena_tui.output.clock import clock, money
 from arena_tui.output.stop_rule import verdict_words
 from arena_tui.output.tables import TableColumn, text_table
 from engine.ratings import FEWEST_QUESTIONS
 from engine.serving.forecast import ServerTurn
+from engine.work.costs import ExpectedUse, expected_cost
 from engine.work.plan import Plan
 from engine.work.stopping import LEAST_AHEAD, StopForecast
 from engine.work.tasks import Task
 
 
-def format_plan(found: Plan, forecast: StopForecast | None = None, servers: Sequence[ServerTurn] = ()) -> str:
-    """Return one line a task with its records and calls, the sums, what a stop rule may save, and the servers' starts.
+def format_plan(
+    found: Plan,
+    forecast: StopForecast | None = None,
+    servers: Sequence[ServerTurn] = (),
+    use: Sequence[ExpectedUse] = (),
+) -> str:
+    """Return one line a task with its records and calls, the sums, the costs, a stop rule's savings, servers' starts.
 
     Tokens are estimated: those of prompts by their length in characters, those of replies by their limit.
     """
@@ -27,11 +33,27 @@ def format_plan(found: Plan, forecast: StopForecast | None = None, servers: Sequ
     lines.append(f"{found.calls} calls; about {prompt} prompt tokens and at most {output} output tokens")
     if pending:
         lines.append(f"{pending} of the judgments wait for answers; their tokens are not counted yet")
+    if use:
+        lines += ["", *map(printable, use_lines(use))]
     if forecast is not None:
         lines += ["", *map(printable, forecast_lines(forecast))]
     if servers:
         lines += ["", *map(printable, turn_lines(servers))]
     return "\n".join(lines) + "\n"
+
+
+def use_lines(use: Sequence[ExpectedUse]) -> list[str]:
+    """Return what the calls to each model are expected to take, and the sum of their costs."""
+    lines = []
+    for each in use:
+        basis = "as its records so far" if each.measured else "assumed"
+        cost = "" if each.cost is None else f", cost about {money(each.cost)}"
+        lines.append(
+            f"  {each.model}: {each.calls} calls, about {each.prompt_tokens} tokens in and {each.completion_tokens} "
+            f"out ({basis}){cost}"
+        )
+    total = expected_cost(use)
+    return ["expected:" if total is None else f"expected, at a cost of about {money(total)}:", *lines]
 
 
 def turn_lines(servers: Sequence[ServerTurn]) -> list[str]:
@@ -48,7 +70,10 @@ def turn_lines(servers: Sequence[ServerTurn]) -> list[str]:
         )
     starts = f"{len(servers)} server{'s are' if len(servers) > 1 else ' is'} started"
     ends = max(turn.ends for turn in servers)
-    return [f"{starts}, all of it takes about {clock(ends)}:", *(f"  {line}" for line in lines)]
+    hours = sum((turn.starts_in + turn.works_for) * max(1, len(turn.server.gpus)) for turn in servers) / 3600
+    has_gpus = any(turn.server.gpus for turn in servers)
+    took = f"{hours:.1f} GPU hours" if has_gpus else f"{hours:.1f} hours of servers"
+    return [f"{starts}, all of it takes about {clock(ends)} ({took}):", *(f"  {line}" for line in lines)]
 
 
 def forecast_lines(forecast: StopForecast) -> list[str]:

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 
 from arena_tui.advice import phrase, title
 from arena_tui.keys import bind, closing
+from arena_tui.output.clock import money
 from arena_tui.run.summary import about
 from arena_tui.safe_text import clip, one_line, printable
 from arena_tui.session.arena_session import ArenaSession
@@ -148,6 +149,8 @@ class PlanScreen(ModalScreen[None]):
         text.append(f", about {short_number(prompt)} prompt and at most {short_number(output)} output tokens")
         if duration is not None and plan.calls:
             text.append(f", {about(duration)}")
+        if self._session.cost is not None and plan.calls:
+            text.append(f", cost about {money(self._session.cost)}")
         if (forecast := self._session.forecast) is not None:
             text.append(f"\na model stops early when {printable(forecast.rule.describe(forecast.opponent))}")
         if pending := sum(len(task.awaited) for task in tasks):

@@ -58,6 +58,7 @@ class ArenaSession(OpenBench):
         self.run: Run | RemoteRun | None = None
         self.remote: RemoteRun | None = None  # `run` while it is one of another process
         self.duration: Duration | None = None  # of `plan`
+        self.cost: float | None = None  # of `plan`, by the prices of the config
         self.servers: list[ServerTurn] = []  # that a run of `plan` starts
         self.forecast: StopForecast | None = None  # of `plan`, where its scope has a stop rule
         self.watch = RunWatch()
@@ -169,7 +170,7 @@ class ArenaSession(OpenBench):
         found = await asyncio.to_thread(plan_run, self.config, self.bench, wanted)
         # All at once and with the state, since a screen may be painted at every await.
         self._scope, self.plan, self.forecast = wanted, found.plan, found.forecast
-        self.duration, self.servers = found.duration, found.servers
+        self.duration, self.servers, self.cost = found.duration, found.servers, found.cost
         if not self.is_running:
             self._state = found.state
             self.run = None

@@ -27,12 +27,13 @@ AttachMode: TypeAlias = Literal["control", "read-only"]
 
 
 class PlannedRun(NamedTuple):
-    """A plan, when its stop rule may end it, how long it takes, and the servers that it starts."""
+    """A plan, when its stop rule may end it, how long it takes, the servers that it starts, and what its calls cost."""
 
     plan: Plan
     forecast: StopForecast | None
     duration: Duration | None
     servers: list[ServerTurn]
+    cost: float | None
 
     @property
     def state(self) -> RunState:
@@ -45,13 +46,15 @@ def plan_run(config: Config, bench: Bench, scope: Scope) -> PlannedRun:
     """Plan what `scope` still needs; imports also what a run needs. Call it in a thread. Raises ArenaError."""
     import engine.run
     import engine.work.execution  # noqa: F401  # slow, so the start of a run must not wait for it
+    from engine.work.costs import expected_cost, expected_use
     from engine.work.duration import estimate_duration, server_turns
     from engine.work.plan import make_plan
     from engine.work.stopping import stop_forecast
 
     plan = make_plan(config, bench, scope)
     forecast = stop_forecast(scope.until, plan) if scope.until else None
-    return PlannedRun(plan, forecast, estimate_duration(config, bench, plan), server_turns(config, bench, plan))
+    duration, servers = estimate_duration(config, bench, plan), server_turns(config, bench, plan)
+    return PlannedRun(plan, forecast, duration, servers, expected_cost(expected_use(config, bench, plan)))
 
 
 def read_config(invocation: Invocation) -> Config:

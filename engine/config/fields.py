@@ -186,6 +186,7 @@ Penalty = Annotated[float, Field(ge=-2, le=2)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 TokenLimit = Annotated[int, Field(ge=1, le=10_000_000)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
+Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 PerSecond = Annotated[float, Field(gt=0, le=1_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 

@@ -242,6 +242,17 @@ class ServeConfig(_Table):
     beside each other on a GPU if their shares are at most 1 together."""
 
 
+class PriceConfig(_Table):
+    """`price` of a hosted model, per million tokens, in any currency."""
+
+    input: fields.Price
+    output: fields.Price
+    cached: fields.Price | None = None
+    """Of prompt tokens that the server had cached; None means as `input`."""
+    batch: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Prices in a batch, relative to these."""
+
+
 class ModelConfig(_Drawing):
     """`[models.X]`: where a model is served, how hard it may be driven, and its own sampling."""
 
@@ -272,6 +283,8 @@ class ModelConfig(_Drawing):
     stream: fields.Stream = "auto"
     """Whether replies are streamed: always, never, or "auto" for as soon as the server refuses any other call."""
     serve: ServeConfig | None = None
+    price: PriceConfig | None = None
+    """What the model costs per million tokens; None means nothing that is counted."""
     family: str | None = Field(default=None, min_length=1)
     """Models of one family favour each other as judges; None means derived from the name."""
     temperature: fields.Temperature | None = None

@@ -9,6 +9,7 @@ a part takes one call (an HTTP request) or more.
     tasks           what is cached, stale or missing of one task
     jobs            one record to make, with its finished parts
     duration        how long a plan will take
+    costs           tokens, money and server hours: expected and spent
     execution       makes the parts that carry out a plan, in order, and ends them
     queue           what is made next: a priority queue for each model, fed with games as answers are saved
     worker          for each model its endpoints, its client, and a worker for each of its queues

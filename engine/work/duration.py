@@ -86,9 +86,13 @@ def _verdicts(config: Config, bench: Bench, judge: str, calls: int) -> Duration:
     pace = _pace_or_none(lambda: judging_pace(bench.index, [judge]))
     if pace:
         return Duration(calls / pace, True)
+    return _assumed(config, judge, calls, assumed_verdict_tokens(config))
+
+
+def assumed_verdict_tokens(config: Config) -> int:
+    """Return the tokens of a verdict by the judge prompt, where none was measured."""
     prompt = config.judge.prompt
-    tokens = ASSUMED_VERDICT_TOKENS[prompt] if isinstance(prompt, str) else ASSUMED_CUSTOM_VERDICT_TOKENS
-    return _assumed(config, judge, calls, tokens)
+    return ASSUMED_VERDICT_TOKENS[prompt] if isinstance(prompt, str) else ASSUMED_CUSTOM_VERDICT_TOKENS
 
 
 def _assumed(config: Config, model: str, calls: int, tokens: int) -> Duration:

@@ -35,7 +35,8 @@ class Scope:
     """Which part of the work a command asks for.
 
     `models` empty means all of them, `limit` None all questions, `until` None no stop rule. `wait` is how many seconds
-    a model without any endpoint that answers is waited for.
+    a model without any endpoint that answers is waited for. At `max_cost` (by the prices of the config) or after
+    `max_hours` the run starts nothing more.
     """
 
     models: tuple[str, ...] = ()
@@ -46,6 +47,8 @@ class Scope:
     judgments: bool = True
     until: StopRule | None = None
     wait: float = DEFAULT_WAIT
+    max_cost: float | None = None
+    max_hours: float | None = None
 
 
 @dataclass(frozen=True)

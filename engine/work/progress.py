@@ -76,7 +76,8 @@ class ServerState(msgspec.Struct, frozen=True):
     """A server that the run started; see `ServerChanged`. `since` is when it got this status.
 
     `started_in` is the duration of its last start in seconds, `starts` their number, `expected` what a start takes by
-    what earlier runs recorded.
+    what earlier runs recorded. `device_seconds` sums, over its earlier states with a process, their length times its
+    number of GPUs (1 without any).
     """
 
     models: tuple[str, ...]
@@ -90,6 +91,7 @@ class ServerState(msgspec.Struct, frozen=True):
     starts: int = 0
     started_in: float | None = None
     expected: float | None = None
+    device_seconds: float = 0.0
 
 
 class ServerNumbers(msgspec.Struct, frozen=True):
@@ -158,6 +160,11 @@ class RunState(msgspec.Struct, frozen=True):
             return 0.0
         end = self.ended_at or self.paused_at or now
         return max(0.0, end - self.started_at - self.paused_seconds)
+
+    @property
+    def device_seconds(self) -> float:
+        """Seconds for which servers of the run held GPUs, each GPU on its own."""
+        return sum(server.device_seconds for server in self.servers.values())
 
     @property
     def calls(self) -> int:

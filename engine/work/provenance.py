@@ -14,6 +14,7 @@ from engine.models.discover import EndpointReport
 from engine.redaction import masked, without_secrets
 from engine.version import __version__
 from engine.work.calls import answer_requests, judge_requests
+from engine.work.costs import spent_by
 from engine.work.plan import Plan, Scope
 from engine.work.progress import RunState
 
@@ -73,6 +74,8 @@ def run_record(
         "tasks": [{**asdict(key), **asdict(task)} for key, task in state.tasks.items()],
         "standings": {model: asdict(known) for model, known in state.standings.items()},
         "calls": state.calls,
+        "cost": spent_by(config, state.endpoints),
+        "device_hours": round(state.device_seconds / 3600, 4),
         "prompt_tokens": state.prompt_tokens,
         "completion_tokens": state.completion_tokens,
     }

@@ -35,6 +35,7 @@ from engine.labels import points_of_games
 from engine.records import Usage
 from engine.work.progress import EndpointKey, EndpointState, Outage, RunState, ServerNumbers, ServerState, TaskState
 
+_WITH_PROCESS = ("starting", "ready", "stopping")
 KEPT_NOTICES = 200
 KEPT_FINGERPRINTS = 8  # of one endpoint: behind a gateway they may change with every call
 
@@ -171,6 +172,9 @@ def _server_changed(before: ServerState | None, event: ServerChanged) -> ServerS
     took = before.started_in if before else None
     if event.status == "ready" and before is not None and before.status == "starting":
         took = event.at - before.since
+    held = before.device_seconds if before else 0.0
+    if before is not None and not same and before.status in _WITH_PROCESS:
+        held += (event.at - before.since) * (before.devices.count(",") + 1)
     return ServerState(
         event.models,
         event.status,
@@ -183,6 +187,7 @@ def _server_changed(before: ServerState | None, event: ServerChanged) -> ServerS
         starts,
         took,
         event.expected if event.expected is not None else before.expected if before else None,
+        held,
     )
 
 

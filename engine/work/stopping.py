@@ -27,13 +27,14 @@ class Stopping:
     """What a run wants of its plan: everything. `revision` changes whenever an answer below would change."""
 
     revision = 0
+    _expired = False
 
     def handle(self, event: Event) -> None:
         """Take in an event of the run."""
 
     def wants(self, part: OpenPart) -> bool:
         """Return whether the part may be started; once it may not, it never may again."""
-        return True
+        return not self._expired
 
     def limit(self, stage: Stage) -> int | None:
         """Return the rank (from 0, in the order of the questions) from which parts of the stage wait, or None."""
@@ -59,7 +60,9 @@ class Stopping:
         """Expect no more judgments of the judge: it cannot be called at all."""
 
     def expire(self) -> None:
-        """Start nothing more: time is up."""
+        """Start nothing more: time or money is used up."""
+        self._expired = True
+        self.revision += 1
 
     def end(self) -> None:
         """Report what is left undecided: all that was in flight has come in."""
