@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # each function loads what it alone needs
     from engine.auditing.material import Material
     from engine.auditing.report import AuditReport
     from engine.ratings.compare import Comparison
-    from engine.ratings.power import MeasuredPace, StudyPlan
+    from engine.ratings.power import StudyPlan
 
 Names: TypeAlias = str | Sequence[str]
 StyleWord: TypeAlias = Literal["length", "markdown"]
@@ -147,11 +147,14 @@ def plan(
 
     The judgments of the source are the pilot. Raises ArenaError.
     """
+    from engine.bench.pace import measured_pace
     from engine.ratings.power import plan_study
 
     opened = open_source(source, judges, baseline)
     options = RatingOptions(baseline=opened.baseline, weight=weight or opened.weight, soft=soft)
-    study = plan_study(opened.judged.battles, options, opened.judged.facts, differences, power, _pace(opened))
+    facts = opened.judged.facts
+    pace = measured_pace(opened.bench, facts.judges)
+    study = plan_study(opened.judged.battles, options, facts, differences, power, pace)
     return msgspec.structs.replace(study, warnings=[*map(str, opened.judged.warnings), *study.warnings])
 
 
@@ -385,16 +388,3 @@ def _direct_games(source: JudgedSource, models: Sequence[str]) -> list[Battles]:
         hint = Advice("judge them first", AdviceKind.RUN_AGAINST, values=(models[0], ",".join(models[1:])))
         raise UsageProblem(f"no game was judged directly between {' and '.join(models)}", hint)
     return found
-
-
-def _pace(source: JudgedSource) -> MeasuredPace:
-    """Measure the pace in the records of the bench; it is unknown for the battles of a file."""
-    from engine.bench.pace import answering_pace, judging_pace
-    from engine.ratings.power import MeasuredPace
-
-    if source.bench is None:
-        return MeasuredPace()
-    bench = source.bench
-    return MeasuredPace(
-        judging_pace(bench.index, source.judged.facts.judges), answering_pace(bench.index, bench.models_with_answers())
-    )

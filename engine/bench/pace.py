@@ -8,11 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import median
+from typing import TYPE_CHECKING
 
 from engine.bench.index import BenchIndex, Table
 
+if TYPE_CHECKING:
+    from engine.bench import Bench
+    from engine.ratings.power import MeasuredPace
+
 _FEWEST = 20  # records of one stretch of work whose pace is measured
 _LONGEST_PAUSE = 60.0  # seconds without a record that surely are a pause, unless records always take that long
+
+
+def measured_pace(bench: Bench | None, judges: Iterable[str]) -> MeasuredPace:
+    """Measure the pace of judges and of all answering models of a bench; unknown without a bench. Raises BenchError."""
+    from engine.ratings.power import MeasuredPace
+
+    if bench is None:
+        return MeasuredPace()
+    return MeasuredPace(judging_pace(bench.index, judges), answering_pace(bench.index, bench.models_with_answers()))
 
 
 def judging_pace(index: BenchIndex, judges: Iterable[str]) -> float | None:
