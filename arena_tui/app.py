@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.driver import Driver
 from textual.filter import LineFilter
 
+from arena_tui.key_queue import KeyQueue
 from arena_tui.keys import bind
 from arena_tui.navigation import ArenaCommands, screen_class
 from arena_tui.safe_text import printable
@@ -75,6 +77,7 @@ class ArenaApp(ToolActions):
         self.first_mode = first_mode
         self._was_running = False
         self._shown: tuple[object, ...] = ()
+        self._keys = KeyQueue(self, self._deliver_key)
         self._title = ""  # of the terminal
         self._title_at = 0.0  # not changed before
         self._paint_at = 0.0  # not before this time of the monotonic clock
@@ -109,7 +112,21 @@ class ArenaApp(ToolActions):
 
         return TerminalDriver
 
+    async def on_event(self, event: events.Event) -> None:
+        """Put keys in a queue; handle everything else at once."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._keys.put(event)
+        else:
+            await super().on_event(event)
+
+    async def _deliver_key(self, key: events.Key) -> None:
+        await super().on_event(key)
+
+    def on_unmount(self) -> None:
+        self._keys.stop()
+
     def on_mount(self) -> None:
+        self._keys.start()
         self.set_interval(TICK_SECONDS, self._tick)
         self.set_interval(_LOOK_SECONDS, self.watch_config)
         self.call_after_refresh(self.on_open_requested)

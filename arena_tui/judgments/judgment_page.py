@@ -278,6 +278,9 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 KEPT = 12
 
 
+NO_REASONING = "no reasoning: the files hold none of this pair"
+
+
 class PairPage(msgspec.Struct, frozen=True):
     """A pair that was opened, and its page."""
 

@@ -15,6 +15,7 @@ from textual.widgets import Input
 from arena_tui.judgments.about import about_lines
 from arena_tui.judgments.finding import FindingScreen, FindLine
 from arena_tui.judgments.judgment_page import (
+    NO_REASONING,
     Layout,
     PageCache,
     PairPage,
@@ -128,6 +129,9 @@ class ViewerScreen(FindingScreen):
         self._show()
 
     def action_thinking(self) -> None:
+        if self._pair_page is not None and not self._pair_page.opened.has_reasoning:
+            self.report(NO_REASONING)
+            return
         self._thinking = not self._thinking
         self._show(keep_place=True)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from arena_tui.advice import phrase
 from arena_tui.console import printable
 from arena_tui.output.clock import clock
+from arena_tui.output.outages import reasons, trouble_words, troubles
 from arena_tui.output.stop_rule import is_decided, standing_words, verdict_words
 from arena_tui.session.run_watch import ServerLines, SpeedGauge, busy_servers, stage_words
 from engine.errors import as_line
@@ -193,9 +194,10 @@ def summary_line(state: RunState, speed: RunSpeed) -> str:
     eta = f" | ETA {clock(speed.eta)}" if speed.eta is not None else ""
     stages = " | ".join(_stage_line(state, stage) for stage in state.stages) or state.phase
     decided = f" | {standings}" if (standings := standing_words(state)) else ""
+    wrong = f" | {words}" if (words := trouble_words(troubles(state), steady_now())) else ""
     return (
         f"{stages} | {state.in_flight} in flight, {speed.calls_per_second:.1f} calls/s, "
-        f"{speed.tokens_per_second:.0f} tokens/s{eta}{decided}"
+        f"{speed.tokens_per_second:.0f} tokens/s{eta}{decided}{wrong}"
     )
 
 
@@ -234,7 +236,8 @@ def closing_line(state: RunState) -> str:
     cached = sum(task.cached for task in state.tasks.values())
     retries = sum(endpoint.retries for endpoint in state.endpoints.values())
     again = f" ({retries} retries)" if retries else ""
+    why = f" ({unreachable})" if state.phase == "failed" and (unreachable := reasons(state)) else ""
     return (
-        f"{state.phase}: {state.calls} calls{again} in {clock(seconds)}, {done} records created, {cached} cached, "
+        f"{state.phase}{why}: {state.calls} calls{again} in {clock(seconds)}, {done} records created, {cached} cached, "
         f"{state.failed} failed, {state.completion_tokens} tokens generated"
     )

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from arena_tui.judgments.judgment_page import (
     NARROWEST,
+    NO_REASONING,
     Layout,
     PageCache,
     PairPage,
@@ -167,6 +168,9 @@ class ReviewScreen(LibraryScreen):
         self._show(keep_place=True)
 
     def action_thinking(self) -> None:
+        if self._pair_page is not None and not self._pair_page.opened.has_reasoning:
+            self.report(NO_REASONING)
+            return
         self._thinking = not self._thinking
         self._show(keep_place=True)
 

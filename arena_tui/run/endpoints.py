@@ -19,6 +19,7 @@ from engine.work.progress import EndpointKey, EndpointState, RunState, ServerNum
 _IN_USE, _DOWN, _DISABLED = "", "down", "disabled"
 _SERVER_HEALTH = {"ready": _IN_USE, "failed": _DISABLED}
 _NO_TRAFFIC = EndpointState()
+LOADING = "loading: reading the config and the bench ..."
 
 
 class EndpointRow(msgspec.Struct, frozen=True):
@@ -172,8 +173,7 @@ class EndpointTable(VirtualList[EndpointRow]):
             self._columns.row,
             key=lambda row: row.key,
             header=self._columns.header,
-            empty="reading the config and the bench ...",
-            follow_top=True,
+            empty=LOADING,
             id="endpoints",
         )
 

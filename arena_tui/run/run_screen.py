@@ -9,7 +9,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 
 from arena_tui.keys import bind
-from arena_tui.run.endpoints import EndpointRow, EndpointTable, endpoint_rows
+from arena_tui.run.endpoints import LOADING, EndpointRow, EndpointTable, endpoint_rows
 from arena_tui.run.log import LogLine, LogList, entry_details
 from arena_tui.run.progress_line import ProgressLine
 from arena_tui.run.run_panel import RunPanel
@@ -75,8 +75,7 @@ class RunScreen(ArenaScreen):
             tasks.show_progress(task_rows(state, gauge))
         endpoints = endpoint_rows(session, state, gauge)
         table = self.query_one(EndpointTable)
-        if session.plan is not None:
-            table.empty = _without_endpoints(session)
+        table.empty = _without_endpoints(session) if session.plan is not None else LOADING
         table.set_rows(endpoints)
         self.query_one(GpuLines).show(session.gpus.gpus)
         log = session.watch, session.watch.version

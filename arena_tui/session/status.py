@@ -86,20 +86,20 @@ def _active(session: ArenaSession, state: RunState, now: float) -> list[StatusPa
     doing = one_line(state.doing)
     share = f"{int(100 * made / total)}%" if total else ""  # 100 only where all is done
     progress = f"{doing} {made:,}/{total:,} {share}" if total else doing
-    parts = [StatusPart(progress, "strong", 8, f"{doing} {share}".strip())]
+    parts = [StatusPart(progress, "strong", _SHORTENED + 1, f"{doing} {share}".strip())]
     if session.status == "paused":
-        parts.append(StatusPart("PAUSED", "warning", 8))
+        parts.append(StatusPart("PAUSED", "warning", _ALWAYS))
     elif session.status == "stopping":
-        parts.append(StatusPart("STOPPING", "warning", 8))
+        parts.append(StatusPart("STOPPING", "warning", _ALWAYS))
     elif session.status == "following":
-        parts.append(StatusPart("read-only", "warning", 8))
+        parts.append(StatusPart("read-only", "warning", _ALWAYS))
     wrong = troubles(state)
     is_stuck = any(each.is_whole for each in wrong)
     if wrong:
         short = trouble_words(wrong, now, short=True)
         parts.append(StatusPart(trouble_words(wrong, now), "bad" if is_stuck else "warning", _ALWAYS, short))
     if state.failed:
-        parts.append(StatusPart(f"{state.failed:,} failed", "bad", 7))
+        parts.append(StatusPart(f"{state.failed:,} failed", "bad", 8))
     speed = session.speed
     if speed is not None and session.status != "stopping" and not is_stuck:
         if speed.eta is not None:

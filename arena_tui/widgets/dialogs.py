@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
@@ -65,15 +66,17 @@ def facts_text(facts: Facts) -> Text:
 
 
 _KEY_COLUMNS = 18
+_DIALOG_LINES, _LEAST_KEYS = 4, 3  # border and padding; rows of the list
 _LEFT_OUT = ("screen.copy_text",)  # of every Textual screen, but no text can be selected here
 _TITLES = ("On this screen", "Moving", "Everywhere")
 
 
 class _Key(NamedTuple):
-    """One action with its keys; without keys, the title of a group."""
+    """One action with its keys, and whether it can be done now; without keys, the title of a group."""
 
     keys: str
     description: str
+    works_now: bool = True
 
 
 class HelpScreen(ModalScreen[None]):
@@ -91,44 +94,64 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog help"):
             if self._about:
-                yield Static(Text(self._about + "\n"))
+                yield Static(Text(self._about + "\n"), classes="about")
             yield VirtualList[_Key](_line, id="help-keys")
         yield KeyBar(help=False)
 
     def on_mount(self) -> None:
-        keys = self.query_one(VirtualList)
-        keys.set_rows(self._keys)
-        keys.styles.height = min(len(self._keys), max(4, self.app.size.height - 12))
+        self.query_one(VirtualList).set_rows(self._keys)
+        self.call_after_refresh(self._fit)
+
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """Give the keys the lines that the dialog has left, so that the list scrolls to its last one."""
+        about = self.query(".about")
+        taken = sum(widget.outer_size.height for widget in about) + _DIALOG_LINES
+        room = (self.app.size.height - 1) * 9 // 10 - taken  # without the key bar
+        self.query_one(VirtualList).styles.height = min(len(self._keys), max(_LEAST_KEYS, room))
 
 
 def _line(key: _Key, width: int) -> Text:
     if not key.keys:
         return Text(key.description, Style(underline=True))
     shown = f"  {key.keys}".ljust(_KEY_COLUMNS)
-    return Text.assemble((shown, Style(bold=True)), clip(key.description, width - len(shown)))
+    later = "" if key.works_now else " (not now)"
+    description = clip(key.description, width - len(shown) - len(later)) + later
+    return Text.assemble((shown, Style(bold=key.works_now)), (description, Style(dim=not key.works_now)))
 
 
 def _keys(below: Screen[object]) -> Iterator[_Key]:
     """Yield the keys of the screen, then those that only move, then those of all screens."""
-    groups: dict[str, dict[str, tuple[list[str], str]]] = {title: {} for title in _TITLES}
-    for active in below.active_bindings.values():
-        binding = active.binding
-        if not binding.description or not active.enabled or binding.system or binding.action in _LEFT_OUT:
-            continue
-        keys, _ = groups[_group(active, below)].setdefault(binding.action, ([], binding.tooltip or binding.description))
-        keys.append(below.app.get_key_display(binding))
-    for title, found in groups.items():
-        if found:
+    groups: dict[str, dict[str, _Key]] = {title: {} for title in _TITLES}
+    now = {(active.binding.key, active.binding.action) for active in below.active_bindings.values() if active.enabled}
+    owners: dict[str, DOMNode] = {}  # by key; the node nearest to the focus has it
+    for node, bindings in below._modal_binding_chain:
+        for key, binding in bindings:
+            is_left_out = not binding.description or binding.system or binding.action in _LEFT_OUT
+            if is_left_out or owners.setdefault(key, node) is not node:
+                continue
+            found = groups[_group(node, binding, below)]
+            before = found.get(binding.action)
+            keys = [before.keys] if before else []
+            found[binding.action] = _Key(
+                " ".join([*keys, below.app.get_key_display(binding)]),
+                binding.tooltip or binding.description,
+                (key, binding.action) in now or bool(before and before.works_now),
+            )
+    for title, actions in groups.items():
+        if actions:
             yield _Key("", title)
-        for keys, description in found.values():
-            yield _Key(" ".join(keys), description)
+        yield from actions.values()
 
 
-def _group(active: ActiveBinding, below: Screen[object]) -> str:
-    if active.node is below.app:
+def _group(node: DOMNode, binding: Binding, below: Screen[object]) -> str:
+    if node is below.app:
         return _TITLES[2]
-    is_moving = active.binding.action.startswith("app.focus")  # moves to the next list
-    return _TITLES[0] if active.binding.show or (active.node is below and not is_moving) else _TITLES[1]
+    is_moving = binding.action.startswith("app.focus")  # moves to the next list
+    return _TITLES[0] if binding.show or (node is below and not is_moving) else _TITLES[1]
 
 
 QuitChoice: TypeAlias = Literal["leave", "stop"]

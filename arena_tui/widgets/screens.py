@@ -108,6 +108,11 @@ class ArenaScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self.paint(self.session.state)
 
+    def on_resize(self) -> None:
+        """Paint what depends on the width: nothing else repaints an idle screen."""
+        if self.is_mounted and self.is_current:
+            self.paint(self.session.state)
+
     def attempt(self, work: Coroutine[Any, Any, object], *, group: str = "default") -> Worker[None]:
         """Run `work` in the background, one of each `group` at a time; an error becomes a notice."""
         return self.run_worker(Attempt(work, self.report), group=group, exclusive=True, exit_on_error=False)

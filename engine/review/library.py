@@ -55,6 +55,12 @@ class OpenedPair(msgspec.Struct, frozen=True):
     origin: AnswerOrigin = "unknown"
     system: str | None = None
 
+    @property
+    def has_reasoning(self) -> bool:
+        """Whether an answer or a game has reasoning."""
+        games = self.judgment.games if self.judgment is not None else ()
+        return any(part is not None and part.reasoning for part in (self.answer, self.baseline_answer, *games))
+
     def side(self, letter: Literal["A", "B"], game: int) -> tuple[str, WholeAnswer | None]:
         """Return the model in a place of game 1 or 2, and its answer."""
         if (letter == "A") == (game == 1):
