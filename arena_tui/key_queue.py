@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from textual import events
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.message_pump import MessagePump
 
 _PATIENCE = 1.0  # seconds for a widget to handle a key, or for a screen to be made
@@ -40,18 +40,20 @@ class KeyQueue:
         self._waiting.put_nowait(key)
 
     async def _run(self) -> None:
-        while True:
-            key = await self._waiting.get()
-            target = self._app.focused or self._app.screen
-            try:
-                await self._deliver(key)
-            except Exception as error:  # as for an error in a handler of Textual's
-                self._app._handle_exception(error)
-            for (
-                node
-            ) in target.ancestors_with_self:  # a key that a widget does not use goes to its parent, last to the app
-                await _done(node)
-            await self._focused()
+        with suppress(ScreenStackError):  # the app has ended
+            while True:
+                await self._deliver_one(await self._waiting.get())
+
+    async def _deliver_one(self, key: events.Key) -> None:
+        """Deliver a key and wait for its effect; what the widget does not use goes up to the app."""
+        target = self._app.focused or self._app.screen
+        try:
+            await self._deliver(key)
+        except Exception as error:  # as for an error in a handler of Textual's
+            self._app._handle_exception(error)
+        for node in target.ancestors_with_self:
+            await _done(node)
+        await self._focused()
 
     async def _focused(self) -> None:
         """Wait until the screen is made and, if it has something to focus, that has the focus."""

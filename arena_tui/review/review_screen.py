@@ -47,6 +47,9 @@ from engine.review.listing import JudgmentFilter
 _Key = tuple[Pair, int, bool]  # a pair, its order, and whether it is revealed
 
 
+_NOT_SEEN = "label not counted: the next pair was not on the screen yet"
+
+
 class ReviewScreen(LibraryScreen):
     """Goes through a stratified sample. Names, order and judgment are shown after the label only."""
 
@@ -206,7 +209,10 @@ class ReviewScreen(LibraryScreen):
     def _save_label(self, label: Label | None) -> None:
         """Save the label of a key, if the current pair is on the screen."""
         review, page = self.review, self._pair_page
-        if review is None or page is None or review.pair is None or review.pair != self._shown_pair:
+        if review is None or review.pair is None:
+            return
+        if page is None or review.pair != self._shown_pair:
+            self.report(_NOT_SEEN)
             return
         saving = Attempt(self._save(review.pair, label, page.opened.baseline), self.report)
         self.run_worker(saving, group="save")  # not exclusive: a second key must not cancel the save of the first
@@ -215,7 +221,10 @@ class ReviewScreen(LibraryScreen):
         review = cast("ReviewSession", self.review)
         async with self._saving:
             before = review.label
-            if review.pair != pair or (before is not None and before.label == label):
+            if review.pair != pair:
+                self.report(_NOT_SEEN)
+                return
+            if before is not None and before.label == label:
                 return  # a key was pressed twice
             note = self._note if before is None else before.note
             await asyncio.to_thread(review.add_label, label, baseline, note)

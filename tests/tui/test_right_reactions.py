@@ -17,7 +17,8 @@ from arena_tui.app import ArenaApp
 from arena_tui.board.leaderboard_screen import LeaderboardScreen
 from arena_tui.invocation import Invocation
 from arena_tui.judgments.viewer_screen import ViewerScreen
-from arena_tui.run.endpoints import EndpointRow, EndpointScreen, EndpointTable
+from arena_tui.run.endpoint_screen import EndpointScreen
+from arena_tui.run.endpoints import EndpointRow, EndpointTable
 from arena_tui.run.plan_screen import PlanScreen, StopRuleScreen
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.widgets.dialogs import HelpScreen
@@ -274,3 +275,12 @@ def test_tasks_that_cannot_be_made_are_not_done() -> None:
 
     row = TaskRow(TaskKey("judgments", "m", "j"), TaskState())
     assert (_counts(row), _eta(row, 7)) == ("-", "none")
+
+
+async def test_labels_that_come_faster_than_pairs_are_saved_or_reported(tmp_path: Path):
+    make_bench(tmp_path)
+    async with opened(tmp_path, "review", (80, 24), ready=is_planned) as (app, pilot):
+        await until(pilot, lambda: getattr(app.screen, "_shown_pair", None) is not None)
+        burst(app, "V", "a", "b", "t")  # blind: the next pair comes after each label
+        reported = lambda: sum("not counted" in note.message for note in app._notifications)  # noqa: E731
+        await until(pilot, lambda: len(app.screen.review.labels) + reported() >= 3)  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from arena_tui.app import ArenaApp
 from arena_tui.board.leaderboard_screen import LeaderboardScreen
 from arena_tui.invocation import Invocation
 from arena_tui.run.endpoint_screen import EndpointScreen
+from arena_tui.run.endpoints import EndpointTable
 from arena_tui.run.plan_screen import PlanScreen, StopRuleScreen
 from arena_tui.run.run_screen import RunScreen
 from arena_tui.session.arena_session import ArenaSession
@@ -215,6 +216,8 @@ async def test_limits_change_during_a_run(tmp_path: Path):
         await press(pilot, "s", "s")
         await until(pilot, lambda: session.state.in_flight == 2)
         await until(pilot, lambda: "2/2" in painted(app))
+        table = app.screen.query_one(EndpointTable)
+        assert table.move_to_key(next(row.key for row in table.rows if row.key[0] == "sim-judge"))
         await press(pilot, "l")
         assert isinstance(app.screen, EndpointScreen)
         await press(pilot, "end", "backspace", "5", "enter")
