@@ -16,7 +16,7 @@ from engine.bench import Bench
 from engine.errors import RatingError
 from engine.labels import strength
 from engine.ratings.battles import Battles
-from engine.ratings.compare import compare
+from engine.ratings.compare import possible_ranks
 from engine.ratings.estimate import Ratings, rate_battles
 from engine.ratings.leaderboard import UNNAMED_GROUP, GroupKind, Leaderboard, LeaderboardOptions, Rater, Row
 from engine.ratings.model_stats import ModelStats, games_of
@@ -132,10 +132,10 @@ def _rater(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> tuple[Ra
 def _rank_ranges(judged: JudgedBench, options: LeaderboardOptions, models: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Return the best and the worst rank of each model. They rest on standard errors, not on resampling."""
     try:
-        found = compare(judged.battles, msgspec.structs.replace(options, rounds=1), judged.facts, models)
+        found = possible_ranks(judged.battles, msgspec.structs.replace(options, rounds=1), models)
     except RatingError:  # fewer than two models
         return {}
-    return {model.model: (model.best_rank, model.worst_rank) for model in found.models}
+    return {model.model: (model.best_rank, model.worst_rank) for model in found}
 
 
 Which: TypeAlias = Literal["losses", "flips"]

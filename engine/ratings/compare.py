@@ -120,7 +120,7 @@ def compare(
         rounds=options.rounds,
         seed=options.seed,
         weight=options.weight,
-        models=_ranked(ratings, chosen, pairs),
+        models=_ranked(ratings, chosen, found, adjusted),
         pairs=pairs,
         separable=Separable(
             pairs=len(pairs),
@@ -199,14 +199,31 @@ def _direct(
     return next((games for games in met if games is not None), UNSET)
 
 
-def _ranked(ratings: Ratings, chosen: Sequence[int], pairs: Sequence[PairComparison]) -> list[RankedModel]:
+def possible_ranks(battles: Battles, options: RatingOptions, models: Sequence[str] = ()) -> list[RankedModel]:
+    """Return the models of a comparison with their ranks alone, without the limits of each pair, which cost much more.
+
+    Raises as `compare`.
+    """
+    ratings = rate_battles(battles, msgspec.structs.replace(options, ci="question"))
+    chosen = _chosen(ratings, models)
+    paired = PairedRatings(ratings, options)
+    found = [(a, b, difference) for a, b in combinations(chosen, 2) if (difference := paired.difference(a, b))]
+    return _ranked(ratings, chosen, found, holm([difference.p_value for _, _, difference in found]))
+
+
+def _ranked(
+    ratings: Ratings,
+    chosen: Sequence[int],
+    found: Sequence[tuple[int, int, PairedDifference]],
+    adjusted: Sequence[float],
+) -> list[RankedModel]:
     order = _by_score(ratings, chosen)
-    place = {ratings.models[index]: at for at, index in enumerate(order)}
+    place = {index: at for at, index in enumerate(order)}
     better = np.zeros((len(order), len(order)), dtype=np.bool_)
-    for pair in pairs:
-        if pair.p_holm < ALPHA:
-            ends = place[pair.model_a], place[pair.model_b]
-            better[ends if pair.difference > 0 else ends[::-1]] = True
+    for (a, b, difference), p_holm in zip(found, adjusted, strict=True):
+        if p_holm < ALPHA:
+            ends = place[a], place[b]
+            better[ends if difference.rate_a > difference.rate_b else ends[::-1]] = True
     best, worst = rank_ranges(better)
     return [
         RankedModel(

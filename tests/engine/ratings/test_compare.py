@@ -14,7 +14,7 @@ from scipy import stats
 from engine.errors import RatingError
 from engine.formats.battles_file import load_battles
 from engine.ratings.battles import Battles
-from engine.ratings.compare import Comparison, compare
+from engine.ratings.compare import Comparison, compare, possible_ranks
 from engine.ratings.estimate import BenchFacts, RatingOptions, rate_battles
 from engine.ratings.limits import holm, rank_ranges, sign_test_p, two_sided_p
 from engine.ratings.paired import DirectGames
@@ -163,6 +163,14 @@ def test_rank_ranges_count_who_is_surely_better() -> None:
     better[0, 2] = better[0, 3] = better[1, 3] = True
     best, worst = rank_ranges(better)
     assert list(zip(best.tolist(), worst.tolist(), strict=True)) == [(1, 2), (1, 3), (2, 4), (3, 4)]
+
+
+def test_ranks_alone_are_those_of_the_comparison() -> None:
+    points = {f"model-{seed}": pattern(seed, 0.3 + 0.05 * seed) for seed in range(8)}
+    options = RatingOptions(baseline="base", rounds=1)
+    assert possible_ranks(bench(points), options) == compare(bench(points), options, FACTS).models
+    named = ("model-1", "model-7", "model-3")
+    assert possible_ranks(bench(points), options, named) == compare(bench(points), options, FACTS, named).models
 
 
 def test_p_values_are_those_of_the_tables() -> None:
