@@ -30,7 +30,7 @@ class _Format(NamedTuple):
 
 
 _FORMATS = (
-    _Format("html", "one page to read and to send, with leaderboard and judgments"),
+    _Format("html", "one page with leaderboard and judgments"),
     _Format("csv", "a table with a row per game"),
     _Format("parquet", "the same table for polars, pandas, DuckDB"),
     _Format("arena-hard-v0.1", "a folder of generation 1"),

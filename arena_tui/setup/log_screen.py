@@ -36,6 +36,7 @@ class _Row(NamedTuple):
 
     number: int
     text: str
+    is_alarm: bool
 
 
 def open_logs(app: App[Any], folder: Path, model: str = "") -> None:
@@ -119,15 +120,15 @@ class LogScreen(ModalScreen[None]):
         rows: list[_Row] = []
         for line in self._text.splitlines():
             plain = printable(line).expandtabs(4)
+            is_alarm = any(word in plain for word in _ALARMS)
             for part in textwrap.wrap(plain, width, drop_whitespace=False, replace_whitespace=False) or [""]:
-                rows.append(_Row(len(rows), part))
+                rows.append(_Row(len(rows), part, is_alarm))
         lines.set_rows(rows)
         if was_at_end:
             lines.move_to(len(rows) - 1)
 
     def _line(self, row: _Row, width: int) -> Text:
-        is_alarm = any(word in row.text for word in _ALARMS)
-        return Text(one_line(row.text)[:width], inks(self.app).bad if is_alarm else "")
+        return Text(one_line(row.text)[:width], inks(self.app).bad if row.is_alarm else "")
 
 
 def _tail(log: Path) -> str:
