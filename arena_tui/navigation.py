@@ -71,9 +71,18 @@ class ArenaCommands(Provider):
                 yield _Command(f"Go to {mode.title}  ({mode.key})", "", partial(self.app.switch_mode, mode.name))
             for mode in others:
                 yield from self._there(mode)
+        yield _Command("Save a screenshot (SVG)", "A picture of the screen, in the current folder", self._screenshot)
+        if isinstance(self.screen, ArenaScreen) and self.screen.session.is_open:
+            export = partial(self.app.run_action, "export_bench")
+            yield _Command("Save the HTML report", "Leaderboard and judgments as one page", export)
         for theme in THEMES:
             words = theme.name.removeprefix("arena-")
             yield _Command(f"Theme: {words}", "", partial(setattr, self.app, "theme", theme.name))
+
+    def _screenshot(self) -> None:
+        from arena_tui.screenshot import save_screenshot
+
+        save_screenshot(self.app)
 
     def _here(self) -> Iterator[_Command]:
         """Yield the commands enabled now; of several keys for one action, the one that the key bar shows."""

@@ -39,6 +39,7 @@ class ContrastViewer(FindingScreen):
         bind("words", tooltip="Mark the words in which the two answers differ, or not"),
         bind("markdown"),
         bind("reasoning"),
+        bind("copy", tooltip="Copy the verdict, an answer, ..."),
         *FindingScreen.FINDING,
     ]
 
@@ -89,6 +90,19 @@ class ContrastViewer(FindingScreen):
     def action_reasoning(self) -> None:
         self._thinking = not self._thinking
         self._show(keep_place=True)
+
+    def action_copy(self) -> None:
+        self.attempt(self._copy(self.rows[self.index]), group="copy")
+
+    async def _copy(self, row: Contrast) -> None:
+        from arena_tui.judgments.copying import CopyPart, CopyScreen, parts_of
+
+        library = self.session.library
+        opened = [await asyncio.to_thread(library.open, entry) for entry in (row.a, row.b) if entry is not None]
+        parts = []
+        for letter, each in zip("AB", opened, strict=False):
+            parts += [CopyPart(f"{letter}: {part.name}", part.text) for part in parts_of(each)]
+        self.app.push_screen(CopyScreen(parts))
 
     def action_back(self) -> None:
         if self.query_one(FindLine).is_open or self.query_one(ReadingPane).pattern is not None:

@@ -46,6 +46,7 @@ class DifferenceScreen(ModalScreen["tuple[str, str] | None"]):
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("reverse", "swap", title="Swap", tooltip="Swap the two models"),
         bind("open", "questions", title="Questions", tooltip="The questions in which they differ, with the answers"),
+        bind("copy", tooltip="Copy the verdict or the whole comparison"),
         *closing("difference"),
         *SCROLLING,
     ]
@@ -55,6 +56,7 @@ class DifferenceScreen(ModalScreen["tuple[str, str] | None"]):
         self.board = board
         self.pair = one, other
         self._provisional = provisional
+        self._result: Comparison | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"), VerticalScroll():
@@ -71,6 +73,18 @@ class DifferenceScreen(ModalScreen["tuple[str, str] | None"]):
     def action_swap(self) -> None:
         self.pair = self.pair[1], self.pair[0]
         self._compare()
+
+    def action_copy(self) -> None:
+        from arena_tui.judgments.copying import CopyPart, CopyScreen
+        from arena_tui.output.compare import format_comparison
+        from arena_tui.output.verdict import pair_words
+
+        if self._result is not None and self._result.pairs:
+            verdict = pair_words(self._result.pairs[0])
+            whole = format_comparison(self._result, "table")
+            self.app.push_screen(
+                CopyScreen([CopyPart("the verdict", verdict), CopyPart("the whole comparison", whole)])
+            )
 
     def action_questions(self) -> None:
         self.dismiss(self.pair)
@@ -90,6 +104,7 @@ class DifferenceScreen(ModalScreen["tuple[str, str] | None"]):
         except ArenaError as error:
             text = Text(printable(f"{title(error)}\n{phrase(error.hint)}"))
         else:
+            self._result = result
             width = self.query_one(VerticalScroll).scrollable_content_region.width - 1
             gate = await asyncio.to_thread(_gate_words, self.board, *self.pair)
             text = difference_text(result, width, inks(self.app), gate) if result.pairs else _no_pair(result)

@@ -44,6 +44,7 @@ from engine.work.progress import RunState
 if TYPE_CHECKING:
     from arena_tui.board.choices import Picked
     from arena_tui.board.rating import Board, BoardRater
+    from arena_tui.output.leaderboard import LeaderboardFormat
 
 
 class LeaderboardScreen(ArenaScreen):
@@ -65,6 +66,7 @@ class LeaderboardScreen(ArenaScreen):
         bind("order", "sort(1)", title="Sort"),
         bind("search", title="Filter", tooltip="Show only models whose name contains a text"),
         bind("reverse", show=False),
+        bind("copy", tooltip="Copy the leaderboard as Markdown, CSV or text", show=False),
         bind("warnings", "notes"),
         bind("needed", "study", title="Questions needed", show=False),
         bind("heat_map", "pairs", title="All pairs", tooltip="Compare all pairs of models", show=False),
@@ -261,6 +263,20 @@ class LeaderboardScreen(ArenaScreen):
             return
         screen = DifferenceScreen(self.board, pair[0], pair[1], provisional=self._is_provisional)
         self.app.push_screen(screen, lambda chosen: open_contrast(self, self.choices, chosen))
+
+    def action_copy(self) -> None:
+        from arena_tui.judgments.copying import CopyPart, CopyScreen
+        from arena_tui.output.leaderboard import format_leaderboard
+
+        if self.board is None:
+            self.report("there is no leaderboard to copy yet")
+            return
+        board = self.board.leaderboard
+        forms: dict[str, LeaderboardFormat] = {"Markdown": "markdown", "CSV": "csv", "text": "table"}
+        parts = [
+            CopyPart(f"the leaderboard as {name}", format_leaderboard(board, form)) for name, form in forms.items()
+        ]
+        self.app.push_screen(CopyScreen(parts))
 
     def action_audit(self) -> None:
         from arena_tui.board.pages import AuditScreen

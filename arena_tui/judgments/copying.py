@@ -19,14 +19,15 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from arena_tui.judgments.judgment_page import label_words
 from arena_tui.keys import bind, closing
-from arena_tui.safe_text import clip, one_line, printable, shorten, text_width
+from arena_tui.safe_text import brief, clip, one_line, printable, shorten, text_width
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.screens import show_notice
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.review.library import OpenedPair
 
-_MOST_NAME = 30  # columns
+_MOST_NAME, _MOST_QUESTION = 30, 200  # columns
 LONG, TOO_LONG = 75_000, 250_000  # characters; longer texts are dropped by some terminals, and by most
 
 
@@ -94,7 +95,7 @@ def _part_line(part: CopyPart, width: int) -> Text:
 def parts_of(opened: OpenedPair, first: int = 1) -> list[CopyPart]:
     """Return the parts of a judgment that can be copied; answer A is that of game `first`."""
     question = "\n\n".join(opened.question.shown) if opened.question else ""
-    parts = [CopyPart("the question", question)]
+    parts = [CopyPart("the verdict", verdict_text(opened)), CopyPart("the question", question)]
     for name, answer in (opened.side("A", first), opened.side("B", first)):
         shown = f"the answer of {shorten(one_line(name), _MOST_NAME)}"
         parts.append(CopyPart(shown, "\n\n".join(answer.turns) if answer else ""))
@@ -104,6 +105,18 @@ def parts_of(opened: OpenedPair, first: int = 1) -> list[CopyPart]:
             parts.append(CopyPart(f"the judge's text of game {number}", game.judgment))
             parts.append(CopyPart(f"the judge's prompt of game {number}", prompt))
     return parts
+
+
+def verdict_text(opened: OpenedPair) -> str:
+    """Return who won each game of a judgment, in a few lines; empty without a judgment."""
+    if opened.judgment is None:
+        return ""
+    question = " ".join(opened.question.turns[0].split()) if opened.question else opened.judgment.question_id
+    lines = [f"{one_line(opened.model)} against {one_line(opened.baseline)}: {brief(question, _MOST_QUESTION)}"]
+    for number, game in enumerate(opened.judgment.games, start=1):
+        said = label_words(game.label, 2 - number % 2) if game is not None else "not played"
+        lines.append(f"game {number}: {said}")
+    return "\n".join(lines)
 
 
 _ESC, _END = "\x1b", "\x1b\\"

@@ -6,13 +6,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import islice, pairwise
+from itertools import islice
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
 
-MOST_HITS = 5_000  # in one passage
+MOST_HITS = 500  # in one passage
 MOST_WORDS = 6_000  # of a text that is compared; the rest is not
 
 PartT = TypeVar("PartT")
@@ -30,12 +30,12 @@ class HitPart(NamedTuple):
 Hit = tuple[HitPart, ...]
 
 
-def find_hits(lines: Sequence[str], pattern: re.Pattern[str]) -> Iterator[Hit]:
-    """Yield the hits in lines joined by line breaks, the row being the number of the line."""
+def find_hits(lines: Sequence[str], pattern: re.Pattern[str], most: int = MOST_HITS) -> Iterator[Hit]:
+    """Yield the first hits in lines joined by line breaks, the row being the number of the line."""
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line) + 1)
-    for found in islice(pattern.finditer("\n".join(lines)), MOST_HITS):
+    for found in islice(pattern.finditer("\n".join(lines)), most):
         parts = []
         number = bisect_right(starts, found.start()) - 1
         while number < len(lines) and starts[number] < found.end():
@@ -60,15 +60,23 @@ def differing(one: Sequence[Placed[PartT]], other: Sequence[Placed[PartT]]) -> t
 
 
 def marked(segments: Sequence[Segment], parts: Sequence[tuple[int, int, Style]]) -> list[Segment]:
-    """Return segments of a row with styles added from one character to another; the parts do not overlap."""
-    cuts = sorted({0, *(at for start, end, _ in parts for at in (start, end))})
+    """Return segments of a row with styles added from one character to another; of overlapping parts the first counts."""
+    waiting = sorted(parts, key=lambda part: part[0])
     made: list[Segment] = []
-    at = 0
+    at = index = 0
     for text, style, control in segments:
-        edges = [0, *(cut - at for cut in cuts if 0 < cut - at < len(text)), len(text)]
-        for start, end in pairwise(edges):
-            added = next((each for first, last, each in parts if first <= at + start < last), None)
-            shown = style if added is None else (style or Style.null()) + added
-            made.append(Segment(text[start:end], shown, control))
+        done = 0
+        while done < len(text):
+            here = at + done
+            while index < len(waiting) and waiting[index][1] <= here:
+                index += 1
+            start, end, added = waiting[index] if index < len(waiting) else (at + len(text), 0, None)
+            if added is not None and start <= here:
+                until = min(len(text), end - at)
+                made.append(Segment(text[done:until], (style or Style.null()) + added, control))
+            else:
+                until = min(len(text), max(start, here + 1) - at)
+                made.append(Segment(text[done:until], style, control))
+            done = until
         at += len(text)
     return made

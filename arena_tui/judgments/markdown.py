@@ -22,7 +22,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from arena_tui.judgments.code import code_stretches
-from arena_tui.judgments.hits import Hit, find_hits
+from arena_tui.judgments.hits import MOST_WORDS, Hit, find_hits
 from arena_tui.judgments.passages import Passage, RawText
 from arena_tui.judgments.roles import Ink, Stretch
 from arena_tui.safe_text import readable
@@ -50,7 +50,7 @@ class RenderedText:
 
     def words(self) -> Iterator[tuple[str, Hit]]:
         texts = self._texts
-        for hit in find_hits(texts, _WORD):
+        for hit in find_hits(texts, _WORD, MOST_WORDS):
             yield "".join(texts[row][start:end] for row, start, end in hit), hit
 
     @property

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from rich.cells import cell_len
 from rich.segment import Segment
 
 from arena_tui.judgments.code import code_stretches
-from arena_tui.judgments.hits import Hit, HitPart, find_hits
+from arena_tui.judgments.hits import MOST_WORDS, Hit, HitPart, find_hits
 from arena_tui.judgments.roles import Ink, Stretch, style_of
 from arena_tui.safe_text import readable
 from arena_tui.theme import Inks
@@ -209,16 +209,15 @@ class RawText:
         return parts
 
     def hits(self, pattern: re.Pattern[str]) -> list[Hit]:
-        first_rows: dict[int, int] = {}
-        for index, (number, _) in enumerate(self._rows):
-            first_rows.setdefault(number, index)
-        return [
-            tuple(piece for part in hit for piece in self._pieces(part, first_rows))
-            for hit in find_hits(self._lines, pattern)
-        ]
+        return [self._in_rows(hit) for hit in find_hits(self._lines, pattern)]
 
     def words(self) -> Iterator[tuple[str, Hit]]:
-        return ((self._word(hit), hit) for hit in self.hits(_WORD))
+        for hit in find_hits(self._lines, _WORD, MOST_WORDS):
+            placed = self._in_rows(hit)
+            yield self._word(placed), placed
+
+    def _in_rows(self, hit: Hit) -> Hit:
+        return tuple(piece for part in hit for piece in self._pieces(part))
 
     def _word(self, hit: Hit) -> str:
         words = []
@@ -227,11 +226,13 @@ class RawText:
             words.append(self._lines[number][row.start + start - row.indent : row.start + end - row.indent])
         return "".join(words)
 
-    def _pieces(self, part: HitPart, first_rows: Mapping[int, int]) -> Iterator[HitPart]:
+    def _pieces(self, part: HitPart) -> Iterator[HitPart]:
         """Yield the part of a line as parts of the rows that it is wrapped into."""
-        for index in range(first_rows[part.row], len(self._rows)):
+        place = part.row, part.start
+        begins = max(0, bisect_right(self._rows, place, key=lambda row: (row[0], row[1].start)) - 1)
+        for index in range(begins, len(self._rows)):
             number, (start, end, indent) = self._rows[index]
-            if number != part.row:
+            if number != part.row or start >= part.end:
                 return
             first, last = max(part.start, start), min(part.end, end)
             if first < last:

@@ -119,7 +119,7 @@ def test_no_foreign_sequence_leaves_any_screen(terminal, hostile_bench: Path, si
     window.wait_for("System prompt of the judge")
     window.press("end", "i", "y")
     window.wait_for("the question", " chars")
-    window.press("j", "j", "enter")
+    window.press("j", "j", "j", "enter")
     window.wait_for("too long")
     window.press("y")
     window.wait_for("the question", " chars")

@@ -277,9 +277,9 @@ async def test_a_part_is_copied_through_the_terminal_without_what_could_steer_it
         await settle(pilot)
         await pilot.press("y")
         assert "the answer of bad-model" in painted(app)
-        await pilot.press("down", "down", "enter")
+        await pilot.press("down", "down", "down", "enter")
         assert app.clipboard == "run�[31m this\nand that"
-        await pilot.press("y", "down", "down", "down", "enter")
+        await pilot.press("y", "down", "down", "down", "down", "enter")
         assert "[[A>>B]]" in app.clipboard
         assert isinstance(app.screen, ViewerScreen)
 
