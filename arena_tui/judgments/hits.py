@@ -60,7 +60,7 @@ def differing(one: Sequence[Placed[PartT]], other: Sequence[Placed[PartT]]) -> t
 
 
 def marked(segments: Sequence[Segment], parts: Sequence[tuple[int, int, Style]]) -> list[Segment]:
-    """Return segments of a row with styles added from one character to another; of overlapping parts the first counts."""
+    """Return segments of a row with styles added from one character to another; of overlapping parts the first wins."""
     waiting = sorted(parts, key=lambda part: part[0])
     made: list[Segment] = []
     at = index = 0

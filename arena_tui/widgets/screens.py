@@ -92,8 +92,10 @@ class ArenaScreen(Screen[None]):
         """Paint `state`. Called when the screen is shown, and up to four times a second while a run is active."""
 
     def paint(self, state: RunState) -> None:
-        """Paint the title bar and the state, once the widgets are mounted."""
-        if not self.query(TitleBar):
+        """Paint the title bar and the state, once all widgets are mounted, also those within others."""
+        if not self.is_mounted:
+            if self.is_attached:
+                self.call_later(self._paint_now)  # handled after the mounting
             return
         session = self.session
         session.measure()
@@ -104,6 +106,9 @@ class ArenaScreen(Screen[None]):
         notices += ["READ-ONLY"] if session.read_only else []
         self.query_one(TitleBar).show(f"{bench} · {what}", " ".join(notices))
         self.show_state(state)
+
+    def _paint_now(self) -> None:
+        self.paint(self.session.state)
 
     def on_screen_resume(self) -> None:
         self.paint(self.session.state)
