@@ -107,6 +107,8 @@ class Worker(Generic[PartT]):
         following: PartT | None = part
         while following is not None:
             await self._make_one(following)
+            if len(self._started) < self._most_started():
+                self._ended.set()  # a limit was raised, or an endpoint came
             may_start = len(self._started) <= self._most_started() and not (self._gate.paused or self._gate.closed)
             following = self._queue.take() if may_start and not self._broken else None
 
