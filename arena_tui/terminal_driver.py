@@ -29,11 +29,18 @@ class PatientStream:
     """A file whose `write` never blocks: a thread writes the text to `stream`.
 
     Pending text is dropped if it exceeds `most_waiting` characters; `repaint` is called (in that thread) once the
-    terminal accepts text again. `lost` is True after a write error.
+    terminal accepts text again. After a write error `lost` is True, and `gone` is called (in that thread).
     """
 
-    def __init__(self, stream: TextIO, repaint: Callable[[], None], most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        repaint: Callable[[], None],
+        most_waiting: int = MOST_WAITING,
+        gone: Callable[[], object] = lambda: None,
+    ) -> None:
         self.lost = False
+        self._gone = gone
         self._stream = stream
         self._repaint = repaint
         self._most_waiting = most_waiting
@@ -88,7 +95,9 @@ class PatientStream:
                 self._stream.write(text)
                 self._stream.flush()
             except (OSError, ValueError):
-                self.lost = True
+                was_lost, self.lost = self.lost, True
+                if not was_lost:
+                    self._gone()
                 return
             with self._changed:
                 repaints, self._dropped = self._dropped, False
@@ -164,8 +173,13 @@ class TerminalDriver(LinuxDriver):
         self._stream.close()
 
     def _open_stream(self) -> None:
-        self._stream = PatientStream(self._terminal, self._repaint)
+        self._stream = PatientStream(self._terminal, self._repaint, gone=self._report_lost)
         self._file = self._stream  # type: ignore[assignment]  # has the methods that Textual uses
+
+    def _report_lost(self) -> None:
+        """End the app: a terminal that closes without a signal fails to read only as an endless end of file."""
+        with contextlib.suppress(RuntimeError):  # the app has ended
+            self._app.call_later(self._app.post_message, TerminalLost())
 
     def _repaint(self) -> None:
         with contextlib.suppress(RuntimeError):  # the app has ended

@@ -79,3 +79,23 @@ def test_a_run_under_nohup_outlives_its_terminal(tmp_path, simulator, starter):
     process.send_signal(signal.SIGHUP)
     assert process.wait(LONGEST) == 0
     assert answers_in(bench) == (1 + len(MODELS)) * QUESTIONS
+
+
+def test_the_terminal_ui_ends_when_its_terminal_closes_without_a_signal(tmp_path, simulator, starter):
+    """As in a container, where the program has a terminal that does not control it."""
+    config = write_bench(tmp_path, simulator("--latency", "0"), starter)
+    ours, its = os.openpty()
+    process = subprocess.Popen(
+        [*ARENA, "-c", str(config)],
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+        env=os.environ | {"TERM": "xterm-256color"},
+    )
+    os.close(its)
+    shown = 0
+    while shown < 2000:  # the first screen
+        shown += len(os.read(ours, 1 << 16))
+    os.close(ours)
+    assert process.wait(LONGEST) == 0
