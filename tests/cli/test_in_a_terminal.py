@@ -148,3 +148,18 @@ def test_with_no_color_nothing_is_coloured(terminal: Open):
     assert window.ended() == 0
     styles = {code for found in re.findall(rb"\x1b\[([0-9;]*)m", window.written) for code in found.split(b";")}
     assert styles <= {b"", b"0", b"1", b"2", b"3", b"4", b"7", b"9", b"39", b"49"}
+
+
+def test_the_title_says_what_the_run_does_and_is_given_back(terminal: Open, slow_bench: Path):
+    window = terminal()
+    window.wait_for("Plan: ")
+    window.press("s", "s")
+    window.wait(lambda _: b"\x1b]0;small: answers" in window.written, "a title with the stage")
+    window.press("S", "enter")
+    window.wait_for("Stopped: ")
+    window.wait(lambda _: window.written.count(b"\x07") > window.written.count(b"\x1b]0;"), "the bell")
+    window.press("q")
+    window.process.wait(60)
+    kept, given_back = window.written.index(b"\x1b[22;0t"), window.written.rindex(b"\x1b[23;0t")
+    assert kept < window.written.index(b"\x1b]0;") < given_back
+    assert b"\x1b]0;" not in window.written[given_back:]
