@@ -171,10 +171,6 @@ class Program:
         self._process.wait(60)
         os.close(self._terminal)
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def press(self, keys: str) -> None:
         self._seen = ""
         os.write(self._terminal, keys.encode())

@@ -168,7 +168,11 @@ class LeaderboardScreen(ArenaScreen):
         session, choices = self.session, self.choices
         try:
             judged = await session.judged((choices.judge,) if choices.judge else None, strict=choices.strict)
-            self.board = await asyncio.to_thread(self._rater.rate, session.bench, judged, choices)
+            rated = await asyncio.to_thread(self._rater.rate, session.bench, judged, choices)
+            if self.board is None:
+                self.board = rated
+                self._show()
+            self.board = await asyncio.to_thread(self._rater.rank, rated)
         except ArenaError as error:
             self.board, self._problem = None, as_line(title(error), phrase(error.hint))
             self.query_one(BoardTable).explain("nothing to rate yet")

@@ -52,8 +52,9 @@ class ModelPanel(Vertical):
 
     def show(self, board: Board | None, row: BoardRow | None, choices: BoardChoices) -> None:
         """Show the model of `row`; what is not rated yet follows."""
-        if board is not self._board:
-            self._board, self._pages = board, {}
+        if (board and board.leaderboard) is not (self._board and self._board.leaderboard):
+            self._pages = {}
+        self._board = board
         self._row, self.model = row, "" if row is None else row.row.model
         if not self.display:
             return
@@ -70,7 +71,7 @@ class ModelPanel(Vertical):
 
         await asyncio.sleep(_PAUSE_SECONDS)
         page = await asyncio.to_thread(model_page, board.judged, model, choices)
-        if board is self._board:
+        if self._board is not None and board.leaderboard is self._board.leaderboard:
             while len(self._pages) >= _KEPT:
                 del self._pages[next(iter(self._pages))]
             self._pages[model] = page

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from arena_tui.board.choices import BoardChoices, Group
 from engine.bench import Bench
@@ -30,7 +31,7 @@ KEPT = 8  # boards of the same judgments, for going back and forth between choic
 
 @dataclass(frozen=True)
 class Board:
-    """A leaderboard and what it rests on. `ranges` are the possible ranks of each model, if known.
+    """A leaderboard and what it rests on. `ranges` are the possible ranks of each model, once they are known.
 
     Attributes:
         leaderboard: rows and warnings.
@@ -62,7 +63,7 @@ class BoardRater:
         self._boards: dict[BoardChoices, Board] = {}
 
     def rate(self, bench: Bench, judged: JudgedBench, choices: BoardChoices) -> Board:
-        """Return the board of `judged` by `choices`. Raises ArenaError."""
+        """Return the board of `judged` by `choices`, maybe without possible ranks. Raises ArenaError."""
         if judged is not self._judged:
             self._judged, self._boards = judged, {}
         board = self._boards.get(choices)
@@ -72,6 +73,19 @@ class BoardRater:
                 del self._boards[next(iter(self._boards))]
             self._boards[choices] = board
         return board
+
+    def rank(self, board: Board) -> Board:
+        """Return the board with the possible ranks of its models, which take longer than the rest."""
+        options = board.options
+        if board.ranges or board.leaderboard.style is not UNSET or options.ci == "battle":
+            return board
+        models = [row.model for row in board.leaderboard.rows]
+        ranked = replace(board, ranges=_rank_ranges(board.judged, options, models))
+        for choices, known in self._boards.items():
+            if known is board:
+                self._boards[choices] = ranked
+                break
+        return ranked
 
 
 def groups_of(judged: JudgedBench) -> list[Group]:
@@ -117,9 +131,7 @@ def _rated(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> Board:
     rater, notes = _rater(bench, used, choices)
     leaderboard, ratings = rate(used, options, rater)
     leaderboard.warnings.extend(notes)
-    ranked = [row.model for row in leaderboard.rows]
-    ranges = {} if choices.style or choices.ci == "battle" else _rank_ranges(used, options, ranked)
-    return Board(leaderboard, used, options, ranges, groups, ratings)
+    return Board(leaderboard, used, options, {}, groups, ratings)
 
 
 def _rater(bench: Bench, judged: JudgedBench, choices: BoardChoices) -> tuple[Rater, Sequence[str]]:
