@@ -41,7 +41,7 @@ COLUMNS = {
     "reads": ("reads/call", "{:.2f}"),
     "writes": ("writes/call", "{:.2f}"),
     "sent": ("bytes sent/call", "{:.0f}"),
-    "written": ("bytes written/call", "{:.0f}"),
+    "written": ("to disk/call", "{:.0f}"),
 }
 
 
@@ -134,7 +134,9 @@ def measure(side: str, latency: float, calls: int, parallel: int, mode: str = "t
         seen = asked(port, "/stats")
         seconds = {int(held): spent for held, spent in seen["seconds"].items() if int(held)}
         figures["held"] = sum(count * spent for count, spent in seconds.items()) / (sum(seconds.values()) or 1.0)
-        return {**figures, "sent": seen["bytes"] / seen["posts"], "connections": seen["connections"]}
+        sent = seen["bytes"] / seen["posts"]
+        written = max(0.0, figures["written"] - seen["received"] / seen["posts"])  # what did not go to the server
+        return {**figures, "sent": sent, "written": written, "connections": seen["connections"]}
     finally:
         server.stdin.close()
         server.wait(10)
@@ -185,7 +187,7 @@ class Watch:
             "blocks": spent["blocks"] / made,
             "reads": spent["syscr"] / made,
             "writes": spent["syscw"] / made,
-            "written": spent["write_bytes"] / made,
+            "written": spent["wchar"] / made,
         }
 
     def _entered(self, _frame: object, kind: str, _what: object) -> None:
@@ -193,7 +195,7 @@ class Watch:
 
     @staticmethod
     def _now() -> dict[str, float]:
-        counts: dict[str, float] = {"syscr": 0.0, "syscw": 0.0, "write_bytes": 0.0}
+        counts: dict[str, float] = {"syscr": 0.0, "syscw": 0.0, "wchar": 0.0}
         if Path("/proc/self/io").exists():
             lines = (line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
             counts |= {name: float(value) for name, value in lines if name in counts}

@@ -1,7 +1,9 @@
 """The quickest possible judge: answers every POST with one fixed verdict after a fixed latency. Prints its port.
 
 It counts: `GET /stats` gives, as JSON, the seconds spent at each number of requests in flight, the POSTs, the bytes of
-their bodies, and the connections that were opened. `GET /metrics` gives the two numbers of vLLM that steer a client.
+their bodies (`received`: with their heads), and the connections that were opened. `GET /metrics` gives the two numbers
+of vLLM that steer a client.
+
 Usage: python reply_server.py LATENCY_SECONDS [SHARE_OF_CALLS_THAT_FAIL [STATUS]]
 A failure is a 500 after the latency, or with STATUS 429 a refusal at once, with `Retry-After: 1`.
 """
@@ -64,7 +66,7 @@ class Server(asyncio.Protocol):
     faults = 0.0
     refuses = False
     occupancy = Occupancy()
-    counts = dict.fromkeys(("posts", "bytes", "connections"), 0)
+    counts = dict.fromkeys(("posts", "bytes", "received", "connections"), 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -87,6 +89,7 @@ class Server(asyncio.Protocol):
             elif head.startswith(b"POST"):
                 self.counts["posts"] += 1
                 self.counts["bytes"] += length
+                self.counts["received"] += end + 4 + length
                 self.occupancy.change(+1)
                 asyncio.get_running_loop().call_later(self.latency, self.answer) if self.latency else self.answer()
             elif head.startswith(b"GET /stats"):
