@@ -2,11 +2,12 @@
 
     python benchmarks/vllm_bench.py --vllm $(.ci/vllm-env) [--model FOLDER] [--calls 384] [--parallel 64] [--rounds 3]
 
-Without --model a tiny random model is made, which a CPU serves; on a GPU, name a model of your own and more --calls.
-The server runs without a prefix cache, so that no side finds what the other one left. Both sides go in turns, ask for
-the same number of tokens at temperature 0, and their rate is that of the requests between the first start and the last
-end, as each side reports it. The run of the first round starts together with the server: "first call" is the time from
-the first good answer of `/health`, asked for every 10 ms by this script, to its first request.
+`vllm bench` needs pandas beside vLLM (`pip install vllm[bench]`), which `.ci/vllm-env` leaves out. Without --model a
+tiny random model is made, which a CPU serves; on a GPU, name a model of your own and more --calls. The server runs
+without a prefix cache, so that no side finds what the other one left. Both sides go in turns, ask for the same number
+of tokens at temperature 0, and their rate is that of the requests between the first start and the last end, as each
+side reports it. The run of the first round starts together with the server: "first call" is the time from the first
+good answer of `/health`, asked for every 10 ms by this script, to its first request.
 """
 
 from __future__ import annotations
@@ -189,7 +190,9 @@ def bench_serve(options: argparse.Namespace, model: Path, port: int, prompts: Pa
     command += ["--custom-output-len", str(options.tokens), "--num-prompts", str(options.calls), "--temperature", "0"]
     command += ["--max-concurrency", str(options.parallel), "--num-warmups", "0", "--disable-tqdm"]
     command += ["--save-result", "--result-dir", scratch, "--result-filename", result.name]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(scratch))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(scratch))
+    if done.returncode:
+        sys.exit(f"{done.stderr[-2000:]}\n`vllm bench serve` failed; it needs what `pip install vllm[bench]` brings")
     found = json.loads(result.read_text())
     assert found["completed"] == options.calls, found["completed"]
     return float(found["request_throughput"])

@@ -19,7 +19,7 @@ from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
 from engine.serving.listing import EndpointListing, Resolver, resolve
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks at an endpoint that does not answer yet
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0  # seconds between two looks at an endpoint that does not answer yet
 LOOK_SECONDS = 0.1  # between two looks whether the model is still needed
 
 

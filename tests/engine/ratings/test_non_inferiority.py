@@ -112,3 +112,16 @@ def test_the_questions_that_are_needed_give_the_power_that_is_promised() -> None
     assert needed == 785  # ((1.96 + 0.8416) * 0.5 / 0.05) ** 2
     error = 0.5 / np.sqrt(needed)
     assert stats.norm.cdf((0.05 - 1.96 * error) / error) == pytest.approx(0.8, abs=0.002)
+
+
+def test_limits_of_many_questions_are_normal_unless_rare_strong_losses_skew_them() -> None:
+    rng = np.random.default_rng(5)
+    total = np.full(5000, 2.0)
+    even = rng.choice([0.0, 1.0, 2.0], size=5000, p=[0.3, 0.4, 0.3])
+    found = difference(even, total, None, 0.05, 6.0)
+    assert (found.difference - found.lower) / found.std_error == pytest.approx(1.645, abs=0.03)
+    assert (found.upper - found.difference) / found.std_error == pytest.approx(1.645, abs=0.03)
+    rare = np.where(rng.random(5000) < 0.0004, 0.0, 1.0)  # nearly always a tie
+    assert 0 < np.count_nonzero(rare == 0.0) < 5
+    found = difference(rare, np.where(rare == 0.0, 6.0, 2.0), None, 0.05, 6.0)
+    assert (found.difference - found.lower) / found.std_error > 1.75
