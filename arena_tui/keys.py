@@ -74,7 +74,7 @@ KEYS: dict[Meaning, Key] = {
     "category": Key("c", "Category", "Only the questions of one category or cluster"),
     "order": Key("o", "Order", "Sort by the next column"),
     "reverse": Key("O", "Reverse", "Reverse the order"),
-    "clear": Key("x", "Clear", "Remove filters, search and marks"),
+    "clear": Key("x,delete", "Clear", "Remove filters, search and marks"),
     "options": Key("v", "View", "Options of what the screen shows"),
     "again": Key("R", "Again", "Read, compute or ask again"),
     # models

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arena_tui.keys import bind, closing
-from arena_tui.safe_text import clip, one_line, text_width
+from arena_tui.safe_text import clip, one_line
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.virtual_list import VirtualList
@@ -200,54 +200,9 @@ class BoardOptions(ModalScreen[None]):
         return Text.assemble(NAMES[line.choice].ljust(_NAME_COLUMNS), ("‹ ", muted), value, (" ›", muted))
 
 
-class Picked(NamedTuple):
-    """The picked group; None is all questions."""
-
-    group: Group | None
+ALL_QUESTIONS = "all questions"
 
 
-class GroupList(VirtualList[Picked]):
-    """All questions, then the groups."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("open", "select", title="Only these", tooltip="Only the questions of this group")
-    ]
-
-
-class GroupPicker(ModalScreen[Picked]):
-    """Picks all questions, or those of one category or cluster."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *closing("category", title="Cancel"),
-    ]
-
-    def __init__(self, groups: Sequence[Group], chosen: Group | None) -> None:
-        super().__init__()
-        self._rows = [Picked(None), *map(Picked, groups)]
-        self._chosen = chosen
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
-            yield Static(Text("Which questions count\n", style="bold"))
-            yield GroupList(self._line, id="groups")
-        yield KeyBar()
-
-    def on_mount(self) -> None:
-        groups = self.query_one(VirtualList)
-        groups.styles.height = min(len(self._rows), max(3, self.app.size.height - 9))
-        groups.set_rows(self._rows)
-        groups.move_to_key(Picked(self._chosen))
-
-    def on_virtual_list_selected(self, message: VirtualList.Selected) -> None:
-        self.dismiss(message.row)
-
-    def _line(self, row: Picked, width: int) -> Text:
-        ink, group = inks(self.app), row.group
-        mark = ("(x) ", ink.accent) if group == self._chosen else ("( ) ", ink.muted)
-        if group is None:
-            return Text.assemble(mark, "all questions")
-        count = str(group.questions)
-        room = max(1, width - 4 - 10 - len(count) - 1)
-        name = clip(one_line(group.name), room)
-        blanks = " " * (room - text_width(name) + 1)
-        return Text.assemble(mark, (f"{group.kind:<10}", ink.muted), name, blanks, (count, ink.muted))
+def group_options(groups: Sequence[Group]) -> dict[str, Group | None]:
+    """Return what to choose a group by: names with their kind, after all questions."""
+    return {ALL_QUESTIONS: None} | {f"{group.kind} {group.name}": group for group in groups}

@@ -26,7 +26,7 @@ from arena_tui.board.board_table import (
     headline,
     row_line,
 )
-from arena_tui.board.choices import BoardChoice, BoardChoices
+from arena_tui.board.choices import BoardChoice, BoardChoices, Group
 from arena_tui.board.model_panel import ModelPanel
 from arena_tui.board.ranking import Ranking
 from arena_tui.board.rating import GroupRow
@@ -42,7 +42,6 @@ from engine.errors import ArenaError, as_line
 from engine.work.progress import RunState
 
 if TYPE_CHECKING:
-    from arena_tui.board.choices import Picked
     from arena_tui.board.rating import Board, BoardRater
     from arena_tui.output.leaderboard import LeaderboardFormat
 
@@ -199,12 +198,17 @@ class LeaderboardScreen(ArenaScreen):
         self.app.push_screen(BoardOptions(self.choices, self._step))
 
     def action_pick_group(self) -> None:
-        from arena_tui.board.choices import GroupPicker
+        from arena_tui.board.choices import group_options
+        from arena_tui.setup.pick_screen import Option, PickScreen
 
         if self.board is None or not self.board.groups:
             self.report("the questions of this bench have no categories")
             return
-        self.app.push_screen(GroupPicker(self.board.groups, self.choices.group), self._group_picked)
+        known = group_options(self.board.groups)
+        options = [Option(name, f"{group.questions} questions" if group else "") for name, group in known.items()]
+        chosen = [name for name, group in known.items() if group == self.choices.group]
+        picker = PickScreen("Which questions count", options, chosen)
+        self.app.push_screen(picker, lambda names: self._group_picked(known[names[0]]) if names else None)
 
     def action_reset(self) -> None:
         self.marked, self._wanted_name, self.sort, self.reverse = [], "", "rank", False
@@ -341,9 +345,8 @@ class LeaderboardScreen(ArenaScreen):
         self.query_one("#axis", TextLines).show(*([axis] if axis.plain else []))
         self.query_one(Ranking).fit()
 
-    def _group_picked(self, picked: Picked | None) -> None:
-        if picked is not None:
-            self.choose(msgspec.structs.replace(self.choices, group=picked.group))
+    def _group_picked(self, group: Group | None) -> None:
+        self.choose(msgspec.structs.replace(self.choices, group=group))
 
     def _show(self) -> None:
         """Paint rows, axis, the line of the current row, and warnings."""

@@ -12,10 +12,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from textual.widgets import Input
 
 from arena_tui.judgments.judgment_list import counted
-from arena_tui.keys import bind, closing
+from arena_tui.keys import bind
 from arena_tui.safe_text import clip, one_line, text_width
+from arena_tui.setup.pick_screen import FindInput
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import KeyBar, TextLines
 from arena_tui.widgets.virtual_list import VirtualList
@@ -52,13 +54,20 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
     """Returns the filter. A judgment must match one value of each kind, and every flag."""
 
     DEFAULT_CSS = """
-    FilterScreen TextLines { background: $surface; padding: 0; }
+    FilterScreen {
+        TextLines { background: $surface; padding: 0; }
+        FindInput { background: $panel; }
+        VirtualList > .virtual-list--cursor-elsewhere { background: $panel; text-style: bold; }
+    }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("mark", "switch", title="On or off"),
-        bind("clear", title="All off"),
-        *closing("filter", action="done", title="Show"),
+        bind("up", "move(-1)", key="up", show=False),
+        bind("down", "move(1)", key="down", show=False),
+        bind("page_up", "page(-1)", key="pageup", show=False),
+        bind("page_down", "page(1)", key="pagedown", show=False),
+        bind("clear", key="delete", title="All off", priority=True),
+        bind("close", "done", title="Show", key="escape"),
     ]
 
     def __init__(self, entries: Sequence[Listed], marks: Marks, wanted: JudgmentFilter) -> None:
@@ -71,17 +80,38 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield TextLines(id="matching")
+            yield FindInput(marks=True, placeholder="type to find a model, a category, ...")
             yield VirtualList[_Choice](self._line, key=lambda choice: (choice.kind, choice.value), id="choices")
-        yield KeyBar()
+        yield KeyBar(help=False)
 
     def on_mount(self) -> None:
         choices = self.query_one(VirtualList)
-        choices.styles.height = min(len(self._choices), max(3, self.app.size.height - 9))
+        choices.can_focus = False
+        choices.styles.height = min(len(self._choices), max(3, self.app.size.height - 10))
         choices.set_rows(self._choices)
+        self.query_one(FindInput).focus()
         self._show_count()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """List only the choices that contain every word."""
+        words = event.value.casefold().split()
+        names = [(choice, f"{_NAMES[choice.kind]} {choice.title}".casefold()) for choice in self._choices]
+        self.query_one(VirtualList).set_rows([choice for choice, name in names if all(word in name for word in words)])
+
+    def on_input_submitted(self) -> None:
+        self.action_switch()
+
+    def on_find_input_marked(self) -> None:
+        self.action_switch()
 
     def on_virtual_list_selected(self) -> None:
         self.action_switch()
+
+    def action_move(self, rows: int) -> None:
+        self.query_one(VirtualList).action_move(rows)
+
+    def action_page(self, pages: int) -> None:
+        self.query_one(VirtualList).action_move_page(pages)
 
     def action_switch(self) -> None:
         choice = self.query_one(VirtualList).row
@@ -101,7 +131,11 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
         count = len(select(self._entries, self._wanted, self._marks))
         unknown = "language" in self._wanted.flags and self._marks.other_language is None
         matching = "the languages are checked when you close this" if unknown else counted(count)
-        self.query_one("#matching", TextLines).show(Text("Show only"), Text(matching, inks(self.app).accent), Text())
+        self.query_one("#matching", TextLines).show(
+            Text.assemble(("Show only", "bold"), "   (space or Enter: on or off, Delete: all off, Escape: show)"),
+            Text(matching, inks(self.app).accent),
+            Text(),
+        )
         self.query_one(VirtualList).repaint()
 
     def _line(self, choice: _Choice, width: int) -> Text:

@@ -51,6 +51,18 @@ async def test_the_filter_shows_what_there_is_and_narrows_the_list(bench: Path, 
         assert "by question" in painted(app)
 
 
+async def test_a_filter_is_found_by_typing(bench: Path, tmp_path: Path):
+    async with opened(tmp_path, "judgments") as (app, pilot):
+        await pilot.press("f", *"good")
+        await settle(pilot)
+        await pilot.press("space", "escape")
+        await settle(pilot)
+        assert "3 of 6 judgments" in painted(app)
+        await pilot.press("f", "delete", "escape")
+        await settle(pilot)
+        assert "6 of 6 judgments" in painted(app)
+
+
 async def test_a_filter_that_nothing_passes_says_how_to_get_out(bench: Path, tmp_path: Path):
     async with opened(tmp_path, "judgments") as (app, pilot):
         await pilot.press("f", "space", "down", "space", "escape")

@@ -151,7 +151,7 @@ async def test_only_the_questions_of_a_category_count_when_it_is_picked(tmp_path
     make_bench(tmp_path)
     async with at_board(tmp_path) as (app, pilot):
         screen = await rated(pilot)
-        await press(pilot, "c", "down", "enter")
+        await press(pilot, "c", *"poet", "enter")
         assert "category poetry" in painted(app)
         assert screen.board is not None
         assert {row.model: row.questions for row in screen.board.leaderboard.rows}["good-model"] == 1
