@@ -56,6 +56,7 @@ async def draw_setup() -> None:
             async with app.run_test(size=SIZE) as pilot:
                 await until(pilot, lambda: isinstance(app.screen, SetupScreen))
                 await rest(pilot)
+                await until(pilot, lambda: "running ..." not in screen_text(app))
                 save(app, "setup")
             await session.close()
 
@@ -108,6 +109,10 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(120):
         while not condition():
             await pilot.pause(0.02)
+
+
+def screen_text(app: Any) -> str:
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 def save(app: Any, name: str) -> None:
