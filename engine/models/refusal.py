@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import CallFailed, FailureKind
-from engine.models.retry import wait_of_error
+from engine.models.retry import LONGEST_RETRY_AFTER, wait_of_error
 
 LONGEST_TEXT = 1000  # characters kept of an error text
 BASE_URL_HINT = "set base_url to the address above chat/completions; it usually ends in /v1"
@@ -26,6 +26,9 @@ _OUT_OF_MONEY = re.compile(
     r"|credit balance is too low|out of credits?|account .{0,40}arrears",
     re.IGNORECASE,
 )
+_ACCOUNT_CODES = (*_QUOTA_CODES, "Arrearage")  # sent with status 400, too
+_ACCOUNT = re.compile(r"your credit balance is too low|billing hard limit|account is in good standing", re.IGNORECASE)
+_PER_DAY = re.compile(r"per[-_ ]day\b|\bdaily (?:\w+ ){0,2}(?:limit|quota|cap)\b", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _MESSAGE_KEYS = ("message", "detail", "error", "msg", "status_msg")
 _DEEPEST_MESSAGE = 8  # objects within each other that are searched for a message
@@ -43,7 +46,8 @@ def refusal(status: int, error: Any, text: str) -> CallFailed:
     """Return the failure of a call that was refused with `status`; `error` is the decoded error, `text` its message."""
     message = f"HTTP {status}: {text}" if text else f"HTTP {status}"
     wait = wait_of_error(error, text) if status in (429, 503) else None
-    if status == 402 or (status in (403, 429) and _is_quota(error, text, wait)):
+    is_unpaid = status == 400 and _is_account(error, text)
+    if status == 402 or is_unpaid or (status in (403, 429) and _is_quota(error, text, wait)):
         hint = "check the plan, the credit and the limits of the account of this key"
         return CallFailed(FailureKind.QUOTA, message, status=status, hint=hint)
     failure = CallFailed(kind_of_status(status), message, status=status, hint=_hint(status, text))
@@ -62,16 +66,27 @@ def _is_quota(error: Any, text: str, wait: float | None) -> bool:
             for each in violations if isinstance(violations, list) else ():
                 if isinstance(each, dict) and "PerDay" in str(each.get("quotaId", "")):
                     return True
+    if _PER_DAY.search(text) and (wait is None or wait >= LONGEST_RETRY_AFTER):
+        return True
     return wait is None and _OUT_OF_MONEY.search(text) is not None  # Gemini speaks of billing at limits per minute, too
 
 
+def _is_account(error: Any, text: str) -> bool:
+    """Return whether a request that is refused as a bad one is so because the account cannot pay for it."""
+    named = (error.get(key) for key in ("code", "type")) if isinstance(error, dict) else ()
+    return any(isinstance(name, str) and name in _ACCOUNT_CODES for name in named) or bool(_ACCOUNT.search(text))
+
+
 def kind_of_status(status: int) -> FailureKind:
-    """Return the kind of a status: 408, 409, 425 and 5xx (but "not implemented") may pass, other refusals are final."""
+    """Return the kind of a status: 408, 409, 425, 498 and 5xx (but "not implemented") may pass, others are final.
+
+    498 is Groq's for a lack of capacity.
+    """
     if status == 429:
         return FailureKind.RATE_LIMITED
     if status in (401, 403):
         return FailureKind.UNAUTHORIZED
-    if status in (408, 409, 425) or (status >= 500 and status not in (501, 505)):
+    if status in (408, 409, 425, 498) or (status >= 500 and status not in (501, 505)):
         return FailureKind.SERVER
     if status < 300:
         return FailureKind.MALFORMED

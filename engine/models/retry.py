@@ -56,12 +56,13 @@ def wait_of_headers(headers: Mapping[str, str], now: datetime | None = None) -> 
     and the `t` of `ratelimit` (IETF drafts), `x-ratelimit-reset-requests` (OpenAI), `anthropic-ratelimit-tokens-reset`
     and the like. Of several resets those count whose `remaining` is 0; if that is said of none, the first one.
     """
-    low = {name.lower(): value for name, value in headers.items()}
+    low = {name.lower().removeprefix(_LITELLM): value for name, value in headers.items()}
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
         if (wait := _seconds_of(f"{low.get(name, '')}ms", now)) is not None:
             return wait
-    if (wait := parse_retry_after(low.get("retry-after"), now)) is not None:
-        return wait
+    for name in ("retry-after", "x-retry-after", "retry_after"):
+        if (wait := parse_retry_after(low.get(name), now)) is not None:
+            return wait
     resets: list[float] = []
     used_up: list[float] = []
     for name, value in low.items():
@@ -69,10 +70,12 @@ def wait_of_headers(headers: Mapping[str, str], now: datetime | None = None) -> 
             continue
         if "reset" in name:
             wait, left = _seconds_of(value, now), low.get(name.replace("reset", "remaining"), "")
-        elif found := _DRAFT_RESET.search(value):
-            remaining = _DRAFT_REMAINING.search(value)
-            wait, left = float(found[1]), remaining[1] if remaining else ""
         else:
+            for item in (value.split(",") if ";" in value else (value,))[:_MOST_LIMITS]:
+                if found := _DRAFT_RESET.search(item):
+                    remaining = _DRAFT_REMAINING.search(item)
+                    is_used_up = remaining is not None and remaining[1] == "0"
+                    (used_up if is_used_up else resets).append(min(float(found[1]), LONGEST_RETRY_AFTER))
             continue
         if wait is not None:
             (used_up if left.strip() == "0" else resets).append(min(wait, LONGEST_RETRY_AFTER))
@@ -80,19 +83,44 @@ def wait_of_headers(headers: Mapping[str, str], now: datetime | None = None) -> 
 
 
 def wait_of_error(error: Any, message: str) -> float | None:
-    """Return the seconds that an error object asks to wait: Google's `retryDelay`, or in its message."""
-    details = error.get("details") if isinstance(error, dict) else None
+    """Return the seconds that an error asks to wait: in Google's `retryDelay`, `retry_after` or its message.
+
+    OpenRouter has the headers of the provider behind it in `metadata`.
+    """
+    fields = error if isinstance(error, dict) else {}
+    details = fields.get("details")
     for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, dict) and isinstance(delay := detail.get("retryDelay"), str):
-            return _seconds_of(delay)
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, dict):
+            delay = delay.get("seconds")
+        if isinstance(delay, str | int | float) and (wait := _seconds_of(str(delay)[:80])) is not None:
+            return wait
+    for name in ("retry_after", "retry_after_seconds", "retryAfter"):
+        given = fields.get(name)
+        if (
+            isinstance(given, str | int | float)
+            and not isinstance(given, bool)
+            and (wait := _seconds_of(str(given)[:80])) is not None
+        ):
+            return wait
+    metadata = fields.get("metadata")
+    headers = metadata.get("headers") if isinstance(metadata, dict) else None
+    if isinstance(headers, dict):
+        wait = wait_of_headers({str(name): str(value)[:80] for name, value in headers.items()})
+        if wait is not None:
+            return wait
     found = _IN_MESSAGE.search(message)
-    return _seconds_of(found[1]) if found else None
+    return _seconds_of(found[1] or f"{found[2]}s") if found else None
 
 
+_LITELLM = "llm_provider-"  # before the names of headers that it hands on
+_MOST_LIMITS = 8  # of one header
 _DRAFT_RESET = re.compile(r"\b(?:t|reset)=(\d{1,9})\b")
 _DRAFT_REMAINING = re.compile(r"\b(?:r|remaining)=(\d{1,9})\b")
 _IN_MESSAGE = re.compile(
-    r"(?:again|retry|wait)(?: in| after| for)? ((?:\d{1,9}(?:\.\d{1,9})? ?(?:ms|[hms])[a-z]*\s?)+)", re.I
+    r"(?:again|retry|wait)(?: in| after| for)? ((?:\d{1,9}(?:\.\d{1,9})? ?(?:ms|[hms])[a-z]*\s?){1,8})"
+    r"|\bretry[-_ ]after\W{1,3}(\d{1,9}(?:\.\d{1,9})?)",
+    re.I,
 )
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|[dhms])[a-z]*")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -123,13 +151,22 @@ def _bounded(seconds: float) -> float | None:
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or an HTTP date); None if invalid."""
+    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or an HTTP date); None if invalid.
+
+    Seconds may have a unit, or be a time since 1970.
+    """
     if value is None:
         return None
-    text = value.strip()
+    text = value.strip()[:80]
+    if text[:1].isdigit() and "," in text:  # two proxies that each added one; a date begins with a letter
+        text = text.partition(",")[0]
     try:
         seconds = float(text)
+        if seconds > _EPOCH:
+            return _seconds_of(text, now)
     except ValueError:
+        if text[:1].isdigit() and _PART.match(text.lower()):
+            return _seconds_of(text, now)
         try:
             when = parsedate_to_datetime(text)
             if when.tzinfo is None:

@@ -214,6 +214,9 @@ async def test_a_refused_call_waits_as_long_as_the_server_asks(serve: Serve, cal
         (429, {"code": "insufficient_quota", "message": "You exceeded your current quota, please check your plan."}),
         (402, {"message": "Insufficient Balance"}),
         (429, {"message": "Your account has a billing problem"}),
+        (429, {"message": "Rate limit exceeded: free-models-per-day. Add 10 credits"}),
+        (400, {"type": "invalid_request_error", "message": "Your credit balance is too low to access this API"}),
+        (400, {"code": "Arrearage", "message": "Access denied"}),
         (
             429,
             {
