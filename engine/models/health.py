@@ -85,6 +85,7 @@ class Health:
         self._trial_at = math.inf
         self._outdone = 0  # failed calls that others answered, in a row
         self._odd_rests = 0
+        self._fruitless = 0  # failures of any kind in a row
 
     def start_low(self) -> None:
         """Start with a part of the ceiling: the right limit is found quickly, and no server is overrun."""
@@ -110,6 +111,11 @@ class Health:
     @property
     def is_available(self) -> bool:
         return self.disabled_by is None and not self.is_down and not self.held
+
+    @property
+    def is_barren(self) -> bool:
+        """Whether it has given no good reply yet, or failed ODD_AFTER times in a row since."""
+        return self.answered_at == -math.inf or self._fruitless >= ODD_AFTER
 
     @property
     def disable_after(self) -> float:
@@ -151,6 +157,7 @@ class Health:
     def succeeded(self, in_flight: int, started: float = -math.inf, now: float = -math.inf) -> None:
         """Note a good reply, to a call sent at `started`, while `in_flight` calls (it included) were in flight."""
         self.answered_at = now
+        self._fruitless = 0
         self._accepted_once = True
         self._rejections = self._outdone = 0
         self._overload -= self._overload / max(LEAST_WINDOW, self.limit)
@@ -195,6 +202,7 @@ class Health:
         """Note that a call sent at `started` failed at `now`, while `in_flight` calls (it included) were in flight."""
         if self.held:
             return  # expected
+        self._fruitless += 1
         if failure.kind is FailureKind.QUOTA:
             self.disabled_by = failure
             return

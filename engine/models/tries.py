@@ -13,7 +13,6 @@ from engine.models.retry import LATEST_ANSWERS, MAX_ELSEWHERE, ODD_REPLIES, dela
 
 LOST = DOWN | {FailureKind.ABORTED}  # failures of calls whose server dies
 PASSING = LOST | {FailureKind.RATE_LIMITED}  # failures that are no sign of an odd endpoint
-OF_THE_CALL = (None, 200)  # statuses of a rejection that every endpoint would repeat: too long, filtered, refused
 
 
 class Tries:
@@ -43,7 +42,7 @@ class Tries:
         kind, is_alive = failure.kind, self._pool.is_alive
         self.failed_at[pooled] = failure
         self._charged += kind in ODD_REPLIES
-        if self._may_move(failure) and self._pool.others(self.failed_at):
+        if self._may_move(pooled, failure) and self._pool.others(self.failed_at):
             return 0.0
         self.failed_at.clear()
         if pooled.health.disabled_by is not None and is_alive:
@@ -57,11 +56,20 @@ class Tries:
             raise failure
         return delay(max(self._charged, self._refusals, 1), failure.retry_after, self._chance)
 
-    def _may_move(self, failure: CallFailed) -> bool:
-        """Return whether another endpoint may answer what failed here."""
-        if len(self.failed_at) > MAX_ELSEWHERE or failure.kind is FailureKind.TRUNCATED:
+    def _may_move(self, pooled: PooledEndpoint[Any], failure: CallFailed) -> bool:
+        """Return whether another endpoint may answer what failed here.
+
+        What a filter withheld (a rejection with status 200), or what used up its tokens where others did not, is as a
+        rule due to the question: one other endpoint is asked. Nothing else answers what was never sent (no status).
+        """
+        if failure.kind is FailureKind.REJECTED and failure.status is None:
             return False
-        return failure.kind is not FailureKind.REJECTED or failure.status not in OF_THE_CALL
+        if failure.kind is FailureKind.TRUNCATED and not pooled.health.is_barren:
+            return False  # it would cost all these tokens once more
+        is_of_call = failure.kind is FailureKind.TRUNCATED or (
+            failure.kind is FailureKind.REJECTED and failure.status == 200
+        )
+        return len(self.failed_at) <= (1 if is_of_call else MAX_ELSEWHERE)
 
     def _is_limited(self, pooled: PooledEndpoint[Any], *, was_trial: bool) -> bool:
         """Return whether a 429 is one of a limit that others use up, and not for longer than `patience`."""

@@ -102,8 +102,10 @@ async def test_a_prompt_that_always_gets_503_is_no_outage_of_a_server_that_answe
         (200, NULL),
         (200, CUT),
         (200, b"hm"),
+        (200, encoded("", "length")),
+        (200, encoded("", "content_filter")),
     ],
-    ids=["400", "403", "404", "429", "500", "empty", "null", "cut", "junk"],
+    ids=["400", "403", "404", "429", "500", "empty", "null", "cut", "junk", "length", "filter"],
 )
 async def test_one_bad_endpoint_of_two_costs_no_call(serve: Serve, caller: Caller, status: int, reply: bytes):
     asked = 0
@@ -144,6 +146,18 @@ async def test_a_call_that_every_endpoint_rejects_fails_and_blames_none(serve: S
         assert (await failure_of(client.complete(BODY))).attempts == 2
     assert (len(seen_first), len(seen_second)) == (10, 10)
     assert not any(status.is_down for status in client.status())
+
+
+async def test_tokens_that_a_model_used_up_are_not_spent_once_more_elsewhere(serve: Serve, caller: Caller):
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(is_long := "long" in await request.text())
+        return web.Response(body=encoded("", "length") if is_long else encoded())
+
+    seen: list[bool] = []
+    client = caller(await serve(handler), await serve(handler), attempts=3)
+    await asyncio.gather(*(client.complete(body("short"), prefix=str(number)) for number in range(20)))
+    assert (await failure_of(client.complete(body("long")))).kind is FailureKind.TRUNCATED
+    assert sum(seen) == 1
 
 
 def per_window(allowed: int, refusal: Callable[[], web.Response]) -> tuple[Handler, Callable[[], None], list[int]]:
