@@ -20,6 +20,7 @@ from engine.models.connection import CONNECT_TIMEOUT, read_body, read_error
 from engine.models.refusal import readable
 
 _CONNECTING = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
+MOST_INTERIM = 100  # replies with a status below 200 that may come before the one that counts
 _SWITCHING = 101  # the one status below 200 that ends a reply
 
 
@@ -66,7 +67,10 @@ class RequestSender:
                 raise aiohttp.ClientConnectionResetError("the connection is closing")
             transport.writelines((b"%b%d\r\n\r\n" % (self._head, len(payload)), payload))
             message, content = await protocol.read()
+            interim = 0
             while message.code < 200 and message.code != _SWITCHING:
+                if (interim := interim + 1) > MOST_INTERIM:
+                    raise CallFailed(FailureKind.MALFORMED, f"more than {MOST_INTERIM} interim replies came before one")
                 message, content = await protocol.read()
             reply = _Reply(message.headers, content, connection)
             if message.code == 200:

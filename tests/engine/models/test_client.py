@@ -193,6 +193,18 @@ async def test_a_dribbling_server_is_left_after_the_time_limit(serve_raw: ServeR
     assert failure.kind is FailureKind.TIMEOUT
 
 
+async def test_interim_replies_without_end_fail_their_call(serve_raw: ServeRaw, caller: Caller):
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 50)
+                await writer.drain()
+
+    failure = await failure_of(caller(await serve_raw(connected), attempts=1).complete(BODY))
+    assert (failure.kind, failure.title) == (FailureKind.MALFORMED, "more than 100 interim replies came before one")
+
+
 async def test_an_idle_connection_that_the_server_dropped_costs_no_attempt(serve_raw: ServeRaw, caller: Caller):
     connections = 0
 
