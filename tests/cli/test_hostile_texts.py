@@ -40,10 +40,11 @@ HOSTILE = (
 LONG = HOSTILE + "x" * 1_000_000 + "\n" + HOSTILE
 NAME = "[red]evil[/]\x1b]0;owned\x07\u202e"
 
-# All that the program itself may send: cursor, styles, modes, keyboard protocols, the mouse pointer, questions.
+# All that the program itself may send: cursor, styles, modes, keyboard protocols, the pointer, titles, questions.
 OWN = re.compile(
     r"\x1b\[\d+;\d+H|\x1b\[[\d;:]*m|\x1b\[\?\d+[hl]|\x1b\[\?\d+\$p|\x1b\[[<>=][\d;]*[a-z]|\x1b\[\d+[ABCDGJKXnt]|\x1b\[[HJK]|\x1b\[c"
     r"|\x1b\]22;[a-z-]*\x07|\x1b\[\d+ q|\x1b\[16t|\x1b\[6n"
+    r"|\x1b\[2[23];\dt|\x1b\]0;(?!owned)[^\x00-\x1f\x7f-\x9f\u200b-\u202e]*\x07"  # titles
 )
 
 
