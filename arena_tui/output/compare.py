@@ -27,7 +27,7 @@ def format_comparison(result: Comparison, form: CompareFormat, *, width: int = 1
         return json_text(result)
     parts = [_headline(result)]
     if len(result.models) == 2 and result.pairs:
-        parts.append(_in_words(result.pairs[0]))
+        parts.insert(0, _in_words(result.pairs[0]))
     elif result.models:
         parts.append(text_table(_rank_columns(result)))
     if result.pairs:
