@@ -37,6 +37,7 @@ from engine.review.listing import JudgmentFilter
 from engine.review.listing import select as select_judgments
 
 SIZE = (40, 120)  # lines, columns
+NEXT = "\x1b[C"  # the right arrow
 LISTED_ASKED, KEY_ASKED = 200, 60  # milliseconds
 LABELS = ("A>>B", "A>B", "A=B", "B>A", "B>>A", None)
 WORDS = [
@@ -130,10 +131,10 @@ def tell_keys(folder: Path, keys: int) -> None:
         program.press("\r")
         program.wait_for("marker-0000")
         time.sleep(1.0)
-        ready = [program.time_key("n", f"marker-{number:04}") for number in range(1, keys + 1)]
+        ready = [program.time_key(NEXT, f"marker-{number:04}") for number in range(1, keys + 1)]
         held = []
         for number in range(keys + 1, 2 * keys + 1):
-            held.append(program.time_key("n", f"marker-{number:04}", pause=0.0))
+            held.append(program.time_key(NEXT, f"marker-{number:04}", pause=0.0))
     print(f"\nkey to the next judgment, answers of 20 kB, {keys} keys each (ms)")
     for name, times in (("neighbours ready", ready), ("key after key", held)):
         ordered = sorted(times)
