@@ -44,9 +44,10 @@ def answer(request: dict[str, Any]) -> str:
 
 
 def question_of(request: dict[str, Any]) -> int:
-    """The number of the question that a request, of whatever kind, is about."""
+    """The number of the question that a request, of whatever kind, is about; 0 for the tiny call to a bad endpoint."""
     asked = re.search(r"Question (\d+)\.", request["messages"][-1]["content"])
-    return int(asked[1] if asked else re.findall(r"Question (\d+)\.", str(request["messages"]))[0])
+    asked = asked or re.search(r"Question (\d+)\.", str(request["messages"]))
+    return int(asked[1]) if asked else 0
 
 
 def is_about_good(request: dict[str, Any]) -> bool:
