@@ -8,18 +8,9 @@ from pathlib import Path
 import pytest
 
 from arena_tui.cli import cli
-from engine.config.model import (
-    AnswersConfig,
-    CategoryConfig,
-    Config,
-    EndpointConfig,
-    JudgeConfig,
-    ModelConfig,
-    ServeConfig,
-    UiConfig,
-    VllmConfig,
-)
+from engine.config.model import AnswersConfig, CategoryConfig, Config, JudgeConfig, ModelConfig, UiConfig
 from engine.config.providers import PROVIDERS
+from engine.config.servers import ClusterConfig, EndpointConfig, EndpointFolder, PriceConfig, ServeConfig, VllmConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCS = REPOSITORY / "docs"
@@ -42,7 +33,10 @@ def headings(page: Path) -> set[str]:
         ServeConfig,
         UiConfig,
         VllmConfig,
+        ClusterConfig,
         EndpointConfig,
+        EndpointFolder,
+        PriceConfig,
         Config,
     ],
 )

@@ -19,6 +19,7 @@ from arena_tui.session.run_watch import ServerLines
 from engine.bench.layout import BenchPaths
 from engine.bench.names import file_stem
 from engine.config.model import Config
+from engine.config.servers import ClusterConfig
 from engine.errors import UsageProblem
 from engine.events import Event, Notice, ServerChanged
 from engine.run import SERVER_GRACE_SECONDS
@@ -58,7 +59,8 @@ def serve_command(invocation: Invocation, model: str, folder: Path | None, liste
         raise UsageProblem(f"{listen} is not an address of this machine", "name one of its own, or 0.0.0.0 for all")
     # Servers that are registered for this model already are others: this one starts beside them.
     entry = config.models[model].model_copy(update={"endpoints": config.models[model].addresses})
-    config = config.model_copy(update={"models": {**config.models, model: entry}})
+    here = {"models": {**config.models, model: entry}, "cluster": ClusterConfig()}
+    config = config.model_copy(update=here)
     return run_loop(_serve(config, model, folder, listen, key))
 
 

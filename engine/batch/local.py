@@ -19,13 +19,15 @@ from engine.batch.writing import BatchFile, read_manifest, request_files, write_
 from engine.bench import Bench
 from engine.bench.names import file_stem
 from engine.config.model import Config
+from engine.config.servers import ClusterConfig
 from engine.errors import ArenaError, UsageProblem, as_line
 from engine.redaction import argument_secrets, masked
 from engine.serving.gpus import wait_for_memory
 from engine.serving.model_folder import folder_problems
+from engine.serving.place import MEMORY_SECONDS, server_environment
 from engine.serving.plan import PlannedServer, server_plan
 from engine.serving.process import ServerProcess, record_server, stop_orphans
-from engine.serving.server import LAST_LINES, MEMORY_SECONDS, server_environment
+from engine.serving.server import LAST_LINES
 from engine.serving.server_log import Cause, ServerLog, batch_share, exit_cause
 from engine.work.plan import Scope, make_plan
 
@@ -132,8 +134,9 @@ async def _make_round(
         if file.model in served:
             by_model.setdefault(file.model, []).append((path, file))
     results = []
+    here = config.model_copy(update={"cluster": ClusterConfig()})
     for model, files in by_model.items():
-        planned = (await asyncio.to_thread(server_plan, config, [model], [])).of(model)
+        planned = (await asyncio.to_thread(server_plan, here, [model], [])).of(model)
         waiting = list(reversed(files))
 
         async def work(server: PlannedServer, waiting: list[tuple[Path, BatchFile]] = waiting) -> None:

@@ -1,6 +1,7 @@
 """What the user asks for: `config.toml`, validated as a whole, and what follows from it for each call.
 
 model      what a config may hold, table by table
+servers    its tables about servers: endpoints, vLLM, clusters, prices
 fields     the kinds of value, each with its rule
 load       from a file to a Config, or to one error with every problem; `${NAME}` from the environment
 adapters   LoRA adapters as entries, and what is on disk of them

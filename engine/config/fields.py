@@ -173,6 +173,12 @@ def _stream(setting: object) -> object:
     raise ValueError('must be true, false or "auto"')
 
 
+def _replicas(count: object) -> object:
+    if count == "max" or (isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= 1024):
+        return count
+    raise ValueError('must be a number from 1 to 1024, or "max"')
+
+
 def _one_or_more(names: object) -> object:
     return [names] if isinstance(names, str) else names
 
@@ -191,6 +197,7 @@ PerSecond = Annotated[float, Field(gt=0, le=1_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 Parallel = Annotated[int, Field(ge=1, le=1024)]
+Replicas = Annotated[int | Literal["max"], BeforeValidator(_replicas)]
 MemoryShare = Annotated[float, Field(gt=0, le=1)]
 GpuList = Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1), AfterValidator(_distinct_numbers)]
 

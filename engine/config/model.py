@@ -9,10 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, SecretStr, Tag
+from pydantic import Discriminator, Field, PrivateAttr, Tag
 
 from engine.config import fields
 from engine.config.providers import PROVIDERS, Provider, ProviderName, SamplingField, provider_at
+from engine.config.servers import (
+    ClusterConfig,
+    ConfigTable,
+    EndpointConfig,
+    EndpointFolder,
+    EndpointsConfig,
+    PriceConfig,
+    ServeConfig,
+    VllmConfig,
+)
 from engine.pairing import Pairing
 from engine.records import VerdictMode
 from engine.redaction import secret_values
@@ -20,20 +30,7 @@ from engine.redaction import secret_values
 HangupAction: TypeAlias = Literal["stop", "leave"]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-        defer_build=True,
-        serialize_by_alias=True,
-        protected_namespaces=(),
-    )
-
-
-class _Drawing(_Table):
+class _Drawing(ConfigTable):
     """How tokens are drawn. What is left out is sent with the value that changes nothing, wherever the server takes it:
     no default of the server, or of a model's generation_config.json, gets in."""
 
@@ -67,7 +64,7 @@ class AnswersConfig(_Drawing):
     """Arguments for the chat template of the model, such as `enable_thinking`."""
 
 
-class PromptTexts(_Table):
+class PromptTexts(ConfigTable):
     """A judge prompt in the user's own words."""
 
     system: str = ""
@@ -91,7 +88,7 @@ PromptConfig: TypeAlias = Annotated[
 ]
 
 
-class CategoryConfig(_Table):
+class CategoryConfig(ConfigTable):
     """`[[judge.by_category]]`: categories of questions with another baseline, another prompt, or both."""
 
     category: fields.CategoryNames
@@ -160,97 +157,11 @@ class JudgeConfig(_Drawing):
         return own[0] if own else self.prompt
 
 
-class VllmConfig(_Table):
-    """`[vllm]`: how vLLM is called when arena-tui starts a server itself."""
-
-    command: fields.Command = Field(default_factory=lambda: ["vllm"])
-    """The program and its first arguments; it may live in another environment or a container."""
-    gpus: fields.GpuList | None = None
-    """The GPUs that servers may be started on; None means all that nvidia-smi lists."""
-    start_timeout: fields.Seconds = 1800.0
-    """Seconds after which a start that is not through counts as failed."""
-    restarts: Annotated[int, Field(ge=0, le=100)] = 3
-    """How often a server that died is started again within one run."""
-
-
-class UiConfig(_Table):
+class UiConfig(ConfigTable):
     """`[ui]`: how the program behaves towards its terminal."""
 
     on_hangup: HangupAction = "stop"
     """What a run does when its terminal is lost: "stop" in order, or "leave": go on without it."""
-
-
-class EndpointConfig(_Table):
-    """A server that speaks OpenAI's chat API."""
-
-    base_url: fields.BaseUrl
-    """The address above /chat/completions, without a trailing slash."""
-    api_key: fields.ApiKey | None = None
-
-
-class EndpointFolder(_Table):
-    """`endpoints = { folder = "..." }`: the servers that register themselves in a folder."""
-
-    folder: fields.DataFolder
-    """Where they write; relative paths count from the folder of the config file."""
-    api_key: fields.ApiKey | None = None
-    """The key of all servers that register there; their files hold none."""
-
-
-def _distinct(endpoints: list[EndpointConfig]) -> list[EndpointConfig]:
-    addresses = [endpoint.base_url for endpoint in endpoints]
-    if len(set(addresses)) < len(addresses):
-        raise ValueError("must not hold one address twice: raise `parallel` instead")
-    return endpoints
-
-
-def _kind_of_endpoints(endpoints: object) -> str | None:
-    if isinstance(endpoints, list):
-        return "list"
-    is_folder = isinstance(endpoints, dict) and "base_url" not in endpoints
-    return "registry" if is_folder or isinstance(endpoints, EndpointFolder) else None
-
-
-EndpointsConfig: TypeAlias = Annotated[
-    Annotated[list[EndpointConfig], AfterValidator(_distinct), Tag("list")]
-    | Annotated[EndpointFolder, Tag("registry")],
-    Discriminator(
-        _kind_of_endpoints,
-        custom_error_type="endpoints",
-        custom_error_message='must be [{ base_url = "..." }, ...] or { folder = "..." }',
-    ),
-]
-
-
-class ServeConfig(_Table):
-    """`[models.X.serve]`: arena-tui runs `vllm serve` for this model."""
-
-    args: fields.ServeArguments = Field(default_factory=list)
-    """Arguments of `vllm serve` behind the model's name."""
-    env: dict[str, SecretStr] = Field(default_factory=dict)
-    """Variables for the server's environment, such as HF_HUB_OFFLINE."""
-    gpus: fields.GpuList | None = None
-    """The GPUs for this model; None means any. Several replicas share them out."""
-    tensor_parallel: fields.Parallel | None = None
-    """GPUs that one copy of the model is split over; None means as `args` say, else what `gpus` give."""
-    data_parallel: fields.Parallel | None = None
-    """Copies of the model behind one port; None means as `args` say, else one."""
-    replicas: fields.Parallel = 1
-    """Servers of this model, each on its own GPUs and port; calls go to all of them."""
-    memory: fields.MemoryShare | None = None
-    """The share of a GPU's memory that a server takes; None means as `args` say, else vLLM's own 0.92. Two servers run
-    beside each other on a GPU if their shares are at most 1 together."""
-
-
-class PriceConfig(_Table):
-    """`price` of a hosted model, per million tokens, in any currency."""
-
-    input: fields.Price
-    output: fields.Price
-    cached: fields.Price | None = None
-    """Of prompt tokens that the server had cached; None means as `input`."""
-    batch: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Prices in a batch, relative to these."""
 
 
 class ModelConfig(_Drawing):
@@ -309,7 +220,7 @@ class ModelConfig(_Drawing):
         return self.endpoints if isinstance(self.endpoints, EndpointFolder) else None
 
 
-class Config(_Table):
+class Config(ConfigTable):
     """The whole of `config.toml`."""
 
     bench: fields.FolderName
@@ -319,6 +230,7 @@ class Config(_Table):
     answers: AnswersConfig = Field(default_factory=AnswersConfig)
     judge: JudgeConfig
     vllm: VllmConfig = Field(default_factory=VllmConfig)
+    cluster: ClusterConfig = Field(default_factory=ClusterConfig)
     ui: UiConfig = Field(default_factory=UiConfig)
     models: dict[fields.ModelName, ModelConfig] = Field(default_factory=dict)
 

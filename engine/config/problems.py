@@ -13,12 +13,11 @@ from engine.config.model import (
     AnswersConfig,
     CategoryConfig,
     Config,
-    EndpointConfig,
-    EndpointFolder,
     JudgeConfig,
     ModelConfig,
     UiConfig,
 )
+from engine.config.servers import ClusterConfig, EndpointConfig, EndpointFolder
 from engine.config.wording import KeyPath, did_you_mean, key_of, listed, quoted
 from engine.errors import ConfigProblem
 
@@ -85,6 +84,7 @@ _TABLES = (
     ("[models.NAME]", ModelConfig),
     ("endpoints = [{ ... }]", EndpointConfig),
     ("endpoints = { ... }", EndpointFolder),
+    ("[cluster]", ClusterConfig),
     ("[ui]", UiConfig),
     ("the top of the file, above the first [table]", Config),
 )

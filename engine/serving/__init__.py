@@ -6,6 +6,10 @@ gpus        the GPUs of this machine, as nvidia-smi reports them
 fleet       the servers of one run, each started in its turn and stopped when no model needs it
 registry    servers that register themselves in a folder, for runs on other machines
 listing     the endpoints of a model as the config lists them now
+place       where a server runs and how it is started there: on this machine
+nodes       the nodes of a Ray cluster and their GPUs
+cluster     the same on the nodes of a Ray cluster, as the run sees it
+node_server  the same, as its node sees it: the actor that owns the process
 server      one server from its first start to its last exit
 model_folder  what is wrong with the folder of a model
 adapters    LoRA adapters on a server: loading, and whether its base stays itself beside them

@@ -22,6 +22,7 @@ from engine.models.refusal import readable
 from engine.serving.endpoints import Demand, EndpointSource, ModelEndpoints
 from engine.serving.forecast import start_seconds
 from engine.serving.listing import endpoints_of
+from engine.serving.place import ServerPlace
 from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
 from engine.serving.process import LOOPBACK, local_port, stop_orphans
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
@@ -96,6 +97,10 @@ class Fleet:
     async def _stop_all(self) -> None:
         await asyncio.gather(*(server.stop() for server in self.servers.values()))
         await self._stack.aclose()
+        if self._config.cluster.engine == "ray":
+            from engine.serving.nodes import disconnect
+
+            await asyncio.to_thread(disconnect)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Wait for no server any more: abort the starts. With `at_once` kill all servers."""
@@ -214,9 +219,26 @@ class Fleet:
         port, key = self._configured_address(planned)
         seconds, measured = start_seconds(planned.spec, self._earlier)
         expected = seconds if measured or planned.spec.is_folder else None
-        server = VllmServer(planned, self._settings, self._session, self._emit, port, key, expected)
+        place = None
+        if self._config.cluster.engine == "ray":
+            key, place = None, self._cluster_place(planned)
+        server = VllmServer(planned, self._settings, self._session, self._emit, port, key, expected, place)
         self.servers[planned] = server
         return server
+
+    def _cluster_place(self, planned: PlannedServer) -> ServerPlace:
+        from engine.serving.cluster import ClusterPlace
+
+        settings = self._settings
+        return ClusterPlace(
+            planned,
+            self._config.cluster,
+            settings.command[0],
+            settings.logs.resolve(),
+            settings.grace,
+            settings.start_timeout,
+            lambda what: self.servers[planned].emit_status("waiting", what),
+        )
 
     def _configured_address(self, planned: PlannedServer) -> tuple[int | None, str | None]:
         """Return port and key of the endpoint that the config names for this server, if it is on this machine."""

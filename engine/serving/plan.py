@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from engine.config.adapters import adapter_folder, read_adapter, unfit_for
-from engine.config.model import Config, ServeConfig
+from engine.config.model import Config
+from engine.config.servers import ServeConfig
 from engine.errors import ConfigError, ConfigProblem
 from engine.serving.gpus import gpu_indices
 
@@ -41,8 +42,8 @@ class ServedAdapter:
 class ServerSpec:
     """One model to serve, as `replicas` servers of `gpus_each` GPUs, with the LoRA `adapters` that it loads.
 
-    `share` is the share (0..1) of each GPU's memory per server, `pinned` the GPUs that the config names, `arguments`
-    those of `vllm serve` after the model, without host, port and names.
+    0 `replicas` are as many as fit. `share` is the share (0..1) of each GPU's memory per server, `pinned` the GPUs that
+    the config names, `arguments` those of `vllm serve` after the model, without host, port and names.
     """
 
     name: str
@@ -90,13 +91,14 @@ def _spec(config: Config, entries: tuple[str, ...]) -> ServerSpec:
     assert serve is not None
     model = config.served_name(_server_entry(config, entries[0]))
     folder = model_folder(config, model)
+    replicas = 0 if serve.replicas == "max" else serve.replicas  # see `_filled`
     adapters, adapter_arguments = _adapters(config, entries, serve, folder)
     arguments = [*serve.args, *adapter_arguments]
     tensor = serve.tensor_parallel or _number(serve.args, "--tensor-parallel-size", "-tp")
     data = serve.data_parallel or _number(serve.args, "--data-parallel-size", "-dp") or 1
     pipeline = _number(serve.args, "--pipeline-parallel-size", "-pp") or 1
     if tensor is None:  # use all GPUs that the config names
-        tensor = max(1, len(serve.gpus or ()) // (serve.replicas * data * pipeline))
+        tensor = max(1, len(serve.gpus or ()) // (replicas * data * pipeline)) if replicas else 1
     for flag, value in (("--tensor-parallel-size", tensor), ("--data-parallel-size", data)):
         short = "-tp" if flag.startswith("--t") else "-dp"
         if value > 1 and flag_value(serve.args, flag, short) is None:
@@ -113,7 +115,7 @@ def _spec(config: Config, entries: tuple[str, ...]) -> ServerSpec:
         arguments=tuple(arguments),
         serve=serve,
         gpus_each=tensor * data * pipeline,
-        replicas=serve.replicas,
+        replicas=replicas,
         share=serve.memory or _share(given),
         pinned=tuple(serve.gpus) if serve.gpus is not None else None,
         adapters=adapters,
@@ -174,7 +176,7 @@ def spec_problems(config: Config, specs: Sequence[ServerSpec], gpus: Sequence[in
     problems = []
     for spec in specs:
         at = f"models.{spec.name}"
-        need = spec.gpus_each * spec.replicas
+        need = spec.gpus_each * max(1, spec.replicas)
         allowed = config.vllm.gpus if config.vllm.gpus is not None else gpus
         usable = spec.pinned or allowed
         if spec.pinned and allowed is not None and (unknown := sorted(set(spec.pinned) - set(allowed))):
@@ -190,6 +192,27 @@ def spec_problems(config: Config, specs: Sequence[ServerSpec], gpus: Sequence[in
                 )
             )
     return problems
+
+
+def _cluster_problems(config: Config, specs: Sequence[ServerSpec], largest: int) -> Iterator[ConfigProblem]:
+    """Yield what cannot be placed on a cluster whose largest node has so many GPUs."""
+    if config.vllm.gpus is not None:
+        yield ConfigProblem("vllm.gpus", "applies to this machine, not to a cluster", "remove it")
+    for spec in specs:
+        if spec.pinned:
+            hint = "remove it; `tensor_parallel` says how many a server takes"
+            yield ConfigProblem(f"models.{spec.name}.serve.gpus", "applies to this machine, not to a cluster", hint)
+        elif spec.gpus_each > largest:
+            message = f"needs {spec.gpus_each} GPUs on one node; the largest node has {largest}"
+            yield ConfigProblem(f"models.{spec.name}.serve", message, "lower `tensor_parallel` or `data_parallel`")
+
+
+def _filled(spec: ServerSpec, devices: Sequence[int]) -> ServerSpec:
+    """Return a spec with as many replicas as fit on the devices, if it asks for those."""
+    if spec.replicas:
+        return spec
+    usable = [device for device in devices if spec.pinned is None or device in spec.pinned]
+    return replace(spec, replicas=max(1, len(usable) // spec.gpus_each))
 
 
 def flag_value(arguments: Sequence[str], *flags: str) -> str | None:
@@ -270,6 +293,7 @@ def plan_servers(
     `gpus` are those of the machine, None where it has none (then nothing is pinned either); `allowed` restricts them.
     """
     devices = [NO_GPU] if gpus is None else [gpu for gpu in gpus if allowed is None or gpu in allowed]
+    specs = [_filled(spec, devices) for spec in specs]
     judges = [spec for spec in specs if set(spec.entries) & set(judging)]
     others = [spec for spec in specs if spec not in judges]
     if not others or not judges:
@@ -335,13 +359,22 @@ def _place(
 def server_plan(config: Config, names: Iterable[str], judging: Collection[str]) -> ServerPlan:
     """Plan the servers for the entries `names` on this machine, those in `judging` last.
 
-    Blocks on the GPU driver: call it in a thread. Raises ConfigError for servers that do not fit on it.
+    With [cluster] they are those of its nodes, numbered through. Blocks on the GPU driver or the cluster: call it in a
+    thread. Raises ConfigError for servers that do not fit there.
     """
     specs = server_specs(config, names)
     if not specs:
         return ServerPlan()
-    gpus = gpu_indices()
-    problems = spec_problems(config, specs, gpus)
+    problems = []
+    if config.cluster.engine == "ray":
+        from engine.serving.nodes import node_devices
+
+        nodes = node_devices(config.cluster)
+        gpus: list[int] | None = list(range(sum(nodes)))
+        problems = list(_cluster_problems(config, specs, max(nodes)))
+    else:
+        gpus = gpu_indices()
+    problems = problems or spec_problems(config, specs, gpus)
     if problems:
         raise ConfigError(str(config.file or "config"), problems)
     return plan_servers(specs, judging, gpus, config.vllm.gpus)

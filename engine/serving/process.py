@@ -35,6 +35,12 @@ CLOCK_STEP_SECONDS = 2.0
 LOOPBACK = "127.0.0.1"
 _CHUNK_BYTES = 1 << 16
 _PORTS = range(18_000, 32_000)  # below the ports that systems give to outgoing connections
+_LEAVE = """
+import os, sys
+if not os.fork():
+    os.write(2, b"warden %d\\n" % os.getpid())
+    os.execv(sys.argv[1], sys.argv[1:])
+"""
 _picked_ports: set[int] = set()  # a server binds its port seconds after it was picked
 
 
@@ -50,17 +56,28 @@ class ServerProcess:
         self.has_begun = asyncio.Event()  # or failed to
         self._is_empty = False
         self._process = process
+        self.warden_pid = process.pid
         self._on_line = on_line
         self._readers = asyncio.gather(self._read_output(), self._read_reports())
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], environment: Mapping[str, str], grace: float, on_line: Callable[[str], None]
+        cls,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        grace: float,
+        on_line: Callable[[str], None],
+        *,
+        apart: bool = False,
     ) -> ServerProcess:
-        """Start `command`; `on_line` receives each line of its output, `grace` is how many seconds it has to exit."""
+        """Start `command`; `on_line` receives each line of its output, `grace` is how many seconds it has to exit.
+
+        With `apart` the warden is no child of this process, for one whose children are killed at its exit.
+        """
         mark = secrets.token_hex(16)
+        leave = ("-c", _LEAVE, sys.executable, "-I", "-S") if apart else ()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(Path(warden.__file__)), str(grace), mark, *command),
+            *(sys.executable, "-I", "-S", *leave, str(Path(warden.__file__)), str(grace), mark, *command),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -68,10 +85,6 @@ class ServerProcess:
             start_new_session=True,  # what ends this program by its terminal must not end the warden
         )
         return cls(process, mark, on_line)
-
-    @property
-    def warden_pid(self) -> int:
-        return self._process.pid
 
     def order(self, what: WardenOrder) -> None:
         """Send an order to the warden; do nothing if it has exited."""
@@ -113,6 +126,8 @@ class ServerProcess:
             if word == "session":
                 self.session = int(rest)
                 self.has_begun.set()
+            elif word == "warden":
+                self.warden_pid = int(rest)
             elif word == "failed":
                 self.failure = rest
             elif word == "exited":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +18,17 @@ from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
 from engine.redaction import argument_secrets, masked, names_secret
-from engine.serving.adapters import RUNTIME_LOADING, base_stays_itself, load_adapter
-from engine.serving.gpus import wait_for_memory
-from engine.serving.model_folder import folder_problems
+from engine.serving.adapters import base_stays_itself, load_adapter
+from engine.serving.place import LocalPlace, RunningServer, ServerPlace
 from engine.serving.plan import PlannedServer
-from engine.serving.process import LOOPBACK, ServerProcess, is_free, pick_port, record_server
+from engine.serving.process import LOOPBACK
 from engine.serving.ready import first_call, until_healthy
 from engine.serving.registry import base_url
 from engine.serving.server_log import Cause, ServerLog, Startup, exit_cause, follow
 
-MEMORY_SECONDS = 60.0  # to wait until the server before has released its GPU memory
 RETRY_PAUSE_SECONDS = 5.0  # before another start after a transient cause
 TRIES = 3
 LAST_LINES = 300  # of its log, searched for the cause of an exit
-OWN_VARIABLES = "ARENA_TUI_"  # begin the names of this program's variables, such as the token of its web UI
 LEAST_STEP = 0.05  # share of a stage that is worth an event
 
 
@@ -63,7 +59,8 @@ class VllmServer:
     """One server of the plan: `wait_ready` starts it, `stop` stops it; every change of state is an event.
 
     Attached clients hold their calls while it is down. `port` and `key` are those of the endpoint in the config;
-    without them a free port is picked and the key of the run is used.
+    without them a free port is picked and the key of the run is used. `place` is where it runs: on this machine unless
+    one is given, then perhaps elsewhere at each start.
     """
 
     def __init__(
@@ -75,6 +72,7 @@ class VllmServer:
         port: int | None = None,
         key: str | None = None,
         expected: float | None = None,
+        place: ServerPlace | None = None,
     ) -> None:
         self.name = planned.name
         self.spec = planned.spec
@@ -87,9 +85,18 @@ class VllmServer:
         self._session = session
         self._emit = emit
         self._expected = expected
-        self._own_port = port
         self._key = key or settings.key
-        self._port = port or pick_port(settings.listen)
+        self._place = place or LocalPlace(
+            planned,
+            settings.command[0],
+            settings.logs,
+            settings.grace,
+            port,
+            settings.host,
+            settings.listen,
+            waits=lambda what: self.emit_status("waiting", what),
+            warn=lambda text: emit(notice("warning", f"{planned.name}: {text}")),
+        )
         inherited = [value for name, value in os.environ.items() if names_secret(name)]
         secrets = [self._key, *self.spec.environment.values(), *inherited]
         arguments = [*settings.command, *self.spec.arguments]
@@ -98,7 +105,8 @@ class VllmServer:
         self._clients: list[ModelClient] = []
         self._stopping = asyncio.Event()
         self._at_once = False
-        self._process: ServerProcess | None = None
+        self._called_at = ""  # its address when it was last ready
+        self._process: RunningServer | None = None
         self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._runner: asyncio.Task[None] | None = None
 
@@ -110,19 +118,13 @@ class VllmServer:
     @property
     def address(self) -> tuple[str, int]:
         """The host and the port where it is called."""
-        return self._settings.host, self._port
+        return self._place.address
 
     @property
     def command(self) -> list[str]:
         """The command line, without any secret."""
-        own = [
-            "--host",
-            self._settings.listen,
-            "--port",
-            str(self._port),
-            "--served-model-name",
-            *self.spec.served_names,
-        ]
+        own = ["--host", self._place.listen, "--port", str(self.address[1])]
+        own += ["--served-model-name", *self.spec.served_names]
         quiet = "--disable-uvicorn-access-log"
         if quiet not in self.spec.arguments:
             own.append(quiet)  # thousands of lines, one per call
@@ -170,8 +172,8 @@ class VllmServer:
     def emit_status(self, status: ServerStatus, stage: str = "", detail: str = "", share: float | None = None) -> None:
         """Emit a change of status."""
         self._status = status
-        gpus = ",".join(map(str, self._planned.gpus))
-        address = self.endpoint.address
+        gpus = self._place.devices
+        address = self.endpoint.address if self.address[1] else ""
         self._emit(
             ServerChanged(
                 self.name,
@@ -222,21 +224,14 @@ class VllmServer:
 
     async def _run_once(self) -> Cause | None:
         """Start the process once and wait for its end; return the cause unless `stop` ended it."""
-        if (cause := await self._check_start()) is not None or self._stopping.is_set():
+        if (cause := await self._find_place()) is not None or self._stopping.is_set():
+            await self._place.leave()
             return cause
         self.startup = Startup()
         self.log.begin(" ".join(masked(self.command)))
         self.emit_status("starting", self.startup.stage)
-        process = await ServerProcess.start(
-            self.command, server_environment(self._planned, self._key), self._settings.grace, self._on_line
-        )
+        process = await self._place.start(self.command, self._key, self._on_line)
         self._process = process
-        await process.has_begun.wait()
-        ledger_file = None
-        if process.session:
-            ledger_file = record_server(
-                self._settings.logs, self.name, process.session, process.warden_pid, process.mark
-            )
         if self._at_once:
             process.order("kill")
         serving = asyncio.create_task(self._serve(process))
@@ -251,11 +246,22 @@ class VllmServer:
                 self.emit_status("stopping")
             await process.close()
             self._process = None
-            if ledger_file is not None:
-                ledger_file.unlink(missing_ok=True)
+            await self._place.leave()
         return None if serving.cancelled() else serving.result()
 
-    async def _serve(self, process: ServerProcess) -> Cause:
+    async def _find_place(self) -> Cause | None:
+        """Find where it runs; return what prevents a start. `stop` ends that."""
+        finding = asyncio.create_task(self._place.find())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([finding, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (finding, stopping):
+                task.cancel()
+            await asyncio.gather(finding, stopping, return_exceptions=True)
+        return None if finding.cancelled() else finding.result()
+
+    async def _serve(self, process: RunningServer) -> Cause:
         """Wait until the server is ready, then until it exits; return why it did."""
         exited = asyncio.create_task(process.has_exited.wait())
         ready = asyncio.create_task(self._ready())
@@ -301,9 +307,11 @@ class VllmServer:
         if loaded and len(self.spec.entries) > len(self.spec.adapters):
             self.mixes = await base_stays_itself(self._session, self.endpoint, self.spec.served_names[0], loaded)
 
-    async def _cause_of_end(self, process: ServerProcess) -> Cause:
+    async def _cause_of_end(self, process: RunningServer) -> Cause:
         await process.wait_gone()  # then its last lines have been read
         if process.failure is not None:
+            if isinstance(process.failure, Cause):
+                return process.failure
             return Cause(
                 f"{self._settings.command[0]!r} cannot be run: {process.failure}",
                 "pip install 'arena-tui[vllm]', or name another environment's program in [vllm] command",
@@ -313,8 +321,11 @@ class VllmServer:
     def _mark_ready(self) -> None:
         self.emit_status("ready", detail=self._describe())
         self.log.lines.clear()
+        former, self._called_at = self._called_at, self.endpoint.address
         for client in self._clients:
-            client.resume(self.endpoint.address)
+            client.add(self.endpoint)
+            if former and former != self._called_at:
+                client.disable(former, CallFailed(FailureKind.CONNECTION, f"moved to {self._called_at}", attempts=0))
         if not self._up.done():
             self._up.set_result(None)
 
@@ -329,28 +340,6 @@ class VllmServer:
         else:
             self._up.set_exception(failed)
             self._up.exception()  # mark as retrieved: there may be no waiter
-
-    async def _check_start(self) -> Cause | None:
-        if shutil.which(self._settings.command[0]) is None:
-            return Cause(
-                f"{self._settings.command[0]!r} not found",
-                "pip install 'arena-tui[vllm]', or name another environment's program in [vllm] command",
-            )
-        if problems := await asyncio.to_thread(lambda: list(folder_problems(self.spec))):
-            return problems[0]
-        if not is_free(self._port, self._settings.listen):
-            if self._own_port is not None:
-                return Cause(
-                    f"port {self._port} is in use by another program",
-                    "stop that program, or remove `endpoints` from the entry so that a free port is picked",
-                )
-            self._port = pick_port(self._settings.listen)
-        if self._planned.gpus:
-            self.emit_status("waiting", "for the memory of its GPUs")
-            in_use = await wait_for_memory(self._planned.gpus, self._planned.share, MEMORY_SECONDS)
-            if in_use:
-                self._emit(notice("warning", f"{self.name}: {in_use}; starting anyway"))
-        return None
 
     def _on_line(self, line: str) -> None:
         self.log.write(line)
@@ -377,17 +366,3 @@ class VllmServer:
                 await self._stopping.wait()
         except TimeoutError:
             pass
-
-
-def server_environment(planned: PlannedServer, key: str = "") -> dict[str, str]:
-    """Return the environment of a vLLM process, which holds its `key` and the variables of the config."""
-    spec = planned.spec
-    own = {"VLLM_NO_USAGE_STATS": "1"} | ({"HF_HUB_OFFLINE": "1"} if spec.is_folder else {})
-    own |= RUNTIME_LOADING if spec.adapters else {}
-    set_for_it = {"VLLM_API_KEY": key} if key else {}
-    if planned.gpus:
-        # Numbered as nvidia-smi does, which is where the numbers come from.
-        set_for_it["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        set_for_it["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, planned.gpus))
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-    return {**own, **inherited, **set_for_it, **spec.environment}

@@ -15,7 +15,8 @@ import msgspec
 
 from engine.bench import Bench
 from engine.bench.layout import BenchPaths
-from engine.config.model import Config, PriceConfig
+from engine.config.model import Config
+from engine.config.servers import PriceConfig
 from engine.errors import UsageProblem
 from engine.events import CallEnded, Event
 from engine.opening import open_regular

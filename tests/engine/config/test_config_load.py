@@ -401,3 +401,17 @@ def test_endpoints_of_another_form_are_refused(endpoints, key, said):
     problems = problems_of(with_judge_at(endpoints))
     assert list(problems) == [f"models.judge.endpoints{key}"]
     assert said in problems[f"models.judge.endpoints{key}"]
+
+
+def test_replicas_are_a_number_or_as_many_as_fit_and_a_cluster_has_an_engine():
+    document = with_changes(
+        models={"base": {}, "aya": {}, "judge": {"serve": {"replicas": "max"}}}, cluster={"engine": "ray"}
+    )
+    loaded = parse_config(document, environ={})
+    assert loaded.models["judge"].serve is not None
+    assert loaded.models["judge"].serve.replicas == "max"
+    assert loaded.cluster.address == "auto"
+    for replicas in ("all", 0, True, 1.5):
+        document = with_changes(models={"base": {}, "aya": {}, "judge": {"serve": {"replicas": replicas}}})
+        assert problems_of(document) == {"models.judge.serve.replicas": 'must be a number from 1 to 1024, or "max" '}
+    assert problems_of(with_changes(cluster={"engine": "spark"})) == {"cluster.engine": 'must be "none" or "ray" '}

@@ -147,3 +147,17 @@ def test_a_judge_side_by_side_is_needed_until_the_last_answer():
     plan = planned([0, 1], base={}, good={}, judge={})
     told = {turn.server.name: turn for turn in turns(plan, {"base": 100.0, "good": 100.0, "judge": 5.0}, [], ["judge"])}
     assert told["judge"].ends == told["good"].ends == 320.0
+
+
+def test_max_replicas_fill_the_gpus_that_a_model_may_use():
+    plan = planned([0, 1, 2, 3, 4], base={}, judge={"replicas": "max", "tensor_parallel": 2})
+    assert sorted(server.gpus for server in plan.of("judge")) == [(1, 2), (3, 4)]
+    assert not planned([0, 1], base={}, judge={"replicas": "max"}).side_by_side
+    assert len(planned([0, 1, 2], base={}, judge={"replicas": "max", "gpus": [1, 2]}).of("judge")) == 2
+    assert len(planned(None, base={}, judge={"replicas": "max"}).of("judge")) == 1
+    (problem,) = spec_problems(
+        config({"judge": {"replicas": "max", "tensor_parallel": 4}}),
+        server_specs(config({"judge": {"replicas": "max", "tensor_parallel": 4}}), ["judge"]),
+        [0, 1],
+    )
+    assert "needs 4 GPUs" in problem.message

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from desk import ALL_CALLS, QUESTIONS, Desk
 
-from engine.config.model import PriceConfig
+from engine.config.servers import PriceConfig
 from engine.errors import UsageProblem
 from engine.records import Usage
 from engine.run import Run

@@ -1,0 +1,164 @@
+"""Servers on a real Ray cluster of three nodes on this machine, with a fake `vllm` and a resource as GPUs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from yard import FAKE, Yard, carried_out, until
+
+from engine.config.load import parse_config
+from engine.errors import ConfigError
+from engine.run import Run
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'arena-tui[ray]'")
+
+pytestmark = pytest.mark.ray
+REPOSITORY = Path(__file__).resolve().parents[3]
+TOY = "toy_gpu"  # the resource that stands for a GPU
+PER_NODE = 2
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A cluster of three nodes, two toy GPUs each; the first one has Ray's own services."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 1, "include_dashboard": False, "resources": {TOY: PER_NODE}}
+    started = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(2):
+            started.add_node(num_cpus=1, resources={TOY: PER_NODE})
+        yield started
+    finally:
+        import ray
+
+        ray.shutdown()
+        started.shutdown()
+
+
+def kill_a_node(cluster: Any) -> None:
+    """Kill a node, but for the one through which the run has joined the cluster."""
+    for node in list(cluster.worker_nodes):
+        try:
+            cluster.remove_node(node, allow_graceful=False)
+        except ValueError:
+            continue
+        return
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    return Yard(tmp_path, 12)
+
+
+def cast(yard: Yard, replicas: int | str, **behaviour: Any) -> dict[str, Any]:
+    models = {name: yard.model(name) for name in ("base", "good")} | {"judge": yard.model("judge", **behaviour)}
+    models["judge"]["serve"]["replicas"] = replicas
+    return models
+
+
+def config_of(yard: Yard, cluster: Any, models: dict[str, Any], **more: Any) -> Any:
+    document = {
+        "bench": "small",
+        "data": str(yard.folder / "data"),
+        "judge": {"model": "judge", "baseline": "base"},
+        "vllm": {"command": FAKE},
+        "cluster": {"engine": "ray", "address": cluster.address, "resource": TOY} | more,
+        "models": models,
+    }
+    return parse_config(document, yard.folder / "config.toml", {})
+
+
+def told(run: Run) -> str:
+    return "\n".join(notice.text for notice in run.state.notices)
+
+
+async def test_servers_fill_the_cluster_and_a_node_that_dies_costs_no_result(cluster, yard):
+    run = Run(config_of(yard, cluster, cast(yard, "max", latency=0.5)))
+    going = asyncio.create_task(carried_out(run))
+    judging = [f"judge #{number}" for number in range(1, 3 * PER_NODE + 1)]
+    await until(lambda: all(getattr(run.state.servers.get(n), "status", "") == "ready" for n in judging))
+    assert len(set(yard.pids("judge"))) == 3 * PER_NODE
+    assert len({run.state.servers[name].address for name in judging}) == 3 * PER_NODE
+    await until(lambda: len(yard.lines("model_judgment/judge/good.jsonl")) >= 1 or going.done())
+    kill_a_node(cluster)
+    try:
+        await until(lambda: told(run).count("server exited and is restarted: lost with node") == PER_NODE)
+        await going
+    finally:
+        cluster.add_node(num_cpus=1, resources={TOY: PER_NODE})
+    assert run.state.phase == "done", told(run)
+    assert len(yard.lines("model_judgment/judge/good.jsonl")) == 12
+    assert not yard.left()
+
+
+async def test_a_server_of_a_lost_node_goes_to_a_node_that_joins(cluster, yard):
+    models = cast(yard, 3 * PER_NODE, latency=0.5)
+    models["judge"]["parallel"] = 1
+    run = Run(config_of(yard, cluster, models))
+    going = asyncio.create_task(carried_out(run))
+    await until(lambda: len(yard.lines("model_judgment/judge/good.jsonl")) >= 1 or going.done())
+    kill_a_node(cluster)
+    before = len(yard.pids("judge"))
+    cluster.add_node(num_cpus=1, resources={TOY: PER_NODE})
+    await until(lambda: len(yard.pids("judge")) > before or going.done())
+    await going
+    assert run.state.phase == "done", told(run)
+    assert not yard.left()
+
+
+def test_kill_9_of_the_program_leaves_no_process_and_its_stdout_holds_results_only(cluster, yard):
+    config = yard.written(cast(yard, 1, latency=1.0))
+    config.write_text(
+        config.read_text() + f'\n[cluster]\nengine = "ray"\naddress = "{cluster.address}"\nresource = "{TOY}"\n'
+    )
+    program = subprocess.Popen(
+        [sys.executable, "-m", "arena_tui", "-c", str(config), "--no-ui", "run"],
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    async def end() -> None:
+        await until(lambda: yard.lines("model_judgment/judge/good.jsonl") or program.poll() is not None)
+        assert program.poll() is None, program.communicate()
+        assert yard.left()
+        os.kill(program.pid, signal.SIGKILL)
+        await until(lambda: not yard.left())
+
+    try:
+        asyncio.run(end())
+    finally:
+        program.kill()
+        out, err = program.communicate(timeout=60)
+    assert out == ""
+    assert "ray" not in err.lower().replace(str(REPOSITORY).lower(), ""), err
+
+
+async def test_a_model_that_a_node_does_not_have_is_reported_with_the_node(cluster, yard):
+    models = cast(yard, 1)
+    models["good"]["model"] = str(yard.folder / "models" / "missing")
+    run = Run(config_of(yard, cluster, models))
+    await carried_out(run)
+    assert f"node {os.uname().nodename}" in told(run)
+    assert "missing not found" in told(run)
+    assert not yard.left()
+
+
+async def test_what_does_not_fit_on_a_node_or_does_not_exist_is_one_clear_problem(cluster, yard):
+    models = cast(yard, 1)
+    models["judge"]["serve"]["tensor_parallel"] = PER_NODE + 1
+    with pytest.raises(ConfigError, match=f"needs {PER_NODE + 1} GPUs on one node; the largest node has {PER_NODE}"):
+        await Run(config_of(yard, cluster, models)).execute()
+    with pytest.raises(ConfigError, match="no node of the Ray cluster has 'moons'"):
+        await Run(config_of(yard, cluster, cast(yard, 1), resource="moons")).execute()
