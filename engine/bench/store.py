@@ -54,6 +54,11 @@ class Bench:
         if is_name and bench.paths.questions.is_file():
             check_tree(bench.paths.root, bench.paths.root, data)
             return bench
+        if is_name and os.path.lexists(bench.paths.questions):
+            check_tree(bench.paths.root, bench.paths.root, data)
+            raise BenchError(
+                f"{bench.paths.questions}: is a folder, or a link that leads nowhere", "put the file there"
+            )
         if is_name and (packed := packed_file(bench.paths.questions)) is not None:
             raise BenchError(f"{bench.paths.questions}: absent, there is only {packed.name}", UNPACK)
         available = benches(data)

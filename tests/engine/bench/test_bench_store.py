@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,21 @@ def test_a_misspelt_bench_gets_a_suggestion(data):
     with pytest.raises(BenchError) as missing:
         Bench.open(data, "arena-hard-rus")
     assert missing.value.hint == "did you mean 'arena-hard-ru'?"
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkfifo, "is a named pipe"),
+        (Path.mkdir, "is a folder"),
+        (lambda path: path.symlink_to("nowhere"), "leads nowhere"),
+    ],
+)
+def test_a_question_set_that_is_no_file_is_reported_as_what_it_is(tmp_path, make, why):
+    (tmp_path / "odd").mkdir()
+    make(tmp_path / "odd" / "question.jsonl")
+    with pytest.raises(BenchError, match=why):
+        Bench.open(tmp_path, "odd")
 
 
 def test_a_bench_unlike_any_other_gets_the_list(data):
