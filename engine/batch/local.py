@@ -19,6 +19,7 @@ from engine.batch.writing import BatchFile, read_manifest, request_files, write_
 from engine.bench import Bench
 from engine.bench.names import file_stem
 from engine.config.model import Config
+from engine.config.secrets import secrets_of
 from engine.config.servers import ClusterConfig
 from engine.errors import ArenaError, UsageProblem, as_line
 from engine.redaction import argument_secrets, masked
@@ -28,7 +29,7 @@ from engine.serving.place import MEMORY_SECONDS, server_environment
 from engine.serving.plan import PlannedServer, server_plan
 from engine.serving.process import ServerProcess, record_server, stop_orphans
 from engine.serving.server import LAST_LINES
-from engine.serving.server_log import Cause, ServerLog, batch_share, exit_cause
+from engine.serving.server_log import Cause, ServerLog, batch_share, exit_cause, inherited_secrets
 from engine.work.plan import Scope, make_plan
 
 GRACE_SECONDS = 30.0  # that vLLM has to end when it is stopped
@@ -183,7 +184,7 @@ async def _make_file(
     unfinished = results.with_name(f".{results.name}.{secrets.token_hex(4)}")
     line = [*command, "run-batch", "-i", str(requests), "-o", str(unfinished), "--model", spec.model]
     line += ["--served-model-name", *spec.served_names, *spec.arguments]
-    hidden = [*spec.environment.values(), *argument_secrets(line)]
+    hidden = [*spec.environment.values(), *argument_secrets(line), *secrets_of(config), *inherited_secrets()]
     log = ServerLog(logs / f"{file_stem(server.name)}.batch.log", hidden)
     log.begin(" ".join(masked(line)))
 

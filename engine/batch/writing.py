@@ -30,6 +30,7 @@ from engine.batch.parts import (
 from engine.bench.atomic import atomic_folder, write_file
 from engine.bench.names import file_stem
 from engine.config.model import Config
+from engine.config.secrets import secret_fields
 from engine.errors import BenchError, UsageProblem
 from engine.events import Stage
 from engine.opening import read_whole
@@ -144,6 +145,11 @@ class _Files:
     def write(self, part: OpenPart, body: dict[str, Any]) -> NoReturn:
         """Write the next call of a part. Raises NextCallNeeded always, and UsageProblem for a call that is too long."""
         model, stage = self._first_at_server(caller_of(part)), part.job.task.stage
+        if (model, stage) not in self._open and (named := secret_fields(body)):
+            raise UsageProblem(
+                f"requests to {model} hold a secret in {', '.join(named)}, which would be written to a file",
+                "remove it from extra_body, or run these calls online",
+            )
         encoded = self._encode(body)
         custom_id = CustomId(name_of(part), calls_made(part), body_digest(encoded))
         line = b'{"custom_id":"%s","method":"POST","url":"%s","body":%s}\n' % (

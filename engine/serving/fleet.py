@@ -14,6 +14,7 @@ import aiohttp
 
 from engine.bench.run_files import load_runs
 from engine.config.model import Config
+from engine.config.secrets import secrets_of
 from engine.errors import as_line
 from engine.events import Event, notice
 from engine.models.connection import open_session
@@ -62,7 +63,17 @@ class Fleet:
         if key is None:
             key = secrets.token_urlsafe(24)
         vllm = config.vllm
-        self._settings = ServerSettings(vllm.command, key, logs, vllm.start_timeout, vllm.restarts, grace, host, listen)
+        self._settings = ServerSettings(
+            vllm.command,
+            key,
+            logs,
+            vllm.start_timeout,
+            vllm.restarts,
+            grace,
+            host,
+            listen,
+            secrets=tuple(secrets_of(config)),
+        )
         self._needed_by = {server: set(server.spec.entries) & set(models) for server in plan.servers}
         self._finished: set[PlannedServer] = set()
         self._stopping = False

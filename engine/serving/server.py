@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,14 @@ from engine.events import Event, ServerChanged, ServerStatus, notice, steady_now
 from engine.models.client import ModelClient
 from engine.models.discover import EndpointReport, probe
 from engine.models.endpoint import Endpoint
-from engine.redaction import argument_secrets, masked, names_secret
+from engine.redaction import argument_secrets, masked
 from engine.serving.adapters import base_stays_itself, load_adapter
 from engine.serving.place import LocalPlace, RunningServer, ServerPlace
 from engine.serving.plan import PlannedServer
 from engine.serving.process import LOOPBACK
 from engine.serving.ready import first_call, until_healthy
 from engine.serving.registry import base_url
-from engine.serving.server_log import Cause, ServerLog, Startup, exit_cause, follow
+from engine.serving.server_log import Cause, ServerLog, Startup, exit_cause, follow, inherited_secrets
 
 RETRY_PAUSE_SECONDS = 5.0  # before another start after a transient cause
 TRIES = 3
@@ -53,6 +52,7 @@ class ServerSettings:
     grace: float = 30.0
     host: str = LOOPBACK
     listen: str = LOOPBACK
+    secrets: Sequence[str] = ()  # of the config, beside those of the server itself
 
 
 class VllmServer:
@@ -97,8 +97,7 @@ class VllmServer:
             waits=lambda what: self.emit_status("waiting", what),
             warn=lambda text: emit(notice("warning", f"{planned.name}: {text}")),
         )
-        inherited = [value for name, value in os.environ.items() if names_secret(name)]
-        secrets = [self._key, *self.spec.environment.values(), *inherited]
+        secrets = [self._key, *self.spec.environment.values(), *settings.secrets, *inherited_secrets()]
         arguments = [*settings.command, *self.spec.arguments]
         self.log = ServerLog(settings.logs / f"{file_stem(self.name)}.log", [*secrets, *argument_secrets(arguments)])
         self._status: ServerStatus = "waiting"

@@ -7,6 +7,7 @@ cause is an earlier line, searched first among the failures that are known by na
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import deque
@@ -15,10 +16,15 @@ from pathlib import Path
 
 import msgspec
 
-from engine.redaction import Redactor
+from engine.redaction import Redactor, names_secret
 
 MAX_BYTES = 4 << 20  # then the file is renamed to `NAME.log.1`, replacing an earlier one
 KEPT_LINES = 5000  # of the current start, searched for its cause of failure
+
+
+def inherited_secrets() -> list[str]:
+    """Return the secrets of this process's environment, which every program that it starts inherits."""
+    return [value for name, value in os.environ.items() if names_secret(name)]
 
 
 class ServerLog:

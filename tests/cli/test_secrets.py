@@ -191,13 +191,19 @@ def test_a_placeholder_for_a_key_changes_no_text_and_refuses_no_model(home, aren
 
 def test_the_environment_of_a_server_is_in_no_log_record_message_or_command_line(tmp_path, start):
     yard = Yard(tmp_path)
-    said = [f"ValueError: the token {FOR_SERVER} is not known; HF_TOKEN={FOR_SERVER}, {REFUSED}, {IN_FIELDS}"]
+    said = [
+        f"ValueError: the token {FOR_SERVER} is not known; HF_TOKEN={FOR_SERVER}, {REFUSED}, {IN_FIELDS}",
+        f"ODDLY_NAMED={IN_ENVIRONMENT}",
+    ]
     config = yard.written({name: yard.model(name, fail=said, stage_seconds=0.2) for name in ("judge", "base", "good")})
     serve = f'serve = {{ args = ["--api-key", "{LITERAL}"], env = {{ HF_TOKEN = "{FOR_SERVER}" }} }}'
     for_run = serve.replace(f'["--api-key", "{LITERAL}"]', f'["--hf-token={IN_FIELDS}"]')
     text = config.read_text().replace("serve = { args = [] }", for_run)
+    text = text.replace("[judge]", '[answers]\nmodels = ["base", "good"]\n[judge]')
+    text += '[models.elsewhere]\nendpoints = [{ base_url = "http://127.0.0.1:9/v1", api_key = "${ODDLY_NAMED}" }]\n'
     config.write_text(text)
-    process = start("-c", config, "run", env=os.environ | {"HUGGING_FACE_HUB_TOKEN": REFUSED} | WEB_TOKEN)
+    keys = {"HUGGING_FACE_HUB_TOKEN": REFUSED, "ODDLY_NAMED": IN_ENVIRONMENT}  # the server inherits both
+    process = start("-c", config, "run", env=os.environ | keys | WEB_TOKEN)
     deadline = time.monotonic() + 60
     while not (called := "\n".join(command_lines(int(pid)) for pid in [process.pid, *yard.pids("base")])).count(
         "serve"
@@ -210,12 +216,13 @@ def test_the_environment_of_a_server_is_in_no_log_record_message_or_command_line
     assert leaks(called) == {IN_FIELDS}  # as the config has it: vLLM takes that argument and no variable for it
     files = [path for path in tmp_path.rglob("*") if path.is_file() and path != config and path.name not in FAKE_FILES]
     assert any("is not known" in path.read_text("utf-8", "replace") for path in files)
+    assert any("ODDLY_NAMED=[key]" in path.read_text("utf-8", "replace") for path in files)
     assert not [path for path in files if leaks(path.read_bytes())]
     inherited = json.loads((tmp_path / "models" / "base" / "environment").read_text())
     assert "HUGGING_FACE_HUB_TOKEN" in inherited
     assert WEB_TOKEN.keys().isdisjoint(inherited)
     config.write_text(text.replace(for_run, serve))
-    refused = start("-c", config, "run", "--dry-run")
+    refused = start("-c", config, "run", "--dry-run", env=os.environ | keys)
     assert not leaks("".join(refused.communicate(timeout=60)))
 
 

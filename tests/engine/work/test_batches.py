@@ -232,6 +232,11 @@ async def test_a_folder_with_files_is_never_written_to(desk: Desk, tmp_path: Pat
     assert read_manifest(tmp_path / "one").requests == 3 * QUESTIONS
 
 
+async def test_a_secret_of_the_config_is_never_written_into_requests(desk: Desk, tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match="requests to base hold a secret in extra_headers"):
+        written(desk, tmp_path / "one", answers={"extra_body": {"extra_headers": {"X-Team": "sesame-0123456789"}}})
+
+
 async def test_reading_needs_the_bench_for_itself(desk: Desk, tmp_path: Path) -> None:
     file = saved(tmp_path / "r", [])
     with BenchLock(desk.bench_files().paths), pytest.raises(BenchLocked):

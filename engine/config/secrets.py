@@ -1,0 +1,33 @@
+"""The secrets that a config holds, for those who write texts that may show one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.config.model import Config
+from engine.redaction import can_be_secret, secret_values
+
+
+def secrets_of(config: Config) -> Iterator[str]:
+    """Yield all secrets of a config: keys of every model, variables of servers, parts of addresses, further fields.
+
+    A server that is started inherits the environment that the keys come from, also those of other models.
+    """
+    for name, model in config.models.items():
+        registry = [model.registry] if model.registry is not None else []
+        for endpoint in (*model.addresses, *registry):
+            if endpoint.api_key is not None:
+                yield endpoint.api_key.get_secret_value()
+        if model.serve is not None:
+            yield from (value.get_secret_value() for value in model.serve.env.values())
+        yield from config.secrets(name)
+
+
+def secret_fields(body: dict[str, Any]) -> list[str]:
+    """Return the fields of a request that hold secrets, but for its messages."""
+    return [
+        name
+        for name, value in body.items()
+        if name != "messages" and any(map(can_be_secret, secret_values({name: value})))
+    ]
