@@ -15,10 +15,9 @@ def secrets_of(config: Config) -> Iterator[str]:
     A server that is started inherits the environment that the keys come from, also those of other models.
     """
     for name, model in config.models.items():
-        registry = [model.registry] if model.registry is not None else []
-        for endpoint in (*model.addresses, *registry):
-            if endpoint.api_key is not None:
-                yield endpoint.api_key.get_secret_value()
+        keys = [endpoint.api_key for endpoint in model.addresses]
+        keys += [model.registry.api_key] if model.registry is not None else []
+        yield from (key.get_secret_value() for key in keys if key is not None)
         if model.serve is not None:
             yield from (value.get_secret_value() for value in model.serve.env.values())
         yield from config.secrets(name)
