@@ -336,6 +336,13 @@ def described(
     return line
 
 
+def view_words(sort: SortKey, reverse: bool, wanted_name: str) -> tuple[str, ...]:
+    """Return in which order rows are, and which, where that is not all of them by rank."""
+    order = "" if sort == "rank" else f"by {sort}"
+    order = f"{order or 'by rank'}, reversed" if reverse else order
+    return order, f'"{one_line(wanted_name.strip())}"' if wanted_name.strip() else ""
+
+
 def _of_categories(board: Leaderboard | None) -> str:
     """Return the baselines with their categories, where they depend on the category."""
     if board is None or isinstance(board.baseline_by_category, UnsetType):

@@ -42,8 +42,8 @@ NAMES: dict[BoardChoice, str] = {
     "weight": "Weight of a strong label",
     "games": "Games",
     "verdicts": "Verdicts",
-    "null games": "Pairs with an unparsed game",
-    "unchecked": "Judgments that cannot be checked",
+    "null games": "Unparsed game of a pair",
+    "unchecked": "Unchecked judgments",
     "style": "Style controlled for",
 }
 

@@ -22,7 +22,7 @@ from engine.review.contrast import Contrast, ContrastKind, contrasts, of_kind
 from engine.review.listing import Listed
 
 _KINDS: dict[ContrastKind, str] = {
-    "differ": "questions with another result",
+    "differ": "differing",
     "won": "A better",
     "lost": "B better",
     "flips": "flips of either model",
@@ -132,8 +132,8 @@ class ContrastList(VirtualList[Contrast]):
                 Column("margin", self._margin, width=6, right=True, need=9),
                 Column("A", lambda row, _: f"{row.points_a:.0f}", width=3, right=True, need=7),
                 Column("B", lambda row, _: f"{row.points_b:.0f}", width=3, right=True, need=7),
-                Column("games of A", lambda row, _: _games(row.a), width=9, need=5),
-                Column("games of B", lambda row, _: _games(row.b), width=9, need=5),
+                Column("games A", lambda row, _: _games(row.a), width=9, need=5),
+                Column("games B", lambda row, _: _games(row.b), width=9, need=5),
                 Column("flip", self._flip, width=4, need=4),
                 Column("category", lambda row, _: one_line(row.a.category), width=14, need=1),
                 Column("question", lambda row, width: brief(row.a.question, width), width=None, least=14, need=8),

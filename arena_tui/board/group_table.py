@@ -33,8 +33,11 @@ def _upper(group: GroupRow) -> tuple[float, str]:
     return (group.row.upper if group.row is not None else 101.0), group.name
 
 
-def _name(row: GroupRow) -> str:
-    return f"+ {row.questions} with under {FEW} questions" if row.name == FOLDED else one_line(row.name)
+def _name(row: GroupRow, width: int = 80) -> str:
+    if row.name != FOLDED:
+        return one_line(row.name)
+    text = f"+ {row.questions} with under {FEW} questions"
+    return text if len(text) <= width else f"+ {row.questions} under {FEW}"
 
 
 def _unparsed(row: GroupRow) -> str:
@@ -92,7 +95,7 @@ class GroupTable(VirtualList[GroupRow]):
             [
                 Column(
                     "category",
-                    lambda row, _: _name(row),
+                    _name,
                     width=None,
                     least=least,
                     most=max(least, longest),

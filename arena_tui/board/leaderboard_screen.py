@@ -25,6 +25,7 @@ from arena_tui.board.board_table import (
     described,
     headline,
     row_line,
+    view_words,
 )
 from arena_tui.board.choices import BoardChoice, BoardChoices, Group
 from arena_tui.board.model_panel import ModelPanel
@@ -382,13 +383,9 @@ class LeaderboardScreen(ArenaScreen):
     def _described(self) -> Text:
         board, session = self.board, self.session
         judges = [self.choices.judge] if self.choices.judge else session.config.judge.model if session.is_open else []
-        order = "" if self.sort == "rank" else f"by {self.sort}"
-        order = f"{order or 'by rank'}, reversed" if self.reverse else order
-        found = f'"{one_line(self._wanted_name.strip())}"' if self._wanted_name.strip() else ""
+        view = view_words(self.sort, self.reverse, self._wanted_name)
         rating = "rating ..." if self._is_rating and board is not None else ""
-        return described(
-            self.choices, board.leaderboard if board else None, judges, (order, found), rating, inks(self.app)
-        )
+        return described(self.choices, board.leaderboard if board else None, judges, view, rating, inks(self.app))
 
     def _show_row(self, row: BoardRow | None) -> None:
         panel = self.query_one(ModelPanel)

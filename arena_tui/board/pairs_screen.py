@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 
 from arena_tui.advice import phrase
 from arena_tui.board.choices import BoardChoices
-from arena_tui.board.heat_map import HeatMap
+from arena_tui.board.heat_map import HeatMap, Met
 from arena_tui.board.pages import PageScreen, Report
 from arena_tui.output.verdict import pair_words
 from arena_tui.safe_text import one_line
@@ -72,16 +72,25 @@ class PairsScreen(PageScreen):
         if met is None:
             self.query_one("#pair", TextLines).show(Text(), Text())
             return
-        pair = met.pair
-        numbers = Text(f"95% CI [{pair.lower:+.1f}, {pair.upper:+.1f}], {pair.questions:,} questions", ink.muted)
-        numbers.append(f", p {_p(pair.p_value)}, corrected {_p(pair.p_holm)}", ink.muted)
-        self.query_one("#pair", TextLines).show(Text(pair_words(pair), ink.strong), numbers)
+        self.query_one("#pair", TextLines).show(
+            Text(pair_words(met.pair), ink.strong), Text(numbers_words(met), ink.muted)
+        )
 
     def on_heat_map_pair_selected(self, message: HeatMap.PairSelected) -> None:
         from arena_tui.board.difference_screen import DifferenceScreen, open_contrast
 
         screen = DifferenceScreen(self._board, message.one, message.other)
         self.app.push_screen(screen, lambda pair: open_contrast(self, self._choices, pair))
+
+
+def numbers_words(met: Met) -> str:
+    """Return the numbers of a pair; where the correction for all pairs changes its verdict, they end in that."""
+    pair = met.pair
+    alone = pair.verdict in ("better", "worse") and not met.is_decided
+    return (
+        f"95% CI [{pair.lower:+.1f}, {pair.upper:+.1f}], {pair.questions:,} questions, p {_p(pair.p_value)}, "
+        f"corrected {_p(pair.p_holm)}{': undecided' if alone else ''}"
+    )
 
 
 def _p(value: float) -> str:

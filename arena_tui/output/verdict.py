@@ -59,7 +59,8 @@ def _sentence(found: PairVerdict, a: str, b: str) -> str:
         return f"{a} and {b} are equivalent within ±{found.margin:g} points: {found.difference:+.1f} {limits}"
     numbers = f"{found.difference:+.1f} points [{found.lower:.1f}, {found.upper:.1f}]"
     if found.verdict == "undecided":
-        return f"{a} against {b} is undecided: {numbers}"
+        excludes_zero = found.lower > 0.0 or found.upper < 0.0  # limits of resamples, which the test does not confirm
+        return f"{a} against {b} is undecided: {numbers}" + (", p > 0.05" if excludes_zero else "")
     return f"{a} is {found.verdict} than {b}: {numbers}"
 
 

@@ -249,7 +249,7 @@ def ending_words(review: ReviewSession) -> str:
     if not sample.pairs:
         return (
             "A review needs answers of the baseline and of another model to the same questions.\n"
-            "Create them with 1, then s, or import them with arena-tui import."
+            "Create them with 1, then s, or import them with I."
         )
     more = "\n+ adds more pairs to the sample." if sample.candidates > len(sample.pairs) else ""
     return (

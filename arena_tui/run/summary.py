@@ -76,7 +76,6 @@ def _planned(plan: Plan | None, ink: Inks) -> Text:
         return _keys("s", "start anyway", "2", "leaderboard")
     prompt, output = sum(t.prompt_tokens for t in tasks), sum(t.max_completion_tokens for t in tasks)
     return Text.assemble(
-        ("Plan: ", ink.strong),
         f"about {short_number(prompt)} prompt and at most {short_number(output)} output tokens   ",
         _keys("s", "start", "Enter", "details"),
     )
@@ -94,7 +93,7 @@ def _doing(session: ArenaSession, state: RunState, ink: Inks) -> Text:
     if session.status == "paused":
         line.append(" · no new calls; p resumes", ink.warning)
     elif session.status == "stopping":
-        line.append(" · waiting for calls in flight; x again aborts them", ink.warning)
+        line.append(f" · waiting for calls in flight; {KEYS['stop'].keys} again aborts them", ink.warning)
     elif session.retries_failed:
         line.append(" · failed records are retried at the end", ink.muted)
     for name, server in busy_servers(state):

@@ -214,7 +214,7 @@ def _eta(row: TaskRow, width: int) -> str:
     if not row.task.left:
         return "done"
     eta = row.speed.eta
-    return "-" if eta is None else clock(eta) if width >= 7 else short_seconds(eta)
+    return "-" if eta is None else text if len(text := clock(eta)) <= width else short_seconds(eta)
 
 
 def task_details(row: TaskRow, config: Config, state: RunState) -> DetailsScreen:

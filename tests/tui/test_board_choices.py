@@ -19,7 +19,7 @@ from arena_tui.session.arena_session import ArenaSession
 def test_every_choice_has_a_name_and_steps_there_and_back(choice: BoardChoice) -> None:
     start = BoardChoices()
     there = start.step(choice, 1, ("one", "other"), ())
-    assert NAMES[choice]
+    assert 0 < len(NAMES[choice]) < 26, "a blank stays between the name and its value"
     assert there.describe(choice)
     assert there.step(choice, -1, ("one", "other"), ()) == start
     if choice not in ("judge", "group"):

@@ -7,8 +7,11 @@ import json
 import msgspec
 import pytest
 
+from arena_tui.board.heat_map import Met
+from arena_tui.board.pairs_screen import numbers_words
 from arena_tui.output.compare import format_comparison
 from arena_tui.output.power import format_study_plan
+from arena_tui.output.verdict import pair_words
 from engine.ratings.compare import Comparison, PairComparison, RankedModel, Separable
 from engine.ratings.paired import DirectGames
 from engine.ratings.power import DifferencePlan, MeasuredPace, Need, StudyPlan
@@ -79,10 +82,27 @@ def test_two_models_get_an_answer_in_words() -> None:
 
 
 def test_what_is_not_significant_is_called_so() -> None:
-    text = format_comparison(two(p_value=0.11, difference=-3.0, verdict="undecided"), "table")
-    assert "model-a against model-b is undecided: -3.0 points [2.2, 12.8]; about 1,700 more questions for ±2.5." in text
+    text = format_comparison(two(p_value=0.11, difference=-3.0, lower=-7.0, verdict="undecided"), "table")
+    assert (
+        "model-a against model-b is undecided: -3.0 points [-7.0, 12.8]; about 1,700 more questions for ±2.5." in text
+    )
     text = format_comparison(two(difference=-3.0, verdict="worse"), "table")
     assert "model-a is worse than model-b: -3.0 points" in text
+
+
+def test_limits_without_zero_that_the_test_does_not_confirm_name_its_result() -> None:
+    undecided = two(p_value=0.06, verdict="undecided").pairs[0]
+    assert pair_words(undecided) == (
+        "model-a against model-b is undecided: +7.5 points [2.2, 12.8], p > 0.05; about 1,700 more questions for ±2.5"
+    )
+    assert pair_words(undecided, 80) == "model-a against model-b is undecided: +7.5 points [2.2, 12.8], p > 0.05"
+
+
+def test_the_numbers_below_the_map_of_all_pairs_agree_with_its_marks() -> None:
+    met = Met(pair(p_value=0.03, p_holm=0.06), 1)
+    assert not met.is_decided
+    assert numbers_words(met).endswith("p 0.0300, corrected 0.0600: undecided")
+    assert numbers_words(Met(pair(), 1)).endswith("corrected 0.0165")
 
 
 def test_equivalence_names_the_margin_and_the_limits_of_its_tests() -> None:

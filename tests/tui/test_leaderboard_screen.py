@@ -15,7 +15,7 @@ from arena_tui.board.board_table import BoardTable
 from arena_tui.board.contrast_screen import ContrastList, ContrastScreen
 from arena_tui.board.contrast_viewer import ContrastViewer
 from arena_tui.board.difference_screen import DifferenceScreen
-from arena_tui.board.group_table import FOLDED, arranged
+from arena_tui.board.group_table import FOLDED, _name, arranged
 from arena_tui.board.leaderboard_screen import LeaderboardScreen
 from arena_tui.board.model_screen import ModelScreen
 from arena_tui.board.pages import AuditScreen, GivenUp, Report
@@ -276,6 +276,8 @@ def test_groups_of_few_questions_are_folded_and_the_others_sorted_by_their_upper
     groups = [group("strong", 40, 90), group("weak", 30, 40), group("tiny", 3, 30), group("small", 9, 99)]
     assert [each.name for each in arranged(groups)] == ["weak", "strong", FOLDED]
     assert [each.name for each in arranged(groups, unfolded=True)] == ["weak", "strong", FOLDED, "tiny", "small"]
+    folded = arranged(groups)[-1]
+    assert [_name(folded, width) for width in (27, 16)] == ["+ 2 with under 10 questions", "+ 2 under 10"]
     assert [each.name for each in arranged(groups[2:])] == ["tiny", "small"], "nothing is folded without a large one"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from judged_bench import make_bench, settle, until
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from arena_tui.app import ArenaApp
 from arena_tui.invocation import Invocation
@@ -58,5 +59,8 @@ def after(*keys: str) -> Callable[[Pilot[None]], object]:
         for key in keys:
             await pilot.press(key)
             await settle(pilot)
+        for box in pilot.app.screen.query(Input):
+            box.cursor_blink = False
+        await settle(pilot)
 
     return run

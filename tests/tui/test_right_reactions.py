@@ -6,9 +6,13 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import msgspec
 import pytest
 from judged_bench import QUESTIONS, make_bench, opened, painted, settle, until, write
+from rich.style import Style
 from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -17,6 +21,7 @@ from arena_tui.app import ArenaApp
 from arena_tui.board.leaderboard_screen import LeaderboardScreen
 from arena_tui.invocation import Invocation
 from arena_tui.judgments.viewer_screen import ViewerScreen
+from arena_tui.keys import KEYS
 from arena_tui.run.endpoint_screen import EndpointScreen
 from arena_tui.run.endpoints import EndpointRow, EndpointTable
 from arena_tui.run.plan_screen import PlanScreen, StopRuleScreen
@@ -275,6 +280,26 @@ def test_tasks_that_cannot_be_made_are_not_done() -> None:
 
     row = TaskRow(TaskKey("judgments", "m", "j"), TaskState())
     assert (_counts(row), _eta(row, 7)) == ("-", "none")
+
+
+def test_a_task_names_the_time_left_alike_in_narrow_and_wide_columns() -> None:
+    from arena_tui.run.tasks import TaskRow, _eta
+    from arena_tui.session.run_watch import Speed
+    from engine.work.progress import TaskState
+
+    row = TaskRow(TaskKey("answers", "m"), TaskState(total=9), Speed(eta=83.4), active=True)
+    assert (_eta(row, 6), _eta(row, 7)) == ("1:23", "1:23")
+    assert _eta(msgspec.structs.replace(row, speed=Speed(eta=40_000)), 6) == "11h06"
+
+
+def test_a_run_that_stops_names_the_key_that_aborts_it() -> None:
+    from arena_tui.run.summary import _doing
+    from arena_tui.theme import Inks
+    from engine.work.progress import RunState
+
+    session = SimpleNamespace(status="stopping", now=lambda: 0.0)
+    words = _doing(cast(ArenaSession, session), RunState(), Inks(*[Style()] * 6)).plain
+    assert words.endswith(f"{KEYS['stop'].keys} again aborts them")
 
 
 async def test_labels_that_come_faster_than_pairs_are_saved_or_reported(tmp_path: Path):
