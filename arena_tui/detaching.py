@@ -8,7 +8,6 @@ does, or with 0 as soon as the child releases it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import select
@@ -33,6 +32,8 @@ class Release:
     def watch(self, gone: Callable[[], None]) -> None:
         """Call `gone` in the running event loop if the waiting process was killed."""
         if self._alive is not None:
+            import asyncio  # here, as everything that takes a command 30 ms to load
+
             loop, alive = asyncio.get_running_loop(), self._alive
 
             def take() -> None:
@@ -45,6 +46,8 @@ class Release:
         """Let the waiting process end with exit code 0."""
         if self._alive is not None:
             with contextlib.suppress(RuntimeError):
+                import asyncio
+
                 asyncio.get_running_loop().remove_reader(self._alive)
             os.close(self._alive)
             self._alive = None
@@ -106,6 +109,8 @@ def on_signals(actions: Mapping[signal.Signals, Callable[[], None]]) -> Callable
 
     Signals that were ignored when the program started (`nohup` does that with SIGHUP) stay ignored.
     """
+    import asyncio
+
     loop = asyncio.get_running_loop()
     numbers = [number for number in actions if signal.getsignal(number) is not signal.SIG_IGN]
     for number in numbers:
