@@ -173,7 +173,7 @@ def test_the_stored_leaderboard_keeps_the_shape_of_the_contract(desk: Desk, aren
     board = json.loads(arena("leaderboard", "--format", "json")[1])
     keys = ("bench", "judges", "baseline", "ci", "rounds", "seed", "weight", "rows", "warnings")
     assert tuple(board)[: len(keys)] == keys
-    assert set(board) - set(keys) == {"answer", "evidence", "noise"}
+    assert set(board) - set(keys) == {"answer", "evidence", "limits", "noise"}
     assert len(board["evidence"]["questions"]) == QUESTIONS
     assert all(board["evidence"]["compared_with"])
     assert board["evidence"]["models"]["m"]["settings"] == {"judge": ["s1"]}
