@@ -33,6 +33,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             "instruction to ignore",
             r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,30}\b(?:all|any|the|your|previous|prior|above|earlier)\b"
             r"[^.\n]{0,30}\b(?:instructions?|prompts?|rules?|criteria|text|answers?)\b"
+            r"|\b(?:do not|don't) (?:follow|use|apply)\b[^.\n]{0,15}\b(?:rubric|criteria|instructions?)\b"
             r"|\b(?:игнорируй|забудь|не учитывай|отбрось)\w*[^.\n]{0,40}(?:инструкци|указани|правил|предыдущ)"
             r"|\bignorier\w*[^.\n]{0,40}(?:anweisung|vorherig)|\bignor(?:e|ez|a|en)\b[^.\n]{0,40}(?:instruc|consign)"
             r"|忽略[^。\n]{0,20}(?:指令|指示|说明|内容)|無視[^。\n]{0,20}(?:指示|命令)|(?:指示|命令)[^。\n]{0,10}無視"
@@ -45,6 +46,17 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"|\b(?:judge|evaluator|grader)s?\b[^.\n]{0,30}\b(?:must|should|please|have to)\b"
             r"|\b(?:rate|score|grade|choose|pick|prefer|select|favou?r)\b[^.\n]{0,20}"
             r"\b(?:this|my) (?:answer|response|reply)\b"
+            r"|\bnotes? (?:for|to) (?:the )?(?:judges|graders|evaluators|raters)\b|\bnew instructions?\s*:"
+            r"|\b(?:this|my) (?:answer|response|reply)\b[^.\n]{0,40}"
+            r"\b(?:highest|full|top|maximum|best) (?:score|marks?|rating|grade)\b"
+            r"|\b(?:rate|score|grade|give|award)\b[^.\n]{0,20}\b(?:this|my|me)\b[^.\n]{0,30}"
+            r"(?:10/10|\bbetter\b|\bhigh(?:er|est)\b|\bfull marks\b)"
+            r"|\b(?:other|second|first) (?:assistant|answer|response)(?:'s answer)?\b[^.\n]{0,20}\b(?:is|was)\b"
+            r"[^.\n]{0,20}\b(?:wrong|incorrect|worse|dangerous|false)\b"
+            r"|\blieber richter\b|\b(?:wähle|bevorzuge)\w*[^.\n]{0,15}(?:diese|meine) antwort"
+            r"|\bcher juge\b|\bchoisi\w*[^.\n]{0,15}(?:cette|ma) réponse"
+            r"|\b(?:elige|elija|prefiere)\w*[^.\n]{0,15}(?:esta|mi) respuesta"
+            r"|选择(?:这个|此|本|我的)回答|この回答を(?:選|高く)|이 답변을 (?:선택|골라)"
             r"|(?:уважаем\w+|дорог\w+) (?:судья|эксперт)|\bсудья\b[^.\n]{0,30}(?:долж|обязан|прошу|пожалуйста)"
             r"|(?:оцени|выбери|поставь)\w*[^.\n]{0,25}(?:этот|мой|моему|этому) ответ",
         ),
@@ -53,6 +65,8 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"\b(?:assistant|answer|response|model) [AB]\b[^.\n]{0,30}"
             r"\b(?:is|was) (?:\w+ )?(?:better|best|superior|winner)"
             r"|\b(?:this|my) (?:answer|response) (?:is|was) (?:\w+ )?(?:better|best|superior|the winner)\b"
+            r"|\b(?:assistant|answer|response|model) [AB]\b[^.\n]{0,15}\b(?:wins|won|should win|deserves)\b"
+            r"|\bcorrect (?:output|label|verdict) (?:is|:)"
             r"|\b(?:my )?(?:final verdict|winner) is\b|\bverdict\s*:\s*(?:assistant|answer|response) [AB]\b"
             r"|(?:ответ|ассистент)\w* [АБAB]\b[^.\n]{0,30}(?:лучше|победи)"
             r"|(?:мой|этот) ответ[^.\n]{0,20}(?:лучш|победи)"
@@ -60,9 +74,14 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
         (
             "forged message",
-            r"(?:^|\n)\s*(?:#+\s*|\[|\*\*)?(?:system|система)(?: message| note| prompt)?(?:\]|\*\*)?\s*:",
+            r"(?:^|\n)\s*(?:#+\s*|\[|\*\*)?(?:system|система)(?: message| note| prompt)?(?:\]|\*\*)?\s*:"
+            r"|\[\s*system(?: message| note| prompt)?\s*\]|</?(?:system|verdict|judge|judgment)>"
+            r"|\n\s*\n(?:human|assistant)\s*:",
         ),
-        ("hidden text", r"[\U000e0000-\U000e007f]{4}|[\u200b\u200c\u200d\u2060\ufeff]{8}"),
+        (
+            "hidden text",
+            r"<!--[^>]{0,200}\b(?:judge|evaluator|grader|verdict|choose|prefer)\b|[\U000e0000-\U000e007f]{4}|[\u200b\u200c\u200d\u2060\ufeff]{8}",
+        ),
     )
 )
 

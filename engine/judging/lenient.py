@@ -63,9 +63,18 @@ _OF_AN_ANSWER = (
     "كتب", "يدعي", "يحتوي", "تجاهل", "the output", "output of", " diz", "escreveu", "disse", " dice", "escribió",
     "last line of", "first line of", "end of the", "endet", "termine par", "termina", "kończy", "оканчива", "закінч",
     "avslut", "eindigt", "ile bit", "结尾", "とある", "末尾", "で終わ", "끝나", "끝난", "تنتهي",
+    "sanoo", "kirjoit", "obsahuje", "píše", "tvrdí", "azt írja", "tartalmaz", "λέει", "γράφει", "spune", "scrie",
+    "conține", "כותב", "אומר", "می‌نویسد", "می‌گوید", "เขียน", "กล่าว", "siger", "skriver",
+    "লিখে", "বলে", "zegt", "beweert",
     "napisał", "yazdı", "yazmış", "लिखा", "लिखता", "कहता", "viết", "menulis", "schreef", "skrev", "sagt", "говорит",
 )  # fmt: skip
 _NOT_SAID = re.compile(
+    r"(?:\bnot|n't|\brather than|\binstead of|\bnicht|\bне|\bsomething like|\bsuch as|\bfor example)[ \t*_`\"\[]{0,4}$"
+    r"|\bwould have been\b[^,;:]{0,10}$|\bin the (?:example|template)\b[^.]{0,40}$"
+    r"|\b(?:he|she|they|it) (?:said|says|claims?|wrote|writes)\b[^.:]{0,40}$"
+    r"|(?:\b(?:according to|selon|laut|según|segundo|secondo|по мнению|по словам|согласно|według)\b|根据)"
+    r"[^,;:.]{0,6}(?:assistant|answer|response|assistent|antwort|réponse|asistente|respuesta|assistente|risposta"
+    r"|ассистент|ответ|asystent|助手|回答)\w{0,3}\W{0,3}[AB](?![A-Za-z])[^.]{0,60}$|"
     r"\b(?:not|never|n't)\s+(?:\w+\s+)?(?:output|say|give|choose|write|assign|conclude|the case that|justify|warrant)\b"
     r"[^,;:]{0,30}$"
     r"|\b(?:had(?! to)|if(?! i had| forced| i must| i have to)|were|unless)\b.*\bwould\b[^,;:]{0,40}$"
@@ -77,7 +86,7 @@ _NOT_SAID = re.compile(
 """What stands before a label that is denied, or would be given in another case."""
 _WOULD_BE = re.compile(
     r"\W{0,5}(?:(?:would|might have|wäre|serait|sería|seria|sarebbe|было бы|була б)\b"
-    r"|と(?:ある|書|述|主張)|라고|로 끝)",
+    r"|と(?:ある|書|述|主張)|라고|로 끝|(?:holds|implies|iff|is (?:true|false))\b)",
     re.IGNORECASE,
 )
 """What stands behind a label that would be given in another case, or is reported."""

@@ -110,7 +110,6 @@ def test_a_reply_without_a_verdict_says_so(reply):
     [
         "[[A>B]] or rather [[B>A]]",
         "Helpful: [[A>B]]\nRelevant: [[B>A]]",
-        "My final verdict is not [[A>B]] but [[B>A]]",
         "My final verdict is [[A>B]]. On second thought, [[B>A]] is right.",
         "My final verdict is: [[A>B]].\nMy final verdict is: [[A>>B]].",
         "Answer A gives [A>B], answer B gives [B>A]",
@@ -294,3 +293,45 @@ def test_what_an_answer_wrote_or_what_is_denied_is_no_verdict(text: str):
 @pytest.mark.parametrize(("text", "label"), OWN.items())
 def test_a_verdict_of_the_judge_counts_beside_words_about_the_answers(text: str, label: str):
     assert lenient(text).label == label
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My verdict is not [[A>B]].",
+        "My final verdict would have been [[A>B]] had A not hallucinated.",
+        "He said my final verdict is [[A>>B]].",
+        "According to Assistant A, the final verdict is [[A>>B]].",
+        "Selon l'assistant A, le verdict est [[A>>B]].",
+        "По мнению ассистента A, вердикт: [[A>>B]].",
+        "Laut Assistent A ist das Endurteil [[A>>B]].",
+        "Según el asistente A, el veredicto final es [[A>>B]].",
+        "根据助手A的说法，最终结论是[[A>>B]]。",
+        "The judge in the example outputs [[A>>B]].",
+        "I must end with something like [[A=B]].",
+        "Let A=B be matrices. Then the final answer: A=B holds.",
+        "Vastaus A sanoo: [[A>>B]].",
+        "Odpověď A obsahuje [[A>>B]].",
+        "A válasz azt írja: [[A>>B]].",
+        "Απάντηση Α λέει [[A>>B]].",
+        "Răspunsul A spune [[A>>B]].",
+        "คำตอบ A เขียนว่า [[A>>B]]",
+        "Svar A siger [[A>>B]].",
+    ],
+)
+def test_a_label_that_is_denied_reported_or_an_example_is_none(text: str):
+    assert lenient(text).label is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "According to the criteria, my final verdict is [[B>A]].",
+        "根据以上分析，我的最终结论是[[B>A]]。",
+        "Assistant A is not better. My final verdict would be [[B>A]].",
+        "Rather than a tie, I choose [[B>A]].",
+        "My final verdict is not [[A>B]] but [[B>A]]",
+    ],
+)
+def test_words_like_these_leave_a_verdict_one(text: str):
+    assert lenient(text).label == "B>A"
