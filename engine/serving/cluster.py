@@ -67,7 +67,7 @@ class ClusterPlace:
 
     async def find(self) -> Cause | None:
         """Have Ray place an actor, and return what prevents a start on its node."""
-        from engine.serving.node_server import NodeServer
+        from engine.serving.node_server import NodeActor
 
         ray = await asyncio.to_thread(connect, self._cluster)
         count = self._planned.spec.gpus_each
@@ -81,7 +81,7 @@ class ClusterPlace:
                 options["num_cpus"] = amount
             case custom:
                 options["resources"] = {custom: amount}
-        placed = ray.remote(NodeServer).options(**options).remote(self._planned, str(self._logs))
+        placed = ray.remote(NodeActor).options(**options).remote(self._planned, str(self._logs))
         self._actor = placed
         try:
             async with asyncio.timeout(self._timeout):

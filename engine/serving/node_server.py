@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from engine.bench.names import file_stem
 from engine.serving.place import server_environment, start_problem
@@ -22,6 +23,7 @@ from engine.version import __version__
 
 ReportKind: TypeAlias = Literal["line", "failed", "exited", "gone"]
 Report: TypeAlias = tuple[ReportKind, str | int | None]
+ResultT = TypeVar("ResultT")
 GATHERED_SECONDS = 0.2  # in which lines are gathered to one reply
 
 
@@ -107,3 +109,39 @@ class NodeServer:
     def _report(self, kind: ReportKind, what: str | int | None) -> None:
         self._reports.append((kind, what))
         self._has_reports.set()
+
+
+class NodeActor:
+    """The actor around a NodeServer, which has an event loop of its own.
+
+    Where uvloop is installed, as with vLLM, Ray's loop is one of uvloop's in a thread, which starts no processes.
+    """
+
+    def __init__(self, planned: PlannedServer, logs: str) -> None:
+        asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._server = NodeServer(planned, logs)
+
+    async def find(self, program: str, version: str) -> FoundPlace:
+        """See NodeServer."""
+        return await self._run(self._server.find(program, version))
+
+    async def start(self, command: Sequence[str], key: str, grace: float) -> None:
+        """See NodeServer."""
+        await self._run(self._server.start(command, key, grace))
+
+    async def read(self) -> list[Report]:
+        """See NodeServer."""
+        return await self._run(self._server.read())
+
+    async def order(self, what: WardenOrder) -> None:
+        """See NodeServer."""
+        await self._run(self._server.order(what))
+
+    async def close(self) -> None:
+        """See NodeServer."""
+        await self._run(self._server.close())
+
+    async def _run(self, call: Coroutine[object, object, ResultT]) -> ResultT:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, self._loop))

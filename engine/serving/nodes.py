@@ -19,6 +19,8 @@ def connect(cluster: ClusterConfig) -> Any:
     except ImportError:
         raise _unusable("engine", "Ray is not installed", "pip install 'arena-tui[ray]'") from None
     if not ray.is_initialized():
+        # Ray prints errors of its nodes on stdout, whatever `log_to_driver` says; stdout is for results.
+        ray._private.worker.print_to_stdstream = _print_nothing
         try:
             ray.init(
                 address=cluster.address,
@@ -35,6 +37,10 @@ def connect(cluster: ClusterConfig) -> Any:
                 "start one (`ray start --head`), or correct the address",
             ) from None
     return ray
+
+
+def _print_nothing(*_: object, **__: object) -> None:
+    pass
 
 
 def disconnect() -> None:

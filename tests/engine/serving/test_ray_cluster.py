@@ -82,16 +82,22 @@ def told(run: Run) -> str:
 
 
 async def test_servers_fill_the_cluster_and_a_node_that_dies_costs_no_result(cluster, yard):
-    run = Run(config_of(yard, cluster, cast(yard, "max", latency=0.5)))
+    models = cast(yard, "max", latency=1.0)
+    models["judge"]["parallel"] = 1
+    run = Run(config_of(yard, cluster, models))
     going = asyncio.create_task(carried_out(run))
     judging = [f"judge #{number}" for number in range(1, 3 * PER_NODE + 1)]
-    await until(lambda: all(getattr(run.state.servers.get(n), "status", "") == "ready" for n in judging))
+    await until(
+        lambda: going.done() or all(getattr(run.state.servers.get(n), "status", "") == "ready" for n in judging)
+    )
+    assert not going.done(), told(run)
     assert len(set(yard.pids("judge"))) == 3 * PER_NODE
     assert len({run.state.servers[name].address for name in judging}) == 3 * PER_NODE
     await until(lambda: len(yard.lines("model_judgment/judge/good.jsonl")) >= 1 or going.done())
     kill_a_node(cluster)
     try:
-        await until(lambda: told(run).count("server exited and is restarted: lost with node") == PER_NODE)
+        lost = "server exited and is restarted: lost with node"
+        await until(lambda: told(run).count(lost) == PER_NODE or going.done())
         await going
     finally:
         cluster.add_node(num_cpus=1, resources={TOY: PER_NODE})
@@ -115,7 +121,8 @@ async def test_a_server_of_a_lost_node_goes_to_a_node_that_joins(cluster, yard):
     assert not yard.left()
 
 
-def test_kill_9_of_the_program_leaves_no_process_and_its_stdout_holds_results_only(cluster, yard):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_no_end_of_the_program_leaves_a_process_and_its_stdout_holds_results_only(cluster, yard, sent):
     config = yard.written(cast(yard, 1, latency=1.0))
     config.write_text(
         config.read_text() + f'\n[cluster]\nengine = "ray"\naddress = "{cluster.address}"\nresource = "{TOY}"\n'
@@ -133,8 +140,8 @@ def test_kill_9_of_the_program_leaves_no_process_and_its_stdout_holds_results_on
         await until(lambda: yard.lines("model_judgment/judge/good.jsonl") or program.poll() is not None)
         assert program.poll() is None, program.communicate()
         assert yard.left()
-        os.kill(program.pid, signal.SIGKILL)
-        await until(lambda: not yard.left())
+        os.kill(program.pid, sent)
+        await until(lambda: not yard.left() and program.poll() is not None)
 
     try:
         asyncio.run(end())
