@@ -11,8 +11,9 @@ import os
 import socket
 import threading
 from collections.abc import Coroutine, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from engine.bench.names import file_stem
 from engine.serving.place import server_environment, start_problem
@@ -51,9 +52,8 @@ class NodeServer:
 
     async def find(self, program: str, version: str) -> FoundPlace:
         """Return the place that this node has for the server."""
-        import ray
-
-        address = ray.util.get_node_ip_address()
+        util: Any = import_module("ray.util")
+        address: str = util.get_node_ip_address()
         node = socket.gethostname()
         await asyncio.to_thread(stop_orphans, self._ledger)
         problem = await asyncio.to_thread(start_problem, self._planned, program)
