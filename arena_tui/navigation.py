@@ -41,7 +41,7 @@ def screen_class(name: ModeName) -> type[ArenaScreen]:
 # Actions that make no sense in a list of commands: moving, and opening or closing what is open already.
 _LEFT_OUT = ("move", "scroll", "app.focus", "command_palette", "app.command_palette", "screen.copy_text", "show_mode")
 # Actions on the item under the cursor, offered on its own screen only.
-_ONLY_HERE = ("vote", "next_pair", "skip", "note", "undo", "copy", "step", "leave_note", "leave_search", "mark", "open")
+_ONLY_HERE = ("vote", "next_pair", "skip", "note", "undo", "copy", "step", "leave_note", "clear_search", "mark", "open")
 
 
 class _Command(NamedTuple):

@@ -73,7 +73,7 @@ class LeaderboardScreen(ArenaScreen):
         bind("category", "pick_group", show=False),
         bind("again", "rate", title="Rate again", tooltip="Read the files again", show=False),
         bind("clear", "reset", title="Reset", tooltip="Remove filter and marks, and reset all options", show=False),
-        bind("close", "leave_search", title="List", key="escape", show=False),
+        bind("close", "clear_search", title="Clear the search", key="escape", show=False),
     ]
     DEFAULT_CSS = "LeaderboardScreen #axis { padding: 0; }"
 
@@ -98,7 +98,7 @@ class LeaderboardScreen(ArenaScreen):
 
     def compose_body(self) -> ComposeResult:
         yield TextLines(id="state")
-        yield LineInput(placeholder="part of a model's name; Enter goes to the list, Escape closes", id="search")
+        yield LineInput(placeholder="part of a model's name; Enter goes to the list, Escape clears", id="search")
         with Horizontal(classes="master-detail"):
             yield Ranking()
             yield ModelPanel()
@@ -213,10 +213,7 @@ class LeaderboardScreen(ArenaScreen):
 
     def action_reset(self) -> None:
         self.marked, self._wanted_name, self.sort, self.reverse = [], "", "rank", False
-        box = self.query_one(LineInput)
-        box.value = ""
-        box.close()
-        self.query_one(BoardTable).focus()
+        self.action_clear_search()
         self.choose(BoardChoices())
         self._show()
 
@@ -231,9 +228,11 @@ class LeaderboardScreen(ArenaScreen):
     def action_search(self) -> None:
         self.query_one(LineInput).open()
 
-    def action_leave_search(self) -> None:
-        """Go back to the list; the filter stays unless it is empty."""
-        self.query_one(LineInput).close(only_if_empty=True)
+    def action_clear_search(self) -> None:
+        """Show all models, and go back to the list."""
+        box = self.query_one(LineInput)
+        box.value = ""
+        box.close()
         self.query_one(BoardTable).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -241,7 +240,8 @@ class LeaderboardScreen(ArenaScreen):
         self._show()
 
     def on_input_submitted(self) -> None:
-        self.action_leave_search()
+        self.query_one(LineInput).close(only_if_empty=True)
+        self.query_one(BoardTable).focus()
 
     # -- models
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.records import Failure
 
 _REMEDIES = {
-    FailureKind.CONNECTION: "Check that the server runs and base_url is right; `arena-tui doctor` checks all of them.",
+    FailureKind.CONNECTION: "Check that the server runs and base_url is right (C checks all of them).",
     FailureKind.TIMEOUT: "Raise `timeout` of the model, or lower the number of parallel calls (l on its endpoint).",
     FailureKind.RATE_LIMITED: "Lower `parallel` or set a `rate` (l on its endpoint).",
     FailureKind.QUOTA: "The quota or the credit of the key is used up; check its account.",

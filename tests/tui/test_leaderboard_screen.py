@@ -179,6 +179,8 @@ async def test_rows_are_sorted_by_any_column_and_found_by_name(tmp_path: Path):
         assert shown(app) == ["good-model"]
         await press(pilot, "x")
         assert len(shown(app)) == 3
+        await press(pilot, "slash", *"good", "enter", "escape")
+        assert len(shown(app)) == 3, "Escape clears the search, as in the judgments"
 
 
 async def test_a_difference_on_enough_questions_says_with_which_margin_a_gate_would_pass(tmp_path: Path):
