@@ -150,7 +150,8 @@ def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
     """Rate every model of `battles` against the baseline.
 
     The limits are those of `ratio_limits`; percentiles of the bootstrap where there is more than one baseline, or for
-    rows; or come from clustered ("sandwich") errors. All but those by rows are at least as wide as `unseen_limits`.
+    rows; or come from clustered ("sandwich") errors. All are at least as wide as `unseen_limits`; those by rows, which
+    reproduce the original's, only where they would have no width.
 
     Raises RatingError when no game has a label, the baseline has none, a model cannot be compared with it, or an option
     is out of range.
@@ -165,6 +166,10 @@ def rate_battles(battles: Battles, options: RatingOptions) -> Ratings:
     resampled = np.concatenate([resampled_win_rates(table, won, total, rate) for won, total in sums])
     if options.ci == "battle":
         lower, upper = open_limits(rate, *interval(resampled), np.abs(table.signs).T @ table.total.sum(axis=0))
+        least = no_narrower((lower, upper), rate, table)
+        lower, upper = (
+            np.where(lower == upper, wide, given) for given, wide in zip((lower, upper), least, strict=True)
+        )
     else:
         lower, upper = _limits_by_question(table, rate, resampled, heaviest_questions(used, options.weight), options.ci)
     return Ratings(used.models, rate, lower, upper, resampled, used, table)

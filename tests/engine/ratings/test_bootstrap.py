@@ -212,3 +212,14 @@ def test_limits_from_few_questions_reach_further_into_the_tails() -> None:
     assert lower + upper == pytest.approx(100.0)
     resampled = np.linspace(0.0, 1.0, 1001)[:, None]
     assert interval(resampled, 20)[0][0] == pytest.approx(lower / 100)
+
+
+@pytest.mark.parametrize("questions", [1, 40])
+@pytest.mark.parametrize("ci", ["question", "battle", "sandwich"])
+def test_games_that_are_all_alike_leave_limits_a_width(ci: str, questions: int) -> None:
+    ties = bench_of(np.full((1, questions, 2), 0.5), np.zeros((1, questions, 2)))
+    rated = rate_battles(ties, RatingOptions(baseline="baseline", rounds=100, ci=ci))
+    model = rated.models.index("model-00000")
+    assert rated.lower[model] < rated.rate[model] - 0.01
+    assert rated.upper[model] > rated.rate[model] + 0.01
+    assert rated.lower[rated.models.index("baseline")] == rated.upper[rated.models.index("baseline")]
