@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from arena_tui.starters import BENCH, STARTERS, first_config_text, starter_questions, write_first_config
+from engine.bench.atomic import write_file
 from engine.errors import ArenaError
 
 if TYPE_CHECKING:
@@ -195,8 +196,7 @@ class SetupSession:
             return None, [Check("problem", each.key, each.message, each.hint) for each in wrong]
         if setup.bench is not None and setup.bench.root is None:
             target = folder / setup.bench.name / "question.jsonl"
-            target.parent.mkdir()
-            target.write_bytes(starter_questions(setup.bench.name).read_bytes())
+            write_file(target, starter_questions(setup.bench.name).read_bytes())
             config = config.model_copy(update={"data": folder})
         return config, []
 

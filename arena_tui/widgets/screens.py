@@ -97,6 +97,8 @@ class ArenaScreen(Screen[None]):
             if self.is_attached:
                 self.call_later(self._paint_now)  # handled after the mounting
             return
+        if not self.query(StatusLine):
+            return  # the screen is being taken down
         session = self.session
         session.measure()
         self.query_one(StatusLine).show(status_parts(session, session.now()))
