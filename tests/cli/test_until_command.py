@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,11 @@ def write_bench(folder: Path, url: str) -> Path:
     config = folder / "config.toml"
     config.write_text(f'bench = "small"\n[judge]\nmodel = "sim-judge"\nbaseline = "sim-baseline"\n{tables}', "utf-8")
     return config
+
+
+def records_in(folder: Path) -> int:
+    """Answers and judgments on disk."""
+    return sum(path.read_bytes().count(b"\n") for path in (folder / "data" / "small").glob("model_*/**/*.jsonl"))
 
 
 def verdicts(stdout: str) -> list[tuple[str, str, int]]:
@@ -60,19 +65,20 @@ def test_it_says_what_it_can_spare_then_what_is_decided_and_stores_it(tmp_path, 
 
 
 def test_kills_do_not_change_what_is_decided(tmp_path, arena, start, simulator):
-    url = simulator("--latency", "0.05")
+    url = simulator("--latency", "0.1")
     calm, rough = write_bench(tmp_path / "calm", url), write_bench(tmp_path / "rough", url)
     undisturbed = arena("-c", calm, "run", "--until", "decided", "--json")
     moments = random.Random(6)
     killed = 0
     for _ in range(6):
+        wanted = records_in(rough.parent) + moments.randint(1, 40)
         process = start("-c", rough, "run", "--until", "decided", "--json")
-        try:
-            process.communicate(timeout=moments.uniform(0.8, 2.5))
-        except subprocess.TimeoutExpired:
+        while process.poll() is None and records_in(rough.parent) < wanted:
+            time.sleep(0.005)
+        if process.poll() is None:
             process.send_signal(signal.SIGKILL)
-            process.communicate()
             killed += 1
+        process.communicate()
     last = arena("-c", rough, "run", "--until", "decided", "--json")
     assert last.returncode == 0, last.stderr
     assert killed, "every run ended before it was killed"

@@ -78,6 +78,7 @@ class Fake:
         self.engine: subprocess.Popen[bytes] | None = None
         self.adapters: dict[str, str] = {}
         self.busy: list[str] = []  # adapters with a call in flight
+        self.called: list[str] = []  # adapters, one for each call
 
     def run(self) -> int:
         signal.signal(signal.SIGTERM, self.on_term)
@@ -209,12 +210,15 @@ class Fake:
                     self.reply(404, {"error": {"message": message, "type": "NotFoundError", "code": 404}})
                     return
                 is_adapter = body["model"] in fake.adapters
+                beside = list(fake.busy)
                 if is_adapter:
                     fake.busy.append(body["model"])
+                    fake.called.append(body["model"])
+                before = len(fake.called)
                 time.sleep(fake.behaviour.get("latency", 0.0))
-                mixed = fake.behaviour.get("mixes_up") and not is_adapter and fake.busy
-                if mixed:
-                    body["model"] = fake.busy[0]
+                beside += fake.called[before:]
+                if fake.behaviour.get("mixes_up") and not is_adapter and beside:
+                    body["model"] = beside[0]
                 if is_adapter:
                     fake.busy.remove(body["model"])
                 if body["max_tokens"] > 1:
