@@ -173,6 +173,13 @@ def leaving(title: str, action: str = "leave") -> Binding:
 
 SCROLLING = (bind("down", "scroll(1)", show=False), bind("up", "scroll(-1)", show=False))  # for `action_scroll(lines)`
 
+LISTING = (  # for a list that keys move while its search has the focus: `action_move(rows)` and `action_page(pages)`
+    bind("up", "move(-1)", key="up", show=False),
+    bind("down", "move(1)", key="down", show=False),
+    bind("page_up", "page(-1)", key="pageup", show=False),
+    bind("page_down", "page(1)", key="pagedown", show=False),
+)
+
 VOTES: tuple[tuple[Meaning, str, str], ...] = (
     ("vote_a", "A>B", "A is better"),
     ("vote_much_a", "A>>B", "A is much better"),

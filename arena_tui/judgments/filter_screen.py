@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from arena_tui.judgments.judgment_list import counted
-from arena_tui.keys import bind
+from arena_tui.keys import LISTING, bind
 from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.setup.pick_screen import FindInput
 from arena_tui.theme import inks
@@ -62,10 +62,7 @@ class FilterScreen(ModalScreen[JudgmentFilter]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("up", "move(-1)", key="up", show=False),
-        bind("down", "move(1)", key="down", show=False),
-        bind("page_up", "page(-1)", key="pageup", show=False),
-        bind("page_down", "page(1)", key="pagedown", show=False),
+        *LISTING,
         bind("clear", key="delete", title="All off", priority=True),
         bind("close", "done", title="Show", key="escape"),
     ]

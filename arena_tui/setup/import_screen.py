@@ -18,7 +18,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from arena_tui.advice import phrase, title
-from arena_tui.keys import bind
+from arena_tui.keys import LISTING, bind
 from arena_tui.safe_text import clip, one_line, printable
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import KeyBar
@@ -67,10 +67,7 @@ class ImportScreen(ModalScreen["Imported"]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("up", "move(-1)", key="up", show=False),
-        bind("down", "move(1)", key="down", show=False),
-        bind("page_up", "page(-1)", key="pageup", show=False),
-        bind("page_down", "page(1)", key="pagedown", show=False),
+        *LISTING,
         bind("next_list", "app.focus_next", show=False),
         bind("previous_list", "app.focus_previous", show=False),
         bind("close", "dismiss", title="Cancel", key="escape"),

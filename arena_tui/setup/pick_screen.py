@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from arena_tui.keys import bind
+from arena_tui.keys import LISTING, bind
 from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.theme import inks
 from arena_tui.widgets.lines import KeyBar
@@ -60,10 +60,7 @@ class PickScreen(ModalScreen["tuple[str, ...]"]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("up", "move(-1)", key="up", show=False),
-        bind("down", "move(1)", key="down", show=False),
-        bind("page_up", "page(-1)", key="pageup", show=False),
-        bind("page_down", "page(1)", key="pagedown", show=False),
+        *LISTING,
         bind("close", "dismiss", title="Cancel", key="escape"),
     ]
 

@@ -35,7 +35,7 @@ _MOST_SERVERS = 5  # rows
 
 
 class _Line(NamedTuple):
-    """A row of the form. `value` is chosen, `about` said about it; `key` tells servers apart."""
+    """A row of the form. `value` is chosen, `about` said about it; `key` distinguishes servers."""
 
     row: _Row
     name: str
@@ -303,7 +303,7 @@ class SetupScreen(Screen[None]):
         about = f"{more} more servers found" if more > 0 else looking
         yield _Line("add", "" if state.servers else "Servers", "add a server (+)", about)
         if setup is not None:
-            names = ", ".join(setup.answers) or "nobody: the answers on disk are judged"
+            names = ", ".join(setup.answers) or "none: the answers on disk are judged"
             yield _Line("answers", "Answering", names, "" if not setup.answers else f"{len(setup.answers)} served")
             for row, name in (("judge", "Judge"), ("baseline", "Baseline")):
                 value = self._value(row, setup)

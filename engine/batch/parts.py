@@ -57,7 +57,7 @@ class CustomId(msgspec.Struct, frozen=True):
 
 
 def body_digest(body: bytes) -> str:
-    """Return what tells a request from every other one: 16 hexadecimal digits."""
+    """Return what distinguishes a request from every other one: 16 hexadecimal digits."""
     return blake2b(body, digest_size=8).hexdigest()
 
 

@@ -35,7 +35,7 @@ from engine.ratings.stop_rule import Standing
 
 VerdictWord: TypeAlias = Literal["better", "worse", "equivalent", "undecided"]
 DEFAULT_MARGIN: Final = 2.0
-"""Points within which models count as equivalent where nobody says otherwise; also the margin of the gate."""
+"""Points within which models count as equivalent where no other margin is named; also the margin of the gate."""
 HALF_WIDTHS: Final = (2.5, 1.0, 0.5, 0.25, 0.1)
 """Points to which a difference is worth knowing; the first that is not reached yet is the one to reach."""
 _STEP = re.compile(r"(?:checkpoint|ckpt|step|iter|iteration|epoch)s?[-_ .]?(\d+)", re.IGNORECASE)
