@@ -88,7 +88,7 @@ class ModelClient:
             list(map(self._target, endpoints)),
             parallel=parallel,
             rate=rate,
-            outages=outages,
+            outages=outages or OutagePolicy(longest_refusal=min(timeout, OutagePolicy().longest_refusal)),
             name_of=lambda target: target.address,
             starts_low=True,
         )

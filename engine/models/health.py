@@ -45,7 +45,8 @@ TRIAL_STEP = 1.0  # seconds: a refused or broken connection fails sooner
 class OutagePolicy(msgspec.Struct, frozen=True):
     """How an endpoint that is down is tried: seconds of rest between trials (doubling), and until it is disabled.
 
-    `longest_refusal` is the longest rest while it refuses every call (429) and names no time itself.
+    `longest_refusal` is the longest rest while it refuses every call (429) and names no time itself; a client makes it
+    no longer than one of its calls may take.
     """
 
     first_rest: float = 0.5
