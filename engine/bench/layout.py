@@ -6,6 +6,7 @@ data/<bench>/model_judgment/<judge>/<model>.jsonl
 data/<bench>/errors.jsonl          failures, never mixed with answers or judgments
 data/<bench>/review/<reviewer>.jsonl
 data/<bench>/settings.jsonl        the settings behind the digests in the records
+data/<bench>/watch.jsonl           which models are checkpoints of a training: step, folder
 data/<bench>/probes.jsonl          what a judge gave to answers that must lose
 data/<bench>/runs/<id>.json        each run: versions, flags, sampling, counts
 data/<bench>/runs/<id>.log         the output of a run without a terminal
@@ -43,6 +44,7 @@ class BenchPaths:
         self.errors = root / "errors.jsonl"
         self.journal = root / "journal.jsonl"
         self.settings = root / "settings.jsonl"
+        self.watched = root / "watch.jsonl"
         self.probes = root / "probes.jsonl"
         self.lock = root / ".lock"
         self.index = root / ".index"
@@ -78,7 +80,9 @@ class BenchPaths:
     def appended_files(self) -> list[Path]:
         """Return every existing file that this program appends to (the question set is not among them), sorted."""
         folders = [self.answers_dir, self.review_dir, *(f for f in _visible(self.judgments_dir) if f.is_dir())]
-        single = [file for file in (self.errors, self.journal, self.settings, self.probes) if file.is_file()]
+        single = [
+            file for file in (self.errors, self.journal, self.settings, self.watched, self.probes) if file.is_file()
+        ]
         return sorted([*single, *(file for folder in folders for file in _record_files(folder))])
 
 

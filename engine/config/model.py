@@ -198,6 +198,8 @@ class ModelConfig(_Drawing):
     """What the model costs per million tokens; None means nothing that is counted."""
     family: str | None = Field(default=None, min_length=1)
     """Models of one family favour each other as judges; None means derived from the name."""
+    step: fields.Step | None = None
+    """The training step of a checkpoint; None means as its `trainer_state.json` or its name says."""
     temperature: fields.Temperature | None = None
     max_tokens: fields.TokenLimit | None = None
     system_prompt: str | None = None
