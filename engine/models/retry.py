@@ -140,7 +140,7 @@ def _seconds_of(text: str, now: datetime | None = None) -> float | None:
             when = datetime.fromisoformat(text.upper())
             return _bounded((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - moment.timestamp())
         except (ArithmeticError, ValueError):
-            return parse_retry_after(text, now)
+            return _until_date(text, moment)
     if number > _EPOCH:
         number = (number / 1000 if number > 1000 * _EPOCH else number) - moment.timestamp()
     return _bounded(number)
@@ -167,11 +167,14 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     except ValueError:
         if text[:1].isdigit() and _PART.match(text.lower()):
             return _seconds_of(text, now)
-        try:
-            when = parsedate_to_datetime(text)
-            if when.tzinfo is None:
-                when = when.replace(tzinfo=UTC)
-            seconds = (when - (now or datetime.now(UTC))).total_seconds()
-        except (ArithmeticError, LookupError, TypeError, ValueError):
-            return None
+        return _until_date(text, now or datetime.now(UTC))
     return _bounded(seconds)
+
+
+def _until_date(text: str, now: datetime) -> float | None:
+    """Return the seconds from `now` until an HTTP date; None if the text is none."""
+    try:
+        when = parsedate_to_datetime(text)
+        return _bounded(((when if when.tzinfo else when.replace(tzinfo=UTC)) - now).total_seconds())
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return None
