@@ -1,65 +1,64 @@
 """The command line: declares commands and options; the code of a command is imported only when it is called.
 
 `report_failure` is the only place where an exception becomes an exit code: 0 done, 1 some calls failed permanently, 2
-wrong usage, config or data, 130 interrupted.
+wrong usage, config or data, 130 interrupted. How a command is declared: see `arena_tui.command`.
 """
 
 from __future__ import annotations
 
 import errno
 import sys
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from arena_tui import console
 from arena_tui.cli_batch import batch
+from arena_tui.cli_files import export, import_
+from arena_tui.cli_results import audit, compare, gate, leaderboard, plan
 from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, stop, web
+from arena_tui.command import CALLS, ArenaGroup, config_options, option_group
 from arena_tui.detaching import Release, in_child
-from arena_tui.invocation import Invocation, load_numpy
-from arena_tui.options import (
-    FILE,
-    FOLDER,
-    baseline_option,
-    battles_option,
-    bootstrap_options,
-    first_game_option,
-    format_option,
-    judge_option,
-    models_option,
-    names,
-    null_games_option,
-    points,
-    rating_options,
-    soft_option,
-    strict_option,
-    style_words,
-    wait_option,
-    weight_option,
-)
+from arena_tui.invocation import PREFIX, Invocation, load_numpy
+from arena_tui.options import models_option, names, wait_option
 from engine import __version__
 from engine.errors import ArenaError, StorageError, UsageProblem
-from engine.ratings import ALPHA, MINIMUM_QUESTIONS
 
 
 @click.group(
+    cls=ArenaGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
+    common=config_options(f"{PREFIX}CONFIG"),
+    exit_codes=CALLS,
+    examples=(
+        "arena-tui  # the terminal UI; without a config it sets one up",
+        "arena-tui --demo  # try everything on simulated servers",
+        "arena-tui run --dry-run  # what a run would do, and cost",
+        "arena-tui --set judge.max_tokens=256 run  # a value of the config for this run alone",
+        "arena-tui COMMAND --help  # options, examples and exit codes of a command",
+    ),
 )
-@click.option("-c", "--config", "config_path", type=FILE, help="The config file.  [default: config.toml]")
-@click.option("--data", type=FOLDER, help="The folder that holds the benches, instead of the config's.")
-@click.option("--no-ui", is_flag=True, help="No terminal UI: the same as the command `run`.")
-@click.option("--demo", is_flag=True, help="Run everything on simulated servers and a starter bench; needs no config.")
+@option_group(
+    "Terminal UI",
+    click.option("--no-ui", is_flag=True, help="No terminal UI: the same as the command `run`."),
+    click.option(
+        "--demo", is_flag=True, help="Run everything on simulated servers and a starter bench; needs no config."
+    ),
+)
 @click.version_option(__version__, prog_name="arena-tui")
 @click.pass_context
-def cli(context: click.Context, config_path: Path | None, data: Path | None, no_ui: bool, demo: bool) -> None:
+def cli(context: click.Context, no_ui: bool, demo: bool) -> None:
     """Compare language models with a judge: is this checkpoint better than the last one, and by how much?
 
     Requests answers to the questions of a bench, has a judge compare each answer with a baseline's in both orders, and
     rates the models with 95% intervals. Everything is cached: a second run makes only the calls that are missing.
+
+    Each option is also read from a variable, as `run --limit` from ARENA_TUI_RUN_LIMIT, and each key of the config, as
+    judge.max_tokens from ARENA_TUI_JUDGE__MAX_TOKENS. An option wins over --set, a variable, the file, the default.
     """
-    context.obj = Invocation(config_path, data, no_ui, demo)
+    context.obj = replace(context.obj or Invocation(), no_ui=no_ui, demo=demo)
     if context.invoked_subcommand is None:
         context.exit(_open_ui(context))
 
@@ -73,44 +72,71 @@ def _open_ui(context: click.Context) -> int:
     return ui_command(context.obj)
 
 
-@cli.command()
-@models_option("Only these models (the baseline is always included).")
-@click.option(
-    "--baseline", callback=names, metavar="B[,B2]", help="The model to compare with, instead of the config's."
+@cli.command(
+    section="Run",
+    exit_codes=CALLS,
+    examples=(
+        "arena-tui run --dry-run  # the plan: calls, tokens, costs, hours of servers",
+        "arena-tui run --models checkpoint-500,checkpoint-1000  # these models alone",
+        "arena-tui run --limit 100 --until decided  # stop as soon as each model is decided",
+        "arena-tui run --detach  # leave it on, without the terminal",
+        "arena-tui run --set judge.max_tokens=256 --json > board.json",
+    ),
 )
-@click.option("--stage", type=click.Choice(["all", "answers", "judgments"]), default="all")
-@click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of the seeded order."
+@option_group(
+    "What to make",
+    models_option("Only these models (the baseline is always included)."),
+    click.option(
+        "--baseline",
+        callback=names,
+        metavar="B[,B2]",
+        help="The model to compare with, instead of the config's.",
+    ),
+    click.option(
+        "--stage",
+        type=click.Choice(["all", "answers", "judgments"]),
+        default="all",
+        help="Answers only, judgments only, or both.",
+    ),
+    click.option(
+        "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of the seeded order."
+    ),
+    click.option(
+        "--refresh",
+        type=click.Choice(["stale", "unparsed"]),
+        multiple=True,
+        help="Recreate records made with other settings (stale), or repeat games without a label (unparsed).",
+    ),
 )
-@click.option(
-    "--refresh",
-    type=click.Choice(["stale", "unparsed"]),
-    multiple=True,
-    help="Recreate records made with other settings (stale), or repeat games without a label (unparsed).",
+@option_group(
+    "When to stop",
+    click.option(
+        "--until",
+        metavar="RULE",
+        help="Stop requesting a model as soon as it is decided (against the baseline; decided:MODEL against another), "
+        "equivalent:POINTS (or surely further apart), at ci:POINTS (half-width), calls:N (of judges), or minutes:N; "
+        "several joined by commas.",
+    ),
+    wait_option,
+    click.option(
+        "--max-cost",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="AMOUNT",
+        help="Start nothing more once the calls have cost this much, by the `price` of the models in the config.",
+    ),
+    click.option(
+        "--max-hours",
+        type=click.FloatRange(min=0, max=8760, min_open=True),
+        metavar="HOURS",
+        help="Start nothing more after this time.",
+    ),
 )
-@click.option(
-    "--until",
-    metavar="RULE",
-    help="Stop requesting a model as soon as it is decided (against the baseline; decided:MODEL against another), "
-    "equivalent:POINTS (or surely further apart), at ci:POINTS (half-width), calls:N (of judges), or minutes:N; "
-    "several joined by commas.",
+@option_group(
+    "How to run and report",
+    click.option("--dry-run", is_flag=True, help="Print the plan only: calls, tokens, costs, hours of servers."),
+    click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON."),
+    click.option("--detach", is_flag=True, help="Return once the run has started; it goes on without the terminal."),
 )
-@wait_option
-@click.option(
-    "--max-cost",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="AMOUNT",
-    help="Start nothing more once the calls have cost this much, by the `price` of the models in the config.",
-)
-@click.option(
-    "--max-hours",
-    type=click.FloatRange(min=0, max=8760, min_open=True),
-    metavar="HOURS",
-    help="Start nothing more after this time.",
-)
-@click.option("--dry-run", is_flag=True, help="Print the plan only: calls, tokens, costs, hours of servers.")
-@click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
-@click.option("--detach", is_flag=True, help="Return once the run has started; it goes on without the terminal.")
 @click.pass_obj
 def run(invocation: Invocation, /, *, detach: bool, **options: Any) -> int:
     """Make the missing calls and rate the models. Answers and judgments of the config; resumes an earlier run."""
@@ -126,157 +152,13 @@ def run(invocation: Invocation, /, *, detach: bool, **options: Any) -> int:
     return in_child(work, new_session=True) if detach else work(None)
 
 
-@cli.command()
-@format_option("table", "json", "csv", "markdown", "arena-hard")
-@rating_options
-@bootstrap_options
-@click.option(
-    "--ci",
-    type=click.Choice(["question", "battle", "sandwich"]),
-    default="question",
-    help="What the bootstrap resamples; sandwich: standard errors clustered by question instead.",
+@cli.command(
+    section="Judge",
+    examples=(
+        "arena-tui review  # compare two answers without their names, by keyboard",
+        "arena-tui review --reviewer anna  # labels of another person, kept apart",
+    ),
 )
-@first_game_option
-@click.option("--full-stats", is_flag=True, help="Also wins, ties and losses of each model.")
-@click.option(
-    "--style",
-    callback=style_words,
-    metavar="WORDS",
-    help="Control for the style of the answers: length,markdown (or one).",
-)
-@click.option("--elo", is_flag=True, help="Elo ratings (the baseline at 1000) instead of win rates.")
-@click.option("--by", type=click.Choice(["category", "cluster"]), help="One leaderboard for each.")
-@click.option("--save-battles", type=FILE, help="Write the battles to this file, in the original's format.")
-@click.option("--save-bootstrap", type=FILE, help="Write the ratings of every bootstrap round to this file.")
-@click.pass_obj
-def leaderboard(invocation: Invocation, /, **options: Any) -> int:
-    """Rate the models, with 95% intervals. The score is the Bradley-Terry win rate against the baseline."""
-    load_numpy()
-    from arena_tui.commands.leaderboard import leaderboard_command
-
-    return leaderboard_command(invocation, **options)
-
-
-@cli.command()
-@click.argument("models", nargs=-1, metavar="[A B ...]")
-@format_option("table", "json")
-@rating_options
-@click.option("--direct", is_flag=True, help="Also use games judged directly between the named models.")
-@click.option(
-    "--margin",
-    type=click.FloatRange(min=0, max=50, min_open=True, max_open=True),
-    metavar="POINTS",
-    help="Models whose difference is shown to be smaller count as equivalent.  [default: 2, where undecided otherwise]",
-)
-@bootstrap_options
-@click.pass_obj
-def compare(invocation: Invocation, /, **options: Any) -> int:
-    """Compare models, paired by question. Is A better than B? None named: all, with the ranks each can have."""
-    load_numpy()
-    from arena_tui.commands.compare import compare_command
-
-    return compare_command(invocation, **options)
-
-
-@cli.command()
-@click.option(
-    "--difference",
-    "differences",
-    callback=points,
-    default="10,5,3",
-    metavar="X[,Y]",
-    help="Differences to detect, in points.",
-)
-@click.option("--power", type=click.FloatRange(0.5, 1, max_open=True), default=0.8, help="Chance of detecting them.")
-@format_option("table", "json")
-@rating_options
-@click.pass_obj
-def plan(invocation: Invocation, /, **options: Any) -> int:
-    """Estimate how many questions are needed. For each difference: questions, calls, time; from judgments so far."""
-    load_numpy()
-    from arena_tui.commands.plan import plan_command
-
-    return plan_command(invocation, **options)
-
-
-@cli.command()
-@format_option("table", "json", "markdown")
-@judge_option("Judges to audit.")
-@baseline_option
-@battles_option
-@click.option(
-    "--probe", is_flag=True, help="Have the judge compare constant answers with the baseline's; they must lose."
-)
-@click.option(
-    "--repeat", type=click.IntRange(min=2), metavar="N", help="Repeat the same games N times and count equal verdicts."
-)
-@click.option("--sample", type=click.IntRange(min=1), default=25, help="Questions for --probe, games for --repeat.")
-@weight_option
-@strict_option
-@null_games_option
-@wait_option
-@bootstrap_options
-@click.pass_obj
-def audit(invocation: Invocation, /, **options: Any) -> int:
-    """Check whether the judge can be trusted. Bias by position, length, language, own family; people's labels."""
-    load_numpy()
-    from arena_tui.commands.audit import audit_command
-
-    return audit_command(invocation, **options)
-
-
-@cli.command()
-@click.argument("models", nargs=-1, metavar="[MODEL ...]")
-@click.option("--not-worse-than", metavar="MODEL", help="The reference model.  [default: the baseline]")
-@click.option("--margin", type=click.FloatRange(0, 50), default=2.0, metavar="POINTS", help="Largest loss that passes.")
-@click.option(
-    "--baseline-result",
-    type=FILE,
-    help="A stored result (leaderboard --format json, run --json, gate --format json) that holds the reference, by "
-    "default the model of the same name.",
-)
-@click.option(
-    "--alpha",
-    type=click.FloatRange(0.0001, 0.5),
-    default=ALPHA / 2,
-    help="One-sided error: 0.025 is the lower end of a 95% interval, 0.05 that of a 90% interval.",
-)
-@click.option(
-    "--min-questions",
-    type=click.IntRange(min=2),
-    default=MINIMUM_QUESTIONS,
-    help="Refuse if there are fewer questions.",
-)
-@click.option(
-    "--allow-missing",
-    type=click.IntRange(min=0),
-    default=0,
-    help="How many questions may be judged for one side only.",
-)
-@click.option("--any-sampling", is_flag=True, help="Accept answers made with different sampling settings.")
-@format_option("table", "json", "markdown")
-@judge_option("Judges to pool.")
-@baseline_option
-@soft_option
-@weight_option
-@first_game_option
-@battles_option
-@strict_option
-@null_games_option
-@click.pass_obj
-def gate(invocation: Invocation, /, **options: Any) -> int:
-    """Check that models are not worse, for CI. MODEL (none named: every one) may lose at most the margin.
-
-    Exit code 0: shown not to be worse. 1: worse, or not shown. 2: not comparable (missing judgments, other questions,
-    prompt, judge or settings, too few questions).
-    """
-    load_numpy()
-    from arena_tui.commands.gate import gate_command
-
-    return gate_command(invocation, **options)
-
-
-@cli.command()
 @click.option("--reviewer", metavar="NAME", help="The reviewer that the labels belong to.  [default: your user name]")
 @click.pass_obj
 def review(invocation: Invocation, reviewer: str | None) -> int:
@@ -286,54 +168,9 @@ def review(invocation: Invocation, reviewer: str | None) -> int:
     return review_command(invocation, reviewer)
 
 
-@cli.command("import")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("--name", help="The bench to import into.  [default: the folder's name]")
-@click.option("--output", type=FILE, help="For the three YAML files: the config file to write.  [default: config.toml]")
-@click.pass_obj
-def import_(invocation: Invocation, source: Path, name: str | None, output: Path | None) -> int:
-    """Import a bench, answers or a config. SOURCE: an arena-hard folder or file of either generation, or 3 YAML files.
-
-    Also single files of AlpacaEval (model_outputs.json), AutoArena (CSV) and MT-bench.
-    """
-    from arena_tui.commands.importing import import_command
-
-    return import_command(invocation, source, name, output)
-
-
-@cli.command()
-@click.option(
-    "--to",
-    "form",
-    type=click.Choice(["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet", "html"]),
-    required=True,
-    help="Folders of other programs, one table with a row a game, or an HTML page.",
-)
-@judge_option("Judges to export.")
-@models_option("Only these models (baselines are always included).")
-@click.option(
-    "--baseline",
-    callback=names,
-    metavar="B[,B2]",
-    help="Only judgments against these; the first is compared in formats with one.  [default: all, the config's first]",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Target path.  [default: named after bench and format]",
-)
-@click.option("--force", is_flag=True, help="Overwrite existing files.")
-@strict_option
-@click.pass_obj
-def export(invocation: Invocation, /, **options: Any) -> int:
-    """Write the bench in another format. Exports the judgments that its leaderboard counts, with their texts."""
-    from arena_tui.commands.exporting import export_command
-
-    return export_command(invocation, **options)
-
-
-for tool in (batch, runs, status, stop, attach, doctor, serve, simulate, web):
+for tool in (status, stop, attach, runs, batch, leaderboard, compare, plan, audit, gate, import_, export):
+    cli.add_command(tool)
+for tool in (doctor, serve, simulate, web):
     cli.add_command(tool)
 
 _OF_THE_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from arena_tui.command import CALLS, ArenaGroup, option_group
 from arena_tui.invocation import Invocation, load_numpy
-from arena_tui.options import models_option, together
+from arena_tui.options import models_option
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgG]?)i?[bB]?")
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
@@ -25,9 +26,15 @@ def size(_context: click.Context, _option: click.Parameter, value: str) -> int:
 
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_scope_options = together(
+_scope_options = option_group(
+    "What to make",
     models_option("Only these models (the baseline is always included)."),
-    click.option("--stage", type=click.Choice(["all", "answers", "judgments"]), default="all"),
+    click.option(
+        "--stage",
+        type=click.Choice(["all", "answers", "judgments"]),
+        default="all",
+        help="Answers only, judgments only, or both.",
+    ),
     click.option(
         "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of the seeded order."
     ),
@@ -38,13 +45,23 @@ _scope_options = together(
         help="Also records made with other settings (stale), or games without a label (unparsed).",
     ),
 )
-_limit_options = together(
+_limit_options = option_group(
+    "Size of files",
     click.option("--max-requests", type=click.IntRange(min=1), default=50_000, help="Requests in one file."),
     click.option("--max-bytes", callback=size, default="200M", metavar="SIZE", help="Size of one file."),
 )
 
 
-@click.group()
+@click.group(
+    cls=ArenaGroup,
+    section="Run",
+    exit_codes=CALLS,
+    examples=(
+        "arena-tui batch run  # all rounds on this machine, by vllm run-batch",
+        "arena-tui batch write round-1  # files for a batch service",
+        "arena-tui batch read round-1/results/*.jsonl  # take its results into the bench",
+    ),
+)
 def batch() -> None:
     """Make calls by files instead of one by one. For batch services at half the price, and `vllm run-batch`.
 
@@ -52,7 +69,12 @@ def batch() -> None:
     """
 
 
-@batch.command()
+@batch.command(
+    examples=(
+        "arena-tui batch write round-1",
+        "arena-tui batch write round-1 --stage answers --max-requests 10000",
+    ),
+)
 @_FOLDER
 @_scope_options
 @_limit_options
@@ -66,7 +88,10 @@ def write(invocation: Invocation, /, **options: Any) -> int:
     return write_command(invocation, **options)
 
 
-@batch.command()
+@batch.command(
+    exit_codes={1: "results were failures, or belong to no call of this bench"},
+    examples=("arena-tui batch read output.jsonl errors.jsonl",),
+)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @_scope_options
 @_json_option
@@ -79,7 +104,13 @@ def read(invocation: Invocation, /, **options: Any) -> int:
     return read_command(invocation, **options)
 
 
-@batch.command()
+@batch.command(
+    exit_codes=CALLS,
+    examples=(
+        "arena-tui batch run",
+        "arena-tui batch run batches/ --models checkpoint-1000",
+    ),
+)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
 @_scope_options
 @_limit_options
@@ -95,7 +126,10 @@ def run(invocation: Invocation, /, **options: Any) -> int:
     return run_command(invocation, **options)
 
 
-@batch.command()
+@batch.command(
+    exit_codes={1: "a batch failed"},
+    examples=("arena-tui batch submit round-1",),
+)
 @_FOLDER
 @_json_option
 @click.pass_obj
@@ -106,7 +140,10 @@ def submit(invocation: Invocation, /, **options: Any) -> int:
     return submit_command(invocation, **options)
 
 
-@batch.command()
+@batch.command(
+    exit_codes={1: "a batch failed"},
+    examples=("arena-tui batch status round-1",),
+)
 @_FOLDER
 @_json_option
 @click.pass_obj
@@ -117,7 +154,10 @@ def status(invocation: Invocation, /, **options: Any) -> int:
     return status_command(invocation, **options)
 
 
-@batch.command()
+@batch.command(
+    exit_codes={1: "a batch failed, or results were failures"},
+    examples=("arena-tui batch fetch round-1",),
+)
 @_FOLDER
 @_json_option
 @click.pass_obj

@@ -19,9 +19,14 @@ def entry() -> None:
         return
     gc.set_threshold(*COLLECT_AFTER)
     try:
-        sys.exit(_open_ui() if len(sys.argv) == 1 and _has_terminal() else _run_command())
+        sys.exit(_open_ui() if _is_plain() and _has_terminal() else _run_command())
     finally:
         gc.freeze()  # what is left ends with the process: to search it for cycles takes longer than many a command
+
+
+def _is_plain() -> bool:
+    """Return whether neither arguments nor variables say anything."""
+    return len(sys.argv) == 1 and not any("ARENA_TUI_" in name for name in os.environ)
 
 
 def _run_command() -> int:

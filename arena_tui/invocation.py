@@ -1,4 +1,8 @@
-"""The options before the command (config, data folder, demo), and the config and results that they select."""
+"""The common options (config, data folder, values set, demo), and the config and results that they select.
+
+A value of the config comes from, the first that has it: a flag of its own (`--data`, `--baseline`), `--set`, a variable
+(ARENA_TUI_JUDGE__MAX_TOKENS), the file, the default.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +19,24 @@ from engine.errors import ConfigError, UsageProblem
 if TYPE_CHECKING:
     from engine.api import JudgedSource
     from engine.config.model import Config
+    from engine.config.overrides import Assignment
     from engine.ratings.battles import NullGames
 
 DEFAULT_CONFIG = Path("config.toml")
+PREFIX = "ARENA_TUI_"
+"""Begins the names of the variables that stand for options and for keys of the config."""
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """The global options. `config_path` None means `config.toml` in the working folder, `bench` the config's own."""
+    """The common options. `config_path` None means `config.toml` in the working folder, `bench` the config's own."""
 
     config_path: Path | None = None
     data: Path | None = None
     no_ui: bool = False
     demo: bool = False
     bench: str | None = None
+    settings: tuple[str, ...] = ()  # of --set, as they were given
 
     @property
     def path(self) -> Path:
@@ -42,6 +50,17 @@ class Invocation:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size
+
+    def assignments(self) -> list[Assignment]:
+        """Return the values that replace those of the file: of variables, then of `--set`. Raises UsageProblem."""
+        from engine.config.overrides import parse_assignment, variable_assignments
+
+        given = [parse_assignment(text, "--set") for text in self.settings]
+        return [*variable_assignments(os.environ, PREFIX), *given]
+
+    def check_settings(self) -> None:
+        """Raise UsageProblem if a value of `--set` cannot be read, also for a command that reads no config."""
+        self.assignments()
 
     def config(self, *, keys: bool = True) -> Config:
         """Load the config, with `--data` instead of its data folder. Raises ConfigError and UsageProblem.
@@ -57,7 +76,7 @@ class Invocation:
                 "name another one with -c, start from the config.toml of the repository, or try `arena-tui --demo`",
             )
         try:
-            config = load_config(path, keys=keys)
+            config = load_config(path, keys=keys, assignments=self.assignments())
         except ConfigError as error:
             raise self.all_problems(keys=keys) or error from None
         if self.bench is not None:
@@ -71,14 +90,21 @@ class Invocation:
         path = self.path
         if not path.exists():
             return None
-        problems = config_problems(path, self.data, bench=self.bench, keys=keys)
+        assignments = self.assignments()
+        problems = config_problems(path, self.data, bench=self.bench, keys=keys, assignments=assignments)
         return ConfigError(str(path), problems) if problems else None
 
     def data_folder(self) -> Path:
         """Return the folder of benches: `--data`, else the config's, else `data`. Raises ConfigError."""
         if self.data is not None or self.lacks_config:
-            return self.data or Path("data")
+            return self.named_data or Path("data")
         return self.config(keys=False).data
+
+    @property
+    def named_data(self) -> Path | None:
+        """The folder of benches that a flag, `--set` or a variable names, for what reads no config file."""
+        set_to = [each.value for each in self.assignments() if [str(step).lower() for step in each.path] == ["data"]]
+        return self.data or next((Path(value) for value in reversed(set_to) if isinstance(value, str)), None)
 
     @property
     def lacks_config(self) -> bool:

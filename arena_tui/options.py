@@ -10,25 +10,16 @@ bootstrap_options                   --rounds --seed
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import reduce
-from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 import click
 
+from arena_tui.command import FILE as FILE
+from arena_tui.command import FOLDER as FOLDER
+from arena_tui.command import Decorator as Decorator
+from arena_tui.command import option_group as option_group
+from arena_tui.command import together as together
 from engine.ratings import MOST_ROUNDS
-
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
-
-AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
-Decorator: TypeAlias = Callable[[AnyFunction], AnyFunction]
-
-
-def together(*options: Decorator[Any]) -> Decorator[Any]:
-    """Return one decorator for several options, listed by `--help` in this order."""
-    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
 def names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -59,7 +50,7 @@ def points(_context: click.Context, _option: click.Parameter, value: str) -> tup
 
 
 def format_option(*forms: str) -> Decorator[Any]:
-    return click.option("--format", "form", type=click.Choice(forms), default=forms[0])
+    return click.option("--format", "form", type=click.Choice(forms), default=forms[0], help="How it is printed.")
 
 
 def judge_option(what: str) -> Decorator[Any]:
@@ -104,7 +95,8 @@ wait_option = click.option(
 )
 first_game_option = click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
 
-rating_options = together(
+rating_options = option_group(
+    "What counts",
     judge_option("Judges to pool."),
     baselines_option,
     weight_option,
@@ -113,7 +105,8 @@ rating_options = together(
     strict_option,
     null_games_option,
 )
-bootstrap_options = together(
+bootstrap_options = option_group(
+    "Bootstrap",
     click.option("--rounds", type=click.IntRange(min=1, max=MOST_ROUNDS), default=1000, help="Bootstrap rounds."),
     click.option("--seed", type=click.IntRange(min=0), default=42, help="Seed of everything that is drawn at random."),
 )

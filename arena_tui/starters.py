@@ -15,6 +15,7 @@ from engine.bench.atomic import write_file
 from engine.errors import StorageError, UsageProblem
 
 if TYPE_CHECKING:
+    from arena_tui.invocation import Invocation
     from engine.config.model import Config
     from engine.setup.proposal import Setup
 
@@ -24,15 +25,18 @@ STARTERS = ("starter-ru", "starter-en")
 
 
 @asynccontextmanager
-async def demo_config(data: Path | None) -> AsyncIterator[Config]:
+async def demo_config(invocation: Invocation) -> AsyncIterator[Config]:
     """Yield the config of the demo while its simulated server runs. Its bench is `<data>/demo` (`./data` by default).
+
+    Values that were set replace the demo's, but for the bench.
 
     Raises UsageProblem if the data folder cannot be written.
     """
     from engine.config.load import parse_config
     from engine.simulator import demo_cast, running_simulator
 
-    folder = data or Path("data")
+    folder = invocation.named_data or Path("data")
+    assignments = [each for each in invocation.assignments() if str(each.path[0]).lower() not in ("bench", "data")]
     questions = folder / BENCH / "question.jsonl"
     if not questions.exists():
         try:
@@ -52,7 +56,7 @@ async def demo_config(data: Path | None) -> AsyncIterator[Config]:
                 name: {"endpoints": [endpoint], "parallel": 8} for name in (*models, *(j.name for j in cast.judges))
             },
         }
-        yield parse_config(document, Path("demo"), {})
+        yield parse_config(document, Path("demo"), {}, assignments=assignments)
 
 
 def first_config_text(setup: Setup | None, data: str = "data") -> str:

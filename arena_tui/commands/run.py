@@ -82,7 +82,7 @@ async def _run(
         if invocation.demo:
             from arena_tui.starters import SIMULATED, demo_config
 
-            config = await stack.enter_async_context(demo_config(invocation.data))
+            config = await stack.enter_async_context(demo_config(invocation))
             console.say(SIMULATED)
         else:
             config = invocation.config()

@@ -36,6 +36,8 @@ def ui_arguments(invocation: Invocation) -> list[str]:
         arguments += ["--config", str(invocation.config_path)]
     if invocation.data is not None:
         arguments += ["--data", str(invocation.data)]
+    for setting in invocation.settings:
+        arguments += ["--set", setting]
     return [*arguments, "--demo"] if invocation.demo else arguments
 
 

@@ -108,7 +108,7 @@ class ArenaSession(OpenBench):
         if self.demo:
             from arena_tui.starters import demo_config
 
-            config = await self._stack.enter_async_context(demo_config(self.invocation.data))
+            config = await self._stack.enter_async_context(demo_config(self.invocation))
         else:
             config = await asyncio.to_thread(read_config, self.invocation)
         self._bench = await asyncio.to_thread(open_bench, config)
@@ -119,7 +119,7 @@ class ArenaSession(OpenBench):
 
     async def open_demo(self) -> None:
         """Open the demo instead. Raises ArenaError."""
-        self.invocation = Invocation(None, self.invocation.data, demo=True)
+        self.invocation = replace(self.invocation, config_path=None, demo=True)
         await self.open()
 
     async def reopen(self, bench: str | None = None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +27,9 @@ from engine.config.checks import (
     with_hosted_endpoints,
 )
 from engine.config.model import Config
+from engine.config.overrides import Assignment, assigned
 from engine.config.problems import LocatedProblem, from_validation, problem
-from engine.config.wording import KeyPath
+from engine.config.wording import KeyPath, key_of
 from engine.errors import Advice, AdviceKind, ConfigError, ConfigProblem
 from engine.opening import read_whole
 from engine.redaction import KEY_SHOWN_AS, can_be_secret, path_secrets
@@ -76,14 +77,20 @@ _TOO_DEEP = ConfigProblem("TOML", "is nested too deeply")
 _DEEPEST = 50  # tables and lists within one another
 
 
-def load_config(path: str | PathLike[str], environ: Mapping[str, str] | None = None, *, keys: bool = True) -> Config:
-    """Read a config file. `environ` is the process's own by default.
+def load_config(
+    path: str | PathLike[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    keys: bool = True,
+    assignments: Sequence[Assignment] = (),
+) -> Config:
+    """Read a config file. `environ` is the process's own by default; `assignments` replace values of the file.
 
     With `keys=False`, for commands that call no server, an API key may name a variable that is not set. Otherwise only
     the key of a model that neither answers nor judges may. Raises ConfigError.
     """
     file = Path(path)
-    return parse_config(read_toml(file), file, environ, keys=keys)
+    return parse_config(read_toml(file), file, environ, keys=keys, assignments=assignments)
 
 
 def parse_config(
@@ -92,9 +99,10 @@ def parse_config(
     environ: Mapping[str, str] | None = None,
     *,
     keys: bool = True,
+    assignments: Sequence[Assignment] = (),
 ) -> Config:
     """A config from what a TOML file holds, as `load_config`; relative paths count from the folder of `file`."""
-    config, problems = examine(document, file, environ, keys=keys)
+    config, problems = examine(document, file, environ, keys=keys, assignments=assignments)
     if config is None or problems:
         raise ConfigError(str(file or "config"), [found.problem for found in problems])
     return config
@@ -149,9 +157,11 @@ def examine(
     environ: Mapping[str, str] | None = None,
     *,
     keys: bool = True,
+    assignments: Sequence[Assignment] = (),
 ) -> tuple[Config | None, list[LocatedProblem]]:
     """The config if the document makes one, and everything that is wrong with the document, table by table."""
-    document = with_hosted_endpoints(document)
+    given = assigned(document, assignments)
+    document = with_hosted_endpoints(given.document)
     environ = os.environ if environ is None else environ
     filled, unset = expand(document, environ)
     called = models_in_use(filled) if keys else set()
@@ -159,13 +169,18 @@ def examine(
     problems = [problem(gap.place, _not_set(gap.name), _how_to_set(gap.name)) for gap in missed]
 
     filled, wrong_adapters = expanded(filled, file.parent if file else Path())
-    problems += wrong_adapters
+    problems += [*wrong_adapters, *given.problems]
     data = filled.get("data", "data")
     if isinstance(data, str):
         filled["data"] = data_folder(data, file)
     config, errors = None, []
     try:
-        context = {"file": file, "unset": _unset_keys(unset), "hidden": _path_secrets(document, environ)}
+        context = {
+            "file": file,
+            "unset": _unset_keys(unset),
+            "hidden": _path_secrets(document, environ),
+            "origins": {key_of(path): origin for path, origin in given.origins.items()},
+        }
         config = Config.model_validate(filled, context=context)
     except ValidationError as error:
         errors = error.errors(include_url=False)
@@ -174,7 +189,7 @@ def examine(
     blank = {gap.place for gap in unset}
     unfit = (*unfit_for_provider(config), *unclear_categories(config)) if config is not None else ()
     problems += [wrong for wrong in (*found, *unknown_models(filled), *unfit) if wrong.path not in blank]
-    return config, sorted(problems, key=lambda wrong: _position(wrong, document))
+    return config, [*map(given.located, sorted(problems, key=lambda wrong: _position(wrong, document)))]
 
 
 def _depth(document: dict[str, Any]) -> int:

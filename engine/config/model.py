@@ -239,6 +239,7 @@ class Config(ConfigTable):
     _file: Path | None = PrivateAttr(default=None)
     _unset: Mapping[str, Sequence[str]] = PrivateAttr(default_factory=dict)
     _hidden: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, context: Any, /) -> None:
         """Take over what `engine.config.load` knows beside the document."""
@@ -246,6 +247,7 @@ class Config(ConfigTable):
             self._file = context["file"]
             self._unset = context["unset"]
             self._hidden = context["hidden"]
+            self._origins = context["origins"]
 
     @property
     def file(self) -> Path | None:
@@ -256,6 +258,11 @@ class Config(ConfigTable):
     def unset_variables(self) -> Mapping[str, Sequence[str]]:
         """Per model, the environment variables that its keys name and that are not set."""
         return self._unset
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where the values of keys come from that are not as in the file: a key with its origin."""
+        return self._origins
 
     def shown_url(self, base_url: str) -> str:
         """Return an address for texts and files: secrets in its path are shown as the variables that hold them."""

@@ -65,6 +65,7 @@ def run_record(
         "questions": len(plan.questions),
         "scope": {**vars(scope), "refresh": sorted(scope.refresh), "until": str(scope.until) if scope.until else None},
         "config": _config(config),
+        "set": dict(sorted(config.origins.items())),
         "settings": dict(plan.settings),
         "sent": sent_fields(config, plan),
         "models": {

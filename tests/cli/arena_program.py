@@ -13,6 +13,16 @@ ARENA = (sys.executable, "-m", "arena_tui")
 Open = Callable[..., Terminal]
 QUESTIONS = 400  # of a slow bench: more than any test waits for
 
+SIMULATED = """
+bench = "small"
+[answers]
+models = ["sim-baseline", "sim-strong", "sim-weak"]
+max_tokens = 64
+[judge]
+model = "sim-judge"
+baseline = "sim-baseline"
+"""
+
 
 def records(path: Path) -> list[dict[str, object]]:
     """Every line of a JSONL file; each must be whole."""

@@ -10,18 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from arena_program import ARENA, QUESTIONS, Open
+from arena_program import ARENA, QUESTIONS, SIMULATED, Open
 from pty_terminal import Terminal
-
-SIMULATED = """
-bench = "small"
-[answers]
-models = ["sim-baseline", "sim-strong", "sim-weak"]
-max_tokens = 64
-[judge]
-model = "sim-judge"
-baseline = "sim-baseline"
-"""
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+"""The commands that take benches over from other programs, and hand them on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from arena_tui.command import FILE, ArenaCommand, option_group
+from arena_tui.invocation import Invocation
+from arena_tui.options import judge_option, models_option, names, strict_option
+
+
+@click.command(
+    "import",
+    cls=ArenaCommand,
+    section="Benches and files",
+    examples=(
+        "arena-tui import ../arena-hard-auto/data/arena-hard-v2.0  # a bench, with its answers and judgments",
+        "arena-tui import model_outputs.json --name starter-en  # answers of AlpacaEval, into a bench",
+        "arena-tui import config/ --output config.toml  # the three YAML files of the original",
+    ),
+)
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--name", help="The bench to import into.  [default: the folder's name]")
+@click.option("--output", type=FILE, help="For the three YAML files: the config file to write.  [default: config.toml]")
+@click.pass_obj
+def import_(invocation: Invocation, source: Path, name: str | None, output: Path | None) -> int:
+    """Import a bench, answers or a config. SOURCE: an arena-hard folder or file of either generation, or 3 YAML files.
+
+    Also single files of AlpacaEval (model_outputs.json), AutoArena (CSV) and MT-bench.
+    """
+    from arena_tui.commands.importing import import_command
+
+    return import_command(invocation, source, name, output)
+
+
+@click.command(
+    cls=ArenaCommand,
+    section="Benches and files",
+    examples=(
+        "arena-tui export --to html  # one page to read, or to send",
+        "arena-tui export --to arena-hard-v0.1 --out ../arena-hard-auto/data/my-bench",
+        "arena-tui export --to csv --models a,b --out games.csv",
+    ),
+)
+@option_group(
+    "Target",
+    click.option(
+        "--to",
+        "form",
+        type=click.Choice(["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet", "html"]),
+        required=True,
+        help="Folders of other programs, one table with a row a game, or an HTML page.",
+    ),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="Target path.  [default: named after bench and format]",
+    ),
+    click.option("--force", is_flag=True, help="Overwrite existing files."),
+)
+@option_group(
+    "What is exported",
+    judge_option("Judges to export."),
+    models_option("Only these models (baselines are always included)."),
+    click.option(
+        "--baseline",
+        callback=names,
+        metavar="B[,B2]",
+        help="Only judgments against these; the first is compared in formats with one.  "
+        "[default: all, the config's first]",
+    ),
+    strict_option,
+)
+@click.pass_obj
+def export(invocation: Invocation, /, **options: Any) -> int:
+    """Write the bench in another format. Exports the judgments that its leaderboard counts, with their texts."""
+    from arena_tui.commands.exporting import export_command
+
+    return export_command(invocation, **options)

@@ -1,0 +1,239 @@
+"""Commands of the command line, declared so that all of them have the same habits.
+
+    @cli.command(section="Results", examples=("arena-tui leaderboard --elo  # Elo ratings",), exit_codes=CALLS)
+    @option_group("What counts", judge_option("Judges to pool."), weight_option)
+    def leaderboard(...): ...
+
+By construction, each command
+    - takes the common options (config, data folder, `--set`) before and after its name, unless `reads_config=False`
+    - has a `--help` with its options in groups, examples, and what its exit codes mean
+    - reads options from variables: `--limit` of `run` from ARENA_TUI_RUN_LIMIT (see `variable_of`)
+
+`tests/cli/test_every_command.py` walks over all of them. Libraries for option groups (cloup) and for colours
+(rich-click) do the first half of this, and take longer to import than the rest of the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import click
+
+from arena_tui.invocation import PREFIX, Invocation
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+COMMON = "Common options"
+UNGROUPED = "Options"
+SECTIONS = ("Run", "Results", "Judge", "Benches and files", "Servers and tools")
+"""Sections of the program's help, in their order."""
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "done",
+    1: "a result could not be written",
+    2: "wrong usage, config or data",
+    130: "interrupted",
+}
+CALLS: Mapping[int, str] = {1: "done, but some calls failed for good; what succeeded is saved"}
+"""What 1 means for a command that calls models."""
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+Decorator: TypeAlias = Callable[[AnyFunction], AnyFunction]
+
+_TITLE = "help_title"  # attribute of a parameter: the group that lists it
+_OF_THE_CONFIG = {"--baseline", "--data", "--judge", "--set"}  # their variables are those of the config's keys
+
+
+def together(*options: Decorator[Any]) -> Decorator[Any]:
+    """Return one decorator for several options, listed by `--help` in this order."""
+    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def option_group(title: str, *options: Decorator[Any]) -> Decorator[Any]:
+    """Return one decorator for several options, which `--help` lists under a title."""
+
+    def decorate(command: Any) -> Any:
+        declared = len(_declared(command))
+        command = together(*options)(command)
+        for parameter in _declared(command)[declared:]:
+            setattr(parameter, _TITLE, title)
+        return command
+
+    return decorate
+
+
+def _declared(command: Any) -> list[click.Parameter]:
+    """Return the parameters that decorators have declared for a function so far, the last one first."""
+    return command.params if isinstance(command, click.Command) else getattr(command, "__click_params__", [])
+
+
+class _Habits(click.Command):
+    """What commands and groups of commands share."""
+
+    def __init__(
+        self,
+        *arguments: Any,
+        section: str = "",
+        examples: Sequence[str] = (),
+        exit_codes: Mapping[int, str] | None = None,
+        common: Sequence[click.Parameter] = (),
+        **settings: Any,
+    ) -> None:
+        super().__init__(*arguments, **settings)
+        self.section = section
+        self.examples = tuple(examples)
+        self.exit_codes = {**EXIT_CODES, **(exit_codes or {})}
+        own = {name for parameter in self.params for name in parameter.opts}
+        self.params += [parameter for parameter in common if own.isdisjoint(parameter.opts)]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for parameter in self.params:
+            if isinstance(parameter, click.Option) and parameter.envvar is None:
+                parameter.envvar = variable_of(ctx, parameter)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, options in grouped_options(self, ctx):
+            with formatter.section(title):
+                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                _write_examples(self.examples, formatter)
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in sorted(self.exit_codes.items())])
+
+
+class ArenaCommand(_Habits):
+    """One command; see the module for what it takes beside the arguments of a `click.Command`."""
+
+    def __init__(self, *arguments: Any, reads_config: bool = True, **settings: Any) -> None:
+        super().__init__(*arguments, **settings, common=config_options() if reads_config else ())
+        self.reads_config = reads_config
+
+
+class ArenaGroup(_Habits, click.Group):
+    """A group of commands, which its help lists by their sections."""
+
+    command_class = ArenaCommand
+    group_class = type
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        limit = formatter.width - 6 - max(map(len, self.commands), default=0)
+        for title, commands in self.sections().items():
+            with formatter.section(title):
+                formatter.write_dl([(name, command.get_short_help_str(limit)) for name, command in commands.items()])
+
+    def sections(self) -> dict[str, dict[str, click.Command]]:
+        """Return the commands by section; those of a section in the order in which they were added."""
+        found: dict[str, dict[str, click.Command]] = {title: {} for title in SECTIONS}
+        for name, command in self.commands.items():
+            if not command.hidden:
+                found.setdefault(getattr(command, "section", "") or "Commands", {})[name] = command
+        return {title: commands for title, commands in found.items() if commands}
+
+
+def grouped_options(command: click.Command, ctx: click.Context) -> list[tuple[str, list[click.Option]]]:
+    """Return the options of a command by group: without one first, the common ones last."""
+    groups: dict[str, list[click.Option]] = {UNGROUPED: []}
+    help_option = command.get_help_option(ctx)
+    for option in command.get_params(ctx):
+        if isinstance(option, click.Option) and not option.hidden:
+            title = COMMON if option is help_option else getattr(option, _TITLE, UNGROUPED)
+            groups.setdefault(title, []).append(option)
+    groups[COMMON] = groups.pop(COMMON, [])
+    return [(title, options) for title, options in groups.items() if options]
+
+
+def variable_of(ctx: click.Context, option: click.Option) -> str | None:
+    """Return the environment variable of an option; None where it has none, or only that of a key of the config."""
+    if isinstance(option.envvar, str) or option.is_eager or getattr(option, _TITLE, "") == COMMON:
+        return option.envvar if isinstance(option.envvar, str) else None
+    flag = max(option.opts, key=len)
+    if flag in _OF_THE_CONFIG:
+        return None
+    command = ctx.command_path.split()[1:]
+    return PREFIX + "_".join((*command, flag.strip("-"))).replace("-", "_").upper()
+
+
+def _write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:
+    """Write each example with its comment beside it where all of them fit, else above it."""
+    pairs = [tuple(part.strip() for part in example.partition("  # ")[::2]) for example in examples]
+    width = max(len(command) for command, _ in pairs)
+    beside = all(width + 4 + len(comment) <= formatter.width for _, comment in pairs)
+    indent = " " * formatter.current_indent
+    for command, comment in pairs:
+        if comment and not beside:
+            formatter.write(f"{indent}# {comment}\n")
+        formatter.write(f"{indent}{command:<{width}}  # {comment}\n" if comment and beside else f"{indent}{command}\n")
+
+
+# -- The common options
+
+
+def config_options(variable: str | None = None) -> list[click.Parameter]:
+    """Return new options that choose the config and change values of it, for one command.
+
+    `variable` names the config file too; it is read once, so that it does not win over `-c` before the command.
+    """
+    return _parameters(
+        click.option(
+            "-c",
+            "--config",
+            "config_path",
+            type=FILE,
+            envvar=variable,
+            callback=_select,
+            expose_value=False,
+            help="The config file.  [default: config.toml]",
+        ),
+        click.option(
+            "--data",
+            type=FOLDER,
+            callback=_select,
+            expose_value=False,
+            help="The folder that holds the benches, instead of the config's.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            metavar="KEY=VALUE",
+            multiple=True,
+            callback=_set,
+            expose_value=False,
+            help="A value of the config, as in judge.max_tokens=256; can be repeated.",
+        ),
+    )
+
+
+def _parameters(*options: Decorator[Any]) -> list[click.Parameter]:
+    def nothing() -> None: ...
+
+    return _declared(option_group(COMMON, *options)(nothing))[::-1]
+
+
+def _select(ctx: click.Context, option: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        chosen = _invocation(ctx)
+        ctx.obj = replace(chosen, data=value) if option.name == "data" else replace(chosen, config_path=value)
+
+
+def _set(ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> None:
+    if values:
+        ctx.obj = replace(_invocation(ctx), settings=(*_invocation(ctx).settings, *values))
+        if not ctx.resilient_parsing:
+            ctx.obj.check_settings()
+
+
+def _invocation(ctx: click.Context) -> Invocation:
+    return ctx.obj if isinstance(ctx.obj, Invocation) else Invocation()
