@@ -115,8 +115,9 @@ def _open_ui(context: click.Context) -> int:
         metavar="RULE",
         help="Stop requesting a model as soon as it is decided (against the baseline; decided:MODEL against another), "
         "equivalent:POINTS (or surely further apart), at ci:POINTS (half-width), calls:N (of judges), or minutes:N; "
-        "several joined by commas.",
+        "several joined by commas. alpha:P sets how often any of all models may be decided wrongly (0.05).",
     ),
+    click.option("--per-model", is_flag=True, help="With --until: keep that level for each model on its own."),
     wait_option,
     click.option(
         "--max-cost",

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from engine.labels import Label
-from engine.ratings.stop_rule import Standing
+from engine.ratings.stop_rule import ErrorControl, Standing
 from engine.records import Usage
 
 
@@ -131,10 +131,14 @@ class RecordFailed(msgspec.Struct, frozen=True, tag=True):
 
 
 class StopRuleSet(msgspec.Struct, frozen=True, tag=True):
-    """The run stops models by a rule: `rule` as it is written, `opponent` the model that they are compared with."""
+    """The run stops models by a rule: `rule` as it is written, `opponent` the model that they are compared with.
+
+    `control` is the level that its decisions keep, over how many models.
+    """
 
     rule: str
     opponent: str
+    control: ErrorControl = ErrorControl()
 
 
 class StandingChanged(msgspec.Struct, frozen=True, tag=True):

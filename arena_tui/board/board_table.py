@@ -15,7 +15,7 @@ from arena_tui.board.choices import BoardChoices
 from arena_tui.keys import bind
 from arena_tui.output.forest import UNICODE, Scale, terminal_strokes
 from arena_tui.output.leaderboard_columns import own_baselines
-from arena_tui.output.stop_rule import standing_words, verdict_words
+from arena_tui.output.stop_rule import control_words, standing_words, verdict_words
 from arena_tui.safe_text import clip, one_line, text_width
 from arena_tui.session.arena_session import SessionStatus
 from arena_tui.theme import Inks, inks
@@ -303,7 +303,8 @@ def headline(state: RunState, status: SessionStatus, judged: int, total: int, is
         return Text.assemble(("PROVISIONAL", ink.warning), f"  {judged:,} of {total:,} judgments so far")
     if state.stop_rule:
         share = f"on {judged:,} of {total:,} judgments, by the stop rule {one_line(state.stop_rule)}"
-        return Text.assemble((standing_words(state), ink.accent), f" {share}")
+        control = f" ({words})" if (words := control_words(state.error_control)) else ""
+        return Text.assemble((standing_words(state), ink.accent), f" {share}{control}")
     if judged < total:
         missing = f"{judged:,} of {total:,} judgments; create the rest with 1, then s"
         return Text.assemble(("INCOMPLETE", ink.warning), f"  {missing}")

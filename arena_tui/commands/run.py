@@ -15,15 +15,15 @@ from arena_tui.detaching import Release
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
 from arena_tui.output.clock import money
-from arena_tui.output.stop_rule import format_stop_report
+from arena_tui.output.stop_rule import format_stop_report, stopped_early
 from engine.auditing.known_bad import with_known_bad
 from engine.bench import Bench
 from engine.config.model import Config
-from engine.errors import BenchError, RatingError
+from engine.errors import BenchError, RatingError, UsageProblem
 from engine.events import TaskKey
 from engine.ratings.leaderboard import LeaderboardOptions
 from engine.ratings.outcomes import unused_odds
-from engine.ratings.stop_rule import parse_stop_rule, stop_cautions, stop_report
+from engine.ratings.stop_rule import StopRule, parse_stop_rule, stop_cautions
 from engine.ratings.verdict import standing_verdict
 from engine.results import judged_bench, rate
 from engine.run import Run
@@ -42,6 +42,7 @@ def run_command(
     limit: int | None,
     refresh: tuple[str, ...],
     until: str | None,
+    per_model: bool,
     wait: float,
     max_cost: float | None,
     max_hours: float | None,
@@ -59,7 +60,7 @@ def run_command(
         refresh=frozenset(refresh),  # type: ignore[arg-type]  # click has checked the words
         answers=stage in ("all", "answers"),
         judgments=stage in ("all", "judgments"),
-        until=parse_stop_rule(until) if until is not None else None,
+        until=_stop_rule(until, per_model=per_model),
         wait=wait,
         max_cost=max_cost,
         max_hours=max_hours,
@@ -67,6 +68,14 @@ def run_command(
     if dry_run and not invocation.demo:
         return _show_plan(invocation.config().with_baselines(baseline), scope)
     return run_loop(_run(invocation, scope, baseline, release, dry_run=dry_run, as_json=as_json))
+
+
+def _stop_rule(until: str | None, *, per_model: bool) -> StopRule | None:
+    if until is not None:
+        return parse_stop_rule(f"{until},per-model" if per_model and "per-model" not in until.split(",") else until)
+    if per_model:
+        raise UsageProblem("--per-model is about a stop rule, and there is none", "add --until decided")
+    return None
 
 
 async def _run(
@@ -129,7 +138,7 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
     except (BenchError, RatingError) as error:
         console.report_error(error)
         return False
-    stopped = stop_report(state.stop_rule, state.opponent, state.standings) if state.stop_rule else None
+    stopped = stopped_early(state)
     if stopped is not None:
         warnings = [*board.warnings, *stop_cautions(stopped)]
         answer = standing_verdict(state.standings, state.opponent) or UNSET

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from arena_tui.console import printable
 from arena_tui.output.clock import clock, money
-from arena_tui.output.stop_rule import verdict_words
+from arena_tui.output.stop_rule import control_words, verdict_words
 from arena_tui.output.tables import TableColumn, text_table
 from engine.ratings import FEWEST_QUESTIONS
 from engine.serving.forecast import ServerTurn
@@ -79,6 +79,8 @@ def turn_lines(servers: Sequence[ServerTurn]) -> list[str]:
 def forecast_lines(forecast: StopForecast) -> list[str]:
     """Describe the stop rule and the calls it may save."""
     lines = [f"--until {forecast.rule}: a model is stopped when {forecast.rule.describe(forecast.opponent)}."]
+    if forecast.control.models:
+        lines.append(f"{control_words(forecast.control)}.")
     lines += [
         f"already settled: {verdict_words(model, known, forecast.opponent)}"
         for model, known in forecast.settled.items()

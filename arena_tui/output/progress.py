@@ -11,7 +11,7 @@ from arena_tui.advice import phrase
 from arena_tui.console import printable
 from arena_tui.output.clock import clock
 from arena_tui.output.outages import reasons, trouble_words, troubles
-from arena_tui.output.stop_rule import is_decided, standing_words, verdict_words
+from arena_tui.output.stop_rule import control_words, is_decided, standing_words, verdict_words
 from arena_tui.session.run_watch import ServerLines, SpeedGauge, busy_servers, stage_words
 from engine.errors import as_line
 from engine.events import Event, Notice, RecordFailed, ServerChanged, StandingChanged, StopRuleSet, steady_now
@@ -94,6 +94,8 @@ class _Notices:
                 return printable(f"failed: {who}: {event.kind}: {as_line(event.message)}{more}")
         if isinstance(event, StopRuleSet):
             self._opponent = event.opponent
+            if control := control_words(event.control):
+                return f"--until {printable(event.rule)}: {control}"
         if isinstance(event, StandingChanged) and is_decided(event.standing) and event.model not in self._decided:
             self._decided.add(event.model)
             return f"decided: {verdict_words(event.model, event.standing, self._opponent)}"

@@ -9,7 +9,7 @@ from arena_tui.output.tables import TableColumn, text_table
 from arena_tui.safe_text import one_line
 
 if TYPE_CHECKING:
-    from engine.ratings.stop_rule import ModelStanding, Standing, StopReport
+    from engine.ratings.stop_rule import ErrorControl, ModelStanding, Standing, StopReport
     from engine.work.progress import RunState
 
 
@@ -53,17 +53,35 @@ def standing_words(state: RunState) -> str:
     return f"{sum(map(is_decided, state.standings.values()))} of {len(state.standings)} models decided"
 
 
+def control_words(control: ErrorControl) -> str:
+    """Return the level that decisions keep: `wrong decisions: at most 5% of runs have any among 10 models`."""
+    if not control.models:
+        return ""
+    level = f"wrong decisions: at most {100.0 * control.alpha:.3g}% of runs"
+    return f"{level} have any among {control.models} models" if control.models > 1 else f"{level}, for each model alone"
+
+
+def stopped_early(state: RunState) -> StopReport | None:
+    """Return the report of a run with a stop rule; None of another run."""
+    if not state.stop_rule:
+        return None
+    from engine.ratings.stop_rule import stop_report
+
+    return stop_report(state.stop_rule, state.opponent, state.standings, state.error_control)
+
+
 def early_stop_cautions(state: RunState) -> list[str]:
     """Return the warnings about a leaderboard's intervals after a run with a stop rule."""
-    if not state.stop_rule:
-        return []
-    from engine.ratings.stop_rule import stop_cautions, stop_report
+    from engine.ratings.stop_rule import stop_cautions
 
-    return stop_cautions(stop_report(state.stop_rule, state.opponent, state.standings))
+    report = stopped_early(state)
+    return [] if report is None else stop_cautions(report)
 
 
 def format_stop_report(report: StopReport) -> str:
     """Return the standings as a table that ends with a newline."""
+    from engine.ratings.stop_rule import ErrorControl
+
     models: Sequence[ModelStanding] = report.models
     columns = [
         TableColumn("model", [one_line(model.model) for model in models], right=False),
@@ -76,7 +94,8 @@ def format_stop_report(report: StopReport) -> str:
     if any(model.difference is not None for model in models):
         columns.append(TableColumn(f"against {one_line(report.opponent)}", [_difference(model) for model in models]))
     title = f"Stopped by --until {one_line(report.rule)}; these limits stay valid at every look:"
-    return f"{title}\n{text_table(columns)}\n"
+    control = control_words(ErrorControl(report.alpha, report.family))
+    return f"{title}\n{text_table(columns)}\n" + (f"{control}\n" if control else "")
 
 
 def _verdict(model: ModelStanding, opponent: str) -> str:

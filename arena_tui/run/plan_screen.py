@@ -224,9 +224,11 @@ equivalent:2   it is within ±2 points, or surely not
 ci:2.5         its score is known to ±2.5 points
 calls:4000     the run has made 4000 judge calls
 minutes:20     the run has lasted 20 minutes
+alpha:0.01     wrong decisions: any in at most 1% of runs (5%)
+per-model      that level for each model, not for all together
 
-Separate several by commas; empty for none. Questions come in a seeded order, the same for all models. The limits \
-stay valid under continuous monitoring."""
+Separate several by commas; empty for none. Questions come in a seeded order, the same for all models; the \
+limits hold at every look."""
 
 
 class TypedRule(NamedTuple):

@@ -9,7 +9,7 @@ import msgspec
 from rich.text import Text
 
 from arena_tui.output.clock import clock
-from arena_tui.output.stop_rule import verdict_words
+from arena_tui.output.stop_rule import control_words, verdict_words
 from arena_tui.safe_text import one_line
 from arena_tui.session.run_watch import Speed, SpeedGauge
 from arena_tui.theme import inks
@@ -237,6 +237,8 @@ def task_details(row: TaskRow, config: Config, state: RunState) -> DetailsScreen
         facts.append(("so far", f"{100 * task.won / task.weighed:.1f} % of games won (provisional, no interval)"))
     if standing := state.standings.get(row.key.model):
         facts.append((f"--until {state.stop_rule}", verdict_words(row.key.model, standing, state.opponent)))
+        if control := control_words(state.error_control):
+            facts.append(("error control", control))
     if task.stale:
         facts.append(("stale", f"{task.stale} cached records of other settings; the plan (s) can recreate them"))
     return DetailsScreen(f"{row.key.stage} of {row.key.model}", facts)

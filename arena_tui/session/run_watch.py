@@ -12,7 +12,7 @@ import msgspec
 
 from arena_tui.advice import phrase
 from arena_tui.console import printable
-from arena_tui.output.stop_rule import verdict_words
+from arena_tui.output.stop_rule import control_words, verdict_words
 from arena_tui.session.history import RunHistory
 from engine.events import (
     CallEnded,
@@ -127,6 +127,8 @@ class RunWatch:
                 self._note_verdict(event)
             case StopRuleSet():
                 self._opponent = event.opponent
+                if control := control_words(event.control):
+                    self.note("info", f"stop rule {event.rule}: {control}")
             case StageStarted():
                 self.note("info", f"{event.stage} started", event.at)
             case RunEnded():

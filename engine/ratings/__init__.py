@@ -22,6 +22,7 @@
 
     stop_rule            stop rules of a run: the rule, where a model stands, and the report at the end
     betting              tests and limits that stay valid at every look
+    family               which of several models are called, with one level for all of them
     sequential           which models need no more judgments
 
     evidence       points by question, stored with a result, and when two results are comparable

@@ -146,32 +146,43 @@ def log_capital_apart(
     return float(np.logaddexp.reduce(parts, axis=0).min())
 
 
-def is_apart(outcomes: FloatArray, counts: FloatArray, gap: float, largest: float, level: float) -> bool:
-    """Return whether the capital against "a is at most `gap` above b" has reached `level` (a logarithm)."""
+def log_capital_from(outcomes: FloatArray, counts: FloatArray, gap: float, largest: float, level: float) -> float:
+    """Return `log_capital_apart` where it has reached `level` (a logarithm), else a value below `level`."""
     won, total = counts @ outcomes[:, 2], counts @ outcomes[:, 3]
     likely = min(_CELLS - 1, int(_CELLS * won / total))
     first = log_capital_apart(outcomes, counts, gap, largest, [likely])  # nearly always small enough to stop here
-    return first >= level and log_capital_apart(outcomes, counts, gap, largest) >= level
+    return first if first < level else log_capital_apart(outcomes, counts, gap, largest)
 
 
-def is_near_even(outcomes: FloatArray, counts: FloatArray, margin: float, largest: float, level: float) -> bool:
-    """Return whether both capitals, against scores at most 0.5 - `margin` and at least 0.5 + `margin`, have reached
-    `level`.
+def is_apart(outcomes: FloatArray, counts: FloatArray, gap: float, largest: float, level: float) -> bool:
+    """Return whether the capital against "a is at most `gap` above b" has reached `level` (a logarithm)."""
+    return log_capital_from(outcomes, counts, gap, largest, level) >= level
+
+
+def log_capital_near_even(outcomes: FloatArray, counts: FloatArray, margin: float, largest: float) -> float:
+    """Return the logarithm of the smaller capital of two: against scores at most 0.5 - `margin`, and against those at
+    least 0.5 + `margin`.
 
     Args:
         outcomes: [K, 2] points won and played for.
     """
     lost = np.stack([outcomes[:, 1] - outcomes[:, 0], outcomes[:, 1]], axis=1)
-    return all(bool(log_capital(each, counts, 0.5 - margin, largest) >= level) for each in (outcomes, lost))
+    return min(float(log_capital(each, counts, 0.5 - margin, largest)) for each in (outcomes, lost))
 
 
-def is_near(outcomes: FloatArray, counts: FloatArray, margin: float, largest: float, level: float) -> bool:
-    """Return whether both capitals, against differences of `margin` and more in either direction, reached `level`.
+def log_capital_near(outcomes: FloatArray, counts: FloatArray, margin: float, largest: float, level: float) -> float:
+    """Return the logarithm of the smaller capital of two, against differences of `margin` and more in either direction;
+    any value below `level` where it has not reached it.
 
     Args:
         outcomes: [K, 4] points won and played for by a, then by b, on the same question.
     """
-    return all(is_apart(each, counts, -margin, largest, level) for each in (outcomes, outcomes[:, [2, 3, 0, 1]]))
+    first = log_capital_from(outcomes, counts, -margin, largest, level)
+    return (
+        first
+        if first < level
+        else min(first, log_capital_from(outcomes[:, [2, 3, 0, 1]], counts, -margin, largest, level))
+    )
 
 
 def difference_interval(

@@ -7,15 +7,17 @@ It looks after every question, which bets allow (see `engine.ratings.betting`). 
   for those before it.
 - A decision is final, though records already in flight may still arrive.
 
-The promise is per model: the probability that it is ever called better, worse or equivalent wrongly is at most 5 %.
-Equivalence is two one-sided tests at 5 % each (Schuirmann, 1987), of which a difference as large as the margin passes
-at most one. To call such a model wrongly better or worse takes a capital that would have excluded the margin before, so
-both mistakes together have the probability of one. A judge that cannot be seen to notice a difference of the margin
-decides no equivalence (`engine.ratings.sensitivity`).
+The promise is about the whole run: the probability that any model is ever called better, worse or equivalent wrongly is
+at most the rule's alpha (`engine.ratings.family`); with `per_model`, that of each model on its own. Equivalence is two
+one-sided tests at alpha each (Schuirmann, 1987), of which a difference as large as the margin passes at most one. To
+call such a model wrongly better or worse takes a capital that would have excluded the margin before, so both mistakes
+together have the probability of one. A judge that cannot be seen to notice a difference of the margin decides no
+equivalence (`engine.ratings.sensitivity`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -27,15 +29,16 @@ from engine.ratings.betting import (
     Tally,
     difference_interval,
     interval,
-    is_apart,
-    is_near,
-    is_near_even,
     log_capital,
+    log_capital_from,
+    log_capital_near,
+    log_capital_near_even,
     threshold,
     threshold_one_sided,
 )
+from engine.ratings.family import Family, models_refuted
 from engine.ratings.sensitivity import Discrimination, blind
-from engine.ratings.stop_rule import Decision, Standing, StopRule
+from engine.ratings.stop_rule import Decision, ErrorControl, Standing, StopRule
 
 _EVEN = 0.5
 
@@ -92,6 +95,13 @@ class Decider:
         self._orders = np.zeros(4, dtype=np.int64)  # pairs of games: all, same winner, flips, ties
         self._decisions: dict[str, Decision] = {}
         self._decided_after: dict[str, int] = {}
+        tested = [model for model in models if model != opponent] if rule.is_test else []
+        self.error_control = ErrorControl(
+            alpha=rule.alpha, models=min(1, len(tested)) if rule.per_model else len(tested)
+        )
+        shared = Family(tested)
+        self._families = {model: Family([model]) if rule.per_model else shared for model in tested}
+        self._calls: dict[str, list[tuple[Decision, int]]] = {model: [] for model in tested}
 
     def observe(
         self, model: str, question_id: str, labels: Sequence[Label | None], *, judge: str = ""
@@ -123,7 +133,7 @@ class Decider:
         settled = [model for model in self._records if not self.is_settled(model)]
         for model in settled:
             if model not in self._decisions:
-                self._settle(model, "budget", self._records[model].tally)
+                self._settle(model, "budget", self._records[model].tally.questions)
         return tuple(settled)
 
     def position(self, question_id: str) -> int | None:
@@ -175,61 +185,94 @@ class Decider:
 
     def _advance(self, model: str) -> tuple[str, ...]:
         """Count the records whose turn has come, and look after each question."""
-        before = len(self._decisions)
+        changed: dict[str, None] = {}
         records = self._records[model]
         while records.count():
             if model not in self._pairs:
-                self._look(model, records.tally)
+                changed |= self._look(model, records.tally)
         for other in self._pairs if model == self._opponent else (model,) if model in self._pairs else ():
-            self._advance_pair(other)
-        return tuple(self._decisions)[before:]
+            changed |= self._advance_pair(other)
+        return tuple(changed)
 
-    def _advance_pair(self, model: str) -> None:
+    def _advance_pair(self, model: str) -> dict[str, None]:
         """Look at the model and the opponent in step: the order of the questions decides, not that of arrival."""
         assert self._opponent is not None
+        changed: dict[str, None] = {}
         pair = self._pairs[model]
         while pair.count(self._records[model], self._records[self._opponent]):
-            if self._gap is not None and model not in self._decisions and (direction := pair.direction(self._gap)):
-                self._settle(model, direction, pair.tally)
-                pair.look()
-            margin = self._rule.margin
-            if margin is not None and model not in self._decisions and pair.is_near(margin / 100.0):
-                self._settle_equivalent(model, margin, pair.tally)
-                pair.look()
-            self._look(model, pair.alone)
+            changed |= self._look(model, pair.alone)
+        return changed
 
-    def _look(self, model: str, tally: Tally) -> None:
-        if not tally.questions or model in self._decisions:
-            return
-        outcomes, counts = tally.arrays()
-        if self._gap is not None and self._opponent is None:
-            lost = outcomes[:, [1]] - outcomes[:, [0]]
-            least = _EVEN + self._gap
-            if log_capital(outcomes, counts, least, tally.largest) >= threshold():
-                self._settle(model, "better", tally)
-            if log_capital(np.hstack([lost, outcomes[:, [1]]]), counts, least, tally.largest) >= threshold():
-                self._settle(model, "worse", tally)
-        margin = self._rule.margin
-        if margin is not None and self._opponent is None:
-            level = threshold_one_sided()
-            if is_near_even(outcomes, counts, margin / 100.0, tally.largest, level):
-                self._settle_equivalent(model, margin, tally)
+    def _look(self, model: str, tally: Tally) -> dict[str, None]:
+        """Look at a model after a question; return the models of which a decision came, or moved to fewer questions."""
+        changed: dict[str, None] = {}
+        if model in self._decisions:
+            return changed
+        if model in self._families:
+            pair = self._pairs.get(model)
+            seen = (pair.tally if pair else tally).questions
+            decision, evidence = self._evidence(model, tally) if seen else ("undecided", 0)
+            self._calls[model].append((decision, seen))
+            for name, position in self._families[model].add(model, evidence).items():
+                self._call(name, position)
+                changed[name] = None
         half_width = self._rule.half_width
-        if half_width is not None:
-            lower, upper = interval(outcomes, counts, tally.largest)
+        if half_width is not None and model not in self._decisions and tally.questions:
+            lower, upper = interval(*tally.arrays(), tally.largest)
             if 50.0 * (upper - lower) <= half_width:
-                self._settle(model, "precise", tally)
+                self._settle(model, "precise", tally.questions)
+                changed[model] = None
+        return changed
 
-    def _settle_equivalent(self, model: str, margin: float, tally: Tally) -> None:
-        """Decide, if the judges can be seen to notice a difference of so many points."""
-        if not any(True for _ in blind(Discrimination(*self._orders.tolist()), margin)):
-            self._settle(model, "equivalent", tally)
+    def _evidence(self, model: str, tally: Tally) -> tuple[Decision, int]:
+        """Return what the model would be called, and among how many models without evidence (see `Family`)."""
+        assert self._gap is not None
+        pair, most, alpha = self._pairs.get(model), self.error_control.models, self._rule.alpha
+        two_sided, one_sided = threshold(alpha), threshold_one_sided(alpha)
+        better, worse = pair.apart(self._gap, two_sided) if pair else _apart(tally, self._gap)
+        decision: Decision = "better" if better >= worse else "worse"
+        evidence = models_refuted(max(better, worse), two_sided, most)
+        margin = self._rule.margin
+        if margin is not None and evidence < most:
+            share = margin / 100.0
+            near = pair.near(share, one_sided) if pair else log_capital_near_even(*tally.arrays(), share, tally.largest)
+            as_equal = models_refuted(near, one_sided, most)
+            if as_equal > evidence and not self._is_blind(margin):
+                return "equivalent", as_equal
+        return decision, evidence
 
-    def _settle(self, model: str, decision: Decision, tally: Tally) -> None:
+    def _is_blind(self, margin: float) -> bool:
+        """Return whether the judges cannot be seen to notice a difference of so many points."""
+        return any(True for _ in blind(Discrimination(*self._orders.tolist()), margin))
+
+    def _call(self, model: str, position: int) -> None:
+        """Decide by the evidence at a position; a decision that came later rests on the questions up to there."""
+        decision, questions = self._calls[model][position]
+        if self._decisions.get(model) == decision:
+            self._decided_after[model] = questions
+        self._settle(model, decision, questions)
+
+    def _settle(self, model: str, decision: Decision, questions: int) -> None:
         """Decide; the first decision is final."""
-        if model not in self._decisions:
-            self._decisions[model] = decision
-            self._decided_after[model] = tally.questions
+        if model in self._decisions:
+            return
+        self._decisions[model] = decision
+        self._decided_after[model] = questions
+        if model in self._pairs:
+            self._pairs[model].look()
+        if decision in ("precise", "budget") and model in self._families:
+            self._families[model].end(model)
+
+
+def _apart(tally: Tally, gap: float) -> tuple[float, float]:
+    """Return the capitals (logarithms) against a score at most `gap` above even, and at most so far below."""
+    outcomes, counts = tally.arrays()
+    lost = np.hstack([outcomes[:, [1]] - outcomes[:, [0]], outcomes[:, [1]]])
+    least = _EVEN + gap
+    return (
+        float(log_capital(outcomes, counts, least, tally.largest)),
+        float(log_capital(lost, counts, least, tally.largest)),
+    )
 
 
 class _Records:
@@ -290,25 +333,22 @@ class _Pair:
                 self.look()
         return True
 
-    def direction(self, gap: float) -> Decision | None:
-        """Return whether the model is better or worse than the opponent by more than `gap`; None while undecided."""
-        if not self.tally.questions:
-            return None
+    def apart(self, gap: float, level: float) -> tuple[float, float]:
+        """Return the capitals (logarithms) against a model at most `gap` above the opponent, and at most so far below;
+        values below `level` where they have not reached it."""
         outcomes, counts = self.tally.arrays()
-        if is_apart(outcomes, counts, gap, self.tally.largest, threshold()):
-            return "better"
-        if is_apart(outcomes[:, [2, 3, 0, 1]], counts, gap, self.tally.largest, threshold()):
-            return "worse"
-        return None
+        better = log_capital_from(outcomes, counts, gap, self.tally.largest, level)
+        if better >= level:
+            return better, -math.inf
+        return better, log_capital_from(outcomes[:, [2, 3, 0, 1]], counts, gap, self.tally.largest, level)
 
-    def is_near(self, margin: float) -> bool:
-        """Return whether a difference of `margin` and more is excluded in both directions."""
-        if not self.tally.questions:
-            return False
+    def near(self, margin: float, level: float) -> float:
+        """Return the capital (logarithm) against differences of `margin` and more; a value below `level` where it has
+        not reached it."""
         won, total, their_won, their_total = self.tally.sums()
         if abs(won / total - their_won / their_total) >= margin:
-            return False
-        return is_near(*self.tally.arrays(), margin, self.tally.largest, threshold_one_sided())
+            return -math.inf
+        return log_capital_near(*self.tally.arrays(), margin, self.tally.largest, level)
 
     def look(self) -> None:
         """Take the limits from here on from the questions up to now."""

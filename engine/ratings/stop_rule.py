@@ -15,8 +15,19 @@ from engine.ratings import ALPHA, FEWEST_QUESTIONS
 Decision: TypeAlias = Literal["undecided", "better", "worse", "equivalent", "precise", "budget"]
 _HINT = (
     "conditions, joined by commas: decided (against the baseline), decided:MODEL, equivalent:POINTS, "
-    "equivalent:POINTS:MODEL, ci:POINTS, calls:N, minutes:N"
+    "equivalent:POINTS:MODEL, ci:POINTS, calls:N, minutes:N; and about wrong decisions: alpha:P, per-model"
 )
+_LARGEST_ALPHA = 0.5
+
+
+class ErrorControl(msgspec.Struct, frozen=True):
+    """What is kept: any of `models` is decided wrongly with a probability of at most `alpha`, however often one looks.
+
+    With one model in a run of several, that holds for each model on its own; with none, nothing is decided.
+    """
+
+    alpha: float = ALPHA
+    models: int = 0
 
 
 class StopRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +42,8 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
         calls: so many judge calls were made, all models together. Those of earlier runs for the models that are still
             judged count too, so that an interrupted and resumed run costs no more than another.
         minutes: duration of this run.
+        alpha: the probability of any wrong decision (better, worse, equivalent) in the run.
+        per_model: that probability is the one of each model on its own, whatever their number.
     """
 
     decided: bool = False
@@ -39,6 +52,13 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
     half_width: float | None = None
     calls: int | None = None
     minutes: float | None = None
+    alpha: float = ALPHA
+    per_model: bool = False
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it decides something that can be wrong."""
+        return self.decided or self.margin is not None
 
     def __str__(self) -> str:
         """Return the rule as `parse_stop_rule` reads it."""
@@ -50,6 +70,10 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True):
         for kind, value in (("ci", self.half_width), ("calls", self.calls), ("minutes", self.minutes)):
             if value is not None:
                 parts.append(f"{kind}:{value:g}" if isinstance(value, float) else f"{kind}:{value}")
+        if self.alpha != ALPHA:
+            parts.append(f"alpha:{self.alpha!r}")
+        if self.per_model:
+            parts.append("per-model")
         return ",".join(parts)
 
     def describe(self, baseline: str) -> str:
@@ -95,8 +119,14 @@ def parse_stop_rule(text: str) -> StopRule:
             rule = replace(rule, calls=int(_number(text, kind, value, whole=True)))
         elif kind == "minutes":
             rule = replace(rule, minutes=_number(text, kind, value))
+        elif kind == "alpha":
+            rule = replace(rule, alpha=_number(text, kind, value, most=_LARGEST_ALPHA))
+        elif condition == "per-model":
+            rule = replace(rule, per_model=True)
         else:
             raise _problem(text, f"unknown condition {condition!r}" if condition else "a condition is empty")
+    if not rule.is_test and (named := sorted({"alpha", "per-model"} & seen)):
+        raise _problem(text, f"{named[0]} needs decided or equivalent:POINTS")
     return rule
 
 
@@ -165,21 +195,28 @@ class ModelStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StopReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a run with a stop rule: the rule as text, the opponent of the decisions, the models in run order."""
+    """The end of a run with a stop rule: the rule as text, the opponent of the decisions, the models in run order.
+
+    Attributes:
+        alpha: the probability of any wrong decision among `family` models (`ErrorControl`); where `family` is 1, of
+            each model on its own.
+    """
 
     rule: str
     opponent: str
     alpha: float
     minimum_questions: int
     models: list[ModelStanding]
+    family: int = 0
 
 
-def stop_report(rule: str, opponent: str, standings: Mapping[str, Standing]) -> StopReport:
+def stop_report(rule: str, opponent: str, standings: Mapping[str, Standing], control: ErrorControl) -> StopReport:
     """Return the report of a run with a stop rule."""
     return StopReport(
         rule=rule,
         opponent=opponent,
-        alpha=ALPHA,
+        alpha=control.alpha,
+        family=control.models,
         minimum_questions=FEWEST_QUESTIONS,
         models=[ModelStanding(model=model, **msgspec.structs.asdict(known)) for model, known in standings.items()],
     )

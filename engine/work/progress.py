@@ -20,7 +20,7 @@ from engine.events import (
     TaskKey,
     VllmMetrics,
 )
-from engine.ratings.stop_rule import Standing
+from engine.ratings.stop_rule import ErrorControl, Standing
 
 Phase: TypeAlias = Literal["planning", "running", "done", "failed", "interrupted"]
 
@@ -144,6 +144,7 @@ class RunState(msgspec.Struct, frozen=True):
     notices: tuple[Notice, ...] = ()
     stop_rule: str = ""  # as it is written; empty without one
     opponent: str = ""  # the model that others are decided against
+    error_control: ErrorControl = ErrorControl()  # of the decisions
     standings: Mapping[str, Standing] = MappingProxyType({})  # by model, where there is a stop rule
 
     @property

@@ -73,6 +73,7 @@ def run_record(
         },
         "servers": [_server(server, state) for server in servers],
         "tasks": [{**asdict(key), **asdict(task)} for key, task in state.tasks.items()],
+        "error_control": asdict(state.error_control) if state.stop_rule else None,
         "standings": {model: asdict(known) for model, known in state.standings.items()},
         "calls": state.calls,
         "cost": spent_by(config, state.endpoints),

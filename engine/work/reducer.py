@@ -135,7 +135,7 @@ def _with_rare(state: RunState, event: Event) -> RunState:
         case StandingChanged():
             return _replace(state, standings=_with(state.standings, event.model, event.standing))
         case StopRuleSet():
-            return _replace(state, stop_rule=event.rule, opponent=event.opponent)
+            return _replace(state, stop_rule=event.rule, opponent=event.opponent, error_control=event.control)
         case ServerSeen():
             return _replace(state, server_numbers=_numbers_seen(state.server_numbers, event))
         case ServerChanged(server=name):

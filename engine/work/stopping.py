@@ -15,7 +15,7 @@ from engine.errors import UsageProblem
 from engine.events import Event, RecordFailed, RecordSaved, Stage, StandingChanged, StopRuleSet, TaskKey, TaskStopped
 from engine.labels import Label
 from engine.ratings import FEWEST_QUESTIONS
-from engine.ratings.stop_rule import Standing, StopRule
+from engine.ratings.stop_rule import ErrorControl, Standing, StopRule
 from engine.work.jobs import GAME_NUMBERS, JudgeJob, OpenPart
 from engine.work.plan import Plan
 from engine.work.tasks import Task
@@ -104,7 +104,7 @@ class EarlyStop(Stopping):
         self._lost = False
         self._over = False
         self._exhausted = False
-        emit(StopRuleSet(str(rule), rule.opponent or participants.baseline))
+        emit(StopRuleSet(str(rule), rule.opponent or participants.baseline, self.decider.error_control))
         ids = {question.id for question in plan.questions}
         for task in plan.judgments:
             self._add_cached(task, ids)
@@ -252,6 +252,7 @@ class StopForecast(msgspec.Struct, frozen=True, kw_only=True):
         fewest: where every decision comes at the first look; `most` where none comes.
         whole: what the plan takes without a rule.
         settled: models that the bench has settled already.
+        control: the level that decisions keep.
     """
 
     rule: StopRule
@@ -260,6 +261,7 @@ class StopForecast(msgspec.Struct, frozen=True, kw_only=True):
     most: int
     whole: int
     settled: Mapping[str, Standing]
+    control: ErrorControl
 
 
 def stop_forecast(rule: StopRule, plan: Plan) -> StopForecast:
@@ -300,4 +302,5 @@ def stop_forecast(rule: StopRule, plan: Plan) -> StopForecast:
         most=most,
         whole=plan.calls,
         settled={model: known for model, known in standings.items() if model not in open_models},
+        control=stop.decider.error_control,
     )

@@ -48,6 +48,8 @@ def test_it_says_what_it_can_spare_then_what_is_decided_and_stores_it(tmp_path, 
     board = json.loads(done.stdout)
     assert {"bench", "judges", "baseline", "ci", "rounds", "seed", "weight", "rows", "warnings"} <= set(board)
     assert (board["until"]["rule"], board["until"]["opponent"]) == ("decided", "sim-baseline")
+    assert (board["until"]["alpha"], board["until"]["family"]) == (0.05, 2)
+    assert "--until decided: wrong decisions: at most 5% of runs have any among 2 models" in done.stderr
     assert [(model, verdict) for model, verdict, _ in verdicts(done.stdout)] == [
         ("sim-strong", "better"),
         ("sim-tiny", "worse"),
@@ -62,6 +64,16 @@ def test_it_says_what_it_can_spare_then_what_is_decided_and_stores_it(tmp_path, 
     assert "any-time 95% limits" in again.stdout
     settled = arena("-c", config, "run", "--until", "decided", "--dry-run")
     assert "already settled: sim-strong is better than sim-baseline" in settled.stdout
+
+
+def test_each_model_can_have_the_level_on_its_own(tmp_path, arena, simulator):
+    config = write_bench(tmp_path, simulator("--latency", "0"))
+    plan = arena("-c", config, "run", "--until", "decided", "--per-model", "--dry-run")
+    assert "wrong decisions: at most 5% of runs, for each model alone." in plan.stdout
+    done = arena("-c", config, "run", "--until", "decided,alpha:0.01", "--per-model", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)["until"]
+    assert (report["rule"], report["alpha"], report["family"]) == ("decided,alpha:0.01,per-model", 0.01, 1)
 
 
 def test_kills_do_not_change_what_is_decided(tmp_path, arena, start, simulator):
@@ -91,6 +103,8 @@ def test_kills_do_not_change_what_is_decided(tmp_path, arena, start, simulator):
         (["--until", "decide"], "unknown condition 'decide'"),
         (["--until", "decided:nobody"], "no such model is judged"),
         (["--until", "decided", "--stage", "answers"], "nothing is judged in this run"),
+        (["--per-model"], "--per-model is about a stop rule"),
+        (["--until", "ci:2", "--per-model"], "per-model needs decided or equivalent"),
     ],
 )
 def test_a_rule_that_cannot_be_is_a_usage_error(tmp_path, arena, arguments, told):

@@ -8,13 +8,14 @@ import pytest
 
 from arena_tui.output.json_text import json_text
 from arena_tui.output.progress import summary_line
-from arena_tui.output.stop_rule import format_stop_report, standing_words, verdict_words
+from arena_tui.output.stop_rule import control_words, format_stop_report, standing_words, verdict_words
 from engine.events import StageStarted, StandingChanged, StopRuleSet, TaskKey, TaskPlanned, TaskStopped
-from engine.ratings.stop_rule import Standing, stop_cautions, stop_report
+from engine.ratings.stop_rule import ErrorControl, Standing, stop_cautions, stop_report
 from engine.work.progress import RunSpeed, RunState
 from engine.work.reducer import reduce
 
 BETTER = Standing("better", 44, 71.25, 55.04, 83.0, decided_after=41)
+ALONE = ErrorControl(models=1)
 OPEN = Standing("undecided", 41, 52.0, 40.0, 64.0)
 
 
@@ -37,22 +38,24 @@ def test_a_verdict_is_a_sentence_with_its_limits(standing, told):
 
 def test_names_cannot_steer_a_terminal():
     assert "\x1b" not in verdict_words("m\x1b[2J", BETTER, "ba\x1bse")
-    assert "\x1b" not in format_stop_report(stop_report("decided:ba\x1bse", "ba\x1bse", {"m\x1b[2J": BETTER}))
+    assert "\x1b" not in format_stop_report(stop_report("decided:ba\x1bse", "ba\x1bse", {"m\x1b[2J": BETTER}, ALONE))
 
 
 def test_the_table_has_a_line_a_model_and_says_whom_it_was_compared_with():
     standings = {"m": Standing("worse", 60, 40.0, 30.0, 50.0, -12.0, -20.0, -4.0), "rival": OPEN}
-    lines = format_stop_report(stop_report("decided:rival", "rival", standings)).split("\n")
+    lines = format_stop_report(stop_report("decided:rival", "rival", standings, ErrorControl(0.05, 2))).split("\n")
     assert "--until decided:rival" in lines[0]
     assert "any-time 95% limits" in lines[1]
     assert "against rival" in lines[1]
     assert "-12.0 [-20.0, -4.0]" in lines[2]
     assert "reference" in lines[3]
+    assert lines[4] == "wrong decisions: at most 5% of runs have any among 2 models"
 
 
 def test_json_has_the_limits_of_every_model():
-    told = json.loads(json_text(stop_report("decided", "base", {"m": BETTER, "n": OPEN})))
-    assert (told["rule"], told["opponent"], told["alpha"], told["minimum_questions"]) == ("decided", "base", 0.05, 7)
+    told = json.loads(json_text(stop_report("decided", "base", {"m": BETTER, "n": OPEN}, ErrorControl(0.01, 2))))
+    assert (told["rule"], told["opponent"], told["minimum_questions"]) == ("decided", "base", 7)
+    assert (told["alpha"], told["family"]) == (0.01, 2)
     assert told["models"][0] == {
         "model": "m",
         "verdict": "better",
@@ -69,10 +72,16 @@ def test_json_has_the_limits_of_every_model():
 
 
 def test_who_was_stopped_is_warned_of_and_where_nobody_was_nothing_is_said():
-    (caution,) = stop_cautions(stop_report("decided", "base", {"m": BETTER, "n": OPEN}))
+    (caution,) = stop_cautions(stop_report("decided", "base", {"m": BETTER, "n": OPEN}, ALONE))
     assert "stopped early by decided for m" in caution
     assert "confidence sequence" in caution
-    assert stop_cautions(stop_report("decided", "base", {"n": OPEN})) == []
+    assert stop_cautions(stop_report("decided", "base", {"n": OPEN}, ALONE)) == []
+
+
+def test_the_level_of_the_decisions_is_in_words():
+    assert control_words(ErrorControl(0.05, 10)) == "wrong decisions: at most 5% of runs have any among 10 models"
+    assert control_words(ErrorControl(0.001, 1)) == "wrong decisions: at most 0.1% of runs, for each model alone"
+    assert control_words(ErrorControl()) == ""
 
 
 def test_progress_tells_how_many_are_decided_and_counts_only_what_is_still_to_come():

@@ -18,6 +18,8 @@ from engine.ratings.stop_rule import StopRule, parse_stop_rule
         ("ci:2.5", StopRule(half_width=2.5)),
         ("calls:400", StopRule(calls=400)),
         ("minutes:0.5", StopRule(minutes=0.5)),
+        ("decided,alpha:0.00123456789", StopRule(decided=True, alpha=0.00123456789)),
+        ("per-model,equivalent:2", StopRule(margin=2.0, per_model=True)),
         (" decided , ci:3,calls:9 ", StopRule(decided=True, half_width=3.0, calls=9)),
     ],
 )
@@ -50,6 +52,10 @@ def test_a_rule_is_described_in_words() -> None:
         ("minutes:-1", "above 0"),
         ("minutes:inf", "above 0"),
         ("ci:2,ci:3", "ci is given twice"),
+        ("alpha:0.6,decided", "at most 0.5"),
+        ("alpha:0.01", "alpha needs decided"),
+        ("ci:2,per-model", "per-model needs decided"),
+        ("decided,per-model:2", "unknown condition 'per-model:2'"),
         ("decided,decided:a", "decided is given twice"),
     ],
 )

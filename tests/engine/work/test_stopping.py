@@ -12,7 +12,7 @@ from engine.errors import UsageProblem
 from engine.events import Event, RecordFailed, RecordSaved, StandingChanged, StopRuleSet, TaskKey, TaskStopped
 from engine.labels import Label
 from engine.pairing import Pairing
-from engine.ratings.stop_rule import parse_stop_rule
+from engine.ratings.stop_rule import ErrorControl, parse_stop_rule
 from engine.records import Game, GamePart, Question
 from engine.work.jobs import JudgeJob, OpenGame
 from engine.work.participants import Participants
@@ -101,7 +101,7 @@ def test_what_is_on_disk_decides_before_anything_is_asked() -> None:
     desk = Desk("decided", found("m", there=[WIN] * 40))
     assert desk.standings()["m"].verdict == "better"
     assert not desk.wants(answers("base"))
-    assert desk.events[0] == StopRuleSet("decided", "base")
+    assert desk.events[0] == StopRuleSet("decided", "base", ErrorControl(models=1))
 
 
 def test_work_runs_ahead_of_what_has_counted_by_a_bounded_number_of_questions() -> None:
@@ -215,7 +215,7 @@ def test_every_change_of_what_is_wanted_has_a_revision_of_its_own() -> None:
 
 def test_a_named_opponent_is_kept_until_the_last_model_is_decided() -> None:
     desk = Desk("decided:rival", found("m", "rival"))
-    assert desk.events[0] == StopRuleSet("decided:rival", "rival")
+    assert desk.events[0] == StopRuleSet("decided:rival", "rival", ErrorControl(models=1))
     desk.judge("rival", range(40), LOSS)
     assert desk.wants(answers("rival"))
     desk.judge("m", range(40), WIN)

@@ -60,6 +60,7 @@ async def test_a_clear_cut_model_is_decided_in_about_a_tenth_of_the_calls(at_des
         assert len(answered - judged) <= 12
         (record,) = (json.loads(path.read_bytes()) for path in (desk.bench / "runs").glob("*.json"))
         assert (record["scope"]["until"], record["standings"]["good"]["verdict"]) == ("decided", "better")
+        assert record["error_control"] == {"alpha": 0.05, "models": 1}
         assert (await run_until(desk, "decided", "good")).state.calls == 0, "what is there has decided already"
 
 
