@@ -19,6 +19,7 @@ SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
     AdviceKind.PROBE: "`arena-tui audit --probe`",
     AdviceKind.RATE_BATTLES: "`arena-tui leaderboard --battles {0}`",
     AdviceKind.DEMO: "`arena-tui --demo`",
+    AdviceKind.INSTALL_HUB: "`pip install 'arena-tui[hub]'`",
     AdviceKind.CONFIG: "-c FILE",
     AdviceKind.BENCH_NAME: "--name",
     AdviceKind.OUT: "--out",
@@ -34,6 +35,15 @@ SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
     AdviceKind.STYLE: "--style",
     AdviceKind.STRICT: "--strict",
     AdviceKind.BATTLES: "--battles",
+    AdviceKind.COLUMNS: "--map COLUMN=FIELD",
+    AdviceKind.ENCODING: "--encoding",
+    AdviceKind.SKIP_BAD: "--skip-bad",
+    AdviceKind.APPEND: "--append",
+    AdviceKind.SUBSET: "--subset",
+    AdviceKind.HUB_SPLIT: "--split",
+    AdviceKind.HUB_FILE: "--file",
+    AdviceKind.CONFIRM: "--yes",
+    AdviceKind.WITH_RESULTS: "--with-results",
 }
 
 

@@ -15,6 +15,7 @@ import click
 
 from arena_tui import console
 from arena_tui.cli_batch import batch
+from arena_tui.cli_bench import bench
 from arena_tui.cli_files import export, import_
 from arena_tui.cli_results import audit, compare, gate, leaderboard, plan
 from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, stop, web
@@ -169,7 +170,7 @@ def review(invocation: Invocation, reviewer: str | None) -> int:
     return review_command(invocation, reviewer)
 
 
-for tool in (status, stop, attach, runs, batch, leaderboard, compare, plan, audit, gate, import_, export):
+for tool in (status, stop, attach, runs, batch, leaderboard, compare, plan, audit, gate, bench, import_, export):
     cli.add_command(tool)
 for tool in (doctor, serve, simulate, web):
     cli.add_command(tool)

@@ -48,6 +48,7 @@ class AdviceKind(StrEnum):
     PROBE = "probe"  # have the judge compare constant answers, which must lose
     RATE_BATTLES = "rate_battles"  # rate a published file of battles: file
     DEMO = "demo"  # run on simulated servers, without a config
+    INSTALL_HUB = "install_hub"  # install what talks to a hub
     # Arguments of the function that was called
     CONFIG = "config"
     BENCH_NAME = "bench_name"  # the bench to import into
@@ -64,6 +65,15 @@ class AdviceKind(StrEnum):
     STYLE = "style"
     STRICT = "strict"  # leave out judgments that cannot be checked
     BATTLES = "battles"  # a published file of battles in place of judgments
+    COLUMNS = "columns"  # which column of a file is which field of a question
+    ENCODING = "encoding"  # of a file of text
+    SKIP_BAD = "skip_bad"  # leave out rows that cannot be used
+    APPEND = "append"  # add questions to a bench that exists
+    SUBSET = "subset"  # of a data set of a hub
+    HUB_SPLIT = "hub_split"  # of a data set of a hub
+    HUB_FILE = "hub_file"  # of a data set of a hub
+    CONFIRM = "confirm"  # carry out what would be asked about
+    WITH_RESULTS = "with_results"  # also answers, judgments and labels of people
 
 
 class Advice(str):

@@ -5,6 +5,7 @@ data/<bench>/model_answer/<model>.jsonl
 data/<bench>/model_judgment/<judge>/<model>.jsonl
 data/<bench>/errors.jsonl          failures, never mixed with answers or judgments
 data/<bench>/review/<reviewer>.jsonl
+data/<bench>/source.json           where the questions come from
 data/<bench>/settings.jsonl        the settings behind the digests in the records
 data/<bench>/watch.jsonl           which models are checkpoints of a training: step, folder
 data/<bench>/probes.jsonl          what a judge gave to answers that must lose
@@ -36,6 +37,7 @@ class BenchPaths:
         self.root = root
         self.name = root.name
         self.questions = root / "question.jsonl"
+        self.source = root / "source.json"
         self.answers_dir = root / "model_answer"
         self.judgments_dir = root / "model_judgment"
         self.review_dir = root / "review"

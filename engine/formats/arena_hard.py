@@ -68,7 +68,7 @@ def generation_1_files(selection: Selection, lengths: TokenLengths) -> Iterator[
     """Yield `question.jsonl`, `model_answer/` and `model_judgment/` of generation 1."""
     _note_context(selection)
     paths = BenchPaths(Path())
-    yield paths.questions, map(_question_1, selection.questions.values())
+    yield paths.questions, map(question_of_generation_1, selection.questions.values())
     for model in selection.models:
         yield paths.answers(model), (_answer_1(model, *found, lengths) for found in selection.answers(model))
     yield paths.settings, selection.settings()
@@ -83,7 +83,7 @@ def generation_2_files(selection: Selection, lengths: TokenLengths) -> Iterator[
         selection.note(f"{several} questions have several turns: programs of v2 read only the first")
     _note_context(selection)
     paths = BenchPaths(Path())
-    yield paths.questions, map(_question_2, selection.questions.values())
+    yield paths.questions, map(question_of_generation_2, selection.questions.values())
     for model in selection.models:
         yield paths.answers(model), (_answer_2(model, *found, lengths) for found in selection.answers(model))
     yield paths.settings, selection.settings()
@@ -91,7 +91,8 @@ def generation_2_files(selection: Selection, lengths: TokenLengths) -> Iterator[
         yield paths.judgments(judge, model), _judgments_2(selection, judge, model)
 
 
-def _question_1(question: Question) -> RawRecord:
+def question_of_generation_1(question: Question) -> RawRecord:
+    """Return a question as a line of `question.jsonl`."""
     return {
         "question_id": question.id,
         "category": question.category,
@@ -191,7 +192,8 @@ def _without_generation_2(raw: RawRecord) -> RawRecord:
     return {key: value for key, value in raw.items() if key not in _OF_GENERATION_2}
 
 
-def _question_2(question: Question) -> RawRecord:
+def question_of_generation_2(question: Question) -> RawRecord:
+    """Return a question as a line of `question.jsonl`; turns and context stand beside its first prompt."""
     record: RawRecord = {
         "uid": question.id,
         "category": question.category,

@@ -19,19 +19,30 @@ _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
 def read_yaml(path: Path) -> Any:
     """Return the document in a YAML file. Raises ConfigError: not readable, not YAML (with the line), out of bounds."""
+    text = ""
+    wrong: ConfigProblem | None = None
     try:
-        return _loaded(read_whole(path, _MOST_BYTES).decode("utf-8-sig"))
+        text = read_whole(path, _MOST_BYTES).decode("utf-8-sig")
     except OSError as error:
         wrong = ConfigProblem("file", f"cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         wrong = ConfigProblem("file", f"is not UTF-8 text (byte {error.start})", "save it as UTF-8")
+    if wrong is not None:
+        raise ConfigError(str(path), [wrong])
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """Return the document in a text; `name` names it in errors. Raises ConfigError: not YAML, out of bounds."""
+    try:
+        return _loaded(text)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         wrong = ConfigProblem("YAML", f"{line}{error.problem or 'cannot be read'}")
     except (yaml.YAMLError, ValueError, RecursionError):
         wrong = ConfigProblem("YAML", "cannot be read as YAML")
     # Raised outside the handlers: the parser's own error quotes the file, keys included.
-    raise ConfigError(str(path), [wrong])
+    raise ConfigError(name, [wrong])
 
 
 def _loaded(text: str) -> Any:
