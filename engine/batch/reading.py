@@ -20,6 +20,7 @@ from engine.batch.parts import (
     PartMakers,
     all_parts,
     body_digest,
+    caller_of,
     calls_made,
     is_open,
     name_of,
@@ -32,13 +33,17 @@ from engine.bench.lock import BenchLock
 from engine.bench.repair import recover
 from engine.bench.writer import BenchWriter
 from engine.config.model import Config
+from engine.config.secrets import secrets_of
 from engine.errors import BenchError, CallFailed, FailureKind
-from engine.events import RecordSaved, Stage
+from engine.events import RecordSaved, Stage, TaskKey
+from engine.models.client import echo_warning
 from engine.models.connection import bound_of
+from engine.models.context import ReplyGuard
 from engine.models.refusal import error_text, refusal
 from engine.models.reply import read_reply
 from engine.models.tokens import load_counter
 from engine.records import Completion
+from engine.redaction import Redactor
 from engine.work.jobs import GAME_NUMBERS, OpenPart
 from engine.work.plan import Plan, Scope, make_plan
 from engine.work.recorder import Recorder
@@ -148,6 +153,9 @@ class _Reader:
         self._report = report
         self._open = {name_of(part): part for part in open_parts(plan)}
         self._failed: set[CustomId] = set()
+        self._guards: dict[str, ReplyGuard] = {}
+        self._secrets = Redactor(secrets_of(config))
+        self._echoing: set[TaskKey] = set()  # for which it is reported that replies hold a secret
         self._decoder = msgspec.json.Decoder(_Result)
         self._encode = msgspec.json.Encoder().encode
 
@@ -178,11 +186,15 @@ class _Reader:
 
     def _take(self, part: OpenPart, custom_id: CustomId, result: _Result) -> None:
         def answer(body: dict[str, Any]) -> Completion:
-            if body_digest(self._encode(body)) != custom_id.body:
+            payload = self._encode(body)
+            if body_digest(payload) != custom_id.body:
                 raise _OtherRequest
             completion = _completion_of(result, body)
-            for warning in completion.warnings:
-                self._report.warn(warning)
+            limit = body.get("max_tokens") or body.get("max_completion_tokens")
+            doubts = self._guard(caller_of(part)).verify(completion, payload, limit)
+            for warning in (*completion.warnings, *doubts):
+                self._report.warn(f"{caller_of(part)}: {warning}")
+            self._report_echo(part, completion)
             return completion
 
         try:
@@ -195,6 +207,19 @@ class _Reader:
             self._recorder.fail(part, failure)
         else:
             self._report.taken += 1
+
+    def _guard(self, model: str) -> ReplyGuard:
+        if model not in self._guards:
+            self._guards[model] = ReplyGuard(counts_exactly=self._config.provider(model).counts_tokens)
+        return self._guards[model]
+
+    def _report_echo(self, part: OpenPart, completion: Completion) -> None:
+        """Warn once per task that a reply holds a secret of the config: results are stored as the model wrote them."""
+        task = part.job.task
+        if task in self._echoing or not self._secrets.finds(completion.content, completion.reasoning):
+            return
+        self._echoing.add(task)
+        self._report.warn(f"{caller_of(part)}: {echo_warning('a key of the config', task, part.job.question.id)}")
 
     def _count_left_out(self, custom_id: CustomId) -> None:
         if custom_id.part in self._awaited:

@@ -367,12 +367,16 @@ class ModelClient:
         if task in target.echoing or not target.redact.finds(completion.content, completion.reasoning):
             return
         target.echoing.add(task)
-        place = (f"{task.stage} of {task.model}" if task else "a call") + (f", question {prefix}" if prefix else "")
-        text = (
-            f"{self.name}: the key of {target.address} is in a reply ({place}), which is stored as it was sent; "
-            "renew the key, and delete these records before you publish them"
-        )
-        self._emit(notice("warning", text))
+        self._emit(notice("warning", f"{self.name}: {echo_warning(f'the key of {target.address}', task, prefix)}"))
+
+
+def echo_warning(secret: str, task: TaskKey | None, question: str) -> str:
+    """Return the warning about a reply that holds a secret."""
+    place = (f"{task.stage} of {task.model}" if task else "a call") + (f", question {question}" if question else "")
+    return (
+        f"{secret} is in a reply ({place}), which is stored as it was sent; renew the key, and delete these records "
+        "before you publish them"
+    )
 
 
 def _read(target: Target, status: int, reply: bytes, seconds: float, location: str) -> Completion:

@@ -52,44 +52,23 @@ class _Counted(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Counted)
 
 
-class ContextGuard:
-    """The context of a model's servers, in tokens; None where they do not report it.
+class ReplyGuard:
+    """Compares replies of one model with their requests: was the prompt cut, or the reply before its limit?
 
-    `counts_exactly` says that the server's usage counts exactly what `max_tokens` bounds.
+    `tokens` is the context of the servers, None where it is unknown; `counts_exactly` says that their usage counts
+    exactly what `max_tokens` bounds. `address` is named by failures.
     """
 
-    def __init__(
-        self, session: aiohttp.ClientSession, endpoint: Endpoint, tokens: int | None, *, counts_exactly: bool
-    ) -> None:
+    def __init__(self, tokens: int | None = None, *, counts_exactly: bool, address: str = "") -> None:
         self.tokens = tokens
-        self._session = session
-        self._endpoint = endpoint
+        self._address = address
         self._counts_exactly = counts_exactly
-        self._can_count = counts_exactly
         self._seen = 0
         self._densest = 0.0
         self._density = 1.0  # tokens per byte of a request, at most
         self._largest = 0  # count of prompt tokens
         self._shortest = self._longest = self._sizes = 0  # requests with that count: sizes, and how many different ones
         self._doubted = False  # a doubt about prompts is reported
-
-    def take_in(self, tokens: int | None) -> None:
-        """Note the context of a further server: the smallest one holds."""
-        self.tokens = min((each for each in (self.tokens, tokens) if each is not None), default=None)
-
-    def fits(self, size: int, max_tokens: int) -> bool:
-        """Return whether a request of `size` bytes certainly leaves room for its reply."""
-        return self.tokens is None or size * self._density + max_tokens <= self.tokens
-
-    async def check(self, body: dict[str, Any], max_tokens: int) -> None:
-        """Count the prompt. Raises CallFailed if it leaves no room for `max_tokens`."""
-        if self.tokens is None or not self._can_count:
-            return
-        prompt = await self._count(body)
-        if prompt is None:
-            self._can_count = False
-        elif prompt + max_tokens > self.tokens:
-            raise self._overflow(prompt, max_tokens)
 
     def verify(self, completion: Completion, payload: bytes, max_tokens: int | None) -> list[str]:
         """Learn the density from the reply to a request, and return what is doubtful about it.
@@ -160,7 +139,37 @@ class ContextGuard:
 
     def _overflow(self, prompt: int, max_tokens: int) -> CallFailed:
         message = f"prompt {prompt} + max_tokens {max_tokens} > {self.tokens} tokens, the context of the server"
-        return CallFailed(FailureKind.REJECTED, message, endpoint=self._endpoint.address, hint=_HINT)
+        return CallFailed(FailureKind.REJECTED, message, endpoint=self._address, hint=_HINT)
+
+
+class ContextGuard(ReplyGuard):
+    """A ReplyGuard that also checks requests before they are sent."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, endpoint: Endpoint, tokens: int | None, *, counts_exactly: bool
+    ) -> None:
+        super().__init__(tokens, counts_exactly=counts_exactly, address=endpoint.address)
+        self._session = session
+        self._endpoint = endpoint
+        self._can_count = counts_exactly
+
+    def take_in(self, tokens: int | None) -> None:
+        """Note the context of a further server: the smallest one holds."""
+        self.tokens = min((each for each in (self.tokens, tokens) if each is not None), default=None)
+
+    def fits(self, size: int, max_tokens: int) -> bool:
+        """Return whether a request of `size` bytes certainly leaves room for its reply."""
+        return self.tokens is None or size * self._density + max_tokens <= self.tokens
+
+    async def check(self, body: dict[str, Any], max_tokens: int) -> None:
+        """Count the prompt. Raises CallFailed if it leaves no room for `max_tokens`."""
+        if self.tokens is None or not self._can_count:
+            return
+        prompt = await self._count(body)
+        if prompt is None:
+            self._can_count = False
+        elif prompt + max_tokens > self.tokens:
+            raise self._overflow(prompt, max_tokens)
 
     async def _count(self, body: dict[str, Any]) -> int | None:
         """Return the tokens of a prompt, chat template included; None where the server cannot count."""

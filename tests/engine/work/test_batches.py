@@ -282,3 +282,40 @@ async def test_entries_of_one_server_share_files(desk: Desk, tmp_path: Path) -> 
         ("base", 2 * QUESTIONS),
         ("elsewhere", QUESTIONS),
     ]
+
+
+async def test_a_reply_to_a_prompt_that_was_cut_is_rejected(desk: Desk, tmp_path: Path) -> None:
+    long = [
+        {"question_id": f"long-{n}", "turns": [{"content": f"Sum up: {'word after word ' * 300}{n}"}]} for n in range(2)
+    ]
+    desk.write("question.jsonl", long)
+    written(desk, tmp_path / "one", Scope(judgments=False))
+    results = await replies(desk, requests(tmp_path / "one"))
+    for result in results[::2]:
+        result["response"]["body"]["usage"] |= {"prompt_tokens": 300}  # of 900 words
+    report = await read_batch(desk.config(), [saved(tmp_path / "r", results)], Scope(judgments=False))
+    assert (report.taken, report.failed) == (3, {"rejected": 3})
+    messages = {failure.message for failure in desk.bench_files().failures().items}
+    assert messages == {"the server cut the prompt to its context: 300 prompt tokens counted for 903 words"}
+
+
+async def test_a_reply_with_a_key_is_stored_and_reported_once_for_each_task(desk: Desk, tmp_path: Path) -> None:
+    key = "sesame-0123456789"
+    entry = {"endpoints": [{"base_url": f"{desk.url}/v1", "api_key": key}]}
+    document = {
+        "bench": "small",
+        "data": str(desk.data),
+        "judge": {"model": "judge", "baseline": "base"},
+        "models": dict.fromkeys(("base", "good", "judge"), entry),
+    }
+    config = desk.parsed(document)
+    write_batch(config, make_plan(config, desk.bench_files(), Scope(judgments=False)), tmp_path / "one")
+    results = await replies(desk, requests(tmp_path / "one"))
+    for result in results:
+        if result["response"]["body"]["model"] == "good":
+            result["response"]["body"]["choices"][0]["message"]["content"] = f"Authorization: Bearer {key}"
+    report = await read_batch(config, [saved(tmp_path / "r", results)], Scope(judgments=False))
+    assert report.taken == 2 * QUESTIONS
+    (warning,) = report.warnings
+    assert warning.startswith("good: a key of the config is in a reply (answers of good, question q")
+    assert key not in warning
