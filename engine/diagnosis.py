@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import aiohttp
@@ -28,7 +28,7 @@ from engine.records import Completion
 from engine.serving.gpus import GpuQueryFailed, has_driver, query_gpus
 from engine.serving.listing import EndpointListing, endpoints_of
 from engine.serving.model_folder import folder_problems
-from engine.serving.plan import server_plan
+from engine.serving.plan import server_plan, server_specs
 from engine.work.calls import judge_requests
 from engine.work.plan import Scope, make_plan
 
@@ -60,7 +60,7 @@ async def examine(config: Config) -> AsyncIterator[Check]:
             yield check
         for check in await _binding_checks(config, session):
             yield check
-    for check in await asyncio.to_thread(lambda: [*_vllm_checks(config), *_gpu_checks(), *_server_checks(config)]):
+    for check in await asyncio.to_thread(lambda: list(_machine_checks(config))):
         yield check
     counter = await load_counter()
     if counter is not None:
@@ -257,8 +257,42 @@ def _unsaid_provider(subject: str) -> Check:
     )
 
 
-def _vllm_checks(config: Config) -> Iterator[Check]:
+def _machine_checks(config: Config) -> Iterator[Check]:
+    """Yield what the machines lack that run the servers: this one, or the nodes of the cluster."""
     served = [name for name, entry in config.models.items() if entry.serve is not None]
+    if config.cluster.engine == "none" or not served:
+        yield from _vllm_checks(config, served)
+        yield from _gpu_checks()
+        yield from _server_checks(config, served)
+        return
+    from engine.serving.nodes import disconnect
+
+    try:
+        yield from _server_checks(config, served)
+        yield from _node_checks(config, served)
+    finally:
+        disconnect()
+
+
+def _node_checks(config: Config, served: Sequence[str]) -> Iterator[Check]:
+    from engine.serving.node_checks import examine_nodes
+
+    try:
+        reports = examine_nodes(config.cluster, server_specs(config, served), config.vllm.command[0])
+    except ConfigError:
+        return  # the servers of the plan have the same problem
+    for report in reports:
+        where = f"node {report.node} ({report.address})"
+        for entry, causes in report.problems.items():
+            for cause in causes:
+                yield Check(
+                    "problem", f"models.{entry}.model" if entry else "vLLM", f"{where}: {cause.title}", cause.hint
+                )
+        if not report.problems[""]:
+            yield Check("ok", where, f"{report.devices} {config.cluster.resource}, {report.program}")
+
+
+def _vllm_checks(config: Config, served: Sequence[str]) -> Iterator[Check]:
     program = shutil.which(config.vllm.command[0])
     if program:
         yield Check("ok", "vLLM", f"{program}")
@@ -273,9 +307,9 @@ def _vllm_checks(config: Config) -> Iterator[Check]:
         yield Check("note", "vLLM", "not on the PATH; not needed if every model has an endpoint")
 
 
-def _server_checks(config: Config) -> Iterator[Check]:
-    """Yield the servers that arena-tui would start, and the problems that prevent it on this machine."""
-    served = [name for name, entry in config.models.items() if entry.serve is not None]
+def _server_checks(config: Config, served: Sequence[str]) -> Iterator[Check]:
+    """Yield the servers that arena-tui would start, and the problems that prevent it, as far as this machine knows."""
+    is_here = config.cluster.engine == "none"
     try:
         plan = server_plan(config, served, config.judge.model)
     except ConfigError as error:
@@ -283,9 +317,9 @@ def _server_checks(config: Config) -> Iterator[Check]:
             yield Check("problem", wrong.key, wrong.message, wrong.hint)
         return
     for server in plan.servers:
-        gpus = f" on GPU {','.join(map(str, server.gpus))}" if server.gpus else ""
+        gpus = f" on GPU {','.join(map(str, server.gpus))}" if server.gpus and is_here else ""
         if server.replica == 0:
-            for cause in folder_problems(server.spec):
+            for cause in folder_problems(server.spec) if is_here else ():
                 yield Check("problem", f"models.{server.spec.name}.model", cause.title, cause.hint)
             for adapter in server.spec.adapters:
                 if adapter.problem:

@@ -134,12 +134,15 @@ class LocalPlace:
 
 def start_problem(planned: PlannedServer, program: str) -> Cause | None:
     """Return what prevents any start on this machine: no such program, or a folder that vLLM refuses. Blocks."""
-    if shutil.which(program) is None:
-        return Cause(
-            f"{program!r} not found",
-            "pip install 'arena-tui[vllm]', or name another environment's program in [vllm] command",
-        )
-    return next(folder_problems(planned.spec), None)
+    return program_problem(program) or next(folder_problems(planned.spec), None)
+
+
+def program_problem(program: str) -> Cause | None:
+    """Return that there is no such program on this machine."""
+    if shutil.which(program) is not None:
+        return None
+    hint = "pip install 'arena-tui[vllm]', or name another environment's program in [vllm] command"
+    return Cause(f"{program!r} not found", hint)
 
 
 def server_environment(

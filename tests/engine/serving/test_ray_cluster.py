@@ -15,6 +15,7 @@ import pytest
 from yard import FAKE, Yard, carried_out, until
 
 from engine.config.load import parse_config
+from engine.diagnosis import examine
 from engine.errors import ConfigError
 from engine.run import Run
 
@@ -169,3 +170,21 @@ async def test_what_does_not_fit_on_a_node_or_does_not_exist_is_one_clear_proble
         await Run(config_of(yard, cluster, models)).execute()
     with pytest.raises(ConfigError, match="no node of the Ray cluster has 'moons'"):
         await Run(config_of(yard, cluster, cast(yard, 1), resource="moons")).execute()
+
+
+async def test_a_diagnosis_looks_for_programs_and_models_on_every_node(cluster, yard):
+    models = cast(yard, 1)
+    found = [check async for check in examine(config_of(yard, cluster, models))]
+    nodes = [check for check in found if check.subject.startswith("node ")]
+    assert [check.status for check in nodes] == ["ok"] * 3
+    assert {check.text for check in nodes} == {f"{PER_NODE} {TOY}, {FAKE[0]}"}
+    assert not [check for check in found if check.subject in ("vLLM", "GPU")]
+    models["good"]["model"] = str(yard.folder / "models" / "missing")
+    wrong = config_of(yard, cluster, models)
+    wrong = wrong.model_copy(update={"vllm": wrong.vllm.model_copy(update={"command": ["no-such-vllm"]})})
+    problems = [check async for check in examine(wrong) if check.status == "problem"]
+    at_node = f"node {os.uname().nodename} ("
+    assert [check.subject for check in problems].count("vLLM") == 3
+    assert [check.subject for check in problems].count("models.good.model") == 3
+    assert all(check.text.startswith(at_node) for check in problems)
+    assert "'no-such-vllm' not found" in problems[0].text
