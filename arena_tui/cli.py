@@ -22,7 +22,7 @@ from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, s
 from arena_tui.command import CALLS, ArenaGroup, config_options, option_group
 from arena_tui.detaching import Release, in_child
 from arena_tui.invocation import PREFIX, Invocation, load_numpy
-from arena_tui.options import models_option, names, wait_option
+from arena_tui.options import models_option, names, repeats_option, wait_option
 from engine import __version__
 from engine.errors import ArenaError, StorageError, UsageProblem
 
@@ -102,6 +102,7 @@ def _open_ui(context: click.Context) -> int:
     click.option(
         "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N questions of the seeded order."
     ),
+    repeats_option,
     click.option(
         "--refresh",
         type=click.Choice(["stale", "unparsed"]),

@@ -10,7 +10,7 @@ import click
 
 from arena_tui.command import CALLS, ArenaGroup, option_group
 from arena_tui.invocation import Invocation, load_numpy
-from arena_tui.options import models_option
+from arena_tui.options import models_option, repeats_option
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgG]?)i?[bB]?")
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
@@ -44,6 +44,7 @@ _scope_options = option_group(
         multiple=True,
         help="Also records made with other settings (stale), or games without a label (unparsed).",
     ),
+    repeats_option,
 )
 _limit_options = option_group(
     "Size of files",

@@ -1,6 +1,7 @@
 """Options that several commands share, each declared once, and the callbacks that parse values.
 
 names, style_words, points          callbacks that split a value at its commas
+repeats_option                      --repeats, how many answers and judgments
 format_option                       --format; its first value is the default
 judge_option, models_option         lists of names
 baseline_option, baselines_option   --baseline, one or several
@@ -10,7 +11,7 @@ bootstrap_options                   --rounds --seed
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,7 +20,11 @@ from arena_tui.command import FOLDER as FOLDER
 from arena_tui.command import Decorator as Decorator
 from arena_tui.command import option_group as option_group
 from arena_tui.command import together as together
+from engine.errors import UsageProblem
 from engine.ratings import MOST_ROUNDS
+
+if TYPE_CHECKING:
+    from engine.repeats import Repeats
 
 
 def names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -47,6 +52,18 @@ def points(_context: click.Context, _option: click.Parameter, value: str) -> tup
     if not all(0.0 < each <= 50.0 for each in found):
         raise click.BadParameter("a difference must be above 0 and at most 50 points")
     return found
+
+
+def replicates(_context: click.Context, _option: click.Parameter, value: str | None) -> Repeats | None:
+    """Parse the value of `--repeats`. Raises BadParameter."""
+    if value is None:
+        return None
+    from engine.repeats import parse_repeats
+
+    try:
+        return parse_repeats(value)
+    except UsageProblem as problem:
+        raise click.BadParameter(f"{problem.title}: {problem.hint}") from None
 
 
 def format_option(*forms: str) -> Decorator[Any]:
@@ -92,6 +109,12 @@ wait_option = click.option(
     default=300.0,
     metavar="SECONDS",
     help="How long to wait for servers that do not answer yet (still starting, queued).",
+)
+repeats_option = click.option(
+    "--repeats",
+    callback=replicates,
+    metavar="K|AxJ",
+    help="K answers to each question, the first of them judged K times; or A answers, each judged J times.",
 )
 first_game_option = click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
 

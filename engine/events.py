@@ -111,7 +111,8 @@ class CallRetried(msgspec.Struct, frozen=True, tag=True):
 class RecordSaved(msgspec.Struct, frozen=True, tag=True):
     """A whole record is on disk. For judgments, `labels` holds one label (or None) per game.
 
-    `conflicts` counts the games whose judge gave different labels.
+    `conflicts` counts the games whose judge gave different labels. A judgment of a further answer, or a repeated one,
+    is not `is_first`.
     """
 
     task: TaskKey
@@ -119,6 +120,7 @@ class RecordSaved(msgspec.Struct, frozen=True, tag=True):
     truncated: bool = False
     labels: tuple[Label | None, ...] = ()
     conflicts: int = 0
+    is_first: bool = True
 
 
 class RecordFailed(msgspec.Struct, frozen=True, tag=True):
@@ -128,6 +130,7 @@ class RecordFailed(msgspec.Struct, frozen=True, tag=True):
     question_id: str
     kind: str
     message: str
+    is_first: bool = True
 
 
 class StopRuleSet(msgspec.Struct, frozen=True, tag=True):

@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     import polars as pl
 
 NO_ANSWER, NO_LENGTH = -2, -1  # in place of the length of an answer in tokens
+_REPLICATE = ("choice", "repeat")
 
 
 class JudgedFacts(msgspec.Struct, frozen=True):
     """All of a `JudgedBench` but its numbers. `questions` are (id, category, cluster).
 
     The numbers are columns: of each game its question, judge, model and baseline (indices into the names), its number,
-    the code of its label and, if any game has them, the probabilities; and `tokens`, shape [answering, answered]: the
-    lengths of the answers in tokens. A warning is its text with the kinds and values of its advice.
+    the code of its label, its choice and repeat where any is not 0 and, if any game has them, the probabilities; and
+    `tokens`, shape [answering, answered]: the lengths of the answers in tokens. A warning is its text with the kinds
+    and values of its advice.
     """
 
     questions: list[tuple[str, str, str]]
@@ -126,7 +128,8 @@ class JudgedReader:
         """Yield the judgments of `model` by `judge` that are of today's texts, by baseline."""
         import polars as pl
 
-        self._warnings.extend(str(problem) for problem in self._bench.index.judgments(judge, model).problems)
+        tables = self._bench.index.judgments(judge, model), self._bench.index.repeats(judge, model)
+        self._warnings.extend(str(problem) for table in tables for problem in table.problems)
         outdated = failed = 0
         if self._pairing.is_split:
             self._note_other_baselines(judge, model)
@@ -140,6 +143,11 @@ class JudgedReader:
             if len(rows):
                 self._use_answers(baseline)
                 self._use_answers(model)
+            further = self._bench.current.repeats(judge, model, baseline)
+            if len(further):
+                if self._pairing.is_split:
+                    further = further.filter(pl.col("key").is_in(self._asked(baseline)))
+                rows = pl.concat([rows, further.select(rows.columns)])
             self._unchecked += len(rows.filter("unchecked"))
             yield _Compared(judge, model, baseline, counted(rows, strict=self._strict))
             if len(self._baselines) > 1 and not self._pairing.is_split:  # a nameless one may well be of another
@@ -288,7 +296,7 @@ def _columns(compared: Sequence[_Compared], judges: Sequence[str]) -> tuple[Colu
     import polars as pl
 
     models = list(dict.fromkeys(name for each in compared for name in (each.model, each.baseline)))
-    keys = pl.concat([each.rows.select("key", "games", "odds") for each in compared], rechunk=True)
+    keys = pl.concat([each.rows.select("key", "games", "odds", *_REPLICATE) for each in compared], rechunk=True)
     questions = keys["key"].unique(maintain_order=True)
     counts = [len(each.rows) for each in compared]
 
@@ -305,6 +313,8 @@ def _columns(compared: Sequence[_Compared], judges: Sequence[str]) -> tuple[Colu
         "baseline": repeated([models.index(each.baseline) for each in compared]),
         "judge": repeated([judges.index(each.judge) for each in compared]),
     }
+    if any(games[name].max() for name in _REPLICATE):
+        of_games |= {name: games[name].to_numpy() for name in _REPLICATE}
     lengths = games["games"].str.len_bytes().to_numpy()
     label = np.frombuffer("".join(games["games"]).encode(), np.int8) - np.int8(FIRST_DIGIT)
     number = np.arange(len(label)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1

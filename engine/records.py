@@ -162,7 +162,8 @@ class JudgmentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     In game 1 the baseline is A, in game 2 the model is. `inputs` is the digest of the question and of the two
     answers that were compared: a judgment whose `inputs` no longer match is not current. A game is None when it was
-    never played.
+    never played. Those whose `choice` (of the model's answer) or `repeat` is not 0 stand in `judgment_repeats`, see
+    `engine.repeats`.
     """
 
     question_id: str
@@ -173,6 +174,9 @@ class JudgmentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     tstamp: float = 0.0
     settings: str | None = None
     inputs: str | None = None
+    choice: int = 0
+    baseline_choice: int = 0
+    repeat: int = 0
 
 
 class AnswerPart(msgspec.Struct, frozen=True, tag="answer"):
@@ -199,10 +203,12 @@ class GamePart(msgspec.Struct, frozen=True, tag="game"):
     inputs: str
     number: int  # 1 or 2
     game: Game
+    choice: int = 0
+    repeat: int = 0
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A call that failed for good, one line of `errors.jsonl`. `game` is 1 or 2, `choice` counts from 0."""
+    """A call that failed for good, one line of `errors.jsonl`. `game` is 1 or 2, `choice` and `repeat` count from 0."""
 
     stage: Literal["answers", "judgments"]
     model: str
@@ -218,3 +224,4 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int | None = None
     endpoint: str | None = None
     baseline: str | None = None  # where it was not the first or only one
+    repeat: int | None = None

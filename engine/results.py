@@ -101,6 +101,7 @@ def judged_bench(
         paths.settings,
         *map(paths.answers, answering),
         *(paths.judgments(judge, model) for judge, models in judged_models.items() for model in models),
+        *(paths.repeats(judge, model) for judge, models in judged_models.items() for model in models),
     ]
     rules = (part for rule in pairing.rules for part in rule)
     asked = (*judges, "", *pairing.baselines, "", *rules, "", str(with_itself), str(strict))
@@ -124,6 +125,8 @@ def judged_bench(
             game=columns["game"],
             label=columns["label"],
             probabilities=columns.get("probabilities"),
+            choice=columns.get("choice"),
+            repeat=columns.get("repeat"),
         ),
         BenchFacts(
             name=paths.name,

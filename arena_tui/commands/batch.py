@@ -23,6 +23,7 @@ from engine.batch.writing import Manifest, write_batch
 from engine.bench import Bench
 from engine.bench.layout import BenchPaths
 from engine.config.model import Config
+from engine.repeats import ONCE
 from engine.work.costs import expected_use
 from engine.work.plan import Scope, make_plan
 
@@ -144,6 +145,7 @@ def _scope(given: dict[str, Any]) -> Scope:
         models=given["models"],
         limit=given["limit"],
         refresh=frozenset(given["refresh"]),
+        repeats=given["repeats"] or ONCE,
         answers=stage in ("all", "answers"),
         judgments=stage in ("all", "judgments"),
     )

@@ -25,6 +25,7 @@ from engine.ratings.leaderboard import LeaderboardOptions
 from engine.ratings.outcomes import unused_odds
 from engine.ratings.stop_rule import StopRule, parse_stop_rule, stop_cautions
 from engine.ratings.verdict import standing_verdict
+from engine.repeats import ONCE, Repeats
 from engine.results import judged_bench, rate
 from engine.run import Run
 from engine.work.costs import spent_by
@@ -46,6 +47,7 @@ def run_command(
     wait: float,
     max_cost: float | None,
     max_hours: float | None,
+    repeats: Repeats | None,
     dry_run: bool,
     as_json: bool,
     release: Release | None = None,
@@ -64,6 +66,7 @@ def run_command(
         wait=wait,
         max_cost=max_cost,
         max_hours=max_hours,
+        repeats=repeats or ONCE,
     )
     if dry_run and not invocation.demo:
         return _show_plan(invocation.config().with_baselines(baseline), scope)

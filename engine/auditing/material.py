@@ -78,7 +78,7 @@ def material_of_bench(
     replies = {judge: read_replies(bench, judge, sides, rule, own) for judge in judged.battles.judges}
     found = Material(
         name=bench.name,
-        battles=judged.battles,
+        battles=judged.battles.first_judgments(),
         baseline=anchor,
         replies={judge: counts for judge, counts in replies.items() if counts is not None},
         warnings=judged.warnings,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import product
 from typing import Any, TypeAlias
 
 import msgspec
@@ -17,6 +18,7 @@ from engine.config.model import Config
 from engine.events import TaskKey
 from engine.models.tokens import TokenCounter
 from engine.records import Completion
+from engine.repeats import FIRST, Replicate
 from engine.work.calls import AnswerMaker, GameMaker, JudgeCaller, PartKeeper
 from engine.work.jobs import GAME_NUMBERS, AnswerJob, JudgeJob, OpenChoice, OpenGame, OpenPart
 from engine.work.plan import Plan
@@ -61,16 +63,18 @@ def body_digest(body: bytes) -> str:
     return blake2b(body, digest_size=8).hexdigest()
 
 
-def part_name(task: TaskKey, question_id: str, number: int) -> str:
+def part_name(task: TaskKey, question_id: str, number: int, replicate: Replicate = FIRST) -> str:
     """Return the name of a part: `a` or `j` and 16 hexadecimal digits."""
-    named = "\0".join((task.stage, task.model, task.judge, task.baseline, question_id, str(number)))
+    which = () if replicate == FIRST else map(str, replicate)
+    named = "\0".join((task.stage, task.model, task.judge, task.baseline, question_id, str(number), *which))
     return task.stage[0] + blake2b(named.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def name_of(part: OpenPart) -> str:
     """Return the name of an open part."""
-    number = part.index if isinstance(part, OpenChoice) else part.number
-    return part_name(part.job.task, part.job.question.id, number)
+    if isinstance(part, OpenChoice):
+        return part_name(part.job.task, part.job.question.id, part.index)
+    return part_name(part.job.task, part.job.question.id, part.number, part.job.replicate)
 
 
 def calls_made(part: OpenPart) -> int:
@@ -115,14 +119,15 @@ def open_parts(plan: Plan) -> Iterator[OpenPart]:
     yield from open_games(plan)
 
 
-def all_parts(plan: Plan, config: Config) -> Iterator[str]:
+def all_parts(plan: Plan) -> Iterator[str]:
     """Yield the names of all parts of a plan, also of those with records on disk."""
     for task in plan.tasks:
-        choices = config.answers.num_choices if task.key.stage == "answers" else 0
-        numbers = range(choices) if choices else GAME_NUMBERS
-        for question in plan.questions:
-            for number in numbers:
-                yield part_name(task.key, question.id, number)
+        choices = plan.repeats.answers
+        is_judged = task.key.stage == "judgments"
+        numbers = GAME_NUMBERS if is_judged else range(choices)
+        replicates = plan.repeats.replicates(choices) if is_judged else [FIRST]
+        for question, replicate, number in product(plan.questions, replicates, numbers):
+            yield part_name(task.key, question.id, number, replicate)
 
 
 class OneCall:
@@ -192,8 +197,10 @@ def _seed_of(part: OpenGame) -> str:
     An answer cannot hold the code that follows from it: the code changes with every character of the answer.
     """
     job = part.job
-    named = f"{job.inputs}:{job.settings}:{job.task.judge}:{part.number}".encode("utf-8", "surrogatepass")
-    return blake2b(named, digest_size=8).hexdigest()
+    named = f"{job.inputs}:{job.settings}:{job.task.judge}:{part.number}"
+    if job.replicate != FIRST:
+        named += f":{job.replicate.choice}:{job.replicate.repeat}"
+    return blake2b(named.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _run_at_once(making: Coroutine[Any, Any, None]) -> None:

@@ -231,14 +231,15 @@ class _Reader:
 
     @cached_property
     def _all(self) -> set[str]:
-        return set(all_parts(self._plan, self._config))
+        return set(all_parts(self._plan))
 
     @cached_property
     def _awaited(self) -> set[str]:
         return {
-            part_name(task.key, question.id, number)
+            part_name(task.key, question.id, number, replicate)
             for task in self._plan.judgments
             for question in task.awaited
+            for replicate in self._plan.repeats.replicates(self._plan.repeats.answers)
             for number in GAME_NUMBERS
         }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,13 @@ from engine.bench.lines import LineSpan
 from engine.bench.stored import StoredJudgment, StoredPrompts
 from engine.errors import BenchError
 from engine.labels import labels_of
+from engine.repeats import Replicate
 
 if TYPE_CHECKING:
     import polars as pl
 
 _TEXTS = ("question", "theirs", "ours")
+_CHOICES = ("choice", "baseline_choice")  # of the model's answer and of the baseline's
 _CHECKED = ("mark", *_TEXTS)
 
 
@@ -54,10 +56,15 @@ def is_current(
 
 @dataclass(frozen=True)
 class JudgmentsAgainst:
-    """The judgments of a model by a judge against a baseline, by question, and which of them are current."""
+    """The judgments of a model by a judge against a baseline, by question, and which of them are current.
+
+    `repeats` are the further ones, by question and replicate.
+    """
 
     stored: Mapping[str, StoredJudgment]
     current: frozenset[str]
+    repeats: Mapping[tuple[str, Replicate], StoredJudgment] = field(default_factory=dict)
+    current_repeats: frozenset[tuple[str, Replicate]] = frozenset()
 
 
 class CurrentJudgments:
@@ -87,6 +94,7 @@ class CurrentJudgments:
         for name, table in zip(_TEXTS, tables, strict=True):
             digests = table.frame.select("key", pl.col("digest").alias(name))
             rows = rows.join(digests, on="key", how="left", maintain_order="left")
+        rows = rows.with_columns(pl.lit(0, pl.Int32).alias(name) for name in (*_CHOICES, "repeat"))
         has_texts = pl.all_horizontal(pl.col(_TEXTS).is_not_null())
         shows = (
             pl.col("inputs").is_null()
@@ -106,6 +114,39 @@ class CurrentJudgments:
             rows = rows.with_columns(current=pl.col("current") | pl.col("fits").fill_null(value=False)).drop("fits")
         return rows.drop(_TEXTS)
 
+    def repeats(self, judge: str, model: str, baseline: str) -> pl.DataFrame:
+        """Return the further judgments of `model` against `baseline`, the last of each question and replicate.
+
+        The columns are those of `table`. Only this program writes them, so each has a digest of its texts. One of an
+        answer that its record no longer holds is not current.
+        """
+        import polars as pl
+
+        stored = self._index.repeats(judge, model)
+        rows = stored.frame.filter(pl.col("inputs").is_not_null() & (pl.col("baseline") == baseline))
+        rows = rows.unique(["key", "choice", "repeat"], keep="last", maintain_order=True)
+        no = pl.lit(value=False)
+        if not len(rows):
+            return rows.with_columns(failed=no, unchecked=no, current=no)
+        tables = self._index.questions(), self._index.answers(baseline), self._index.answers(model)
+        theirs = _choice_digests(tables[1]).rename({"choice": "baseline_choice", "digest": "theirs"})
+        ours = _choice_digests(tables[2]).rename({"digest": "ours"})
+        questions = tables[0].frame.select("key", pl.col("digest").alias("question"))
+        rows = rows.join(questions, on="key", how="left", maintain_order="left")
+        rows = rows.join(theirs, on=["key", "baseline_choice"], how="left", maintain_order="left")
+        rows = rows.join(ours, on=["key", "choice"], how="left", maintain_order="left")
+        has_texts = pl.all_horizontal(pl.col(_TEXTS).is_not_null())
+        answered = [set(table.frame["key"]) for table in tables[1:]]
+        has_answers = pl.all_horizontal(pl.col("key").is_in(list(keys)) for keys in answered)
+        failed = pl.col("key").is_in(list(tables[1].failed | tables[2].failed))
+        unchecked = pl.col("question").is_not_null() & ~has_answers & ~failed
+        rows = rows.with_columns(failed=failed, unchecked=unchecked, current=unchecked)
+        if len(sure := rows.filter(has_texts)):
+            checks = self._checks(stored.path, sure, tables)
+            rows = rows.join(checks, on=list(_CHECKED), how="left", maintain_order="left")
+            rows = rows.with_columns(current=pl.col("current") | pl.col("fits").fill_null(value=False)).drop("fits")
+        return rows.drop(_TEXTS)
+
     def listed(self, judge: str, model: str, baseline: str) -> JudgmentsAgainst:
         """Return the judgments of `table` one by one."""
         rows = self.table(judge, model, baseline)
@@ -116,7 +157,18 @@ class CurrentJudgments:
             labels, played = labels_of(games)
             prompts = StoredPrompts(path, LineSpan(start, length), key) if inputs is None else ()
             stored[key] = StoredJudgment(key, model, judge, labels, played, named, settings, inputs, prompts)
-        return JudgmentsAgainst(stored, frozenset(rows.filter("current")["key"]))
+        further = self.repeats(judge, model, baseline)
+        repeats, current = {}, set()
+        of_repeats = "key", "settings", "inputs", "games", "baseline_choice", "choice", "repeat", "current"
+        for key, settings, inputs, games, against, *which, is_of_today in further.select(of_repeats).iter_rows():
+            name = key, Replicate(*which)
+            labels, played = labels_of(games)
+            repeats[name] = StoredJudgment(
+                key, model, judge, labels, played, baseline, settings, inputs, baseline_choice=against
+            )
+            if is_of_today:
+                current.add(name)
+        return JudgmentsAgainst(stored, frozenset(rows.filter("current")["key"]), repeats, frozenset(current))
 
     def digests_against(self, baseline: str) -> dict[str, str]:
         """Return by question the digest of its text and of the answer of `baseline`, where both are on disk."""
@@ -141,11 +193,11 @@ class CurrentJudgments:
             return known
         questions, theirs, ours = self._texts_of(tables[0]), self._texts_of(tables[1]), _Texts(tables[2])
         rows = []
-        for key, start, length, inputs, *digests in new.select(
-            "key", "start", "length", "inputs", *_CHECKED
+        for key, start, length, inputs, choice, against, *digests in new.select(
+            "key", "start", "length", "inputs", *_CHOICES, *_CHECKED
         ).iter_rows():
             try:
-                texts = questions[key], theirs[key], ours[key]
+                texts = questions[key], theirs.choice(key, against), ours.choice(key, choice)
                 if inputs is not None:
                     fits = inputs == inputs_digest(*texts)
                 else:
@@ -180,6 +232,7 @@ class _Texts:
         self.spans = table.spans
         self._is_questions = "category" in table.frame.columns
         self._held: dict[str, Sequence[str]] = {}
+        self._others: dict[str, Sequence[Sequence[str] | None]] = {}
 
     def __getitem__(self, key: str) -> Sequence[str]:
         if key not in self._held:
@@ -190,6 +243,27 @@ class _Texts:
             else:
                 self._held[key] = answer_lines.read_at(*place).usable() or ()
         return self._held[key]
+
+    def choice(self, key: str, index: int) -> Sequence[str]:
+        """Return one choice of an answer."""
+        if not index:
+            return self[key]
+        if key not in self._others:
+            self._others[key] = answer_lines.read_at(self.table.path, self.spans[key], key).others()
+        others = self._others[key]
+        return (others[index - 1] if index <= len(others) else None) or ()
+
+
+def _choice_digests(table: Table) -> pl.DataFrame:
+    """Return the digest of every usable choice of every answer: key, choice and digest."""
+    import polars as pl
+
+    frame = table.frame
+    every = pl.concat_list(pl.col("digest"), pl.col("others").fill_null([]))
+    found = frame.select(
+        "key", every.alias("digest"), pl.int_ranges(0, every.list.len(), dtype=pl.Int32).alias("choice")
+    )
+    return found.explode("digest", "choice").drop_nulls("digest")
 
 
 def _read_checks(place: Path) -> pl.DataFrame:

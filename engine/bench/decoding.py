@@ -8,7 +8,7 @@ string; any other value of an unexpected type reads as absent.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -139,7 +139,7 @@ class QuestionLine(_Line, gc=False, kw_only=True):
 
 
 class AnswerLine(_Line, gc=False, kw_only=True):
-    """A line of `model_answer/<model>.jsonl`. Only the first choice counts."""
+    """A line of `model_answer/<model>.jsonl`. It is usable if its first choice is."""
 
     choices: list[_Choice | None] | None = None
     messages: list[_Message | None] | None = None
@@ -187,9 +187,16 @@ class AnswerLine(_Line, gc=False, kw_only=True):
 
     def usable(self) -> tuple[str, ...] | None:
         """Return the turns if all of them have text."""
-        texts = self.texts()
-        turns = tuple(text for text in texts if text and text.strip() not in ("", ERROR_ANSWER))
-        return turns if turns and len(turns) == len(texts) else None
+        return _usable(self.texts())
+
+    def others(self) -> list[tuple[str, ...] | None]:
+        """Return the turns of all choices but the first, None for one of which not all turns have text."""
+        return [
+            None
+            if choice is None
+            else _usable([turn.content if turn is not None else None for turn in choice.turns or ()])
+            for choice in (self.choices or ())[1:]
+        ]
 
     def complaint(self) -> str:
         """Return why the answer is not usable."""
@@ -244,6 +251,9 @@ class JudgmentLine(_Line, gc=False, kw_only=True):
     settings: str | None = None
     inputs: str | None = None
     tstamp: float | None = None
+    choice: int | None = None
+    baseline_choice: int | None = None
+    repeat: int | None = None
     games: list[GameLine | None] | None = None
 
     def is_plain(self) -> bool:
@@ -325,6 +335,11 @@ class LineDecoder(Generic[R]):
 question_lines = LineDecoder(QuestionLine, question_fields)
 answer_lines = LineDecoder(AnswerLine, answer_fields)
 judgment_lines = LineDecoder(JudgmentLine, judgment_fields)
+
+
+def _usable(texts: Sequence[str | None]) -> tuple[str, ...] | None:
+    turns = tuple(text for text in texts if text and text.strip() not in ("", ERROR_ANSWER))
+    return turns if turns and len(turns) == len(texts) else None
 
 
 def _has_probabilities(game: GameLine | None) -> bool:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from engine.bench.tables import TableKind
 
-VERSION = 6
+VERSION = 7
 _MAGIC = b"arena-tui index\n"
 _LENGTHS = struct.Struct("<IIQ")  # version, bytes of the header, CRC-32 of header and body
 _CHUNK = 4 << 20
@@ -127,6 +127,12 @@ class BenchIndex:
         from engine.bench.tables import JUDGMENTS
 
         return self._table(self.paths.judgments(judge, model), JUDGMENTS)
+
+    def repeats(self, judge: str, model: str) -> Table:
+        """Return the table of the further judgments, the last of each question, baseline, choice and repeat."""
+        from engine.bench.tables import JUDGMENTS
+
+        return self._table(self.paths.repeats(judge, model), JUDGMENTS)
 
     def cache_file(self, path: Path, suffix: str) -> Path:
         """Return where the index keeps what it has of a file of the bench."""

@@ -3,6 +3,7 @@
 data/<bench>/question.jsonl
 data/<bench>/model_answer/<model>.jsonl
 data/<bench>/model_judgment/<judge>/<model>.jsonl
+data/<bench>/judgment_repeats/<judge>/<model>.jsonl   judgments of further answers, and repeated ones
 data/<bench>/errors.jsonl          failures, never mixed with answers or judgments
 data/<bench>/review/<reviewer>.jsonl
 data/<bench>/source.json           where the questions come from
@@ -40,6 +41,7 @@ class BenchPaths:
         self.source = root / "source.json"
         self.answers_dir = root / "model_answer"
         self.judgments_dir = root / "model_judgment"
+        self.repeats_dir = root / "judgment_repeats"
         self.review_dir = root / "review"
         self.logs = root / "logs"
         self.runs = root / "runs"
@@ -62,6 +64,10 @@ class BenchPaths:
     def judgments(self, judge: str, model: str) -> Path:
         return self.judgments_dir / file_stem(judge) / (file_stem(model) + SUFFIX)
 
+    def repeats(self, judge: str, model: str) -> Path:
+        """Return the file of all judgments but the first of each question, see `engine.repeats`."""
+        return self.repeats_dir / file_stem(judge) / (file_stem(model) + SUFFIX)
+
     def review(self, reviewer: str) -> Path:
         return self.review_dir / (file_stem(reviewer) + SUFFIX)
 
@@ -81,7 +87,8 @@ class BenchPaths:
 
     def appended_files(self) -> list[Path]:
         """Return every existing file that this program appends to (the question set is not among them), sorted."""
-        folders = [self.answers_dir, self.review_dir, *(f for f in _visible(self.judgments_dir) if f.is_dir())]
+        by_judge = [*_visible(self.judgments_dir), *_visible(self.repeats_dir)]
+        folders = [self.answers_dir, self.review_dir, *(folder for folder in by_judge if folder.is_dir())]
         single = [
             file for file in (self.errors, self.journal, self.settings, self.watched, self.probes) if file.is_file()
         ]

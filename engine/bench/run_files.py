@@ -85,4 +85,5 @@ def _call(part: Part) -> tuple[object, ...]:
     """Return what identifies the call that made a part."""
     if isinstance(part, AnswerPart):
         return ("answer", part.model, part.question_id, part.settings, part.choice.index)
-    return ("game", part.judge, part.model, part.question_id, part.settings, part.inputs, part.number)
+    which = part.choice, part.repeat, part.number
+    return ("game", part.judge, part.model, part.question_id, part.settings, part.inputs, *which)

@@ -87,11 +87,11 @@ class Bench:
         from engine.bench.stored import ListedAnswer
 
         table = self.index.answers(model)
-        rows = table.frame.select("key", "start", "length", "settings", "inputs").iter_rows()
+        rows = table.frame.select("key", "start", "length", "settings", "inputs", "choices").iter_rows()
         return Loaded(
             {
-                key: ListedAnswer(table.path, LineSpan(start, length), key, settings, inputs)
-                for key, start, length, settings, inputs in rows
+                key: ListedAnswer(table.path, LineSpan(start, length), key, settings, inputs, count)
+                for key, start, length, settings, inputs, count in rows
             },
             table.problems,
         )
@@ -123,7 +123,12 @@ class Bench:
         found = [*self.questions().problems, *self.failures().problems, *load_journal(self.paths.journal).problems]
         tables = [
             *map(self.index.answers, self.models_with_answers()),
-            *(self.index.judgments(judge, model) for judge in self.judges() for model in self.judged_models(judge)),
+            *(
+                table
+                for judge in self.judges()
+                for model in self.judged_models(judge)
+                for table in (self.index.judgments(judge, model), self.index.repeats(judge, model))
+            ),
         ]
         return found + [problem for table in tables for problem in table.problems]
 
@@ -165,7 +170,7 @@ class _Wholeness:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._answers: dict[str, Mapping[str, ListedAnswer]] = {}
-        self._whole: dict[tuple[str, str], set[tuple[str, str | None, str | None]]] = {}
+        self._whole: dict[tuple[str, str], set[tuple[object, ...]]] = {}
 
     def unfinished(self, parts: list[Part]) -> list[Part]:
         return [part for part in parts if not self._is_in_record(part)]
@@ -180,17 +185,20 @@ class _Wholeness:
                 record is not None
                 and record.settings in (None, part.settings)
                 and (record.inputs == part.inputs or None in (record.inputs, part.inputs))
+                and part.choice.index < record.count
             )
         key = part.judge, part.model
         if key not in self._whole:
             # By the texts that were compared: a question has a record for each baseline.
-            rows = self._bench.index.judgments(*key).frame.select("key", "inputs", "settings", "games").iter_rows()
+            columns = "key", "inputs", "choice", "repeat", "settings", "games"
+            tables = self._bench.index.judgments(*key), self._bench.index.repeats(*key)
             last = {
-                (question, inputs): (settings, not all(labels_of(games)[1]))
-                for question, inputs, settings, games in rows
+                tuple(texts): (settings, not all(labels_of(games)[1]))
+                for table in tables
+                for *texts, settings, games in table.frame.select(columns).iter_rows()
             }
             self._whole[key] = {(*texts, settings) for texts, (settings, is_open) in last.items() if not is_open}
-        return (part.question_id, part.inputs, part.settings) in self._whole[key]
+        return (part.question_id, part.inputs, part.choice, part.repeat, part.settings) in self._whole[key]
 
 
 def benches(data: Path) -> list[str]:

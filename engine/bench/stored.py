@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -22,7 +22,10 @@ from engine.errors import BenchError
 from engine.judging.probabilities import Probabilities, read_probabilities
 from engine.judging.reasoning import split_reasoning
 from engine.labels import Label
-from engine.records import Question
+from engine.records import AnswerPart, Choice, Question, Turn, Usage
+
+Choices: TypeAlias = tuple[tuple[str, ...] | None, ...]
+"""The turns of every choice of an answer; None for one without text."""
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):
@@ -42,17 +45,27 @@ class StoredAnswer(msgspec.Struct, frozen=True):
 
 
 class ListedAnswer:
-    """A usable answer in a file, whose text is read when it is first used."""
+    """A usable answer in a file, whose text is read when it is first used. `count` is the number of its choices."""
 
-    __slots__ = ("_path", "_span", "_turns", "inputs", "question_id", "settings")
+    __slots__ = ("_choices", "_path", "_span", "_turns", "count", "inputs", "question_id", "settings")
 
-    def __init__(self, path: Path, span: LineSpan, question_id: str, settings: str | None, inputs: str | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        span: LineSpan,
+        question_id: str,
+        settings: str | None,
+        inputs: str | None,
+        count: int = 1,
+    ) -> None:
         self.question_id = question_id
         self.settings = settings
         self.inputs = inputs
+        self.count = count
         self._path = path
         self._span = span
         self._turns: tuple[str, ...] | None = None
+        self._choices: Choices | None = None
 
     @property
     def turns(self) -> tuple[str, ...]:
@@ -60,6 +73,20 @@ class ListedAnswer:
         if self._turns is None:
             self._turns = whole_answer(read_object(self._path, self._span), self.question_id).turns
         return self._turns
+
+    @property
+    def choices(self) -> Choices:
+        """Return the text of all choices. Raises BenchError if it is no longer there."""
+        if self.count == 1:
+            return (self.turns,)
+        if self._choices is None:
+            line = answer_lines.read_at(self._path, self._span, self.question_id)
+            self._choices = (line.usable(), *line.others())
+        return self._choices
+
+    def parts(self, model: str) -> tuple[AnswerPart, ...]:
+        """Return the choices as parts of a record that gets more of them. Raises BenchError if they are gone."""
+        return answer_parts(read_object(self._path, self._span), model, self.question_id)
 
 
 class StoredJudgment(msgspec.Struct, frozen=True):
@@ -82,6 +109,7 @@ class StoredJudgment(msgspec.Struct, frozen=True):
     inputs: str | None = None
     prompts: Sequence[str | None] = ()
     probabilities: tuple[Probabilities | None, ...] = ()
+    baseline_choice: int = 0
 
 
 class StoredReply(msgspec.Struct, frozen=True):
@@ -274,6 +302,42 @@ def whole_answer(data: bytes, question_id: str) -> WholeAnswer:
     if turns is None:
         raise BenchError(line.complaint(), CHANGED)
     return WholeAnswer(turns, line.tokens(), line.finish_reason, line.reasoning, line.counter())
+
+
+class _OwnAnswer(msgspec.Struct, frozen=True):
+    """What a record of this program holds of an answer."""
+
+    choices: tuple[Choice, ...] = ()
+    settings: str = ""
+    finish_reason: str = "stop"
+    reasoning: str | None = None
+    usage: Usage = Usage()
+    token_counter: str | None = None
+    inputs: str | None = None
+
+
+def answer_parts(data: bytes, model: str, question_id: str) -> tuple[AnswerPart, ...]:
+    """Return the choices of a record of this program; the first one has what the record says of all of them."""
+    own = msgspec.json.decode(data, type=_OwnAnswer)
+    choices = own.choices
+    if not choices:  # generation 2 keeps a single choice as messages
+        answer = whole_answer(data, question_id)
+        length = answer.token_len if len(answer.turns) == 1 else None
+        choices = (Choice(0, tuple(Turn(text, length) for text in answer.turns)),)
+    return tuple(
+        AnswerPart(
+            question_id,
+            model,
+            own.settings,
+            choice,
+            finish_reason="stop" if at else own.finish_reason,
+            token_counter=own.token_counter,
+            reasoning=None if at else own.reasoning,
+            usage=Usage() if at else own.usage,
+            inputs=own.inputs,
+        )
+        for at, choice in enumerate(choices)
+    )
 
 
 def read_judgment(path: Path, span: LineSpan, question_id: str) -> WholeJudgment:

@@ -87,6 +87,7 @@ def _read_answers(lines: Lines, log: ProblemLog) -> list[Row]:
                 record.inputs,
                 record.tstamp,
                 len(record.choices or ()) or 1,
+                [None if other is None else text_key(other) for other in record.others()] or None,
                 sum(len(turn.encode("utf-8", "surrogatepass")) for turn in turns),
                 True,
             )
@@ -128,6 +129,7 @@ def _read_judgments(lines: Lines, log: ProblemLog) -> list[Row]:
                 sum((game and game.asks) or 1 for game in games),
                 *((None, None, None) if shown is None else (text_key((text,)) for text in shown)),
                 record.inputs is not None or any(prompts),
+                *(max(0, number or 0) for number in (record.choice, record.baseline_choice, record.repeat)),
             )
         )
     return rows
@@ -190,6 +192,7 @@ ANSWERS = TableKind(
         "inputs": pl.String,
         "tstamp": pl.Float64,
         "choices": pl.Int32,
+        "others": pl.List(pl.UInt64),  # digests of all choices but the first, null for one that is not usable
         "bytes": pl.Int64,
         "is_usable": pl.Boolean,  # null for an error or nothing in place of an answer
     },
@@ -212,7 +215,10 @@ JUDGMENTS = TableKind(
         "shown_baseline": pl.UInt64,
         "shown_model": pl.UInt64,
         "is_checkable": pl.Boolean,  # whether it has a digest of its texts or prompts
+        "choice": pl.Int32,
+        "baseline_choice": pl.Int32,
+        "repeat": pl.Int32,
     },
-    ("key", "baseline"),
+    ("key", "baseline", "choice", "repeat"),
     _read_judgments,
 )

@@ -67,8 +67,11 @@ def unsent_fields(config: Config, model: str, table: AnswersConfig | JudgeConfig
 
 
 def answer_settings(config: Config, model: str, category: str) -> dict[str, Any]:
-    """Return everything that shapes an answer, as plain JSON: no address, no key, no limits of speed."""
-    shaped = {"model": config.served_name(model), **_plain(answer_sampling(config, model, category))}
+    """Return everything that shapes an answer, as plain JSON: no address, no key, no limits of speed.
+
+    How many answers a question gets shapes none of them: it stands as 1.
+    """
+    shaped = {"model": config.served_name(model), **_plain(answer_sampling(config, model, category)), "num_choices": 1}
     return shaped | _adapter_settings(config, model)
 
 

@@ -75,8 +75,12 @@ def load_battles(path: Path) -> LoadedBattles:
 
 
 def battle_rows(battles: Battles, weight: int) -> Iterator[dict[str, str]]:
-    """Yield the battles as rows of the original's file, in the order of the games; a strong label is `weight` rows."""
-    kept = battles.where(battles.labelled)
+    """Yield the battles as rows of the original's file, in the order of the games; a strong label is `weight` rows.
+
+    Of a question with several answers or repeats, these are of the first judgment: a row has no weight.
+    """
+    kept = battles.first_judgments()
+    kept = kept.where(kept.labelled)
     # Rounding the running sum spreads two half-known strong labels over whole rows and keeps their total.
     repeats = np.diff(np.floor(np.cumsum(kept.weights(weight)) + 0.5), prepend=0.0).astype(np.int64)
     columns = (kept.question, kept.model_a, kept.model_b, kept.points, repeats)

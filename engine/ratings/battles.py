@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -40,6 +41,8 @@ class Battles:
             equal labels was strong but not which.
         odds: [N, 5] the judge's probabilities of "model_b is much worse" to "much better"; rows of NaN for games with a
             label only. None if no game has probabilities.
+        choice, repeat: which answer of the model a game is of, and how often it was judged before (`engine.repeats`).
+            None where all are 0.
     """
 
     questions: tuple[str, ...]
@@ -53,6 +56,8 @@ class Battles:
     points: FloatArray
     strong: FloatArray
     odds: FloatArray | None = None
+    choice: IntArray | None = None
+    repeat: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -63,8 +68,29 @@ class Battles:
         return ~np.isnan(self.points)
 
     def weights(self, strong_weight: float) -> FloatArray:
-        """[N]: 1 for a plain label, `strong_weight` for a strong one."""
-        return 1.0 + (strong_weight - 1.0) * self.strong
+        """[N]: 1 for a plain label, `strong_weight` for a strong one, times `shares`."""
+        return (1.0 + (strong_weight - 1.0) * self.strong) * self.shares
+
+    @cached_property
+    def shares(self) -> FloatArray:
+        """[N]: what a game counts, so that a question counts once however many answers and repeats it has.
+
+        A model's result on a question by a judge is the mean over its answers of the mean over their repeats.
+        """
+        if self.choice is None or self.repeat is None:
+            return np.ones(len(self))
+        pair = self._pair
+        answer = _codes(pair, self.choice)
+        repeats = np.bincount(answer[_first_of(_codes(answer, self.repeat))])
+        answers = np.bincount(pair[_first_of(answer)])
+        shares: FloatArray = 1.0 / (answers[pair] * repeats[answer])
+        return shares
+
+    @property
+    def _pair(self) -> IntArray:
+        """[N]: a code of the question, the two models and the judge of each game."""
+        models = len(self.models)
+        return _codes((self.question * models + self.model_a) * models + self.model_b, self.judge)
 
     def where(self, mask: BoolArray) -> Battles:
         """Return the games under `mask` (shape [N]); the names stay as they are."""
@@ -78,6 +104,8 @@ class Battles:
             points=self.points[mask],
             strong=self.strong[mask],
             odds=None if self.odds is None else self.odds[mask],
+            choice=None if self.choice is None else self.choice[mask],
+            repeat=None if self.repeat is None else self.repeat[mask],
         )
 
     def first_games(self) -> Battles:
@@ -86,11 +114,18 @@ class Battles:
 
     def whole_pairs(self) -> Battles:
         """Return only the pairs of games of which both have a label, as `show_result.py` of arena-hard-auto v2 does."""
-        models = len(self.models)
-        pair = ((self.question * models + self.model_a) * models + self.model_b) * len(self.judges) + self.judge
+        pair = self._pair
+        if self.choice is not None and self.repeat is not None:
+            pair = _codes(_codes(pair, self.choice), self.repeat)
         _, place, games = np.unique(pair, return_inverse=True, return_counts=True)
         nulls = np.bincount(place, weights=~self.labelled, minlength=len(games))
         return self.where(((nulls == 0) & (games > 1))[place])
+
+    def first_judgments(self) -> Battles:
+        """Return only the games of first answers, judged for the first time."""
+        if self.choice is None or self.repeat is None:
+            return self
+        return self.where((self.choice == 0) & (self.repeat == 0))
 
     def with_any_of(self, models: Iterable[str]) -> BoolArray:
         """[N]: the games that one of the models takes part in."""
@@ -143,6 +178,8 @@ def battles_from_columns(
     points: FloatArray,
     strong: FloatArray,
     odds: FloatArray | None = None,
+    choice: Codes | None = None,
+    repeat: Codes | None = None,
 ) -> Battles:
     """Build battles from columns of shape [N]; the columns of codes index into the names.
 
@@ -164,6 +201,8 @@ def battles_from_columns(
         points,
         strong,
         odds,
+        None if choice is None else np.asarray(choice, dtype=np.int64),
+        None if repeat is None else np.asarray(repeat, dtype=np.int64),
     )
 
 
@@ -179,6 +218,8 @@ def battles_from_labels(
     game: Codes,
     label: Codes,
     probabilities: FloatArray | None = None,
+    choice: Codes | None = None,
+    repeat: Codes | None = None,
 ) -> Battles:
     """Build battles from the labels of N played games of models against a baseline, without a loop over games.
 
@@ -191,6 +232,7 @@ def battles_from_labels(
         label: [N] label codes, positions in `engine.labels.LABELS`; `UNPARSED` (-1) for a game played without a label.
         probabilities: [N, 5] the judge's probabilities of `LABELS`, rows of NaN for games without; None if no game has
             any. A game without a label has none either.
+        choice, repeat: [N], see `Battles`; None where all are 0.
     """
     label, game = np.asarray(label), np.asarray(game)
     mirrored = game == 2
@@ -214,6 +256,8 @@ def battles_from_labels(
         points=points,
         strong=_STRONG[label],
         odds=odds,
+        choice=choice,
+        repeat=repeat,
     )
 
 
@@ -234,6 +278,19 @@ def common_opponent(battles: Battles) -> str | None:
         if bool(np.all((battles.model_a == index) | (battles.model_b == index))):
             return battles.models[index]
     return None
+
+
+def _codes(major: IntArray, minor: IntArray) -> IntArray:
+    """Return [N] codes 0, 1, ... of the distinct pairs of numbers that are not negative."""
+    size = int(minor.max(initial=0)) + 1
+    codes: IntArray = np.unique(major * size + minor, return_inverse=True)[1]
+    return codes
+
+
+def _first_of(codes: IntArray) -> IntArray:
+    """Return the place of one element of each code."""
+    places: IntArray = np.unique(codes, return_index=True)[1]
+    return places
 
 
 def _in_use(names: Sequence[str], *columns: Codes) -> tuple[tuple[str, ...], list[IntArray]]:

@@ -106,8 +106,9 @@ def game_points(battles: Battles, weight: float, *, soft: bool = False) -> tuple
     if soft and battles.odds is not None:
         expected = has_odds(battles)
         label_weight = 1.0 + (weight - 1.0) * _STRONG
-        won[expected] = battles.odds[expected] @ (label_weight * _POINTS)
-        total[expected] = battles.odds[expected] @ label_weight
+        share = battles.shares[expected]
+        won[expected] = battles.odds[expected] @ (label_weight * _POINTS) * share
+        total[expected] = battles.odds[expected] @ label_weight * share
     return won, total
 
 
@@ -115,7 +116,8 @@ def heaviest_questions(battles: Battles, weight: float) -> FloatArray:
     """Return the most that a question can weigh for each model [M]: strong labels in as many games as any has."""
     models, games = len(battles.models), battles.where(battles.labelled & (battles.model_a != battles.model_b))
     cells = np.concatenate([games.question * models + games.model_a, games.question * models + games.model_b])
-    counts = np.bincount(cells, minlength=len(battles.questions) * models).reshape(-1, models)
+    shares = np.concatenate([games.shares, games.shares])
+    counts = np.bincount(cells, shares, minlength=len(battles.questions) * models).reshape(-1, models)
     most: FloatArray = weight * counts.max(axis=0, initial=0)
     return most
 

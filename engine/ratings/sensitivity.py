@@ -111,6 +111,7 @@ def pair_verdicts(battles: Battles) -> PairVerdicts:
 
     Where the source does not say which game is which, two games of the same answers are such a pair.
     """
+    battles = battles.first_judgments()
     models = len(battles.models)
     low, high = np.minimum(battles.model_a, battles.model_b), np.maximum(battles.model_a, battles.model_b)
     code = ((battles.judge * len(battles.questions) + battles.question) * models + low) * models + high

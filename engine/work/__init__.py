@@ -6,6 +6,7 @@ a part takes one call (an HTTP request) or more.
 
     participants    which models answer, which judge, which are judged
     plan            Scope + config + bench -> Plan
+    repeating       what keeps repeats from showing any noise
     tasks           what is cached, stale or missing of one task
     jobs            one record to make, with its finished parts
     duration        how long a plan will take

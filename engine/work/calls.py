@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -63,6 +64,16 @@ def judge_requests(config: Config, judge: str) -> dict[str, Requests]:
     }
 
 
+def seed_of(config: Config, model: str, sampling: Sampling, draw: int) -> int | None:
+    """Return the seed of a reply that is drawn again, from 0; None where it keeps that of the sampling.
+
+    One seed for all would make all of them the same text, and so may none, where replies to equal requests are cached.
+    """
+    if not draw or "seed" not in config.sampling_taken(model):
+        return None
+    return (sampling.seed or 0) + draw
+
+
 class AnswerMaker:
     """Makes choices of answers: a conversation with the model, turn by turn, each choice on its own."""
 
@@ -89,10 +100,10 @@ class AnswerMaker:
         job, index = open_choice.job, open_choice.index
         part = job.parts.get(index)
         turns = part.choice.turns if part else ()
-        seed = job.sampling.seed  # one seed for all choices would make all of them the same text
+        seed = seed_of(self._config, self._model, job.sampling, index)
         for number in range(len(turns), len(job.question.turns)):
             messages = self._messages(open_choice, turns, number)
-            body = self._requests_of(job.sampling).body(messages, None if seed is None else seed + index)
+            body = self._requests_of(job.sampling).body(messages, seed)
             completion = await self._client.complete(body, job.task, job.question.id)
             turns = (*turns, Turn(completion.content, self._length(completion), completion.raw or UNSET))
             self._look_for_special_tokens(completion.content)
@@ -155,6 +166,7 @@ class JudgeCaller:
     ) -> None:
         self._client = client
         self._warn = warn
+        self._seed_of = partial(seed_of, config, judge, judge_sampling(config, judge))
         self._mode = config.judge.mode
         self._rule = config.judge.labels
         self._parse = parser(self._rule)
@@ -162,12 +174,16 @@ class JudgeCaller:
         self._free, self._bound = requests["text"], requests["verdict"]
 
     async def call(
-        self, opening: JudgeMessages, before: Game | None, task: TaskKey | None = None, prefix: str = ""
+        self, opening: JudgeMessages, before: Game | None, task: TaskKey | None = None, prefix: str = "", draw: int = 0
     ) -> Game:
-        """Return the game after one more call; `before` is None for the first one. Raises CallFailed."""
+        """Return the game after one more call; `before` is None for the first one. Raises CallFailed.
+
+        `draw` counts the judgments of a question from 0: each has a seed of its own.
+        """
         is_bound = self._is_bound(before)
         messages = opening if before is None else self._following(opening, before, is_bound=is_bound)
-        completion = await self._client.complete((self._bound if is_bound else self._free).body(messages), task, prefix)
+        body = (self._bound if is_bound else self._free).body(messages, self._seed_of(draw))
+        completion = await self._client.complete(body, task, prefix)
         return self._after(opening, before, completion, is_bound=is_bound)
 
     def gives_up(self, game: Game) -> bool:
@@ -262,12 +278,13 @@ class GameMaker:
         seed = (game.fence if game else None) or (self._seed_of(open_game) if prompt.fenced else None)
         opening = encoded_game_messages(prompt, job.question, job.baseline_turns, job.model_turns, number, seed)
         while not job.is_finished(number):
-            game = await self._caller.call(opening, game, job.task, job.question.id)
+            game = await self._caller.call(opening, game, job.task, job.question.id, job.replicate.seed)
             if seed is not None:
                 game = msgspec.structs.replace(game, fence=seed)
             if self._caller.gives_up(game):
                 job.given_up.add(number)
-            kept = GamePart(job.question.id, job.task.model, job.task.judge, job.settings, job.inputs, number, game)
+            made = job.question.id, job.task.model, job.task.judge, job.settings, job.inputs, number, game
+            kept = GamePart(*made, *job.replicate)
             self._keeper.keep_game(job, kept)
 
 

@@ -139,8 +139,8 @@ def _expected(config: Config, model: str, tasks: list[Task], pilots: list[Usage]
     if measured:
         prompt = round(calls * fmean(usage.prompt_tokens for usage in pilots))
         completion = round(calls * fmean(usage.completion_tokens for usage in pilots))
-    elif awaited := sum(len(task.awaited) for task in tasks):  # their prompts are not there to be measured
-        planned = calls - 2 * awaited
+    elif awaited := sum(task.awaited_calls(each) for task in tasks for each in task.awaited):
+        planned = calls - awaited  # the prompts of the others are not there to be measured
         mean = prompt / planned if planned > 0 and prompt else 3.0 * ASSUMED_ANSWER_TOKENS
         prompt = round(mean * calls)
     entry = config.models.get(model)

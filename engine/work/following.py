@@ -50,8 +50,9 @@ class Follower:
                 path = self._bench.paths.answers(key.model)
                 saved = [_answer_saved(key, line) for line in self._new_lines(path)]
             else:
-                path = self._bench.paths.judgments(key.judge, key.model)
-                saved = [_judgment_saved(key, tasks, line) for line in self._new_lines(path)]
+                paths = self._bench.paths
+                files = paths.judgments(key.judge, key.model), paths.repeats(key.judge, key.model)
+                saved = [_judgment_saved(key, tasks, line) for file in files for line in self._new_lines(file)]
             if saved:
                 events += self._with_stage(plan, key.stage, saved)
         for line in self._new_lines(self._bench.paths.errors):
@@ -101,7 +102,7 @@ def _judgment_saved(task: TaskKey, tasks: Collection[TaskKey], line: bytes) -> E
     own = TaskKey(task.stage, task.model, task.judge, record.baseline or "")
     task = own if own in tasks else msgspec.structs.replace(own, baseline="")
     labels = tuple(game.label() if game else None for game in record.games or ())
-    return RecordSaved(task, record.key, labels=labels)
+    return RecordSaved(task, record.key, labels=labels, is_first=not (record.choice or record.repeat))
 
 
 def _failed(tasks: Collection[TaskKey], line: bytes) -> Iterator[Event]:
@@ -111,4 +112,5 @@ def _failed(tasks: Collection[TaskKey], line: bytes) -> Iterator[Event]:
         return
     task = TaskKey(failure.stage, failure.model, failure.judge or "", failure.baseline or "")
     if task in tasks:
-        yield RecordFailed(task, failure.question_id, failure.kind, failure.message)
+        is_first = failure.stage == "answers" or not (failure.choice or failure.repeat)
+        yield RecordFailed(task, failure.question_id, failure.kind, failure.message, is_first)

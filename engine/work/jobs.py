@@ -13,18 +13,23 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from engine.bench.digest import text_digest
+from engine.bench.stored import Choices, ListedAnswer
 from engine.config.sampling import Sampling
 from engine.events import TaskKey
 from engine.judging.rules import asks_again
 from engine.judging.spelling import Verdict
 from engine.records import AnswerPart, AnswerRecord, Game, GamePart, JudgmentRecord, Question, Usage, VerdictMode
+from engine.repeats import FIRST, Replicate
 
 GAME_NUMBERS = (1, 2)
 
 
 @dataclass(slots=True)
 class AnswerJob:
-    """An answer of `task.model` to `question`, in `sampling.num_choices` choices."""
+    """An answer of `task.model` to `question`, in `sampling.num_choices` choices.
+
+    `stored` is the record that has the first of them already.
+    """
 
     task: TaskKey
     question: Question
@@ -32,14 +37,21 @@ class AnswerJob:
     settings: str
     parts: dict[int, AnswerPart] = field(default_factory=dict)
     failed: bool = False
+    stored: ListedAnswer | None = None
 
     def open_parts(self) -> list[OpenChoice]:
         """Return the choices that are not finished yet."""
         return [OpenChoice(self, index) for index in range(self.sampling.num_choices) if not self.is_finished(index)]
 
     def is_finished(self, index: int) -> bool:
+        if index < self.stored_choices:
+            return True
         part = self.parts.get(index)
         return part is not None and len(part.choice.turns) >= len(self.question.turns)
+
+    @property
+    def stored_choices(self) -> int:
+        return self.stored.count if self.stored is not None else 0
 
     @property
     def is_whole(self) -> bool:
@@ -47,12 +59,19 @@ class AnswerJob:
 
     def calls(self) -> int:
         """Return the calls that finish it, if every one succeeds at once."""
-        made = sum(len(part.choice.turns) for part in self.parts.values())
-        return self.sampling.num_choices * len(self.question.turns) - made
+        made = sum(len(part.choice.turns) for index, part in self.parts.items() if index >= self.stored_choices)
+        return (self.sampling.num_choices - self.stored_choices) * len(self.question.turns) - made
+
+    def choices(self) -> Choices:
+        """Return the text of all choices; `is_whole` must hold."""
+        held = self.stored.choices if self.stored is not None else ()
+        made = (self.parts[index] for index in range(len(held), self.sampling.num_choices))
+        return (*held, *(tuple(turn.content for turn in part.choice.turns) for part in made))
 
     def record(self, answer_id: str, now: float) -> AnswerRecord:
         """Return the record; `is_whole` must hold."""
-        parts = [self.parts[index] for index in range(self.sampling.num_choices)]
+        held = self.stored.parts(self.task.model) if self.stored is not None else ()
+        parts = [*held, *(self.parts[index] for index in range(len(held), self.sampling.num_choices))]
         reasoning = [part.reasoning for part in parts if part.reasoning]
         return AnswerRecord(
             question_id=self.question.id,
@@ -75,7 +94,10 @@ class AnswerJob:
 
 @dataclass(slots=True)
 class JudgeJob:
-    """The judgment of `task.judge` on `question`: `task.model`'s answer against the baseline's."""
+    """The judgment of `task.judge` on `question`: `task.model`'s answer against the baseline's.
+
+    `replicate` says which answer of the model it is, and how often the two were judged before.
+    """
 
     task: TaskKey
     question: Question
@@ -90,6 +112,8 @@ class JudgeJob:
     given_up: set[int] = field(default_factory=set)  # games without a label that are not asked for again
     failed: bool = False
     is_recorded: bool = False
+    replicate: Replicate = FIRST
+    baseline_choice: int = 0
 
     def open_parts(self) -> list[OpenGame]:
         """Return the games that are not finished yet."""
@@ -120,6 +144,9 @@ class JudgeJob:
             tstamp=now,
             settings=self.settings,
             inputs=self.inputs,
+            choice=self.replicate.choice,
+            baseline_choice=self.baseline_choice,
+            repeat=self.replicate.repeat,
         )
 
     def drop_games(self) -> None:

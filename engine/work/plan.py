@@ -22,7 +22,9 @@ from engine.judging.prompts import JudgePrompt, custom_prompt, fenced_prompt, ju
 from engine.judging.verdicts import opening_prompt, wording_of
 from engine.ratings.stop_rule import StopRule
 from engine.records import AnswerPart, GamePart, Question
+from engine.repeats import ONCE, Repeats, Replicate
 from engine.work.participants import Participants, choose_participants, has_endpoint
+from engine.work.repeating import repeat_cautions
 from engine.work.tasks import Judging, JudgmentPlanner, Refresh, Task, plan_answers, plan_judgments
 
 DEFAULT_SEED = 42
@@ -36,7 +38,7 @@ class Scope:
 
     `models` empty means all of them, `limit` None all questions, `until` None no stop rule. `wait` is how many seconds
     a model without any endpoint that answers is waited for. At `max_cost` (by the prices of the config) or after
-    `max_hours` the run starts nothing more.
+    `max_hours` the run starts nothing more. Questions get as many answers as `repeats` or the config ask for.
     """
 
     models: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class Scope:
     wait: float = DEFAULT_WAIT
     max_cost: float | None = None
     max_hours: float | None = None
+    repeats: Repeats = ONCE
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Plan:
     judging: Mapping[str, Judging]
     settings: Mapping[str, Mapping[str, object]]
     warnings: Sequence[str] = ()
+    repeats: Repeats = ONCE
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -89,6 +93,7 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
     digests = {key: text_digest(question.shown) for key, question in reader.questions.items()}
     questions = seeded_order(reader.questions.values(), scope.seed)[: scope.limit]
     parts = bench.journal()
+    repeats = scope.repeats.at_least(config.answers.num_choices)
     settings: dict[str, Mapping[str, object]] = {}
 
     answers: list[Task] = []
@@ -98,10 +103,13 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
             settings[settings_digest(shaped)] = shaped
         mine = [part for part in parts if isinstance(part, AnswerPart)]
         asked = _asked(config, participants, model, questions)
-        task = plan_answers(config, model, asked, digests, reader.answers(model), mine, scope.refresh)
+        stored = reader.answers(model)
+        task = plan_answers(config, model, asked, digests, stored, mine, scope.refresh, repeats.answers)
         answers.append(task if has_endpoint(config, model) else task.only_cached())
 
-    coming = {task.key.model: {job.question.id for job in task.jobs} for task in answers}
+    coming = {
+        task.key.model: dict.fromkeys((job.question.id for job in task.jobs), repeats.answers) for task in answers
+    }
     games = [part for part in parts if isinstance(part, GamePart)]
     judging: dict[str, Judging] = {}
     judgments: list[Task] = []
@@ -112,9 +120,10 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
             for model in participants.judged_against(opponent):
                 key = TaskKey("judgments", model, judge, "" if opponent == participants.baseline else opponent)
                 asked = [question for question in questions if baseline_of(question) != model]
-                stored, theirs = reader.compared(judge, model, asked, baseline_of)
-                ours = reader.answers(model)
-                planner = JudgmentPlanner(key, judging[judge], baseline_of, theirs, ours, stored, games, scope.refresh)
+                found, theirs = reader.compared(judge, model, asked, baseline_of)
+                texts = baseline_of, theirs, reader.answers(model)
+                more = repeats, coming.get(model)
+                planner = JudgmentPlanner(key, judging[judge], *texts, found, games, scope.refresh, *more)
                 awaited = {*coming.get(model, ())}
                 awaited |= {each.id for each in asked if each.id in coming.get(baseline_of(each), ())}
                 judgments.append(plan_judgments(planner, asked, awaited))
@@ -126,10 +135,11 @@ def make_plan(config: Config, bench: Bench, scope: Scope) -> Plan:
         *_unsent(config, participants, scope),
         *reader.warnings,
         *_missing_answers(participants, questions, reader, coming),
+        *repeat_cautions(config, participants, repeats, questions, reader.stored, coming),
         *_changed_questions(participants, digests, reader, coming),
         *_stale(bench, (*answers, *judgments), settings),
     )
-    return Plan(participants, questions, answers, judgments, judging, settings, warnings)
+    return Plan(participants, questions, answers, judgments, judging, settings, warnings, repeats)
 
 
 def seeded_order(questions: Iterable[Question], seed: int = DEFAULT_SEED) -> list[Question]:
@@ -188,10 +198,16 @@ class _Reader:
             self._answers[model] = loaded.items
         return self._answers[model]
 
+    @property
+    def stored(self) -> Mapping[str, Mapping[str, ListedAnswer]]:
+        """The answers that were read, by model."""
+        return self._answers
+
     def judgments(self, judge: str, model: str, baseline: str) -> JudgmentsAgainst:
         if (judge, model) not in self._judged:
             self._judged.add((judge, model))
-            self.warnings.extend(str(problem) for problem in self.bench.index.judgments(judge, model).problems)
+            tables = self.bench.index.judgments(judge, model), self.bench.index.repeats(judge, model)
+            self.warnings.extend(str(problem) for table in tables for problem in table.problems)
         return self.bench.current.listed(judge, model, baseline)
 
     def compared(
@@ -207,12 +223,17 @@ class _Reader:
             return found[baseline], self.answers(baseline)
         stored: dict[str, StoredJudgment] = {}
         current: set[str] = set()
+        repeats: dict[tuple[str, Replicate], StoredJudgment] = {}
+        current_repeats: set[tuple[str, Replicate]] = set()
         theirs: dict[str, ListedAnswer] = {}
         for baseline, ids in sides.items():
             stored |= {key: found[baseline].stored[key] for key in ids if key in found[baseline].stored}
             current |= found[baseline].current.intersection(ids)
+            mine = {name: judgment for name, judgment in found[baseline].repeats.items() if name[0] in set(ids)}
+            repeats |= mine
+            current_repeats |= found[baseline].current_repeats & mine.keys()
             theirs |= {key: self.answers(baseline)[key] for key in ids if key in self.answers(baseline)}
-        return JudgmentsAgainst(stored, frozenset(current)), theirs
+        return JudgmentsAgainst(stored, frozenset(current), repeats, frozenset(current_repeats)), theirs
 
 
 def _asked(config: Config, participants: Participants, model: str, questions: Sequence[Question]) -> Sequence[Question]:

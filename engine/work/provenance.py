@@ -63,7 +63,12 @@ def run_record(
         "platform": platform.platform(),
         "bench": config.bench,
         "questions": len(plan.questions),
-        "scope": {**vars(scope), "refresh": sorted(scope.refresh), "until": str(scope.until) if scope.until else None},
+        "scope": {
+            **vars(scope),
+            "refresh": sorted(scope.refresh),
+            "until": str(scope.until) if scope.until else None,
+            "repeats": str(scope.repeats),
+        },
         "config": _config(config),
         "set": dict(sorted(config.origins.items())),
         "settings": dict(plan.settings),

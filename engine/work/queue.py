@@ -16,8 +16,10 @@ from typing import Generic, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
+from engine.bench.stored import Choices
 from engine.events import Event, RecordFailed, RecordSaved, Stage, TaskKey, TaskPlanned
 from engine.records import Question
+from engine.repeats import FIRST
 from engine.work.jobs import AnswerJob, JudgeJob, OpenChoice, OpenGame
 from engine.work.plan import Plan
 from engine.work.stopping import Stopping
@@ -163,7 +165,7 @@ class Pipeline:
         self._rank = {question.id: rank for rank, question in enumerate(plan.questions)}
         self._planned = {task.key: planned_event(task) for task in plan.tasks}
         self._coming: dict[Side, AnswerJob] = {}
-        self._made: dict[Side, tuple[str, ...]] = {}
+        self._made: dict[Side, Choices] = {}
         self._waiting: dict[Side, list[tuple[Task, Question]]] = {}
         self._pending: Counter[str] = Counter()  # judgments of each judge that wait for an answer
         self._unwanted: set[Side] = set()
@@ -267,7 +269,7 @@ class Pipeline:
         if job is None:
             return
         if job.is_whole:
-            self._made[side] = tuple(turn.content for turn in job.parts[0].choice.turns)
+            self._made[side] = job.choices()
         for task, question in self._waiting.pop(side, ()):
             if not self._sides(task.key, question) & self._coming.keys():
                 self._settle_judgment(task, question)
@@ -277,19 +279,24 @@ class Pipeline:
         key = task.key
         sides = (self._baseline_of(question, key.baseline), key.model)
         theirs, ours = (self._made.get((model, question.id)) for model in sides)
-        settled = task.planner.settle(question, theirs, ours) if task.planner else None
+        settled = task.planner.settle(question, theirs, ours) if task.planner else []
         planned = self._planned[key]
-        if isinstance(settled, JudgeJob):
-            if key.judge in self.games:
-                self.games[key.judge].put(settled.open_parts())
-        elif settled is None:
-            if not self._sides(key, question) & self._unwanted:
-                self._plan_again(replace(planned, total=planned.total - 1))
+        fewer = (task.planner.expected(question) if task.planner else 1) - len(settled)
+        if settled or not self._sides(key, question) & self._unwanted:
+            planned = replace(planned, total=planned.total - fewer)
+        for replicate, each in settled:
+            if isinstance(each, JudgeJob):
+                if key.judge in self.games:
+                    self.games[key.judge].put(each.open_parts())
+                continue
+            stale = planned.stale + (task.planner is not None and task.planner.is_stale(each, question))
+            planned = replace(planned, cached=planned.cached + 1, stale=stale)
+            if replicate == FIRST:
+                self._stopping.add_judgment(key, question.id, each.labels)
+        if planned != self._planned[key]:
+            self._plan_again(planned)
+        if not settled:
             self._stopping.skip_judgment(key, question.id)
-        else:
-            stale = planned.stale + (task.planner is not None and task.planner.is_stale(settled, question))
-            self._plan_again(replace(planned, cached=planned.cached + 1, stale=stale))
-            self._stopping.add_judgment(key, question.id, settled.labels)
         self._pending[key.judge] -= 1
         if not self._pending[key.judge] and key.judge in self.games:
             self.games[key.judge].finish()
@@ -336,6 +343,7 @@ def question_major(
     def order(part: OpenGame) -> Order:
         sides = baseline_rank.get(part.job.baseline, 0), model_rank[part.job.task.model]
         first, second = sides if part.number == 1 else sides[::-1]
-        return question_rank[part.job.question.id], part.number, first, second
+        choice, repeat = part.job.replicate
+        return question_rank[part.job.question.id], part.number, first, choice, second, repeat
 
     return order

@@ -15,6 +15,7 @@ from engine.bench.writer import BenchWriter
 from engine.errors import CallFailed
 from engine.events import RecordFailed, RecordSaved, TaskKey
 from engine.records import AnswerPart, Failure, GamePart
+from engine.repeats import FIRST
 from engine.work.jobs import AnswerJob, JudgeJob, OpenChoice, OpenGame, OpenPart
 
 
@@ -62,9 +63,11 @@ class Recorder:
             truncated=any(game is not None and game.finish_reason == "length" for game in record.games),
             labels=tuple(game.score if game is not None else None for game in record.games),
             conflicts=sum(game is not None and game.unparsed == "conflict" for game in record.games),
+            is_first=job.replicate == FIRST,
         )
         line = judgment_of_generation_2(record, job.question) if self._is_generation_2 else record
-        self._writer.append(self._file(job.task), line, saved)
+        file = self._file(job.task) if saved.is_first else self._paths.repeats(job.task.judge, job.task.model)
+        self._writer.append(file, line, saved)
         job.drop_games()
 
     def _file(self, task: TaskKey) -> Path:
@@ -81,6 +84,7 @@ class Recorder:
         job = part.job
         first = not job.failed
         job.failed = True
+        replicate = job.replicate if isinstance(job, JudgeJob) else FIRST
         failure = Failure(
             stage=job.task.stage,
             model=job.task.model,
@@ -92,12 +96,14 @@ class Recorder:
             tstamp=self._now(),
             judge=job.task.judge or None,
             game=part.number if isinstance(part, OpenGame) else None,
-            choice=part.index if isinstance(part, OpenChoice) else None,
+            choice=part.index if isinstance(part, OpenChoice) else replicate.choice or None,
+            repeat=replicate.repeat or None,
             status=error.status,
             endpoint=error.endpoint or None,
             baseline=job.task.baseline or None,
         )
-        announced = RecordFailed(job.task, job.question.id, failure.kind, failure.message) if first else None
+        named = job.task, job.question.id, failure.kind, failure.message
+        announced = RecordFailed(*named, is_first=replicate == FIRST) if first else None
         self._writer.append(self._paths.errors, failure, announced)
 
 

@@ -71,7 +71,8 @@ class Stopping:
 class EarlyStop(Stopping):
     """Wants what may still decide. What the bench holds already counts as if the run had made it.
 
-    Where there are several baselines, games against the first decide; those against the others end with them.
+    Where there are several baselines, games against the first decide; those against the others end with them. Where a
+    question has several answers or repeats, its first judgment decides.
     `emit` gets the events about standings and stopped tasks. Raises UsageProblem for a rule whose opponent is not
     judged, and where nothing is judged.
     """
@@ -114,9 +115,11 @@ class EarlyStop(Stopping):
         self._check_budget()
 
     def handle(self, event: Event) -> None:
-        if isinstance(event, RecordSaved) and event.task.stage == "judgments":
+        if not isinstance(event, RecordSaved | RecordFailed) or event.task.stage != "judgments" or not event.is_first:
+            return
+        if isinstance(event, RecordSaved):
             self.add_judgment(event.task, event.question_id, event.labels)
-        elif isinstance(event, RecordFailed) and event.task.stage == "judgments":
+        else:
             self.skip_judgment(event.task, event.question_id)
 
     def add_judgment(self, task: TaskKey, question_id: str, labels: Sequence[Label | None]) -> None:
@@ -283,7 +286,7 @@ def stop_forecast(rule: StopRule, plan: Plan) -> StopForecast:
 
     def calls(task: Task, *, within: float) -> int:
         made = sum(job.calls() for job in task.jobs if rank[job.question.id] < within)
-        return made + 2 * sum(rank[question.id] < within for question in task.awaited)
+        return made + sum(task.awaited_calls(question) for question in task.awaited if rank[question.id] < within)
 
     fewest = most = 0
     for tasks in (plan.answers, plan.judgments):

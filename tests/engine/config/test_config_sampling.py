@@ -79,7 +79,7 @@ def test_the_settings_of_an_answer_are_what_shapes_it():
         "temperature": 0.0,
         "max_tokens": 4096,
         "seed": 1,
-        "num_choices": 2,
+        "num_choices": 1,
     }
 
 

@@ -83,7 +83,7 @@ async def test_what_was_written_is_read_back(at_desk, more, choices):
         assert again.state.calls == 0
         assert not [notice.text for notice in again.state.notices if "other settings" in notice.text]
         first = judged_bench(desk.bench_files(), ["judge"], "base")
-        assert len(first.battles) == 2 * 2 * QUESTIONS
+        assert len(first.battles) == 2 * 2 * QUESTIONS * choices
         assert not first.warnings
         assert all(length for known in first.facts.token_lengths.values() for length in known.values())
         assert (await desk.run(Scope(refresh=frozenset({"stale"})), answers={"num_choices": choices})).state.calls == 0
