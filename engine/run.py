@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -137,6 +138,7 @@ class Run:
         self._events = EventQueue([self._fold, self._pass_on], on_failure=self._cancel)
         self._main: asyncio.Task[None] | None = None
         self._execution: Execution | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def state(self) -> RunState:
@@ -218,6 +220,25 @@ class Run:
                     self._warn(f"other processes cannot attach to this run: {host.problem}")
                 await self._execute()
         return self.state
+
+    def execute_sync(self) -> RunState:
+        """Carry out the run from code that is not async; in a notebook too, whose own loop is running. As `execute`.
+
+        An interrupt from the keyboard (or of the notebook's kernel) stops the run in order and raises
+        KeyboardInterrupt: what was made is kept.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="run") as thread:
+            made = thread.submit(asyncio.run, self._noting_loop())
+            try:
+                return made.result()
+            except KeyboardInterrupt:
+                if self._loop is not None and not made.done():
+                    self._loop.call_soon_threadsafe(self.stop)
+                raise
+
+    async def _noting_loop(self) -> RunState:
+        self._loop = asyncio.get_running_loop()
+        return await self.execute()
 
     async def _execute(self) -> None:
         for cut in recover(self.bench.paths):

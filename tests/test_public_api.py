@@ -22,6 +22,7 @@ import pytest
 import engine
 from engine.config.load import parse_config
 from engine.simulator import demo_cast, running_simulator
+from engine.work.progress import RunState
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 QUESTIONS = 40
@@ -88,6 +89,46 @@ async def test_the_run_example_of_the_readme_runs(tmp_path: Path, starter: Path)
         out = await asyncio.to_thread(run_python, readme_examples()[1], tmp_path)
     assert re.match(r"done: \d+ calls, 0 failed\n", out)
     assert names[0] in out
+
+
+async def test_a_run_is_made_from_code_that_is_not_async_though_a_loop_runs(tmp_path: Path, starter: Path):
+    cast = demo_cast()
+    (tmp_path / "data" / "my-bench").mkdir(parents=True)
+    (tmp_path / "data" / "my-bench" / "question.jsonl").write_bytes(
+        (starter / "starter-en" / "question.jsonl").read_bytes()
+    )
+    names = [member.name for member in (*cast.models, *cast.judges)]
+    async with running_simulator(cast) as url:
+        models = {name: {"endpoints": [{"base_url": f"{url}/v1"}]} for name in names}
+        document = {"bench": "my-bench", "data": str(tmp_path / "data"), "models": models}
+        document["judge"] = {"model": cast.judges[0].name, "baseline": names[0]}
+        run = engine.Run(parse_config(document, environ={}), engine.Scope(limit=4))
+
+        def as_in_a_notebook() -> RunState:
+            async def cell() -> RunState:
+                return run.execute_sync()
+
+            return asyncio.run(cell())
+
+        state = await asyncio.to_thread(as_in_a_notebook)
+    assert (state.phase, state.failed) == ("done", 0)
+    assert state.calls >= 4
+
+
+def test_results_are_frames_and_tables_of_a_notebook(bench: Path):
+    board = engine.leaderboard(bench, baseline="base")
+    frame = board.to_polars()
+    assert frame["model"].to_list() == [row.model for row in board.rows]
+    assert frame["score"].to_list() == [row.score for row in board.rows]
+    pairs = engine.compare(bench, baseline="base")
+    assert pairs.to_polars()["difference"].to_list() == [pair.difference for pair in pairs.pairs]
+    needs = engine.plan(bench, [10.0, 5.0], baseline="base")
+    assert set(needs.to_polars()["difference"]) == {10.0, 5.0}
+    assert needs.to_polars()["need_questions"].min() > 0
+    judges = engine.audit(bench, baseline="base")
+    assert judges.to_polars()["judge"].to_list() == ["judge"]
+    for result in (board, pairs, needs, judges):
+        assert "<table>" in result._repr_html_()
 
 
 def test_the_examples_use_only_what_engine_exports():

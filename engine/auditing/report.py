@@ -10,6 +10,7 @@ from engine.auditing.biases import FamilyReport, LanguageReport, PreferenceRepor
 from engine.auditing.people import PeopleReport
 from engine.auditing.trials import IdenticalProbe, ProbeResult, RepeatReport
 from engine.auditing.verdicts import FakeVerdicts, PositionReport, VerdictReport
+from engine.tabular import Tabular
 
 
 class JudgeAudit(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +32,7 @@ class JudgeAudit(msgspec.Struct, frozen=True, kw_only=True):
     repeats: RepeatReport | UnsetType = UNSET
 
 
-class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
+class AuditReport(Tabular, msgspec.Struct, frozen=True, kw_only=True):
     """The whole result: percent and 95 % limits by question.
 
     `reviewers` are the people whose labels were used, `between_people` is their agreement on the same pairs. What the
@@ -48,6 +49,11 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     reviewers: list[str]
     between_people: Agreement | None
     warnings: list[str]
+
+    @property
+    def rows(self) -> list[JudgeAudit]:
+        """The judges."""
+        return self.judges
 
     def of_judge(self, name: str) -> JudgeAudit:
         """Return the figures of a judge. Raises KeyError for an unknown one."""

@@ -19,6 +19,7 @@ from engine.ratings.outcomes import SoftReport, relative_width, soft_report
 from engine.ratings.paired import DirectGames, PairedDifference, PairedRatings, direct_games, meetings
 from engine.ratings.sensitivity import KnownBad, sensitivity_cautions
 from engine.ratings.verdict import PairVerdict, pair_verdict, require_margin
+from engine.tabular import Tabular
 
 
 class PairComparison(PairVerdict, frozen=True, kw_only=True):
@@ -62,7 +63,7 @@ class Separable(msgspec.Struct, frozen=True, kw_only=True):
     intervals: int
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class Comparison(Tabular, msgspec.Struct, frozen=True, kw_only=True):
     """The whole result, models and pairs by falling score (two models in the order in which they were named).
 
     `soft` is present when expected outcomes were asked for, `baselines` when games against several count, `known_bad`
@@ -82,6 +83,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     soft: SoftReport | UnsetType = UNSET
     baselines: list[str] | UnsetType = UNSET
     known_bad: list[KnownBad] | UnsetType = UNSET
+
+    @property
+    def rows(self) -> list[PairComparison]:
+        """The pairs."""
+        return self.pairs
 
 
 def compare(

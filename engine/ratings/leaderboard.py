@@ -31,6 +31,7 @@ from engine.ratings.outcomes import SoftReport, relative_width, soft_report
 from engine.ratings.sensitivity import KnownBad, pair_verdicts
 from engine.ratings.stop_rule import StopReport
 from engine.ratings.verdict import PairVerdict, leading_verdict
+from engine.tabular import Tabular
 
 GroupKind: TypeAlias = Literal["category", "cluster"]
 Rater: TypeAlias = Callable[[Battles, RatingOptions], Ratings]
@@ -103,7 +104,7 @@ class GroupBoard(msgspec.Struct, frozen=True, kw_only=True):
     baseline: str | UnsetType = UNSET
 
 
-class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
+class Leaderboard(Tabular, msgspec.Struct, frozen=True, kw_only=True):
     """The whole result. The fields after `warnings` are present only where they apply.
 
     `answer` is the verdict on the two models whose comparison answers most (see `engine.ratings.verdict`).

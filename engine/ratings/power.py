@@ -27,6 +27,7 @@ from engine.ratings.estimate import BenchFacts, RatingOptions, rate_battles
 from engine.ratings.model_stats import game_counts
 from engine.ratings.outcomes import SoftReport, soft_report
 from engine.ratings.paired import PairedRatings
+from engine.tabular import Tabular
 
 Design: TypeAlias = Literal["baseline", "paired", "unpaired"]
 """A model against the baseline; two models on the same questions; two models on different ones."""
@@ -67,7 +68,14 @@ class DifferencePlan(msgspec.Struct, frozen=True):
     needs: list[Need]
 
 
-class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
+class NeedRow(msgspec.Struct, frozen=True):
+    """A need beside the difference (points) that it is for."""
+
+    difference: float
+    need: Need
+
+
+class StudyPlan(Tabular, msgspec.Struct, frozen=True, kw_only=True):
     """The whole result. `pairing` is the paired standard error over the unpaired one, on average (None: no pairs).
 
     `games_each` is the number of games of a model on a question of the pilot: 2 for each judge and baseline.
@@ -88,6 +96,11 @@ class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
     soft: SoftReport | UnsetType = UNSET
     baselines: list[str] | UnsetType = UNSET
+
+    @property
+    def rows(self) -> list[NeedRow]:
+        """What each design needs, for each difference."""
+        return [NeedRow(plan.difference, need) for plan in self.plans for need in plan.needs]
 
 
 def plan_study(
