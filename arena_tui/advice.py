@@ -33,6 +33,7 @@ SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
     AdviceKind.CI: "--ci",
     AdviceKind.FIRST_GAME_ONLY: "--first-game-only",
     AdviceKind.STYLE: "--style",
+    AdviceKind.LIKE: "--like",
     AdviceKind.STRICT: "--strict",
     AdviceKind.BATTLES: "--battles",
     AdviceKind.COLUMNS: "--map COLUMN=FIELD",

@@ -19,6 +19,7 @@ from arena_tui.cli_bench import bench
 from arena_tui.cli_files import export, import_
 from arena_tui.cli_results import audit, compare, gate, leaderboard, plan
 from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, stop, web
+from arena_tui.cli_watch import watch
 from arena_tui.command import CALLS, ArenaGroup, config_options, option_group
 from arena_tui.detaching import Release, in_child
 from arena_tui.invocation import PREFIX, Invocation, load_numpy
@@ -171,7 +172,7 @@ def review(invocation: Invocation, reviewer: str | None) -> int:
     return review_command(invocation, reviewer)
 
 
-for tool in (status, stop, attach, runs, batch, leaderboard, compare, plan, audit, gate, bench, import_, export):
+for tool in (watch, status, stop, attach, runs, batch, leaderboard, compare, plan, audit, gate, bench, import_, export):
     cli.add_command(tool)
 for tool in (doctor, serve, simulate, web):
     cli.add_command(tool)

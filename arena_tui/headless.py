@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,6 +93,22 @@ async def execute(run: Run, *, release: Release | None = None, on_hangup: Hangup
         progress.close()
         for broken in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(broken, Exception):  # reported, but it does not end the run
+                console.say(f"the progress display stopped: bug in arena-tui: {broken!r}")
+
+
+@asynccontextmanager
+async def showing_progress(run: Run, is_shown: Callable[[Event], bool] = lambda _: True) -> AsyncIterator[None]:
+    """Show the progress of a run on stderr for the length of the block, which executes it."""
+    display = open_display(sys.stderr)
+    run.listen(lambda event: display.notice(event) if is_shown(event) else None)
+    ticking = asyncio.create_task(_tick(lambda: display.show(run.state)))
+    try:
+        yield
+    finally:
+        ticking.cancel()
+        display.close(run.state)
+        for broken in await asyncio.gather(ticking, return_exceptions=True):
+            if isinstance(broken, Exception):
                 console.say(f"the progress display stopped: bug in arena-tui: {broken!r}")
 
 

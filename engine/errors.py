@@ -63,6 +63,7 @@ class AdviceKind(StrEnum):
     CI = "ci"
     FIRST_GAME_ONLY = "first_game_only"
     STYLE = "style"
+    LIKE = "like"  # the entry that checkpoints are served like
     STRICT = "strict"  # leave out judgments that cannot be checked
     BATTLES = "battles"  # a published file of battles in place of judgments
     COLUMNS = "columns"  # which column of a file is which field of a question

@@ -179,7 +179,15 @@ def test_every_dependency_of_base_test_and_dev_is_pinned_and_no_registry_is_name
 
 
 def test_the_engine_names_no_flag_or_command_of_the_command_line():
-    shared_with_vllm = {"--host", "--port", "--help", "--config", "--seed", "--format"}  # and nvidia-smi
+    shared_with_vllm = {
+        "--host",
+        "--port",
+        "--help",
+        "--config",
+        "--seed",
+        "--format",
+        "--gpu-memory-utilization",
+    }  # and nvidia-smi
     commands = [cli, *cli.commands.values()]
     options = {name for command in commands for option in command.params for name in option.opts}
     flags = {name for name in options if name.startswith("--")} - shared_with_vllm

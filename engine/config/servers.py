@@ -35,6 +35,10 @@ class VllmConfig(ConfigTable):
     """Seconds after which a start that is not through counts as failed."""
     restarts: Annotated[int, Field(ge=0, le=100)] = 3
     """How often a server that died is started again within one run."""
+    nice: Annotated[int, Field(ge=0, le=19)] = 0
+    """How far servers stand back where others want the CPU."""
+    lock: fields.DataFolder | None = None
+    """A file that other programs lock (`flock`): while one does, no server is started."""
 
 
 class ClusterConfig(ConfigTable):

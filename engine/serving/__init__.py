@@ -3,6 +3,7 @@
 plan        which servers a config needs, on which GPUs, in which order
 forecast    how long the starts, and so the whole plan, will take
 gpus        the GPUs of this machine, as nvidia-smi reports them
+held        the lock file of other programs, while which no server is started
 fleet       the servers of one run, each started in its turn and stopped when no model needs it
 registry    servers that register themselves in a folder, for runs on other machines
 listing     the endpoints of a model as the config lists them now

@@ -22,6 +22,7 @@ from engine.models.discover import EndpointReport, probe
 from engine.models.refusal import readable
 from engine.serving.endpoints import Demand, EndpointSource, ModelEndpoints
 from engine.serving.forecast import start_seconds
+from engine.serving.held import lock_of
 from engine.serving.listing import endpoints_of
 from engine.serving.place import ServerPlace
 from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
@@ -73,6 +74,8 @@ class Fleet:
             host,
             listen,
             secrets=tuple(secrets_of(config)),
+            lock=lock_of(config),
+            nice=vllm.nice,
         )
         self._needed_by = {server: set(server.spec.entries) & set(models) for server in plan.servers}
         self._finished: set[PlannedServer] = set()

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from engine.serving.adapters import RUNTIME_LOADING
 from engine.serving.gpus import wait_for_memory
+from engine.serving.held import until_released
 from engine.serving.model_folder import folder_problems
 from engine.serving.plan import PlannedServer
 from engine.serving.process import LOOPBACK, ServerProcess, WardenOrder, is_free, pick_port, record_server
@@ -62,7 +63,8 @@ class ServerPlace(Protocol):
 class LocalPlace:
     """A ServerPlace on this machine. `port` is that of the config, None for any free one.
 
-    `waits` is called with what is waited for, `warn` with what is wrong but no reason against a start.
+    While another program holds `lock`, nothing is started; `nice` is how far the server stands back on the CPU. `waits`
+    is called with what is waited for, `warn` with what is wrong but no reason against a start.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class LocalPlace:
         host: str = LOOPBACK,
         listen: str = LOOPBACK,
         *,
+        lock: Path | None = None,
+        nice: int = 0,
         waits: Callable[[str], None] = lambda _: None,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -87,6 +91,8 @@ class LocalPlace:
         self._own_port = port
         self._port = port or pick_port(listen)
         self._host = host
+        self._lock = lock
+        self._nice = ("nice", "-n", str(nice)) if nice else ()
         self._waits = waits
         self._warn = warn
         self._ledger_file: Path | None = None
@@ -100,6 +106,7 @@ class LocalPlace:
         """Find a free port and wait for the memory of the planned GPUs; return what prevents a start."""
         if cause := await asyncio.to_thread(start_problem, self._planned, self._program):
             return cause
+        await until_released(self._lock, self._waits)
         if not is_free(self._port, self.listen):
             if self._own_port is not None:
                 return Cause(
@@ -117,7 +124,7 @@ class LocalPlace:
     async def start(self, command: Sequence[str], key: str, on_line: Callable[[str], None]) -> ServerProcess:
         """Start the server and write its ledger file."""
         environment = server_environment(self._planned, key)
-        process = await ServerProcess.start(command, environment, self._grace, on_line)
+        process = await ServerProcess.start([*self._nice, *command], environment, self._grace, on_line)
         await process.has_begun.wait()
         if process.session:
             self._ledger_file = record_server(

@@ -53,6 +53,8 @@ class ServerSettings:
     host: str = LOOPBACK
     listen: str = LOOPBACK
     secrets: Sequence[str] = ()  # of the config, beside those of the server itself
+    lock: Path | None = None  # see `LocalPlace`
+    nice: int = 0
 
 
 class VllmServer:
@@ -94,6 +96,8 @@ class VllmServer:
             port,
             settings.host,
             settings.listen,
+            lock=settings.lock,
+            nice=settings.nice,
             waits=lambda what: self.emit_status("waiting", what),
             warn=lambda text: emit(notice("warning", f"{planned.name}: {text}")),
         )

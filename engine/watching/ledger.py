@@ -35,6 +35,11 @@ class WatchedCheckpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     weights: str = ""
     tstamp: float = 0.0
 
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether its folder is there."""
+        return Path(self.path).is_dir()
+
 
 _decoder: msgspec.json.Decoder[WatchedCheckpoint] = msgspec.json.Decoder(WatchedCheckpoint)
 
