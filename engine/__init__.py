@@ -6,10 +6,10 @@ Public API; each name is imported when it is first used:
     Bench                     read a bench folder
     Run, Scope, RunState      make the missing calls of a config: `await Run(config).execute()`
     Event                     what `Run.listen` reports
-    leaderboard, compare, plan, audit
+    leaderboard, compare, plan, audit, curves
                               results of a bench, a config or a published file of battles
     open_source, JudgedSource read a source once, for several results
-    Leaderboard, Row, Comparison, PairComparison, StudyPlan, DifferencePlan, AuditReport, JudgeAudit
+    Leaderboard, Row, Comparison, PairComparison, StudyPlan, DifferencePlan, AuditReport, JudgeAudit, CurveReport, Curve
                               those results; `msgspec.json.encode` serializes them
     ArenaError ...            the errors that all of these raise, see `engine.errors`
 
@@ -44,11 +44,14 @@ if TYPE_CHECKING:
     from engine.events import Event as Event
     from engine.ratings.compare import Comparison as Comparison
     from engine.ratings.compare import PairComparison as PairComparison
+    from engine.ratings.curve_result import Curve as Curve
+    from engine.ratings.curve_result import CurveReport as CurveReport
     from engine.ratings.leaderboard import Leaderboard as Leaderboard
     from engine.ratings.leaderboard import Row as Row
     from engine.ratings.power import DifferencePlan as DifferencePlan
     from engine.ratings.power import StudyPlan as StudyPlan
     from engine.run import Run as Run
+    from engine.training_curves import curves as curves
     from engine.work.plan import Scope as Scope
     from engine.work.progress import RunState as RunState
 
@@ -74,11 +77,14 @@ _MODULES = {
     "Event": "engine.events",
     "Comparison": "engine.ratings.compare",
     "PairComparison": "engine.ratings.compare",
+    "Curve": "engine.ratings.curve_result",
+    "CurveReport": "engine.ratings.curve_result",
     "Leaderboard": "engine.ratings.leaderboard",
     "Row": "engine.ratings.leaderboard",
     "DifferencePlan": "engine.ratings.power",
     "StudyPlan": "engine.ratings.power",
     "Run": "engine.run",
+    "curves": "engine.training_curves",
     "Scope": "engine.work.plan",
     "RunState": "engine.work.progress",
 }

@@ -20,6 +20,11 @@
     verdict        better, worse, equivalent within a margin, or undecided: what all results state first
     power          questions, calls and time needed to detect a difference
 
+    simultaneous       statements about many estimates at once, by the joint distribution of their errors
+    checkpoint_scores  scores of the checkpoints of a training, and their differences
+    curve_tests        which checkpoints can be the best, what one loses against it, after which none is better
+    curve              the curve of a training; `curve_result` is what it says, exactly as the JSON output has it
+
     stop_rule            stop rules of a run: the rule, where a model stands, and the report at the end
     betting              tests and limits that stay valid at every look
     family               which of several models are called, with one level for all of them

@@ -159,8 +159,8 @@ def influence(table: OutcomeTable, rate: FloatArray) -> FloatArray:
     return values
 
 
-def sandwich_limits(rate: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return 95 % limits [M] of win rates from their influence values [Q, M], by Student's t with Q - 1 degrees.
+def sandwich_limits(rate: FloatArray, values: FloatArray, alpha: float = ALPHA) -> tuple[FloatArray, FloatArray]:
+    """Return limits [M] of win rates from their influence values [Q, M], by Student's t with Q - 1 degrees.
 
     They are symmetric on the logit scale, where strengths live, so they stay between 0 and 1; the delta method takes
     the standard error there. The limits of rates of 0, 1 and NaN are the rates.
@@ -168,7 +168,7 @@ def sandwich_limits(rate: FloatArray, values: FloatArray) -> tuple[FloatArray, F
     inner = (rate > 0.0) & (rate < 1.0)
     middle = np.where(inner, rate, 0.5)
     error = standard_error(values) / (middle * (1.0 - middle))
-    half = student_quantile(max(1, len(values) - 1)) * np.where(error > 0.0, error, 0.0)
+    half = student_quantile(max(1, len(values) - 1), 1.0 - alpha / 2.0) * np.where(error > 0.0, error, 0.0)
     lower, upper = (sigmoid(_logit(middle) + sign * half) for sign in (-1.0, 1.0))
     return np.where(inner, lower, rate), np.where(inner, upper, rate)
 

@@ -1,4 +1,4 @@
-"""95 % limits of scores, which are ratios of sums over questions: never narrower than the data allow.
+"""Limits of scores, which are ratios of sums over questions: never narrower than the data allow.
 
 Resampled questions, and standard errors, know only what was seen. A model whose rare losses are strong ones looks too
 good on most sets of questions, and its limits are too narrow just then. A question that was not seen may be worse than
@@ -26,7 +26,6 @@ from engine.ratings import ALPHA
 from engine.ratings.battles import FloatArray
 from engine.ratings.outcomes import OutcomeTable
 
-_REACH = NormalDist().inv_cdf(1.0 - ALPHA / 2.0)
 _CERTAIN = 40.0  # standard deviations: a sum that cannot have the other sign
 _NEAR_MEAN = 1e-3  # standard deviations within which the approximation is 0 / 0
 _TOLERANCE = 1e-7  # standard deviations
@@ -38,35 +37,39 @@ _LEAST_UNSEEN = 0.4  # how much of a question the unseen one is where points wer
 _SEVERAL = 15.0  # questions with lost points that make another one less of a surprise
 
 
-def ratio_limits(won: FloatArray, total: FloatArray, heaviest: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return 95 % limits [M] of ratios: the sum of `won` over the questions by that of `total`.
+def ratio_limits(
+    won: FloatArray, total: FloatArray, heaviest: FloatArray, alpha: float = ALPHA
+) -> tuple[FloatArray, FloatArray]:
+    """Return limits [M] of ratios: the sum of `won` over the questions by that of `total`.
 
     Args:
         won, total: [Q, M] points won and played for; total 0 where a question was not played.
         heaviest: [M] the most that a question can weigh.
+        alpha: error rate of both limits of a ratio together.
 
     NaN where nothing was played.
     """
-    return ratio_limits_of_kinds(*_kinds(won, total), heaviest)
+    return ratio_limits_of_kinds(*_kinds(won, total), heaviest, alpha)
 
 
 def ratio_limits_of_kinds(
-    won: FloatArray, total: FloatArray, count: FloatArray, heaviest: FloatArray
+    won: FloatArray, total: FloatArray, count: FloatArray, heaviest: FloatArray, alpha: float = ALPHA
 ) -> tuple[FloatArray, FloatArray]:
     """The same from K kinds of questions: `won` and `total`, [K, 1] or [K, M], and `count` [K, M], how many of each."""
     played = (count * total).sum(axis=0)
     rate = (count * won).sum(axis=0) / np.where(played > 0.0, played, np.nan)
     questions = count.sum(axis=0)
-    below, above = unseen_limits(rate, played / np.maximum(questions, 1.0), questions, heaviest)
-    lower = _lower_limits(won, total, count, heaviest)
-    upper = 1.0 - _lower_limits(total - won, total, count, heaviest)
+    below, above = unseen_limits(rate, played / np.maximum(questions, 1.0), questions, heaviest, alpha)
+    reach = NormalDist().inv_cdf(1.0 - alpha / 2.0)
+    lower = _lower_limits(won, total, count, heaviest, reach)
+    upper = 1.0 - _lower_limits(total - won, total, count, heaviest, reach)
     return np.minimum(lower, below), np.maximum(upper, above)
 
 
 def unseen_limits(
-    rate: FloatArray, weight: FloatArray, questions: FloatArray, heaviest: FloatArray
+    rate: FloatArray, weight: FloatArray, questions: FloatArray, heaviest: FloatArray, alpha: float = ALPHA
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the 95 % limits [M] of ratios if nothing is unknown but the share of questions unlike all that were seen.
+    """Return the limits [M] of ratios if nothing is unknown but the share of questions unlike all that were seen.
 
     That share is at most the limit of Clopper and Pearson for none in so many.
 
@@ -76,7 +79,7 @@ def unseen_limits(
         questions: [M] how many were seen.
         heaviest: [M] weight of an unseen question, which is lost or won as a whole.
     """
-    unseen = 1.0 - (ALPHA / 2.0) ** (1.0 / np.maximum(questions, 1.0))
+    unseen = 1.0 - (alpha / 2.0) ** (1.0 / np.maximum(questions, 1.0))
     seen = (1.0 - unseen) * weight
     with np.errstate(invalid="ignore"):
         kept = seen / (seen + unseen * heaviest)
@@ -117,20 +120,21 @@ def _kinds(won: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray, 
     return parts_won, parts, count[used].astype(np.float64)
 
 
-def _lower_limits(won: FloatArray, total: FloatArray, count: FloatArray, heaviest: FloatArray) -> FloatArray:
-    """Return the lower limits [M]: the ratios that weighted sums stay below with a probability of 2.5 percent."""
-    lost, squares = (count * (total - won)).sum(axis=0), (count * np.square(total - won)).sum(axis=0)
-    spread_over = np.divide(lost**2, squares, out=np.zeros_like(lost), where=squares > 0.0)  # questions
-    unseen = _LEAST_UNSEEN + (1.0 - _LEAST_UNSEEN) * np.exp(-spread_over / _SEVERAL)
+def _lower_limits(
+    won: FloatArray, total: FloatArray, count: FloatArray, heaviest: FloatArray, reach: float
+) -> FloatArray:
+    """Return the lower limits [M]: the ratios that weighted sums stay below with the probability of a normal deviate
+    below -`reach`."""
+    unseen = unseen_share(total - won, count)
     won_in_all, played = (count * won).sum(axis=0), (count * total).sum(axis=0)
     rate = won_in_all / np.where(played > 0.0, played, 1.0)
     error = np.sqrt((count * np.square(won - rate * total)).sum(axis=0) + unseen * np.square(rate * heaviest))
     with_unseen = np.where(played > 0.0, played + unseen * heaviest, 1.0)
     error /= with_unseen
     low, high = np.zeros_like(rate), rate
-    limit, step, before = np.clip(won_in_all / with_unseen - _REACH * error, 0.0, rate), error, None
+    limit, step, before = np.clip(won_in_all / with_unseen - reach * error, 0.0, rate), error, None
     for _ in range(_STEPS):
-        excess = _deviate(won - limit * total, count, -limit * heaviest, unseen) + _REACH
+        excess = weighted_deviate(won - limit * total, count, -limit * heaviest, unseen) + reach
         low, high = np.where(excess < 0.0, limit, low), np.where(excess < 0.0, high, limit)
         done = (np.abs(excess) < _TOLERANCE) | (high - low <= _TOLERANCE * rate)
         if done.all():
@@ -145,7 +149,19 @@ def _lower_limits(won: FloatArray, total: FloatArray, count: FloatArray, heavies
     return np.where(played > 0.0, np.round(limit, _DECIMALS), np.nan)
 
 
-def _deviate(values: FloatArray, count: FloatArray, unseen_value: FloatArray, unseen: FloatArray) -> FloatArray:
+def unseen_share(lost: FloatArray, count: FloatArray) -> FloatArray:
+    """Return how much of a question the unseen one is [M]: less, the more questions share what was lost.
+
+    Args:
+        lost, count: [K, M] points lost, none negative, and numbers of questions of each kind.
+    """
+    whole, squares = (count * lost).sum(axis=0), (count * np.square(lost)).sum(axis=0)
+    spread_over = np.divide(whole**2, squares, out=np.zeros_like(whole), where=squares > 0.0)  # questions
+    share: FloatArray = _LEAST_UNSEEN + (1.0 - _LEAST_UNSEEN) * np.exp(-spread_over / _SEVERAL)
+    return share
+
+
+def weighted_deviate(values: FloatArray, count: FloatArray, unseen_value: FloatArray, unseen: FloatArray) -> FloatArray:
     """Return the normal deviate [M] of the probability that the weighted sum of values is below 0.
 
     Args:

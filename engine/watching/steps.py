@@ -30,6 +30,18 @@ def step_of_name(name: str) -> int | None:
     return _bounded(int(found[-1][0]) * _UNITS[found[-1][1].lower()]) if found else None
 
 
+def series_of_name(name: str) -> str | None:
+    """Return what the names of all checkpoints of a training have in common: the name without its step; None where it
+    says none. Empty for a step alone."""
+    if name.isascii() and name.isdecimal():
+        return ""
+    found = list(_NAMED.finditer(name))
+    if not found:
+        return None
+    before, after = (part.strip("-_=. /") for part in (name[: found[-1].start()], name[found[-1].end() :]))
+    return "-".join(part for part in (before, after) if part)
+
+
 def step_in_folder(folder: Path) -> int | None:
     """Return the `global_step` of the `trainer_state.json` in a folder; None without one. Reads the file."""
     try:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.bench.layout import BenchPaths
 from engine.config.load import parse_config
 from engine.watching.ledger import WatchedCheckpoint, known_steps, load_checkpoints, register_checkpoint
-from engine.watching.steps import step_in_folder, step_of, step_of_name
+from engine.watching.steps import series_of_name, step_in_folder, step_of, step_of_name
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,18 @@ def test_a_checkpoint_is_registered_once_and_its_last_line_counts(tmp_path):
     assert load_checkpoints(paths)["a"].step == 2
     paths.watched.open("a").write('{"model": 1}\nnonsense\n')
     assert list(load_checkpoints(paths)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("checkpoint-1500", ""),
+        ("1500", ""),
+        ("tulu3-8b-rank64-alpha1e5-001-step12000", "tulu3-8b-rank64-alpha1e5-001"),
+        ("run/checkpoint-20-merged", "run-merged"),
+        ("run-step12k", "run"),
+        ("qwen2.5-7b", None),
+    ],
+)
+def test_the_name_without_its_step_is_the_name_of_the_training(name: str, series: str | None) -> None:
+    assert series_of_name(name) == series
