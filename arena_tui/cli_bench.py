@@ -67,6 +67,7 @@ def show(invocation: Invocation, name: str | None, as_json: bool) -> int:
         "arena-tui bench add prompts.csv --map question=prompt",
         "arena-tui bench add chats.jsonl.gz --name my-prompts --yes",
         "arena-tui bench add hub:CohereLabs/m-ArenaHard --subset ru",
+        "arena-tui bench add starter-en  # 48 questions that come with the program",
     ),
     exit_codes={130: "interrupted, or answered with no"},
 )

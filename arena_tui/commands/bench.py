@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -10,6 +11,7 @@ from arena_tui.console import DONE, INTERRUPTED, printable, say, warn
 from arena_tui.invocation import Invocation
 from arena_tui.output.json_text import json_text
 from arena_tui.output.question_sets import bench_list, bench_page, preview, preview_json, split_page
+from arena_tui.starters import STARTERS, starter_questions
 from engine.bench import Bench
 from engine.errors import Advice, AdviceKind, UsageProblem
 from engine.question_sets.adding import AddRequest, propose, write_proposal
@@ -58,6 +60,8 @@ def add_command(
 ) -> int:
     """Show what would be added, ask, and write it. Return the exit code."""
     data = invocation.data_folder()
+    if source in STARTERS and not Path(source).exists():
+        source, name = str(starter_questions(source)), name or source
     request = AddRequest(
         source=source,
         name=name,

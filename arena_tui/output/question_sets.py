@@ -133,7 +133,7 @@ def _preview_lines(proposal: SetProposal) -> Iterator[str]:
 def _duplicates(same: Sequence[Sequence[str]], near: Sequence[Sequence[str]]) -> Iterator[str]:
     for what, groups in (("the same words", same), ("nearly the same words", near)):
         if groups:
-            yield f"{len(groups)} groups of questions with {what}: {_groups(groups)}"
+            yield f"groups of questions with {what}: {len(groups)} ({_groups(groups)})"
 
 
 def _groups(groups: Sequence[Sequence[str]]) -> str:

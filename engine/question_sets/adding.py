@@ -279,13 +279,13 @@ def _notes(request: AddRequest, found: Duplicates, kept: Sequence[Question], rep
     context = sum(bool(question.context) for question in kept)
     notes = []
     if repeats:
-        notes.append(f"{repeats} rows repeat id and text of an earlier one and are left out")
+        notes.append(f"rows left out, which repeat id and text of an earlier one: {repeats}")
     if found.exact and not request.drop_duplicates:
-        notes.append(f"{len(found.repeated)} questions repeat another one: they weigh twice in every score")
+        notes.append(f"questions that repeat another one and weigh twice in every score: {len(found.repeated)}")
     if several:
-        notes.append(f"{several} questions have several turns, which are asked one after another")
+        notes.append(f"questions with several turns, which are asked one after another: {several}")
     if context:
-        notes.append(f"{context} questions begin with a system prompt or earlier turns, which are sent with them")
+        notes.append(f"questions that begin with a system prompt or earlier turns, which are sent with them: {context}")
     return notes
 
 

@@ -84,8 +84,8 @@ def test_a_file_without_a_known_column_names_those_that_it_has(home, arena):
 def test_repeated_questions_are_reported_and_left_out_on_request(home, arena):
     (home / "twice.txt").write_text("What is BM25?\nwhat is bm25\nExplain attention.\n")
     done = arena("bench", "add", "twice.txt", "--dry-run", cwd=home)
-    assert "1 groups of questions with the same words" in done.stdout
-    assert "they weigh twice" in done.stdout
+    assert "groups of questions with the same words: 1" in done.stdout
+    assert "weigh twice in every score: 1" in done.stdout
     done = arena("bench", "add", "twice.txt", "--drop-duplicates", "--yes", cwd=home)
     assert done.stdout.endswith(": 2 questions\n")
 
@@ -180,3 +180,10 @@ def test_only_the_link_to_a_bench_elsewhere_is_removed(home, arena, tmp_path):
     assert arena("bench", "remove", "prompts", "--yes", cwd=home).returncode == 0
     assert (elsewhere / "question.jsonl").exists()
     assert not (home / "data" / "prompts").is_symlink()
+
+
+def test_a_starter_bench_is_added_by_its_name(home, arena):
+    done = arena("bench", "add", "starter-en", "--yes", cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert len(records(home / "data" / "starter-en" / "question.jsonl")) == 48
+    assert "starter-en" in arena("bench", "list", cwd=home).stdout
