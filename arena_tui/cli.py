@@ -139,6 +139,15 @@ def _open_ui(context: click.Context) -> int:
     "How to run and report",
     click.option("--dry-run", is_flag=True, help="Print the plan only: calls, tokens, costs, hours of servers."),
     click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON."),
+    click.option(
+        "--json-events",
+        is_flag=False,
+        flag_value="-",
+        metavar="[FILE]",
+        help="Write the events of the run as lines of JSON to this file, or to stdout in place of the leaderboard, "
+        "which is the last line.",
+    ),
+    click.option("--every-call", is_flag=True, help="With --json-events: also the events of every call and record."),
     click.option("--detach", is_flag=True, help="Return once the run has started; it goes on without the terminal."),
 )
 @click.pass_obj

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from arena_tui import console
 from arena_tui.detaching import Release, leave_terminal, on_signals
@@ -18,6 +18,9 @@ from engine.config.model import HangupAction
 from engine.events import Event, ServerChanged, StageStarted, TaskPlanned
 from engine.run import Run
 from engine.work.progress import RunState
+
+if TYPE_CHECKING:
+    from arena_tui.output.event_lines import EventLines
 
 T = TypeVar("T")
 TICK_SECONDS = 0.25
@@ -36,17 +39,24 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
 
 
 class _Progress:
-    """The display of a run on stderr; a new one after the run has left its terminal."""
+    """The display of a run on stderr, a new one after the run has left its terminal; and its lines of events."""
 
-    def __init__(self, run: Run, display: Display) -> None:
+    def __init__(self, run: Run, display: Display, lines: EventLines | None) -> None:
         self._run = run
         self._display = display
+        self._lines = lines
         run.listen(self._notice)
+        if lines is not None:
+            lines.open(run)
 
     def show(self) -> None:
         self._display.show(self._run.state)
+        if self._lines is not None:
+            self._lines.show(self._run.state)
 
     def close(self) -> None:
+        if self._lines is not None:
+            self._lines.show(self._run.state, at_end=True)
         self._display.close(self._run.state)
 
     def _notice(self, event: Event) -> None:
@@ -70,13 +80,15 @@ def log_of(run: Run) -> Path:
     return run.bench.paths.runs.absolute() / f"{run.id}.log"
 
 
-async def execute(run: Run, *, release: Release | None = None, on_hangup: HangupAction = "stop") -> RunState:
+async def execute(
+    run: Run, *, release: Release | None = None, on_hangup: HangupAction = "stop", lines: EventLines | None = None
+) -> RunState:
     """Execute a run and show its progress. The first Ctrl-C (SIGTERM, SIGHUP) stops it, the second at once.
 
     With `release`, the run leaves its terminal once it has started; what keeps it from starting is raised before. With
-    `on_hangup` "leave", SIGHUP has it leave, too.
+    `on_hangup` "leave", SIGHUP has it leave, too. Its events go to `lines` as well.
     """
-    progress = _Progress(run, open_display(sys.stderr, plain=release is not None))
+    progress = _Progress(run, open_display(sys.stderr, plain=release is not None), lines)
     actions = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda: _stop(run))
     if on_hangup == "leave":
         actions[signal.SIGHUP] = lambda: _hang_up(run, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
@@ -15,13 +16,14 @@ from arena_tui.detaching import Release
 from arena_tui.headless import execute, run_loop
 from arena_tui.invocation import Invocation
 from arena_tui.output.clock import money
+from arena_tui.output.json_text import json_data
 from arena_tui.output.stop_rule import format_stop_report, stopped_early
 from engine.auditing.known_bad import with_known_bad
 from engine.bench import Bench
 from engine.config.model import Config
-from engine.errors import BenchError, RatingError, UsageProblem
+from engine.errors import ArenaError, BenchError, RatingError, UsageProblem
 from engine.events import TaskKey
-from engine.ratings.leaderboard import LeaderboardOptions
+from engine.ratings.leaderboard import Leaderboard, LeaderboardOptions
 from engine.ratings.outcomes import unused_odds
 from engine.ratings.stop_rule import StopRule, parse_stop_rule, stop_cautions
 from engine.ratings.verdict import standing_verdict
@@ -32,6 +34,9 @@ from engine.work.costs import spent_by
 from engine.work.plan import Scope, make_plan
 from engine.work.progress import RunState
 from engine.work.stopping import stop_forecast
+
+if TYPE_CHECKING:
+    from arena_tui.output.event_lines import EventLines
 
 
 def run_command(
@@ -50,12 +55,21 @@ def run_command(
     repeats: Repeats | None,
     dry_run: bool,
     as_json: bool,
+    json_events: str | None,
+    every_call: bool,
     release: Release | None = None,
 ) -> int:
     """Print the plan, or execute it and print the leaderboard. Return the exit code.
 
-    With `release`, the run leaves its terminal as soon as it has started.
+    With `release`, the run leaves its terminal as soon as it has started. With `json_events` ("-" is stdout, else a
+    file), its events are written as lines of JSON; on stdout they take the place of the leaderboard.
     """
+    if json_events is None and every_call:
+        raise UsageProblem("--every-call is about --json-events, which is not given", "add --json-events FILE")
+    if json_events is not None and dry_run:
+        raise UsageProblem("--json-events: a plan has no events", "leave out --dry-run or --json-events")
+    if json_events == "-" and release is not None:
+        raise UsageProblem("--json-events: a detached run has no stdout", "name a file: --json-events FILE")
     scope = Scope(
         models=models,
         limit=limit,
@@ -70,7 +84,17 @@ def run_command(
     )
     if dry_run and not invocation.demo:
         return _show_plan(invocation.config().with_baselines(baseline), scope)
-    return run_loop(_run(invocation, scope, baseline, release, dry_run=dry_run, as_json=as_json))
+    lines = _event_lines(json_events, every_call=every_call)
+    board: Literal["table", "json"] | None = None if json_events == "-" else "json" if as_json else "table"
+    return run_loop(_run(invocation, scope, baseline, release, lines, dry_run=dry_run, form=board))
+
+
+def _event_lines(target: str | None, *, every_call: bool) -> EventLines | None:
+    if target is None:
+        return None
+    from arena_tui.output.event_lines import EventLines, LineWriter
+
+    return EventLines(LineWriter(target), every_call=every_call)
 
 
 def _stop_rule(until: str | None, *, per_model: bool) -> StopRule | None:
@@ -86,11 +110,14 @@ async def _run(
     scope: Scope,
     baselines: tuple[str, ...],
     release: Release | None,
+    lines: EventLines | None,
     *,
     dry_run: bool,
-    as_json: bool,
+    form: Literal["table", "json"] | None,
 ) -> int:
     async with AsyncExitStack() as stack:
+        if lines is not None:
+            stack.callback(lines.writer.close)
         if invocation.demo:
             from arena_tui.starters import SIMULATED, demo_config
 
@@ -101,23 +128,27 @@ async def _run(
         config = config.with_baselines(baselines)
         if dry_run:
             return _show_plan(config, scope)
-        run, state = await _execute(config, scope, release)
-        if state.phase == "interrupted":
-            console.say("interrupted; finished results are saved; run the same command to resume")
-            return console.INTERRUPTED
-        rated = not scope.judgments or _show_leaderboard(run, state, as_json=as_json)
-        _report_gaps(run, state)
-        if invocation.demo:
+        try:
+            run, state = await _execute(config, scope, release, lines)
+            code, board = _finished(run, state, form)
+        except ArenaError as error:
+            if lines is not None:
+                lines.result(error.exit_code, None)
+            raise
+        if lines is not None:
+            lines.result(code, None if board is None else json_data(board))
+        if invocation.demo and code != console.INTERRUPTED:
             console.say(f"{SIMULATED} Files: {run.bench.paths.root}")
-        is_whole = not (run.limit_reached and _left(state))
-        return console.DONE if rated and state.phase == "done" and is_whole else console.FAILED
+        return code
 
 
-async def _execute(config: Config, scope: Scope, release: Release | None) -> tuple[Run, RunState]:
+async def _execute(
+    config: Config, scope: Scope, release: Release | None, lines: EventLines | None
+) -> tuple[Run, RunState]:
     """Execute a run, and another one after it if that was ordered meanwhile for what failed."""
     run = Run(config, scope)
     while True:
-        state = await execute(run, release=release, on_hangup=config.ui.on_hangup)
+        state = await execute(run, release=release, on_hangup=config.ui.on_hangup, lines=lines)
         if not (run.retries_failed and state.phase == "failed"):
             return run, state
         console.say(f"retrying {state.failed} failed records, as ordered")
@@ -125,10 +156,22 @@ async def _execute(config: Config, scope: Scope, release: Release | None) -> tup
         again.log, run, release = run.log, again, None
 
 
-def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
-    """Print the leaderboard and the models that were stopped early.
+def _finished(run: Run, state: RunState, form: Literal["table", "json"] | None) -> tuple[int, Leaderboard | None]:
+    """Print the leaderboard in that form, if any, and what is incomplete; return the exit code and the leaderboard."""
+    if state.phase == "interrupted":
+        console.say("interrupted; finished results are saved; run the same command to resume")
+        return console.INTERRUPTED, None
+    board = _rated(run, state, form) if run.scope.judgments else None
+    _report_gaps(run, state)
+    is_whole = not (run.limit_reached and _left(state))
+    rated = board is not None or not run.scope.judgments
+    return console.DONE if rated and state.phase == "done" and is_whole else console.FAILED, board
 
-    Return False after reporting why there is none (all calls failed, or no game has a label).
+
+def _rated(run: Run, state: RunState, form: Literal["table", "json"] | None) -> Leaderboard | None:
+    """Return the leaderboard with the models that were stopped early, printed in that form, if any.
+
+    Return None after reporting why there is none (all calls failed, or no game has a label).
     """
     judging = run.config.judge
     try:
@@ -136,22 +179,23 @@ def _show_leaderboard(run: Run, state: RunState, *, as_json: bool) -> bool:
         judged = with_known_bad(judged, run.bench, run.config)
         options = LeaderboardOptions(baseline=judged.facts.baselines[0])
         board, _ = rate(judged, options)
-        if as_json:
+        if form != "table":
             board = with_evidence(board, judged, options)
     except (BenchError, RatingError) as error:
         console.report_error(error)
-        return False
+        return None
     stopped = stopped_early(state)
     if stopped is not None:
         warnings = [*board.warnings, *stop_cautions(stopped)]
         answer = standing_verdict(state.standings, state.opponent) or UNSET
         board = msgspec.structs.replace(board, until=stopped, warnings=warnings, answer=answer)
-    show(board, "json" if as_json else "table")
+    if form is not None:
+        show(board, form)
     if hint := unused_odds(judged.battles, soft=options.soft):
         console.say(f"note: arena-tui leaderboard: {phrase(hint)}")
-    if stopped is not None and not as_json:
+    if stopped is not None and form == "table":
         click.echo("\n" + format_stop_report(stopped), nl=False)
-    return True
+    return board
 
 
 def _show_plan(config: Config, scope: Scope) -> int:

@@ -21,8 +21,13 @@ def json_text(result: msgspec.Struct | dict[str, Any] | list[dict[str, Any]]) ->
 
     A list of numbers or single words takes one line. Escaped is what a terminal or the log of a CI service interprets.
     """
-    text = _indented(rounded(msgspec.to_builtins(result, enc_hook=_phrased_advice)), "\n")
+    text = _indented(json_data(result), "\n")
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def json_data(result: msgspec.Struct | dict[str, Any] | list[dict[str, Any]]) -> Any:
+    """Return a result as plain data, numbers rounded."""
+    return rounded(msgspec.to_builtins(result, enc_hook=_phrased_advice))
 
 
 def _phrased_advice(value: object) -> str:
