@@ -16,11 +16,13 @@ import click
 from arena_tui import console
 from arena_tui.cli_batch import batch
 from arena_tui.cli_bench import bench
+from arena_tui.cli_config import completion, config
 from arena_tui.cli_files import export, import_
 from arena_tui.cli_results import audit, compare, gate, leaderboard, plan
 from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, stop, web
 from arena_tui.cli_watch import watch
 from arena_tui.command import CALLS, ArenaGroup, config_options, option_group
+from arena_tui.completing import complete_models
 from arena_tui.detaching import Release, in_child
 from arena_tui.invocation import PREFIX, Invocation, load_numpy
 from arena_tui.options import models_option, names, repeats_option, wait_option
@@ -92,6 +94,7 @@ def _open_ui(context: click.Context) -> int:
         "--baseline",
         callback=names,
         metavar="B[,B2]",
+        shell_complete=complete_models,
         help="The model to compare with, instead of the config's.",
     ),
     click.option(
@@ -183,7 +186,7 @@ def review(invocation: Invocation, reviewer: str | None) -> int:
 
 for tool in (watch, status, stop, attach, runs, batch, leaderboard, compare, plan, audit, gate, bench, import_, export):
     cli.add_command(tool)
-for tool in (doctor, serve, simulate, web):
+for tool in (doctor, serve, simulate, web, config, completion):
     cli.add_command(tool)
 
 _OF_THE_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from arena_tui.command import FILE, ArenaCommand, option_group
+from arena_tui.completing import complete_models
 from arena_tui.invocation import Invocation
 from arena_tui.options import judge_option, models_option, names, strict_option
 
@@ -70,6 +71,7 @@ def import_(invocation: Invocation, source: Path, name: str | None, output: Path
         "--baseline",
         callback=names,
         metavar="B[,B2]",
+        shell_complete=complete_models,
         help="Only judgments against these; the first is compared in formats with one.  "
         "[default: all, the config's first]",
     ),

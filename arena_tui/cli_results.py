@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from arena_tui.command import CALLS, FILE, ArenaCommand, option_group
+from arena_tui.completing import complete_models
 from arena_tui.invocation import Invocation, load_numpy
 from arena_tui.options import (
     baseline_option,
@@ -88,7 +89,7 @@ def leaderboard(invocation: Invocation, /, **options: Any) -> int:
         "arena-tui compare a b --direct --format json",
     ),
 )
-@click.argument("models", nargs=-1, metavar="[A B ...]")
+@click.argument("models", nargs=-1, metavar="[A B ...]", shell_complete=complete_models)
 @option_group(
     "What is shown",
     format_option("table", "json"),
@@ -207,10 +208,15 @@ def audit(invocation: Invocation, /, **options: Any) -> int:
         "arena-tui gate checkpoint-1000 --not-worse-than main --baseline-result main.json --format markdown",
     ),
 )
-@click.argument("models", nargs=-1, metavar="[MODEL ...]")
+@click.argument("models", nargs=-1, metavar="[MODEL ...]", shell_complete=complete_models)
 @option_group(
     "The gate",
-    click.option("--not-worse-than", metavar="MODEL", help="The reference model.  [default: the baseline]"),
+    click.option(
+        "--not-worse-than",
+        metavar="MODEL",
+        shell_complete=complete_models,
+        help="The reference model.  [default: the baseline]",
+    ),
     click.option(
         "--margin", type=click.FloatRange(0, 50), default=2.0, metavar="POINTS", help="Largest loss that passes."
     ),

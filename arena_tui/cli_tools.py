@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from arena_tui.command import ArenaCommand, option_group
+from arena_tui.completing import complete_benches, complete_models
 from arena_tui.invocation import Invocation
 
 
@@ -38,7 +39,7 @@ def runs(invocation: Invocation, ids: tuple[str, ...]) -> int:
     exit_codes={0: "a run is on", 1: "none is"},
     examples=("arena-tui status  # of the config's bench", "arena-tui status --all --json"),
 )
-@click.argument("benches", nargs=-1, metavar="[BENCH ...]")
+@click.argument("benches", nargs=-1, metavar="[BENCH ...]", shell_complete=complete_benches)
 @click.option("--all", "every", is_flag=True, help="Every bench of the data folder that has a run.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: an object, or a list with --all or several names.")
 @click.pass_obj
@@ -62,7 +63,7 @@ def status(invocation: Invocation, benches: tuple[str, ...], every: bool, as_jso
     },
     examples=("arena-tui stop  # calls in flight may finish", "arena-tui stop my-bench --at-once"),
 )
-@click.argument("benches", nargs=-1, metavar="[BENCH ...]")
+@click.argument("benches", nargs=-1, metavar="[BENCH ...]", shell_complete=complete_benches)
 @click.option("--all", "every", is_flag=True, help="Every bench of the data folder that has a run.")
 @click.option("--at-once", is_flag=True, help="Do not wait for calls in flight, and kill servers.")
 @click.option(
@@ -125,7 +126,7 @@ def doctor(invocation: Invocation, repair: bool, dry_run: bool) -> int:
         "arena-tui serve judge-70b --register servers/  # for runs on other machines",
     ),
 )
-@click.argument("model")
+@click.argument("model", shell_complete=complete_models)
 @click.option(
     "--register",
     type=click.Path(file_okay=False, path_type=Path),

@@ -23,13 +23,14 @@ from typing import Any, TypeAlias, TypeVar
 
 import click
 
+from arena_tui.completing import complete_assignments
 from arena_tui.invocation import PREFIX, Invocation
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 COMMON = "Common options"
 UNGROUPED = "Options"
-SECTIONS = ("Run", "Results", "Judge", "Benches and files", "Servers and tools")
+SECTIONS = ("Run", "Results", "Judge", "Benches and files", "Servers and tools", "Settings")
 """Sections of the program's help, in their order."""
 
 EXIT_CODES: Mapping[int, str] = {
@@ -210,6 +211,7 @@ def config_options(variable: str | None = None) -> list[click.Parameter]:
             metavar="KEY=VALUE",
             multiple=True,
             callback=_set,
+            shell_complete=complete_assignments,
             expose_value=False,
             help="A value of the config, as in judge.max_tokens=256; can be repeated.",
         ),

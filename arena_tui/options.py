@@ -20,6 +20,7 @@ from arena_tui.command import FOLDER as FOLDER
 from arena_tui.command import Decorator as Decorator
 from arena_tui.command import option_group as option_group
 from arena_tui.command import together as together
+from arena_tui.completing import complete_judges, complete_models
 from engine.errors import UsageProblem
 from engine.ratings import MOST_ROUNDS
 
@@ -71,18 +72,28 @@ def format_option(*forms: str) -> Decorator[Any]:
 
 
 def judge_option(what: str) -> Decorator[Any]:
-    return click.option("--judge", "judges", callback=names, metavar="J[,J2]", help=f"{what}  [default: the config's]")
+    return click.option(
+        "--judge",
+        "judges",
+        callback=names,
+        metavar="J[,J2]",
+        shell_complete=complete_judges,
+        help=f"{what}  [default: the config's]",
+    )
 
 
 def models_option(what: str) -> Decorator[Any]:
-    return click.option("--models", callback=names, metavar="A,B", help=what)
+    return click.option("--models", callback=names, metavar="A,B", shell_complete=complete_models, help=what)
 
 
-baseline_option = click.option("--baseline", metavar="B", help="The model at 50.0.  [default: the config's]")
+baseline_option = click.option(
+    "--baseline", metavar="B", shell_complete=complete_models, help="The model at 50.0.  [default: the config's]"
+)
 baselines_option = click.option(
     "--baseline",
     callback=names,
     metavar="B[,B2]",
+    shell_complete=complete_models,
     help="The model at 50.0; of several the first, and games against any of them count.  [default: the config's]",
 )
 weight_option = click.option(

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arena_tui.completing import SCHEMA
 from engine.bench.atomic import write_file
 from engine.errors import StorageError, UsageProblem
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from engine.config.model import Config
     from engine.setup.proposal import Setup
 
+_SCHEMA_LINE, _SCHEMA_IN_REPOSITORY = "#:schema ./config.schema.json", "#:schema ./arena_tui/config.schema.json"
 SIMULATED = "SIMULATED: these models and this judge are made up; the numbers say nothing about any real model."
 BENCH = "demo"
 STARTERS = ("starter-ru", "starter-en")
@@ -64,11 +66,12 @@ def first_config_text(setup: Setup | None, data: str = "data") -> str:
     from engine.setup.template import config_text
 
     template = _shipped("config.toml", "config.toml").read_text(encoding="utf-8")
+    template = template.replace(_SCHEMA_IN_REPOSITORY, _SCHEMA_LINE, 1)
     return template if setup is None else config_text(template, setup, data)
 
 
 def write_first_config(config: Path, setup: Setup | None, data: str = "data") -> str:
-    """Write a commented config and, if it names one, the starter bench; return what was done, in a sentence.
+    """Write a commented config, its schema and, if it names one, the starter bench; return what was done, in words.
 
     A config that exists is kept beside the new one. Raises UsageProblem when a file cannot be written or is missing
     from this installation.
@@ -87,6 +90,7 @@ def write_first_config(config: Path, setup: Setup | None, data: str = "data") ->
             write_file(backup, config.read_bytes())
             kept = f" (the one before: {backup.name})"
         write_file(config, text)
+        write_file(config.with_name(SCHEMA.name), SCHEMA.read_bytes())
     except StorageError as error:
         raise UsageProblem(error.title, "start in another folder") from None
     except OSError as error:

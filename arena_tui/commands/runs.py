@@ -40,7 +40,8 @@ def runs_command(invocation: Invocation, ids: tuple[str, ...]) -> int:
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
     """Yield one line for each difference between the settings of two runs."""
-    before, after = dict(_flat(_made_with(one))), dict(_flat(_made_with(other)))
+    config = "resolved" if "resolved" in one and "resolved" in other else "config"  # records of earlier versions
+    before, after = (dict(_flat(_made_with(run, config))) for run in (one, other))
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
             yield f"{key}: {_value(before, key)} -> {_value(after, key)}"
@@ -83,9 +84,10 @@ def _versions(run: Mapping[str, Any]) -> set[str]:
     return {f"vLLM {endpoint['vllm']}" if endpoint.get("vllm") else "other" for endpoint in endpoints}
 
 
-def _made_with(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what may have influenced the results: no times, counts or ports."""
-    shown = {key: value for key, value in run.items() if key not in _NOT_COMPARED}
+def _made_with(run: Mapping[str, Any], config: str) -> dict[str, Any]:
+    """Return what may have influenced the results: no times, counts or ports; the config as recorded under `config`."""
+    shown = {key: value for key, value in run.items() if key not in (*_NOT_COMPARED, "resolved", "set")}
+    shown["config"] = run.get(config, {})
     shown["models"] = {
         name: [{k: v for k, v in endpoint.items() if k not in ("address", "calls", "errors")} for endpoint in found]
         for name, found in run.get("models", {}).items()

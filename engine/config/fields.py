@@ -198,7 +198,10 @@ PerSecond = Annotated[float, Field(gt=0, le=1_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 Parallel = Annotated[int, Field(ge=1, le=1024)]
-Replicas = Annotated[int | Literal["max"], BeforeValidator(_replicas)]
+Replicas = Annotated[
+    int | Literal["max"],
+    BeforeValidator(_replicas, json_schema_input_type=Annotated[int, Field(ge=1, le=1024)] | Literal["max"]),
+]
 MemoryShare = Annotated[float, Field(gt=0, le=1)]
 GpuList = Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1), AfterValidator(_distinct_numbers)]
 
@@ -206,13 +209,14 @@ FolderName = Annotated[str, AfterValidator(_folder_name)]
 DataFolder = Annotated[Path, Field(strict=False), AfterValidator(_data_folder)]
 ModelName = Annotated[str, AfterValidator(_plain_name)]
 ModelNames = Annotated[list[ModelName], AfterValidator(_distinct)]
+_OneOrMore = BeforeValidator(_one_or_more, json_schema_input_type=str | Annotated[list[str], Field(min_length=1)])
 CategoryNames = Annotated[
     list[Annotated[str, AfterValidator(_category)]],
     Field(min_length=1),
-    BeforeValidator(_one_or_more),
+    _OneOrMore,
     AfterValidator(_distinct),
 ]
-JudgeNames = Annotated[ModelNames, Field(min_length=1), BeforeValidator(_one_or_more)]
+JudgeNames = Annotated[ModelNames, Field(min_length=1), _OneOrMore]
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]

@@ -182,6 +182,8 @@ def examine(
             "origins": {key_of(path): origin for path, origin in given.origins.items()},
         }
         config = Config.model_validate(filled, context=context)
+        if "data" not in document:
+            config.model_fields_set.discard("data")
     except ValidationError as error:
         errors = error.errors(include_url=False)
     found = (from_validation(error, filled) for error in errors)

@@ -57,9 +57,12 @@ def parse_assignment(text: str, origin: str) -> Assignment:
     return Assignment(path, parse_value(rest, key_of(path), origin), origin)
 
 
-def parse_key(text: str, origin: str) -> KeyPath:
+def parse_key(text: str) -> KeyPath:
     """Return the path that a text such as `models."gpt-4.1".endpoints[0].base_url` spells. Raises UsageProblem."""
-    return _split_key(f"{text}=", origin)[0]
+    path, rest = _split(text)
+    if path is None or rest:
+        raise UsageProblem(f"{quoted(shortened(text))} is no key of a config", "as in judge.max_tokens")
+    return path
 
 
 def parse_value(text: str, key: str, origin: str) -> Any:
@@ -127,7 +130,16 @@ def _with_origin(wrong: LocatedProblem, origins: Mapping[KeyPath, str]) -> Locat
 
 
 def _split_key(text: str, origin: str) -> tuple[KeyPath, str]:
-    """Return the path at the start of an assignment, and what follows `=`."""
+    """Return the path at the start of an assignment, and what follows `=`. Raises UsageProblem."""
+    path, rest = _split(text)
+    if path is None or not rest.startswith("="):
+        shown = shortened(text.partition("=")[0])  # the value may be a secret
+        raise UsageProblem(f"{origin}: {quoted(shown)} is no KEY=VALUE", "as in judge.max_tokens=256")
+    return path, rest[1:]
+
+
+def _split(text: str) -> tuple[KeyPath | None, str]:
+    """Return the path that a text begins with, None for none, and what follows it."""
     path: list[str | int] = []
     at = len(text) - len(text.lstrip())
     while found := _STEP.match(text, at):
@@ -137,13 +149,9 @@ def _split_key(text: str, origin: str) -> tuple[KeyPath, str]:
             path.append(int(index[1]))
             at = index.end()
         if text[at : at + 1] != ".":
-            break
+            return tuple(path), text[at:].lstrip()
         at += 1
-    rest = text[at:].lstrip()
-    if not path or not found or not rest.startswith("="):
-        shown = shortened(text.partition("=")[0])  # the value may be a secret
-        raise UsageProblem(f"{origin}: {quoted(shown)} is no KEY=VALUE", "as in judge.max_tokens=256")
-    return tuple(path), rest[1:]
+    return None, text
 
 
 def _name(found: re.Match[str]) -> str:

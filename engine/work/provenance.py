@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import asdict
 
 from engine.config.model import Config
+from engine.config.resolved import shown_config
 from engine.config.sampling import answer_sampling
 from engine.models.discover import EndpointReport
 from engine.redaction import masked, without_secrets
@@ -69,7 +70,8 @@ def run_record(
             "until": str(scope.until) if scope.until else None,
             "repeats": str(scope.repeats),
         },
-        "config": _config(config),
+        "config": shown_config(config),
+        "resolved": shown_config(config, defaults=True),
         "set": dict(sorted(config.origins.items())),
         "settings": dict(plan.settings),
         "sent": sent_fields(config, plan),
@@ -86,26 +88,6 @@ def run_record(
         "prompt_tokens": state.prompt_tokens,
         "completion_tokens": state.completion_tokens,
     }
-
-
-def _config(config: Config) -> dict[str, Any]:
-    """Return the config as it was written, without keys, other secrets, and the values of servers' variables."""
-    written: dict[str, Any] = config.model_dump(mode="json", exclude_unset=True)
-    if command := written.get("vllm", {}).get("command"):
-        written["vllm"]["command"] = masked(command)
-    for entry in written.get("models", {}).values():
-        endpoints = entry.get("endpoints", ())
-        for endpoint in [endpoints] if isinstance(endpoints, dict) else endpoints:
-            endpoint.pop("api_key", None)
-            if "base_url" in endpoint:
-                endpoint["base_url"] = config.shown_url(endpoint["base_url"])
-        if serve := entry.get("serve"):
-            serve["env"] = sorted(serve.get("env", {}))
-            serve["args"] = masked(serve.get("args", ()))
-    for table in (written.get("answers", {}), written.get("judge", {}), *written.get("models", {}).values()):
-        if "extra_body" in table:
-            table["extra_body"] = without_secrets(table["extra_body"])
-    return written
 
 
 def _endpoint(config: Config, name: str, report: EndpointReport, state: RunState) -> dict[str, Any]:

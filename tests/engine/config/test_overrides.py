@@ -86,7 +86,7 @@ KEYS = st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), 
 
 @given(KEYS)
 def test_the_key_that_a_problem_names_is_read_back(steps: list[str]):
-    assert parse_key(key_of(tuple(steps)), "--set") == tuple(steps)
+    assert parse_key(key_of(tuple(steps))) == tuple(steps)
 
 
 def test_values_replace_those_of_the_file_and_the_last_one_counts(file: Path):
