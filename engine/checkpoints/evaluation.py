@@ -131,9 +131,13 @@ class Evaluator:
     async def _make(self, checkpoint: WatchedCheckpoint, best: WatchedCheckpoint | None, calls: _Calls) -> None:
         like = template_of(self._config, checkpoint, self._options.like)
         config = await self._on_gpus(self._with(self._config, checkpoint))
-        await self._answer_baselines(config)
+        kept = {*config.judge.model, *([like] if checkpoint.kind == "adapter" else [])}
+        if any(config.models[name].serve is not None for name in self._baselines(config) if name not in kept):
+            await self._answer_baselines(config)  # by a server of its own, before those of checkpoints need the GPUs
+        self._raise_if_stopping()
         config = await self._kept.serve(config, checkpoint, like)
         self._raise_if_stopping()
+        await self._answer_baselines(config)
         alone, scope = asking_only(config, [checkpoint.model]), replace(self._options.scope, models=(checkpoint.model,))
         if not await self._kept.mixes(config, checkpoint, like):
             self._say(
@@ -155,9 +159,8 @@ class Evaluator:
             )
 
     async def _answer_baselines(self, config: Config) -> None:
-        """Make the answers of the baselines, once, before the servers of checkpoints need the GPUs."""
-        names = [name for name in config.judge.pairing.names if name in config.models]
-        names = [name for name in names if config.models[name].can_be_called]
+        """Make the missing answers of the baselines, once."""
+        names = self._baselines(config)
         if self._has_baseline or not names:
             return
         scope = Scope(models=tuple(names), limit=self._options.limit, judgments=False, wait=self._options.wait)
@@ -167,6 +170,11 @@ class Evaluator:
             self._say(f"answers of the baseline come first: {plan.calls} calls, once")
             await self._carry(asked, scope, None, _Calls())
         self._has_baseline = True
+
+    def _baselines(self, config: Config) -> list[str]:
+        """Return the baselines that can be called."""
+        names = [name for name in config.judge.pairing.names if name in config.models]
+        return [name for name in names if config.models[name].can_be_called]
 
     async def _carry(self, config: Config, scope: Scope, checkpoint: WatchedCheckpoint | None, calls: _Calls) -> None:
         """Execute one run. Raises Interrupted where the watch was stopped."""

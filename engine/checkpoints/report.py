@@ -31,7 +31,7 @@ class CheckpointReport(msgspec.Struct, frozen=True, kw_only=True):
         best: the comparison with the best of those evaluated before it; None for the first.
         is_best: it is the best so far now.
         calls: made for it by this evaluation, answers and judge calls.
-        seconds: of this evaluation, from the moment when its folder was complete.
+        seconds: since the last file of its folder, or where that is older than the watch, since it was seen complete.
         seconds_of_calls: of these, those between the first call and the last.
         message: why it is not evaluated, in words.
     """

@@ -73,6 +73,7 @@ class Watch:
         self._woken = asyncio.Event()
         self._stopping = False
         self._idle_since = time.monotonic()
+        self._began = time.time()
 
     # -- from outside
 
@@ -169,6 +170,8 @@ class Watch:
         self.reports[model] = self._report(checkpoint, "evaluating")
         best = self._known.get(self.best) if self.best is not None else None
         started = self._complete_since.get(found.path, time.monotonic())
+        if found.changed >= self._began:  # written while this watch looked on: since its last file
+            started = min(started, time.monotonic() - (time.time() - found.changed))
         try:
             report = await self._evaluator.evaluate(checkpoint, best, started)
         except Interrupted:
