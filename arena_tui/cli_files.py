@@ -11,6 +11,7 @@ from arena_tui.command import FILE, ArenaCommand, option_group
 from arena_tui.completing import complete_models
 from arena_tui.invocation import Invocation
 from arena_tui.options import judge_option, models_option, names, strict_option
+from arena_tui.output.exporting import FORMATS
 
 
 @click.command(
@@ -30,7 +31,7 @@ from arena_tui.options import judge_option, models_option, names, strict_option
 def import_(invocation: Invocation, source: Path, name: str | None, output: Path | None) -> int:
     """Import a bench, answers or a config. SOURCE: an arena-hard folder or file of either generation, or 3 YAML files.
 
-    Also single files of AlpacaEval (model_outputs.json), AutoArena (CSV) and MT-bench.
+    Also single files of AlpacaEval, AutoArena, MT-bench, LMArena and JudgeBench; see docs/formats.md.
     """
     from arena_tui.commands.importing import import_command
 
@@ -44,6 +45,7 @@ def import_(invocation: Invocation, source: Path, name: str | None, output: Path
         "arena-tui export --to html  # one page to read, or to send",
         "arena-tui export --to arena-hard-v0.1 --out ../arena-hard-auto/data/my-bench",
         "arena-tui export --to csv --models a,b --out games.csv",
+        "arena-tui export --to datasets --push my-name/my-results  # private, unless --public",
     ),
 )
 @option_group(
@@ -51,9 +53,9 @@ def import_(invocation: Invocation, source: Path, name: str | None, output: Path
     click.option(
         "--to",
         "form",
-        type=click.Choice(["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet", "html"]),
+        type=click.Choice([entry.name for entry in FORMATS]),
         required=True,
-        help="Folders of other programs, one table with a row a game, or an HTML page.",
+        help="An HTML page, tables, files of other programs, or results to publish; see docs/formats.md.",
     ),
     click.option(
         "--out",
@@ -62,6 +64,8 @@ def import_(invocation: Invocation, source: Path, name: str | None, output: Path
         help="Target path.  [default: named after bench and format]",
     ),
     click.option("--force", is_flag=True, help="Overwrite existing files."),
+    click.option("--push", metavar="OWNER/NAME", help="Upload the folder to this data set of the hub; needs HF_TOKEN."),
+    click.option("--public", is_flag=True, help="With --push: a new data set is public.  [default: private]"),
 )
 @option_group(
     "What is exported",

@@ -67,13 +67,14 @@ def hub_server(repositories: dict[str, HubRepository]) -> Iterator[HubServer]:
             parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
             if self.headers.get("Authorization") != f"Bearer {TOKEN}":
                 self._send(401, b'{"error": "Invalid username or password."}')
+            elif parts == ["api", "validate-yaml"]:
+                self._json({"errors": [], "warnings": []})
             elif parts == ["api", "repos", "create"]:
                 name = json.loads(body)
                 full = f"{name.get('organization') or 'me'}/{name['name']}"
                 is_new = full not in hub.repositories
-                hub.repositories.setdefault(
-                    full, HubRepository({".gitattributes": b""}, private=bool(name.get("private")))
-                )
+                is_private = bool(name.get("private")) or name.get("visibility") == "private"
+                hub.repositories.setdefault(full, HubRepository({".gitattributes": b""}, private=is_private))
                 self._json({"url": f"{hub.url}/datasets/{full}", "id": full}, 200 if is_new else 409)
             elif parts[:2] == ["api", "datasets"] and parts[4:5] == ["preupload"]:
                 files = json.loads(body)["files"]

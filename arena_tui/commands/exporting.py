@@ -9,7 +9,7 @@ import click
 from arena_tui import console
 from arena_tui.advice import phrase
 from arena_tui.invocation import Invocation
-from arena_tui.output.exporting import ExportFormat, write_export
+from arena_tui.output.exporting import FORMATS, write_export
 from engine.bench import Bench
 from engine.formats.export import ExportReport
 
@@ -17,15 +17,24 @@ from engine.formats.export import ExportReport
 def export_command(
     invocation: Invocation,
     *,
-    form: ExportFormat,
+    form: str,
     judges: tuple[str, ...],
     models: tuple[str, ...],
     baseline: tuple[str, ...],
     out: Path | None,
     force: bool,
     strict: bool,
+    push: str | None,
+    public: bool,
 ) -> int:
-    """Export, and print the files written. Return the exit code."""
+    """Export, print the files written, and push them if that was asked for. Return the exit code."""
+    if push is not None:
+        from engine.formats.pushing import check_target
+
+        if not next(entry for entry in FORMATS if entry.name == form).is_folder:
+            folders = ", ".join(entry.name for entry in FORMATS if entry.is_folder)
+            raise click.UsageError(f"--push uploads a folder, and {form} is one file: choose one of {folders}")
+        check_target(push)  # before anything is computed
     config = invocation.config(keys=False)
     bench = Bench.open(config.data, config.bench)
     available = bench.judges()
@@ -35,6 +44,10 @@ def export_command(
         config, bench, form, out, judges=judges, models=models, baselines=baseline, force=force, strict=strict
     )
     _show(report)
+    if push is not None:
+        from engine.formats.pushing import push_folder
+
+        click.echo(console.printable(push_folder(report.out, push, public=public)))
     return console.DONE
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from textual.widgets import Input, Label, Static
 
 from arena_tui.advice import phrase, title
 from arena_tui.keys import bind
+from arena_tui.output.exporting import FORMATS
 from arena_tui.safe_text import one_line, printable
 from arena_tui.session.arena_session import ArenaSession
 from arena_tui.theme import inks
@@ -22,21 +23,8 @@ from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.screens import show_notice
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.errors import ArenaError, UsageProblem
+from engine.formats.catalogue import FormatEntry
 
-
-class _Format(NamedTuple):
-    form: str
-    about: str
-
-
-_FORMATS = (
-    _Format("html", "one page with leaderboard and judgments"),
-    _Format("csv", "a table with a row per game"),
-    _Format("parquet", "the same table for polars, pandas, DuckDB"),
-    _Format("arena-hard-v0.1", "a folder of generation 1"),
-    _Format("arena-hard-v2", "a folder of generation 2"),
-    _Format("alpaca-eval", "a folder of AlpacaEval's outputs and annotations"),
-)
 _NAME_COLUMNS = 18
 
 
@@ -67,7 +55,7 @@ class ExportScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text("Export\n", style="bold"))
-            yield VirtualList[_Format](self._line, key=lambda row: row.form, id="formats")
+            yield VirtualList[FormatEntry](self._line, key=lambda row: row.name, id="formats")
             with Horizontal():
                 yield Label("To")
                 yield Input(id="out", compact=True, select_on_focus=False)
@@ -77,8 +65,8 @@ class ExportScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         formats = self.query_one(VirtualList)
         formats.can_focus = False
-        formats.styles.height = len(_FORMATS)
-        formats.set_rows(_FORMATS)
+        formats.styles.height = max(3, min(len(FORMATS), self.app.size.height - 13))
+        formats.set_rows(FORMATS)
         self._show_target()
         self.query_one(Input).focus()
 
@@ -100,7 +88,7 @@ class ExportScreen(ModalScreen[None]):
         if row is not None and text and not self._is_busy:
             self._is_busy = True
             self.app.run_worker(
-                self._export(row.form, Path(text).expanduser()), exit_on_error=False
+                self._export(row.name, Path(text).expanduser()), exit_on_error=False
             )  # also when closed
 
     def _show_target(self) -> None:
@@ -109,7 +97,7 @@ class ExportScreen(ModalScreen[None]):
         row = self.query_one(VirtualList).row
         if row is not None:
             field = self.query_one(Input)
-            field.value = str(usual_target(self._session.bench.name, row.form))
+            field.value = str(usual_target(self._session.bench.name, row.name))
             field.cursor_position = len(field.value)
 
     async def _export(self, form: str, out: Path) -> None:
@@ -123,7 +111,7 @@ class ExportScreen(ModalScreen[None]):
                 write_export,
                 session.config,
                 session.bench,
-                form,  # type: ignore[arg-type]  # one of _FORMATS
+                form,
                 out,
                 force=force,
             )
@@ -151,5 +139,5 @@ class ExportScreen(ModalScreen[None]):
     def _say(self, text: Text) -> None:
         self.query_one("#said", Static).update(text)
 
-    def _line(self, row: _Format, width: int) -> Text:
-        return Text.assemble(row.form.ljust(_NAME_COLUMNS), (row.about, inks(self.app).muted))[:width]
+    def _line(self, row: FormatEntry, width: int) -> Text:
+        return Text.assemble(row.name.ljust(_NAME_COLUMNS), (row.about, inks(self.app).muted))[:width]

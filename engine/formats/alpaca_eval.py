@@ -2,6 +2,9 @@
 
 An annotation always has the baseline as its first output, as AlpacaEval's win rate expects, whatever the order of the
 answers in the game. There is one for each game with a label; `game` and `label` give its number and the label.
+
+`preference` is 1, 2 or, for a tie, 0. Where the judge gave probabilities it is soft, as AlpacaEval 2 has it: 1 + P, in
+which P is the probability that the second output is better (of a tie one half).
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from pathlib import Path
 
 from engine.bench.names import file_stem
 from engine.formats.selection import FileRecords, RawRecord, Selection
+from engine.formats.tables import expected_points
 from engine.labels import points_of_model
 
 _PREFERENCES = {0.0: 1, 0.5: 0, 1.0: 2}  # by the points of the model, the second output
@@ -47,6 +51,8 @@ def _annotations(selection: Selection, judge: str, model: str) -> Iterator[RawRe
         for number, game in enumerate(judgment.games, start=1):
             if game is None or game.label is None:
                 continue
+            order, odds = 1 if number % 2 else 2, game.probabilities
+            hard = _PREFERENCES[points_of_model(game.label, order)]
             yield {
                 "dataset": selection.bench.name,
                 "instruction": question.shown[0],
@@ -55,7 +61,8 @@ def _annotations(selection: Selection, judge: str, model: str) -> Iterator[RawRe
                 "output_2": answer.turns[-1] if answer else None,
                 "generator_2": model,
                 "annotator": judge,
-                "preference": _PREFERENCES[points_of_model(game.label, 1 if number % 2 else 2)],
+                "preference": hard if odds is None else 1.0 + expected_points(odds, order),
                 "game": number,
                 "label": game.label,
+                **({"probabilities": odds} if odds is not None else {}),
             }

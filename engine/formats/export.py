@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -14,11 +13,15 @@ from engine.bench.lines import encode_json
 from engine.errors import Advice, AdviceKind, UsageProblem
 from engine.formats.alpaca_eval import alpaca_eval_files
 from engine.formats.arena_hard import CountTokens, TokenLengths, generation_1_files, generation_2_files
-from engine.formats.selection import ExportChoice, FileRecords, RawRecord, Selection
-from engine.formats.tables import export_csv, export_parquet
-
-DataFormat: TypeAlias = Literal["arena-hard-v0.1", "arena-hard-v2", "alpaca-eval", "csv", "parquet"]
-FOLDERS = ("arena-hard-v0.1", "arena-hard-v2", "alpaca-eval")
+from engine.formats.catalogue import BY_NAME
+from engine.formats.data_set import write_data_set
+from engine.formats.every_eval_ever import every_eval_ever_files
+from engine.formats.leaderboard_files import CSV_COLUMNS, arena_hard_rows, lm_eval_files
+from engine.formats.model_card import model_card_files
+from engine.formats.published import PublishedBench
+from engine.formats.selection import ExportChoice, RawRecord, Selection
+from engine.formats.tables import export_csv, export_parquet, write_csv
+from engine.ratings.leaderboard import Leaderboard
 
 
 class WrittenFile(msgspec.Struct, frozen=True):
@@ -39,22 +42,29 @@ class ExportReport(msgspec.Struct, frozen=True):
 def export_bench(
     bench: Bench,
     choice: ExportChoice,
-    form: DataFormat,
+    form: str,
     out: Path,
     *,
+    rate: Callable[[], Leaderboard] | None = None,
     force: bool = False,
     count_tokens: Callable[[], CountTokens | None] = lambda: None,
 ) -> ExportReport:
-    """Write the current part of a bench in a format. `count_tokens` loads a tokenizer if one is needed.
+    """Write the current part of a bench in a format of `catalogue.EXPORTS`.
 
-    Raises UsageProblem for an `out` that exists (unless `force`) or an unknown name, BenchError for files that cannot
-    be read, StorageError.
+    `rate` computes the leaderboard and `count_tokens` loads a tokenizer where a format needs them. Raises
+    UsageProblem for an `out` that exists (unless `force`) or an unknown name, BenchError for files that cannot be read,
+    StorageError.
     """
-    refuse_overwriting(out, force=force, is_folder=form in FOLDERS)
-    if form == "alpaca-eval":  # its win rates are against one reference
+    entry = BY_NAME[form]
+    refuse_overwriting(out, force=force, is_folder=entry.is_folder)
+    if form == "alpaca-eval" or (entry.rated and choice.others is None):  # their win rates are against one reference
         choice = msgspec.structs.replace(choice, others=())
     selection = Selection(bench, choice)
-    if form not in FOLDERS:
+    if entry.rated:
+        if rate is None:
+            raise TypeError(f"{form} holds scores: it needs `rate`")
+        return _export_rated(PublishedBench(selection, rate()), form, out)
+    if not entry.is_folder:
         rows = (export_csv if form == "csv" else export_parquet)(selection, out)
         return ExportReport(out, (WrittenFile(out.name, rows),), tuple(selection.notes))
     lengths = TokenLengths(count_tokens)
@@ -65,6 +75,27 @@ def export_bench(
     with atomic_folder(out) as folder:
         written = tuple(_write(folder, files))
     return ExportReport(out, written, (*selection.notes, *filter(None, [lengths.note()])))
+
+
+def _export_rated(published: PublishedBench, form: str, out: Path) -> ExportReport:
+    """Write a format that holds scores."""
+    if form == "arena-hard-csv":
+        count = write_csv(out, CSV_COLUMNS, arena_hard_rows(published))
+        written: tuple[WrittenFile, ...] = (WrittenFile(out.name, count),)
+    else:
+        with atomic_folder(out) as folder:
+            if form == "datasets":
+                written = tuple(WrittenFile(path, count) for path, count in write_data_set(published, folder))
+            else:
+                written = tuple(_write(folder, _RATED[form](published)))
+    return ExportReport(out, written, (*published.selection.notes, *published.notes()))
+
+
+_RATED: dict[str, Callable[[PublishedBench], Iterable[tuple[Path, Iterator[RawRecord] | bytes]]]] = {
+    "every-eval-ever": every_eval_ever_files,
+    "lm-eval": lm_eval_files,
+    "model-index": model_card_files,
+}
 
 
 def refuse_overwriting(out: Path, *, force: bool, is_folder: bool) -> None:
@@ -79,13 +110,19 @@ def refuse_overwriting(out: Path, *, force: bool, is_folder: bool) -> None:
         raise UsageProblem(f"{out}: exists", hint)
 
 
-def _write(folder: Path, files: Iterable[FileRecords]) -> Iterator[WrittenFile]:
-    """Write each file that has records, one record at a time."""
-    for path, records in files:
-        first = next(records, None)
-        if first is not None:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            yield WrittenFile(path.as_posix(), _write_records(folder / path, first, records))
+def _write(folder: Path, files: Iterable[tuple[Path, Iterator[RawRecord] | bytes]]) -> Iterator[WrittenFile]:
+    """Write each file that has records, one record at a time; a document is one record."""
+    for path, content in files:
+        first = content if isinstance(content, bytes) else next(content, None)
+        if first is None:
+            continue
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            (folder / path).write_bytes(content)
+            yield WrittenFile(path.as_posix(), 1)
+        else:
+            assert not isinstance(first, bytes)
+            yield WrittenFile(path.as_posix(), _write_records(folder / path, first, content))
 
 
 def _write_records(path: Path, first: RawRecord, others: Iterable[RawRecord]) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -25,7 +25,8 @@ from engine.bench.lines import encode_json
 from engine.bench.stored import WholeAnswer
 from engine.errors import StorageError
 from engine.formats.selection import Selection
-from engine.labels import Label, is_strong, points_of_model
+from engine.judging.probabilities import Probabilities
+from engine.labels import LABELS, Label, is_strong, points_of_model
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the full-width forms, on purpose
 _BEFORE_A_FORMULA = " \t\r\n\v\f\0\u00a0\u3000\ufeff"
@@ -36,7 +37,9 @@ _CELL_BEHIND_SEMICOLON = re.compile(rf"""(;[\s"]*)({_MARK}*[{re.escape("".join(_
 class GameRow(msgspec.Struct, frozen=True):
     """One game. In game 1 the baseline is A, in game 2 the model is; `label` is the judge's.
 
-    `points` is what the model won: 1, 0.5 or 0. `answer` is the model's; lengths are in tokens.
+    `points` is what the model won: 1, 0.5 or 0; `expected_points` what it wins on average over the probabilities that
+    the judge gave the labels, which are in the last columns where it was asked for them. `answer` is the model's;
+    lengths are in tokens.
     """
 
     bench: str
@@ -57,9 +60,16 @@ class GameRow(msgspec.Struct, frozen=True):
     answer: str | None
     baseline_answer: str | None
     judgment: str
+    expected_points: float | None = None
+    p_a_much_better: float | None = None
+    p_a_better: float | None = None
+    p_equal: float | None = None
+    p_b_better: float | None = None
+    p_b_much_better: float | None = None
 
 
 COLUMNS = GameRow.__struct_fields__
+_PROBABILITIES = COLUMNS[-len(LABELS) :]  # in the order of the labels
 
 
 def game_rows(selection: Selection) -> Iterator[GameRow]:
@@ -72,7 +82,9 @@ def game_rows(selection: Selection) -> Iterator[GameRow]:
             for number, game in enumerate(judgment.games, start=1):
                 if game is None:
                     continue
-                points = None if game.label is None else points_of_model(game.label, 1 if number % 2 else 2)
+                order = 1 if number % 2 else 2
+                points = None if game.label is None else points_of_model(game.label, order)
+                odds = game.probabilities
                 yield GameRow(
                     bench=selection.bench.name,
                     question_id=question.id,
@@ -92,40 +104,61 @@ def game_rows(selection: Selection) -> Iterator[GameRow]:
                     answer=_text(answer),
                     baseline_answer=_text(baseline_answer),
                     judgment=game.judgment,
+                    expected_points=None if odds is None else expected_points(odds, order),
+                    **({} if odds is None else dict(zip(_PROBABILITIES, map(odds.__getitem__, LABELS), strict=True))),
                 )
+
+
+def expected_points(probabilities: Probabilities, game: int) -> float:
+    """Return what the model wins of game 1 or 2 on average over the probabilities of the labels."""
+    return sum(chance * points_of_model(label, game) for label, chance in probabilities.items())
 
 
 def export_csv(selection: Selection, path: Path) -> int:
     """Write the table as CSV (UTF-8) without formulas; return the number of rows. Raises StorageError."""
+    rows = (map(_cell, msgspec.structs.astuple(row)) for row in game_rows(selection))
+    # Every text is quoted: an unquoted one could be cut into several cells where a spreadsheet expects semicolons.
+    return write_csv(path, COLUMNS, rows, quoting=csv.QUOTE_NONNUMERIC)
+
+
+def write_csv(
+    path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]], *, quoting: Literal[0, 2] = csv.QUOTE_MINIMAL
+) -> int:
+    """Write a table as CSV (UTF-8); return the number of its rows. Raises StorageError."""
     count = 0
     with atomic_file(path) as stream:
         text = io.TextIOWrapper(stream, "utf-8", errors="replace", newline="", write_through=True)
-        # Every text is quoted: an unquoted one could be cut into several cells where a spreadsheet expects semicolons.
-        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        writer.writerow(COLUMNS)
-        for row in game_rows(selection):
-            writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
+        writer = csv.writer(text, lineterminator="\n", quoting=quoting)
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow(list(row))
             count += 1
         text.detach()
     return count
 
 
 def export_parquet(selection: Selection, path: Path) -> int:
-    """Write the table as Parquet; return the number of rows. Raises StorageError.
+    """Write the table as Parquet; return the number of rows. Raises StorageError."""
+    import polars as pl
 
-    The rows go through a file of JSON lines: Polars streams from one file to another, but not from a generator.
+    return write_parquet(path, game_rows(selection), {name: _type(pl, name) for name in COLUMNS})
+
+
+def write_parquet(path: Path, records: Iterable[object], schema: Mapping[str, Any]) -> int:
+    """Write records as Parquet; return their number. Raises StorageError.
+
+    They go through a file of JSON lines: Polars streams from one file to another, but not from a generator.
     """
     import polars as pl
 
-    schema = {name: _type(pl, name) for name in COLUMNS}
     count = 0
     with atomic_file(path) as stream, TemporaryDirectory(dir=path.parent, prefix=".arena-tui-") as folder:
         lines = Path(folder) / "rows.jsonl"
         with lines.open("wb") as rows:
-            for row in game_rows(selection):
-                rows.write(encode_json(row) + b"\n")
+            for record in records:
+                rows.write(encode_json(record) + b"\n")
                 count += 1
-        table = pl.scan_ndjson(lines, schema=schema) if count else pl.LazyFrame(schema=schema)
+        table = pl.scan_ndjson(lines, schema=dict(schema)) if count else pl.LazyFrame(schema=dict(schema))
         try:
             table.sink_parquet(stream, compression="zstd")
         except pl.exceptions.PolarsError as error:  # it wraps the error of the disk
@@ -141,7 +174,9 @@ def neutral(text: str) -> str:
 
 
 def _type(pl: Any, name: str) -> Any:
-    kinds = {"game": pl.Int64, "points": pl.Float64, "strong": pl.Boolean}
+    if name.endswith("points") or name in _PROBABILITIES:
+        return pl.Float64
+    kinds = {"game": pl.Int64, "strong": pl.Boolean}
     return kinds.get(name, pl.Int64 if name.endswith("_tokens") else pl.String)
 
 

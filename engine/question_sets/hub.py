@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 from engine.errors import Advice, AdviceKind, BenchError, ConfigError, UsageProblem, listed
 from engine.formats.bounded_yaml import parse_yaml
+from engine.formats.hub_access import endpoint, hub_library, quiet, refusal
 from engine.formats.row_files import is_row_file
 
 PREFIX = "hub:"
@@ -73,7 +72,7 @@ def download(name: HubName, *, subset: str = "", split: str = "", file: str = ""
     Raises BenchError if the data set is absent, gated, not reachable or has no such files, UsageProblem if `subset`,
     `split` or `file` must be chosen or is none of it.
     """
-    hub = _hub(name)
+    hub = _Hub(name.repository, hub_library(f"{PREFIX}{name.repository}"))
     found = hub.listing(name.revision or "main")
     candidates = data_files(found.paths, hub.card(found))
     if not candidates and not file and not name.revision:
@@ -170,26 +169,11 @@ class _Listing(NamedTuple):
     paths: tuple[str, ...]
 
 
-def _hub(name: HubName) -> _Hub:
-    try:
-        import huggingface_hub
-        import huggingface_hub.constants
-        import huggingface_hub.errors
-        import huggingface_hub.utils
-    except ImportError:
-        raise UsageProblem(
-            f"{PREFIX}{name.repository}: huggingface_hub is not installed",
-            Advice("install it", AdviceKind.INSTALL_HUB),
-        ) from None
-    return _Hub(name.repository, huggingface_hub)
-
-
 class _Hub:
     """One data set of the hub that `HF_ENDPOINT` names, online or in the cache."""
 
     def __init__(self, repository: str, library: Any) -> None:
-        address = urlsplit(str(library.constants.ENDPOINT))
-        self.endpoint = urlunsplit((address.scheme, address.netloc.rpartition("@")[2], address.path, "", ""))
+        self.endpoint = endpoint(library)
         self.notes: list[str] = []
         self._repository = repository
         self._library = library
@@ -211,11 +195,11 @@ class _Hub:
             except self._library.errors.HTTPError as error:
                 answered = getattr(error, "response", None) is not None
                 if answered and error.response.status_code < 500:
-                    raise self._refused(error) from None
+                    raise refusal(self._library, error, self._repository) from None
                 self._is_offline = True
                 why = f"answered {error.response.status_code}" if answered else "cannot be reached"
             except (OSError, ValueError) as error:
-                raise self._refused(error) from None
+                raise refusal(self._library, error, self._repository) from None
         else:
             why = "is not asked, as HF_HUB_OFFLINE is set"
         kept = self._kept(revision)
@@ -244,7 +228,7 @@ class _Hub:
     def fetch(self, listing: _Listing, path: str) -> Path:
         """Return a file on this machine. Raises BenchError."""
         try:
-            with _quiet(self._library):
+            with quiet(self._library):
                 found = Path(
                     self._library.hf_hub_download(
                         self._repository,
@@ -255,7 +239,7 @@ class _Hub:
                     )
                 )
         except (self._library.errors.HTTPError, OSError, ValueError) as error:
-            raise self._refused(error, path) from None
+            raise refusal(self._library, error, self._repository, path) from None
         if listing.commit not in found.parts:
             raise BenchError(f"{self._repository}: has a new revision since its files were listed", "try again")
         return found
@@ -268,37 +252,3 @@ class _Hub:
         commit = named.read_text("utf-8").strip() if named.is_file() else revision
         kept = folder / "snapshots" / commit
         return kept if kept.is_dir() else None
-
-    def _refused(self, error: BaseException, path: str = "") -> BenchError:
-        """Return the error for what the hub refused. No text of the hub is quoted: it may repeat what was sent."""
-        errors, name = self._library.errors, self._repository
-        where = f"{name}/{path}" if path else name
-        has_token = self._library.get_token() is not None
-        if isinstance(error, errors.GatedRepoError):
-            page = f"{self.endpoint}/datasets/{name}"
-            how = " with the account of this token" if has_token else ", then set HF_TOKEN or run `hf auth login`"
-            return BenchError(f"{where}: gated, its authors must grant access", f"ask for access at {page}{how}")
-        if isinstance(error, errors.RevisionNotFoundError):
-            return BenchError(f"{where}: no such revision", "name a branch, a tag or a commit of it")
-        if isinstance(error, errors.RepositoryNotFoundError):
-            how = "or ask for access" if has_token else "or, if it is private, set HF_TOKEN or run `hf auth login`"
-            return BenchError(f"{where}: no such data set at {self.endpoint}", f"check its name, {how}")
-        if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
-            return BenchError(f"{where}: not in the cache, and {self.endpoint} is not reached", "try again online")
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status in (401, 403):
-            return BenchError(f"{where}: access refused ({status})", "check HF_TOKEN, or run `hf auth login`")
-        what = f"answered {status}" if status is not None else f"failed ({type(error).__name__})"
-        return BenchError(f"{where}: {self.endpoint} {what}", "try again later")
-
-
-@contextmanager
-def _quiet(library: Any) -> Iterator[None]:
-    """Keep the progress bars of the library away: messages of this program go through one place."""
-    was = library.utils.are_progress_bars_disabled()
-    library.utils.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if not was:
-            library.utils.enable_progress_bars()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from arena_program import ARENA
+from hub_server import TOKEN, hub_server
 
 CONFIG = """
 bench = "demo"
@@ -38,6 +40,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("csv", "demo.csv"),
         ("parquet", "demo.parquet"),
         ("html", "demo.html"),
+        ("arena-hard-csv", "demo-arena-hard.csv"),
+        ("lm-eval", "demo-lm-eval/sim-tiny"),
+        ("model-index", "demo-model-index/sim-tiny/model-index.yaml"),
+        ("every-eval-ever", "demo-every-eval-ever/data/demo/unknown/sim-tiny"),
+        ("datasets", "demo-datasets/data/games.parquet"),
     ],
 )
 def test_each_format_is_written_where_the_program_was_called(home, arena, form, place):
@@ -71,3 +78,36 @@ def test_a_judge_without_judgments_is_reported(home, arena, tmp_path):
     done = arena("export", "--to", "csv", "--judge", "sim-jugde", "--out", tmp_path / "x.csv", cwd=home)
     assert done.returncode == 2
     assert "did you mean 'sim-judge'?" in done.stderr
+
+
+def test_a_folder_is_pushed_only_on_request_and_comes_back_from_the_hub(home, arena, tmp_path):
+    with hub_server({}) as hub:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+        env = {**clean, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
+        out = tmp_path / "out"
+        to_hub = ("export", "--to", "datasets", "--out", out, "--force", "--push", "me/results")
+        refused = arena(*to_hub, cwd=home, env=env)
+        assert refused.returncode == 2
+        assert "HF_TOKEN" in refused.stderr
+        assert not out.exists()
+        assert hub.repositories == {}
+        plain = arena("export", "--to", "datasets", "--out", out, cwd=home, env={**env, "HF_TOKEN": TOKEN})
+        assert plain.returncode == 0, plain.stderr
+        assert hub.repositories == {}
+        pushed = arena(*to_hub, cwd=home, env={**env, "HF_TOKEN": TOKEN})
+        assert pushed.returncode == 0, pushed.stderr
+        assert f"{hub.url}/datasets/me/results/commit/" in pushed.stdout
+        assert TOKEN not in pushed.stdout + pushed.stderr
+        held = hub.repositories["me/results"]
+        assert held.private
+        assert held.files["README.md"] == (out / "README.md").read_bytes()
+        add = ("--data", tmp_path / "data", "bench", "add", "hub:me/results", "--subset", "questions", "--yes")
+        back = arena(*add, cwd=home, env={**env, "HF_TOKEN": TOKEN})
+        assert back.returncode == 0, back.stderr
+        assert len((tmp_path / "data" / "results-questions" / "question.jsonl").read_text().splitlines()) == 48
+
+
+def test_one_file_is_not_pushed(home, arena):
+    done = arena("export", "--to", "csv", "--push", "me/results", cwd=home)
+    assert done.returncode == 2
+    assert "datasets" in done.stderr
