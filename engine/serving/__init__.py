@@ -9,6 +9,8 @@ registry    servers that register themselves in a folder, for runs on other mach
 listing     the endpoints of a model as the config lists them now
 place       where a server runs and how it is started there: on this machine
 nodes       the nodes of a Ray cluster and their GPUs
+cluster_watch  is the head of a Ray cluster there, and which nodes have joined
+growth      further servers on nodes that join
 node_checks  what each node lacks to run the servers of a plan
 cluster     the same on the nodes of a Ray cluster, as the run sees it
 node_server  the same, as its node sees it: the actor that owns the process

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.config.servers import ClusterConfig
-from engine.serving.nodes import connect
+from engine.serving.nodes import connect, in_thread
 from engine.serving.plan import PlannedServer
 from engine.serving.process import WardenOrder
 from engine.serving.server_log import Cause
@@ -26,7 +28,10 @@ CLOSE_SECONDS = 30.0  # beyond the grace of a server, for the actor to reply
 
 
 class ClusterPlace:
-    """A ServerPlace on whichever node Ray chooses. `waits` is called while no node has room."""
+    """A ServerPlace on whichever node Ray chooses, on `node` (an id of Ray) if that has room. `waits` is called before.
+
+    `is_sought` says that it waits for a node.
+    """
 
     def __init__(
         self,
@@ -37,8 +42,11 @@ class ClusterPlace:
         grace: float,
         timeout: float,
         waits: Callable[[str], None],
+        node: str = "",
     ) -> None:
+        self.is_sought = False
         self._planned = planned
+        self._node = node
         self._cluster = cluster
         self._program = program
         self._logs = logs
@@ -67,9 +75,16 @@ class ClusterPlace:
 
     async def find(self) -> Cause | None:
         """Have Ray place an actor, and return what prevents a start on its node."""
+        self.is_sought = True
+        try:
+            return await self._find()
+        finally:
+            self.is_sought = False
+
+    async def _find(self) -> Cause | None:
         from engine.serving.node_server import NodeActor
 
-        ray = await asyncio.to_thread(connect, self._cluster)
+        ray = await in_thread(partial(connect, self._cluster))
         count = self._planned.spec.gpus_each
         amount = round(self._planned.share, 4) if count == 1 and self._planned.spec.serve.memory else count
         self._waits(f"for a node with {amount:g} {self._cluster.resource} free")
@@ -81,10 +96,13 @@ class ClusterPlace:
                 options["num_cpus"] = amount
             case custom:
                 options["resources"] = {custom: amount}
-        placed = ray.remote(NodeActor).options(**options).remote(self._planned, str(self._logs))
-        self._actor = placed
+        if self._node:
+            affinity = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
+            options["scheduling_strategy"] = affinity(self._node, soft=True)
+        actor = ray.remote(NodeActor).options(**options)
         try:
             async with asyncio.timeout(self._timeout):
+                placed = self._actor = await in_thread(partial(actor.remote, self._planned, str(self._logs)))
                 found: FoundPlace = await placed.find.remote(self._program, __version__)
         except TimeoutError:
             return Cause(
@@ -109,7 +127,7 @@ class ClusterPlace:
         if actor is not None:
             import ray
 
-            ray.kill(actor)
+            await in_thread(partial(ray.kill, actor))
 
 
 class ClusterProcess:

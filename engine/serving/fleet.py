@@ -8,26 +8,31 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from engine.bench.run_files import load_runs
 from engine.config.model import Config
 from engine.config.secrets import secrets_of
-from engine.errors import as_line
+from engine.errors import CallFailed, FailureKind, as_line
 from engine.events import Event, notice
 from engine.models.connection import open_session
 from engine.models.discover import EndpointReport, probe
 from engine.models.refusal import readable
 from engine.serving.endpoints import Demand, EndpointSource, ModelEndpoints
 from engine.serving.forecast import start_seconds
+from engine.serving.growth import Growth
 from engine.serving.held import lock_of
 from engine.serving.listing import endpoints_of
 from engine.serving.place import ServerPlace
 from engine.serving.plan import PlannedServer, ServerPlan, ServerSpec
 from engine.serving.process import LOOPBACK, local_port, stop_orphans
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
+
+if TYPE_CHECKING:
+    from engine.serving.cluster import ClusterPlace
+    from engine.serving.nodes import NodeRoom
 
 
 class Fleet:
@@ -81,6 +86,8 @@ class Fleet:
         self._finished: set[PlannedServer] = set()
         self._stopping = False
         self._changed = asyncio.Event()
+        self._growths: dict[ServerSpec, Growth] = {}  # of the models that are open and take all of a cluster
+        self._places: list[ClusterPlace] = []
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
 
@@ -93,6 +100,11 @@ class Fleet:
             self._earlier = await asyncio.to_thread(load_runs, self._runs)
         for planned in self._plan.servers:
             self._create_server(planned).emit_status("waiting", "for its turn")
+        if self._config.cluster.engine == "ray":
+            from engine.serving.cluster_watch import ClusterWatch
+
+            watch = ClusterWatch(self._config.cluster, self._emit, self._head_lost, self._nodes_joined)
+            self._stack.push_async_callback(_cancelled, asyncio.create_task(watch.follow()))
 
     async def close(self) -> None:
         """Stop every server and wait until no process of them is left, even if the caller is cancelled."""
@@ -109,6 +121,7 @@ class Fleet:
             raise asyncio.CancelledError
 
     async def _stop_all(self) -> None:
+        await asyncio.gather(*(growth.close() for growth in self._growths.values()))
         await asyncio.gather(*(server.stop() for server in self.servers.values()))
         await self._stack.aclose()
         if self._config.cluster.engine == "ray":
@@ -146,9 +159,10 @@ class Fleet:
                 yield ModelEndpoints()
                 return
             reports = [server.report for server in ready if server.report is not None]
-            yield ModelEndpoints([server.endpoint for server in ready], ready, reports)
+            endpoints = [server.endpoint for server in ready]
+            yield ModelEndpoints(endpoints, [*ready, *self._growth(planned[0].spec)], reports)
         finally:
-            await self._release(name, planned)
+            await self._release(name)
 
     async def _already_running(self, name: str, spec: ServerSpec) -> ModelEndpoints:
         """Return the endpoints of the config at which the model is served already."""
@@ -220,31 +234,65 @@ class Fleet:
             await self._changed.wait()
         return not self._stopping and demand.needed()
 
-    async def _release(self, name: str, planned: Sequence[PlannedServer]) -> None:
+    async def _release(self, name: str) -> None:
         """Stop the servers of `name` that no other model needs."""
+        planned = [each for each in self.servers if name in each.spec.entries]
         for each in planned:
             self._needed_by[each].discard(name)
         unneeded = [each for each in planned if not self._needed_by[each]]
+        for spec in {each.spec for each in unneeded} & self._growths.keys():
+            await self._growths.pop(spec).close()
         await asyncio.gather(*(self.servers[each].stop() for each in unneeded))
         self._finished.update(unneeded)
         self._signal_change()
 
-    def _create_server(self, planned: PlannedServer) -> VllmServer:
+    def _growth(self, spec: ServerSpec) -> list[Growth]:
+        """Return what starts further servers of a spec; nothing for one that does not take all of a cluster."""
+        if self._config.cluster.engine != "ray" or spec.serve.replicas != "max":
+            return []
+        if spec not in self._growths:
+            self._growths[spec] = Growth(spec, self._create_further, self._emit)
+        return [self._growths[spec]]
+
+    def _create_further(self, spec: ServerSpec, node: str) -> VllmServer:
+        """Return a server beyond the plan, on no device of it."""
+        siblings = [each for each in self.servers if each.spec is spec]
+        planned = PlannedServer(spec, (), spec.share, len(siblings))
+        self._needed_by[planned] = set(self._needed_by[siblings[0]])
+        return self._create_server(planned, node)
+
+    def _nodes_joined(self, rooms: Sequence[NodeRoom]) -> None:
+        """Fill nodes that joined, unless servers of lost nodes wait for them."""
+        if self._stopping or any(place.is_sought for place in self._places):
+            return
+        for growth in self._growths.values():
+            rooms = growth.fill(rooms)
+
+    def _head_lost(self, address: str) -> None:
+        """End the servers, as the nodes of a cluster without its head do."""
+        title = f"the head of the Ray cluster ({address}) is gone, and with it the servers"
+        hint = "results are saved; start the cluster again, and resume with the same command"
+        self._emit(notice("error", as_line(title, hint)))
+        self.stop()
+        for server in self.servers.values():
+            server.withdraw(CallFailed(FailureKind.CONNECTION, title, attempts=0, hint=hint))
+
+    def _create_server(self, planned: PlannedServer, node: str = "") -> VllmServer:
         port, key = self._configured_address(planned)
         seconds, measured = start_seconds(planned.spec, self._earlier)
         expected = seconds if measured or planned.spec.is_folder else None
         place = None
         if self._config.cluster.engine == "ray":
-            key, place = None, self._cluster_place(planned)
+            key, place = None, self._cluster_place(planned, node)
         server = VllmServer(planned, self._settings, self._session, self._emit, port, key, expected, place)
         self.servers[planned] = server
         return server
 
-    def _cluster_place(self, planned: PlannedServer) -> ServerPlace:
+    def _cluster_place(self, planned: PlannedServer, node: str) -> ServerPlace:
         from engine.serving.cluster import ClusterPlace
 
         settings = self._settings
-        return ClusterPlace(
+        place = ClusterPlace(
             planned,
             self._config.cluster,
             settings.command[0],
@@ -252,7 +300,10 @@ class Fleet:
             settings.grace,
             settings.start_timeout,
             lambda what: self.servers[planned].emit_status("waiting", what),
+            node,
         )
+        self._places.append(place)
+        return place
 
     def _configured_address(self, planned: PlannedServer) -> tuple[int | None, str | None]:
         """Return port and key of the endpoint that the config names for this server, if it is on this machine."""
@@ -266,6 +317,11 @@ class Fleet:
     def _signal_change(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _other_folder(report: EndpointReport, spec: ServerSpec) -> str | None:

@@ -253,7 +253,9 @@ class PlannedServer:
 
     @property
     def name(self) -> str:
-        return self.spec.name if self.spec.replicas == 1 else f"{self.spec.name} #{self.replica + 1}"
+        return (
+            self.spec.name if self.spec.replicas == 1 and not self.replica else f"{self.spec.name} #{self.replica + 1}"
+        )
 
     @property
     def gpus(self) -> tuple[int, ...]:

@@ -164,6 +164,12 @@ class VllmServer:
             if self._process is not None:
                 self._process.order("kill")
 
+    def withdraw(self, why: CallFailed) -> None:
+        """Start stopping; attached clients send nothing more here, and calls that wait for it fail for `why`."""
+        for client in self._clients:
+            client.disable(self.endpoint.address, why)
+        self.abort()
+
     async def stop(self) -> None:
         """Stop the server and wait until no process of it is left."""
         self.abort()

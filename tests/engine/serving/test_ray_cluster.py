@@ -60,6 +60,12 @@ def yard(tmp_path: Path) -> Yard:
     return Yard(tmp_path, 12)
 
 
+@pytest.fixture
+def long_yard(tmp_path: Path) -> Yard:
+    """Enough questions for a run that outlasts what happens to its cluster."""
+    return Yard(tmp_path, 60)
+
+
 def cast(yard: Yard, replicas: int | str, **behaviour: Any) -> dict[str, Any]:
     models = {name: yard.model(name) for name in ("base", "good")} | {"judge": yard.model("judge", **behaviour)}
     models["judge"]["serve"]["replicas"] = replicas
@@ -76,6 +82,18 @@ def config_of(yard: Yard, cluster: Any, models: dict[str, Any], **more: Any) -> 
         "models": models,
     }
     return parse_config(document, yard.folder / "config.toml", {})
+
+
+def started(config: Path) -> subprocess.Popen[str]:
+    """A run as a program."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "arena_tui", "-c", str(config), "--no-ui", "run"],
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def told(run: Run) -> str:
@@ -122,20 +140,81 @@ async def test_a_server_of_a_lost_node_goes_to_a_node_that_joins(cluster, yard):
     assert not yard.left()
 
 
+async def test_a_node_that_joins_gets_further_servers_of_a_model_that_takes_all(cluster, long_yard):
+    yard = long_yard
+    models = cast(yard, "max", latency=0.5)
+    models["judge"]["parallel"] = 1
+    run = Run(config_of(yard, cluster, models))
+    going = asyncio.create_task(carried_out(run))
+    await until(lambda: going.done() or len(yard.lines("model_judgment/judge/good.jsonl")) >= 1)
+    planned = {name for name in run.state.servers if name.startswith("judge")}
+    assert len(planned) == 3 * PER_NODE, told(run)
+    joined = cluster.add_node(num_cpus=1, resources={TOY: PER_NODE})
+    further = [f"judge #{number}" for number in range(3 * PER_NODE + 1, 4 * PER_NODE + 1)]
+    try:
+        await until(
+            lambda: going.done() or all(getattr(run.state.servers.get(n), "status", "") == "ready" for n in further)
+        )
+        assert not going.done(), told(run)
+        called = {run.state.servers[name].address for name in further}
+        await going
+    finally:
+        cluster.remove_node(joined, allow_graceful=False)
+    assert run.state.phase == "done", told(run)
+    assert called <= {
+        address for (name, address), seen in run.state.endpoints.items() if name == "judge" and seen.calls
+    }
+    assert told(run).count("a further server, as node") == PER_NODE
+    assert len(yard.lines("model_judgment/judge/good.jsonl")) == 60
+    assert not yard.left()
+
+
+def test_the_death_of_the_head_ends_a_run_in_order(long_yard):
+    yard = long_yard
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "resources": {TOY: PER_NODE}}
+    mortal = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+    try:
+        mortal.add_node(**node)
+        config = yard.written(cast(yard, 1, latency=2.0))
+        config.write_text(
+            f"{config.read_text()}parallel = 1\n"
+            f'[cluster]\nengine = "ray"\naddress = "{mortal.address}"\nresource = "{TOY}"\n'
+        )
+        program = started(config)
+
+        async def end() -> None:
+            await until(lambda: yard.lines("model_judgment/judge/good.jsonl") or program.poll() is not None)
+            assert program.poll() is None, program.communicate()
+            for processes in mortal.head_node.all_processes.values():
+                for each in processes:
+                    os.kill(each.process.pid, signal.SIGKILL)
+            await until(lambda: not yard.left() and program.poll() is not None)
+
+        try:
+            asyncio.run(end())
+        finally:
+            program.kill()
+            out, err = program.communicate(timeout=60)
+    finally:
+        for each in list(mortal.worker_nodes):
+            mortal.remove_node(each, allow_graceful=False)
+    assert program.returncode == 1, err
+    assert "is gone, and with it the servers; results are saved" in err
+    saved = len(yard.lines("model_judgment/judge/good.jsonl"))
+    assert 0 < saved < 60
+    assert "95% CI" in out  # the leaderboard of what is there
+    assert "records not made: no endpoint available; run the same command to resume" in err, err
+
+
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_no_end_of_the_program_leaves_a_process_and_its_stdout_holds_results_only(cluster, yard, sent):
     config = yard.written(cast(yard, 1, latency=1.0))
     config.write_text(
         config.read_text() + f'\n[cluster]\nengine = "ray"\naddress = "{cluster.address}"\nresource = "{TOY}"\n'
     )
-    program = subprocess.Popen(
-        [sys.executable, "-m", "arena_tui", "-c", str(config), "--no-ui", "run"],
-        cwd=REPOSITORY,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    program = started(config)
 
     async def end() -> None:
         await until(lambda: yard.lines("model_judgment/judge/good.jsonl") or program.poll() is not None)
