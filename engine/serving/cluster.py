@@ -28,9 +28,9 @@ CLOSE_SECONDS = 30.0  # beyond the grace of a server, for the actor to reply
 
 
 class ClusterPlace:
-    """A ServerPlace on whichever node Ray chooses, on `node` (an id of Ray) if that has room. `waits` is called before.
+    """A ServerPlace on whichever node Ray chooses: on `node` (an id of Ray) if that has room.
 
-    `is_sought` says that it waits for a node.
+    `waits` is called before a node is sought.
     """
 
     def __init__(
@@ -44,7 +44,6 @@ class ClusterPlace:
         waits: Callable[[str], None],
         node: str = "",
     ) -> None:
-        self.is_sought = False
         self._planned = planned
         self._node = node
         self._cluster = cluster
@@ -76,12 +75,6 @@ class ClusterPlace:
     async def find(self) -> Cause | None:
         """Have Ray place an actor, and return what prevents a start on its node."""
         self.is_sought = True
-        try:
-            return await self._find()
-        finally:
-            self.is_sought = False
-
-    async def _find(self) -> Cause | None:
         from engine.serving.node_server import NodeActor
 
         ray = await in_thread(partial(connect, self._cluster))

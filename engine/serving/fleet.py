@@ -31,8 +31,10 @@ from engine.serving.process import LOOPBACK, local_port, stop_orphans
 from engine.serving.server import ServerFailed, ServerSettings, VllmServer
 
 if TYPE_CHECKING:
-    from engine.serving.cluster import ClusterPlace
     from engine.serving.nodes import NodeRoom
+
+
+LOOK_SECONDS = 0.5  # between two looks whether the servers that are not ready wait for a node
 
 
 class Fleet:
@@ -87,7 +89,6 @@ class Fleet:
         self._stopping = False
         self._changed = asyncio.Event()
         self._growths: dict[ServerSpec, Growth] = {}  # of the models that are open and take all of a cluster
-        self._places: list[ClusterPlace] = []
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
 
@@ -159,7 +160,7 @@ class Fleet:
                 yield ModelEndpoints()
                 return
             reports = [server.report for server in ready if server.report is not None]
-            endpoints = [server.endpoint for server in ready]
+            endpoints = [server.endpoint for server in ready if server.is_ready]
             yield ModelEndpoints(endpoints, [*ready, *self._growth(planned[0].spec)], reports)
         finally:
             await self._release(name)
@@ -194,15 +195,33 @@ class Fleet:
             await self._changed.wait()
 
     async def _start_all(self, planned: Sequence[PlannedServer]) -> list[VllmServer]:
-        """Return the servers that started; emit an error for each of the others."""
-        servers = [self.servers[each] for each in planned]
-        results = await asyncio.gather(*(server.wait_ready() for server in servers), return_exceptions=True)
-        for result in results:
-            if isinstance(result, ServerFailed):
-                self._emit(notice("error", as_line(result.title, result.hint)))
-            elif isinstance(result, BaseException):
-                raise result
-        return [server for server in servers if server.is_ready]
+        """Return the servers that started; emit an error for each of the others.
+
+        Those that still wait for a node while another one is ready are returned too.
+        """
+        starting = {asyncio.create_task(self._start(self.servers[each])): self.servers[each] for each in planned}
+        pending = set(starting)
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+                late = [starting[task] for task in pending]
+                if any(server.is_ready for server in starting.values()) and all(server.is_placing for server in late):
+                    break
+        except BaseException:
+            for task in pending:
+                task.cancel()
+            raise
+        for task in pending:
+            self._stack.push_async_callback(_cancelled, task)
+        return [server for server in starting.values() if server.is_ready or server in late]
+
+    async def _start(self, server: VllmServer) -> None:
+        try:
+            await server.wait_ready()
+        except ServerFailed as failed:
+            self._emit(notice("error", as_line(failed.title, failed.hint)))
 
     def _lacks(self, server: VllmServer, name: str) -> bool:
         """Report an adapter that a server could not load; return whether it is `name`."""
@@ -263,7 +282,7 @@ class Fleet:
 
     def _nodes_joined(self, rooms: Sequence[NodeRoom]) -> None:
         """Fill nodes that joined, unless servers of lost nodes wait for them."""
-        if self._stopping or any(place.is_sought for place in self._places):
+        if self._stopping or any(server.is_placing for server in self.servers.values()):
             return
         for growth in self._growths.values():
             rooms = growth.fill(rooms)
@@ -292,7 +311,7 @@ class Fleet:
         from engine.serving.cluster import ClusterPlace
 
         settings = self._settings
-        place = ClusterPlace(
+        return ClusterPlace(
             planned,
             self._config.cluster,
             settings.command[0],
@@ -302,8 +321,6 @@ class Fleet:
             lambda what: self.servers[planned].emit_status("waiting", what),
             node,
         )
-        self._places.append(place)
-        return place
 
     def _configured_address(self, planned: PlannedServer) -> tuple[int | None, str | None]:
         """Return port and key of the endpoint that the config names for this server, if it is on this machine."""

@@ -81,6 +81,7 @@ class VllmServer:
         self.startup = Startup()
         self.report: EndpointReport | None = None  # once it is ready
         self.without: dict[str, str] = {}  # entries of adapters that it could not load, and why
+        self.is_placing = False  # a place for it is sought
         self.mixes = True  # the base is itself in batches with adapters, or is not called
         self._planned = planned
         self._settings = settings
@@ -260,11 +261,13 @@ class VllmServer:
 
     async def _find_place(self) -> Cause | None:
         """Find where it runs; return what prevents a start. `stop` ends that."""
+        self.is_placing = True
         finding = asyncio.create_task(self._place.find())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([finding, stopping], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self.is_placing = False
             for task in (finding, stopping):
                 task.cancel()
             await asyncio.gather(finding, stopping, return_exceptions=True)

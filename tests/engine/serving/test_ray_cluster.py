@@ -28,7 +28,7 @@ PER_NODE = 2
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def nodes() -> Iterator[Any]:
     """A cluster of three nodes, two toy GPUs each; the first one has Ray's own services."""
     from ray.cluster_utils import Cluster
 
@@ -43,6 +43,13 @@ def cluster() -> Iterator[Any]:
 
         ray.shutdown()
         started.shutdown()
+
+
+@pytest.fixture
+def cluster(nodes: Any) -> Any:
+    """The cluster with its three nodes, once Ray has noticed what became of the others."""
+    nodes.wait_for_nodes(timeout=120)
+    return nodes
 
 
 def kill_a_node(cluster: Any) -> None:
