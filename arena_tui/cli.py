@@ -17,6 +17,7 @@ from arena_tui import console
 from arena_tui.cli_batch import batch
 from arena_tui.cli_bench import bench
 from arena_tui.cli_config import completion, config
+from arena_tui.cli_curve import curve
 from arena_tui.cli_files import export, import_
 from arena_tui.cli_results import audit, compare, gate, leaderboard, plan
 from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, stop, web
@@ -184,7 +185,9 @@ def review(invocation: Invocation, reviewer: str | None) -> int:
     return review_command(invocation, reviewer)
 
 
-for tool in (watch, status, stop, attach, runs, batch, leaderboard, compare, plan, audit, gate, bench, import_, export):
+for tool in (watch, status, stop, attach, runs, batch, bench, import_, export):
+    cli.add_command(tool)
+for tool in (leaderboard, compare, curve, plan, audit, gate):
     cli.add_command(tool)
 for tool in (doctor, serve, simulate, web, config, completion):
     cli.add_command(tool)

@@ -4,6 +4,7 @@ leaderboard          a leaderboard in five formats
 leaderboard_columns  its columns, for the formats that people read
 compare, gate        a comparison, a gate
 audit                the audit of judges; `audit_findings` phrases what it found
+curve                curves of trainings; `curve_words` has the words, `curve_plot` draws, `curve_svg` makes a picture
 power                a study plan (`arena-tui plan`)
 plan                 the plan of a run (`--dry-run`)
 progress             progress lines and the live table of a run

@@ -33,7 +33,7 @@ from engine.ratings.curve_result import Curve, CurvePoint, Keep, Plateau, StepGa
 from engine.ratings.curve_tests import CurveTests, LaterStep, plateau_start
 from engine.ratings.estimate import RatingOptions
 from engine.ratings.limits import question_draws
-from engine.ratings.simultaneous import ROUNDS, level_of, step_down
+from engine.ratings.simultaneous import ROUNDS, step_down
 from engine.ratings.verdict import DEFAULT_MARGIN
 
 _SHARE_ROUNDS = 1000
@@ -196,14 +196,15 @@ class _Reading:
         )
 
     def _more_questions(self, best: int, later: Sequence[LaterStep]) -> int | None:
-        """Return about how many more questions would show that no step after the best is better by the margin."""
+        """Return about how many more questions would show that no step after the best is better by the margin: limits
+        come nearer by the root of their number."""
         found, most = self._scores.above(best), 0.0
         for test in later:
-            room = self._margin - float(found.gap[test.at])
-            if not room > 0.0 or best not in test.fixed:
+            gap = float(found.gap[test.at])
+            if self._margin <= gap or best not in test.fixed:
                 return None
-            reach = float(found.reach(level_of(test.deviate))[test.at])
-            most = max(most, float(found.questions[test.at]) * (reach / room) ** 2)
+            upper = -float(self._scores.lower_limits(test.at, [best], test.deviate)[0])
+            most = max(most, float(found.questions[test.at]) * ((upper - gap) / (self._margin - gap)) ** 2)
         missing = math.ceil(most - float(self._scores.questions.max()))
         return missing if missing > 0 else None
 
@@ -219,7 +220,11 @@ class _Reading:
                 "compared it with, and its limits are those of a confidence sequence, which hold at every look"
             )
         elif not scores.has_same_questions:
-            cautions.append("steps were judged on different questions; differences are on the questions in common")
+            cautions.append(
+                f"steps were judged on different questions ({int(scores.questions.min())} to "
+                f"{int(scores.questions.max())}): differences are on those in common; where answers are missing for a "
+                "reason, scores are biased"
+            )
         if unrated:
             cautions.append(f"{unrated} checkpoints left out: labels on fewer than two questions")
         return cautions

@@ -183,7 +183,7 @@ def test_a_lucky_prefix_is_not_kept() -> None:
     assert result.points[2].score > result.points[1].score
     assert result.keep.step == 2000
     assert 3000 in result.keep.candidates
-    assert any("questions in common" in warning for warning in result.warnings)
+    assert any("on those in common" in warning for warning in result.warnings)
 
 
 def test_limits_of_a_checkpoint_that_was_stopped_early_hold_at_every_look() -> None:
