@@ -31,7 +31,8 @@ from engine.records import AnswerRecord, JudgmentRecord
 
 DOCS = Path(__file__).resolve().parent
 REPOSITORY = DOCS.parent
-OUTSIDE = ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "config.toml")  # of the repository, on the site too
+OUTSIDE = ("CONTRIBUTING.md", "CHANGELOG.md")  # pages beside README.md
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 RESULTS = (Leaderboard, Comparison, StudyPlan, AuditReport)  # what `--format json` and the Python API return
 RECORDS = (AnswerRecord, JudgmentRecord)
 
@@ -106,29 +107,34 @@ def main(out: Path) -> int:
 def write_pages(pages: Path) -> None:
     """Write every page of the site into a folder: those of this one, the README as home page, and the reference."""
     (pages / "reference").mkdir(parents=True)
-    for page in DOCS.glob("*.md"):
-        (pages / page.name).write_text(for_site(page.read_text("utf-8"), "docs"), "utf-8")
-    for name in OUTSIDE:
-        (pages / name).write_text(for_site((REPOSITORY / name).read_text("utf-8"), "."), "utf-8")
-    (pages / "index.md").write_text(for_site((REPOSITORY / "README.md").read_text("utf-8"), "."), "utf-8")
     shutil.copytree(DOCS / "pictures", pages / "pictures", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    sources = [*DOCS.glob("*.md"), REPOSITORY / "README.md", *(REPOSITORY / name for name in OUTSIDE)]
+    for source in sources:
+        text = source.read_text("utf-8")
+        (pages / on_site(source)).write_text(LINK.sub(lambda link, of=source.parent: moved(link, of), text), "utf-8")
+        for link in LINK.finditer(text):
+            target = source.parent / link[1].partition("#")[0]
+            if target.is_file() and target.suffix != ".md":  # a file that a reader may want as it is
+                copy = pages / on_site(target)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(target, copy)
     shutil.copy(DOCS / "notebook.ipynb", pages)
     for name, text in (("cli", cli_page()), ("config", config_page()), ("json", json_page()), ("api", api_page())):
         (pages / "reference" / f"{name}.md").write_text(text, "utf-8")
 
 
-def for_site(text: str, folder: str) -> str:
-    """Return a page of the repository's `folder` with its links as the site has them."""
+def on_site(path: Path) -> Path:
+    """Return where a file of the repository is on the site."""
+    inside = path.resolve().relative_to(REPOSITORY)
+    return Path("index.md") if inside == Path("README.md") else Path(str(inside).removeprefix("docs/"))
 
-    def moved(found: re.Match[str]) -> str:
-        target, _, anchor = found[1].partition("#")
-        if "://" in target or not target:
-            return found[0]
-        path = (REPOSITORY / folder / target).resolve().relative_to(REPOSITORY)
-        inside = "index.md" if path == Path("README.md") else str(path).removeprefix("docs/")
-        return f"]({inside}{'#' if anchor else ''}{anchor})"
 
-    return re.sub(r"\]\(([^)\s]+)\)", moved, text)
+def moved(link: re.Match[str], folder: Path) -> str:
+    """Return a link of a page in `folder` as the site has it."""
+    target, mark, anchor = link[1].partition("#")
+    if "://" in target or not target:
+        return link[0]
+    return f"]({on_site(folder / target)}{mark}{anchor})"
 
 
 def navigation(pages: Path) -> str:
