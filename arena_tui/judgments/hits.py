@@ -1,22 +1,17 @@
-"""Places in a text, as characters of its rows: where words were found, and the words in which two texts differ."""
+"""Places in a text, as characters of its rows: where words were found, and how they are marked."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 from itertools import islice
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
 
 MOST_HITS = 500  # in one passage
-MOST_WORDS = 6_000  # of a text that is compared; the rest is not
-
-PartT = TypeVar("PartT")
-Placed: TypeAlias = tuple[str, Sequence[PartT]]  # a word, and the parts of rows that it stands in
 
 
 class HitPart(NamedTuple):
@@ -45,18 +40,6 @@ def find_hits(lines: Sequence[str], pattern: re.Pattern[str], most: int = MOST_H
             number += 1
         if parts:
             yield tuple(parts)
-
-
-def differing(one: Sequence[Placed[PartT]], other: Sequence[Placed[PartT]]) -> tuple[list[PartT], list[PartT]]:
-    """Return the parts of the words that only one of two texts has, in an order that keeps most words in common."""
-    ours, theirs = one[:MOST_WORDS], other[:MOST_WORDS]
-    matcher = SequenceMatcher(None, [word for word, _ in ours], [word for word, _ in theirs])
-    parts: tuple[list[PartT], list[PartT]] = ([], [])
-    for kind, start, end, other_start, other_end in matcher.get_opcodes():
-        if kind != "equal":
-            parts[0].extend(part for _, places in ours[start:end] for part in places)
-            parts[1].extend(part for _, places in theirs[other_start:other_end] for part in places)
-    return parts
 
 
 def marked(segments: Sequence[Segment], parts: Sequence[tuple[int, int, Style]]) -> list[Segment]:

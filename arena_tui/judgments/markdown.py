@@ -22,9 +22,10 @@ from rich.text import Text
 from rich.theme import Theme
 
 from arena_tui.judgments.code import code_stretches
-from arena_tui.judgments.hits import MOST_WORDS, Hit, find_hits
+from arena_tui.judgments.hits import Hit, find_hits
 from arena_tui.judgments.passages import Passage, RawText
 from arena_tui.judgments.roles import Ink, Stretch
+from arena_tui.output.word_diff import MOST_WORDS
 from arena_tui.safe_text import readable
 from arena_tui.theme import Inks
 

@@ -15,9 +15,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from arena_tui.judgments.hits import Placed, differing, marked
+from arena_tui.judgments.hits import marked
 from arena_tui.judgments.passages import Passage
 from arena_tui.keys import bind
+from arena_tui.output.word_diff import Placed, differing
 from arena_tui.safe_text import clip, text_width
 from arena_tui.theme import Inks, inks
 

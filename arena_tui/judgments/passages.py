@@ -15,8 +15,9 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from arena_tui.judgments.code import code_stretches
-from arena_tui.judgments.hits import MOST_WORDS, Hit, HitPart, find_hits
+from arena_tui.judgments.hits import Hit, HitPart, find_hits
 from arena_tui.judgments.roles import Ink, Stretch, style_of
+from arena_tui.output.word_diff import MOST_WORDS
 from arena_tui.safe_text import readable
 from arena_tui.theme import Inks
 
