@@ -19,6 +19,7 @@ from arena_tui.cli_bench import bench
 from arena_tui.cli_config import completion, config
 from arena_tui.cli_curve import curve
 from arena_tui.cli_files import export, import_
+from arena_tui.cli_report import report
 from arena_tui.cli_results import audit, compare, gate, leaderboard, plan
 from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, stop, web
 from arena_tui.cli_watch import watch
@@ -189,7 +190,7 @@ for tool in (watch, status, stop, attach, runs, batch, bench, import_, export):
     cli.add_command(tool)
 for tool in (leaderboard, compare, curve, plan, audit, gate):
     cli.add_command(tool)
-for tool in (doctor, serve, simulate, web, config, completion):
+for tool in (report, doctor, serve, simulate, web, config, completion):
     cli.add_command(tool)
 
 _OF_THE_PATH = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}

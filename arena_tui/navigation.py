@@ -74,7 +74,7 @@ class ArenaCommands(Provider):
         yield _Command("Save a screenshot (SVG)", "A picture of the screen, in the current folder", self._screenshot)
         if isinstance(self.screen, ArenaScreen) and self.screen.session.is_open:
             export = partial(self.app.run_action, "export_bench")
-            yield _Command("Save the HTML report", "Leaderboard and judgments as one page", export)
+            yield _Command("Save the HTML report", "Scores, plots, audit, examples and judgments as one page", export)
         for theme in THEMES:
             words = theme.name.removeprefix("arena-")
             yield _Command(f"Theme: {words}", "", partial(setattr, self.app, "theme", theme.name))

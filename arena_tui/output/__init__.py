@@ -9,7 +9,8 @@ power                a study plan (`arena-tui plan`)
 plan                 the plan of a run (`--dry-run`)
 progress             progress lines and the live table of a run
 stop_rule            where models stand under a stop rule
-html_report          a leaderboard with its judgments as a page
+report               the report of a bench: an HTML page with plots, or Markdown
+word_diff            the words in which two texts differ
 tables, forest       tables and intervals drawn as text
 json_text            JSON
 """

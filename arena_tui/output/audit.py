@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -60,7 +60,7 @@ def _page(report: AuditReport, width: int, ascii_only: bool) -> str:
         parts.append(f"{title}\n{_wrapped(one_line(opinion.summary), width)}")
         topic_width = max((len(finding.topic) for finding in found), default=0)
         parts.append("\n".join(_lines(finding, topic_width, width) for finding in found))
-        if columns := _model_columns(audit):
+        if columns := model_columns(audit):
             parts.append(text_table(fitted(columns, width, _DROPPED_FIRST, ellipsis="~" if ascii_only else "…")))
     return "\n\n".join(parts) + "\n"
 
@@ -89,9 +89,9 @@ def _markdown(report: AuditReport) -> str:
         parts += [
             f"### {escaped(one_line(audit.judge))}",
             f"**{_TITLES[opinion.trust]}.** {escaped(one_line(opinion.summary))}",
-            markdown_table(_finding_columns(found)),
+            markdown_table(finding_columns(found)),
         ]
-        if columns := _model_columns(audit):
+        if columns := model_columns(audit):
             parts.append(markdown_table(columns))
     return "\n\n".join(parts) + "\n"
 
@@ -107,7 +107,7 @@ def _headline(report: AuditReport) -> Iterator[str]:
         yield f"people agree with each other: kappa {between.kappa.value:.2f} in {between.games} games"
 
 
-def _finding_columns(findings: Sequence[PhrasedFinding]) -> list[TableColumn]:
+def finding_columns(findings: Sequence[PhrasedFinding]) -> list[TableColumn]:
     return [
         TableColumn("", [MARKS[finding.level] for finding in findings], right=False),
         TableColumn("topic", [finding.topic for finding in findings], right=False),
@@ -115,12 +115,12 @@ def _finding_columns(findings: Sequence[PhrasedFinding]) -> list[TableColumn]:
     ]
 
 
-def _model_columns(audit: JudgeAudit) -> list[TableColumn]:
-    """One row a model: the figures behind the findings. Columns without any figure are left out."""
+def model_columns(audit: JudgeAudit, only: Collection[str] | None = None) -> list[TableColumn]:
+    """One row a model (of `only`, or all): the figures behind the findings. Columns without any figure are left out."""
     flips = {row.model: row for row in audit.position.models} if audit.position is not None else {}
     languages = {row.model: row for row in audit.language.models} if audit.language is not None else {}
     people = {row.model: row for row in audit.people.models} if audit.people is not None else {}
-    models = sorted({*flips, *languages, *people})
+    models = sorted(model for model in {*flips, *languages, *people} if only is None or model in only)
     if not models:
         return []
 

@@ -10,11 +10,12 @@ from arena_tui.output.leaderboard_columns import further_baselines, known_bad_ph
 from arena_tui.output.tables import TableColumn, fitted, text_table
 from arena_tui.output.verdict import pair_words, without_unicode
 from arena_tui.safe_text import one_line
-from engine.ratings.compare import Comparison, PairComparison
+from engine.ratings.compare import Comparison, PairComparison, RankedModel
 from engine.ratings.outcomes import SoftReport
 from engine.ratings.paired import DirectGames
 
 CompareFormat: TypeAlias = Literal["table", "json"]
+RANKS_WORDS = "The ranks a model can have (can be) hold for all models at once, with 95% confidence."
 _DROPPED_FIRST = ("questions", "won/tied/lost %", "verdict")
 
 
@@ -27,15 +28,15 @@ def format_comparison(result: Comparison, form: CompareFormat, *, width: int = 1
         return json_text(result)
     parts = [_headline(result)]
     if len(result.models) == 2 and result.pairs:
-        parts.insert(0, _in_words(result.pairs[0]))
+        parts.insert(0, in_words(result.pairs[0]))
     elif result.models:
         parts.append(text_table(_rank_columns(result)))
     if result.pairs:
         parts.append(
-            text_table(fitted(_pair_columns(result.pairs), width, _DROPPED_FIRST, ellipsis="~" if ascii_only else "…"))
+            text_table(fitted(pair_columns(result.pairs), width, _DROPPED_FIRST, ellipsis="~" if ascii_only else "…"))
         )
     if len(result.models) > 2:
-        parts.append(_separable(result))
+        parts.append(f"{separable_words(result)}\n{RANKS_WORDS}")
     text = "\n\n".join(parts) + "\n"
     return without_unicode(text) if ascii_only else text
 
@@ -52,7 +53,7 @@ def _headline(result: Comparison) -> str:
     return " · ".join([*phrases, *known_bad_phrases(result.known_bad)])
 
 
-def _in_words(pair: PairComparison) -> str:
+def in_words(pair: PairComparison) -> str:
     """Answer "is a better than b?", one sentence for each kind of evidence."""
     lines = [
         f"{pair_words(pair)}.",
@@ -68,23 +69,22 @@ def _in_words(pair: PairComparison) -> str:
     return "\n".join(lines)
 
 
+def possible_ranks_words(model: RankedModel) -> str:
+    """Return the ranks that a model can have."""
+    return f"{model.best_rank}-{model.worst_rank}" if model.best_rank < model.worst_rank else str(model.best_rank)
+
+
 def _rank_columns(result: Comparison) -> list[TableColumn]:
     models = result.models
     return [
         TableColumn("#", [str(model.rank) for model in models]),
-        TableColumn(
-            "can be",
-            [
-                f"{model.best_rank}-{model.worst_rank}" if model.best_rank < model.worst_rank else str(model.best_rank)
-                for model in models
-            ],
-        ),
+        TableColumn("can be", [possible_ranks_words(model) for model in models]),
         TableColumn("model", [one_line(model.model) for model in models], right=False),
         TableColumn("score", [f"{model.score:.2f}" for model in models]),
     ]
 
 
-def _pair_columns(pairs: Sequence[PairComparison]) -> list[TableColumn]:
+def pair_columns(pairs: Sequence[PairComparison]) -> list[TableColumn]:
     def column(title: str, cell: Callable[[PairComparison], str], *, right: bool = True) -> TableColumn:
         return TableColumn(title, [cell(pair) for pair in pairs], right=right)
 
@@ -115,12 +115,12 @@ def _direct(pair: PairComparison) -> str:
     return f"{direct.score:.1f} [{direct.lower:.1f}, {direct.upper:.1f}] {_p(direct.p_value)}"
 
 
-def _separable(result: Comparison) -> str:
+def separable_words(result: Comparison) -> str:
+    """Return how many pairs are decided, as a sentence."""
     found = result.separable
     return (
         f"{found.paired} of {found.pairs} pairs are decided (paired by question, 5% each), {found.holm} of them with "
-        f"Holm's correction for their number; by intervals that do not overlap it would be {found.intervals}.\n"
-        "The ranks a model can have (can be) hold for all models at once, with 95% confidence."
+        f"Holm's correction for their number; by intervals that do not overlap it would be {found.intervals}."
     )
 
 

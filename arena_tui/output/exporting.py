@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.formats.export import ExportReport
     from engine.ratings.leaderboard import GroupKind, Leaderboard
 
-HTML = FormatEntry("html", "one page with leaderboard and judgments", ".html")
+HTML = FormatEntry("html", "one page to read: scores, plots, audit, examples, judgments", ".html")
 FORMATS: tuple[FormatEntry, ...] = (HTML, *EXPORTS)
 """Every format, in the order in which they are offered."""
 
@@ -57,9 +57,9 @@ def write_export(
     )
     out = out or usual_target(bench.name, form)
     if form == HTML.name:
-        from arena_tui.output.html_report import export_html
+        from arena_tui.output.report.exporting import export_page
 
-        return export_html(bench, choice, out, force=force)
+        return export_page(config, bench, choice, out, force=force)
 
     def rate() -> Leaderboard:
         from engine.api import leaderboard, open_source

@@ -21,7 +21,7 @@ from engine.judging.spelling import Verdict
 from engine.pairing import Pairing
 from engine.ratings.battles import Battles, NullGames
 from engine.records import Question
-from engine.results import judged_bench
+from engine.results import JudgedBench, judged_bench
 from engine.review.store import load_all_labels
 from engine.work.participants import family
 
@@ -85,6 +85,17 @@ def material_of_bench(
         fenced=config.judge.fence != "none",
     )
     return _with_bench(found, bench, config, warn=False, own=own)
+
+
+def material_of_verdicts(judged: JudgedBench, bench: Bench) -> Material:
+    """Take the verdicts of a bench and the labels of people, without any text: what needs texts stays unknown."""
+    return Material(
+        name=bench.name,
+        battles=judged.battles,
+        baseline=judged.facts.baselines[0],
+        reviews={} if judged.facts.by_category else load_all_labels(bench.paths),
+        warnings=judged.warnings,
+    )
 
 
 def material_of_battles(

@@ -43,6 +43,11 @@ class PairComparison(PairVerdict, frozen=True, kw_only=True):
     lost: float
     direct: DirectGames | UnsetType = UNSET
 
+    @property
+    def win_rate(self) -> float:
+        """Percent of the questions that model_a won, ties half."""
+        return self.won + self.tied / 2.0
+
 
 class RankedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model's score, its rank among the compared ones, and the ranks it can have (95 % sure for all at once)."""
