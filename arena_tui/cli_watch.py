@@ -81,7 +81,7 @@ def gpu_list(_context: click.Context, _option: click.Parameter, value: str | Non
         "--port", type=click.IntRange(0, 65535), help="Take POST /evaluate on 127.0.0.1 at this port (0: any free one)."
     ),
     click.option(
-        "--token-file", type=FILE, help="Holds the token of requests.  [default: .watch.token in the bench's folder]"
+        "--token-file", type=FILE, help="Holds the token of requests.  [default: ~/.local/state/arena-tui/watch-token]"
     ),
     click.option("--show-token", is_flag=True, help="Print the token of requests."),
 )

@@ -15,8 +15,7 @@ from arena_tui.headless import run_loop, showing_progress
 from arena_tui.invocation import Invocation
 from arena_tui.output.watch import report_json, report_words
 from arena_tui.session.run_watch import ServerLines
-from engine.bench.layout import BenchPaths
-from engine.checkpoints.listener import Listener, read_token, require_token
+from engine.checkpoints.listener import Listener, default_token_file, read_token, require_token
 from engine.checkpoints.options import WatchOptions
 from engine.checkpoints.report import CheckpointReport, WatchEvent, WatchNotice
 from engine.checkpoints.watch import Watch
@@ -73,18 +72,18 @@ def watch_command(
         wait=wait,
     )
     config = invocation.config()
-    token = _token(config, token_file) if port is not None else ""
+    token = _token(token_file) if port is not None else ""
     if show_token and token:
         console.say(f"token of requests: {token}")
     return run_loop(_watch(config, options, port, token, as_json=as_json))
 
 
-def _token(config: Config, token_file: Path | None) -> str:
+def _token(token_file: Path | None) -> str:
     """Return the token of requests: the environment's, else that in a file, which is made."""
     given = os.environ.pop(TOKEN_VARIABLE, "")  # no server inherits it
     if given:
         return require_token(given, TOKEN_VARIABLE)
-    file = token_file or BenchPaths(config.data / config.bench).root / ".watch.token"
+    file = token_file or default_token_file()
     token = read_token(file)
     console.say(f"requests need the token in {file}")
     return token

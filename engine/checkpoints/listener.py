@@ -45,6 +45,14 @@ class EvaluationRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 _decoder = msgspec.json.Decoder(EvaluationRequest)
 
 
+def default_token_file() -> Path:
+    """Return the file of the token where no other is named: one for each user, outside of all benches."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (
+        (Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state") / "arena-tui" / "watch-token"
+    )
+
+
 def read_token(file: Path) -> str:
     """Return the token in a file, which is made with a random one, readable by its owner alone, if it is missing.
 
@@ -52,6 +60,7 @@ def read_token(file: Path) -> str:
     """
     try:
         if not file.exists():
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = open_to_write(file, os.O_WRONLY | os.O_EXCL)
             try:
                 os.fchmod(descriptor, 0o600)

@@ -25,7 +25,7 @@ from engine.models.endpoint import Endpoint
 from engine.serving.adapters import RUNTIME_LOADING, base_stays_itself, load_adapter
 from engine.serving.endpoints import Demand, NoEndpoints
 from engine.serving.fleet import Fleet
-from engine.serving.gpus import GpuQueryFailed, query_gpus
+from engine.serving.gpus import GpuQueryFailed, gpu_indices, query_gpus
 from engine.serving.listing import endpoints_of
 from engine.serving.plan import HUB_RANK, LORA_RANKS, ServedAdapter, flag_value, server_plan, server_specs
 from engine.serving.server import VllmServer
@@ -202,12 +202,14 @@ def idle_gpus(own: set[int]) -> list[int] | None:
         gpus = query_gpus()
     except GpuQueryFailed:
         return None
-    if not gpus:
+    visible = gpu_indices()
+    if not gpus or visible is None:
         return None
     return [
         gpu.index
         for gpu in gpus
-        if gpu.index in own or (gpu.used_share < _IDLE_SHARE and (gpu.load or 0.0) < _IDLE_LOAD)
+        if gpu.index in visible
+        and (gpu.index in own or (gpu.used_share < _IDLE_SHARE and (gpu.load or 0.0) < _IDLE_LOAD))
     ]
 
 

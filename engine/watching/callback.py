@@ -2,7 +2,7 @@
 
     from engine.watching.callback import ArenaCallback
 
-    trainer = Trainer(..., callbacks=[ArenaCallback("http://127.0.0.1:8765", token_file="data/my-bench/.watch.token")])
+    trainer = Trainer(..., callbacks=[ArenaCallback("http://127.0.0.1:8765")])
 
 The file needs nothing of this program but itself, and may be copied beside the training script. It sends one request
 for each checkpoint, in a thread of its own: a watch that is slow, busy or down delays and stops no training.
@@ -26,12 +26,21 @@ TOKEN_VARIABLE = "ARENA_TUI_WATCH_TOKEN"
 _logger = logging.getLogger("arena_tui.watch")
 
 
+def default_token_file() -> Path:
+    """Return where a watch of this user keeps its token unless another file is named."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (
+        (Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state") / "arena-tui" / "watch-token"
+    )
+
+
 class ArenaCallback(TrainerCallback):  # type: ignore[misc]  # its package has no types
     """Names each saved checkpoint to the watch at `url`.
 
     Args:
         url: of the watch, by default that in ARENA_TUI_WATCH_URL.
-        token: by default that in ARENA_TUI_WATCH_TOKEN, else that in `token_file`.
+        token: by default that in ARENA_TUI_WATCH_TOKEN, else that in `token_file`, which by default is the file that a
+            watch of the same user makes.
         timeout: seconds for a request, and for those in flight when the training ends.
     """
 
@@ -40,7 +49,7 @@ class ArenaCallback(TrainerCallback):  # type: ignore[misc]  # its package has n
     ) -> None:
         self._url = (url or os.environ.get(ADDRESS_VARIABLE, "")).rstrip("/")
         self._token = token or os.environ.get(TOKEN_VARIABLE, "")
-        self._token_file = Path(token_file) if token_file else None
+        self._token_file = Path(token_file) if token_file else default_token_file()
         self._timeout = timeout
         self._threads: list[threading.Thread] = []
         if not self._url:
@@ -67,7 +76,7 @@ class ArenaCallback(TrainerCallback):  # type: ignore[misc]  # its package has n
 
     def _send(self, folder: str, step: int | None) -> None:
         try:
-            token = self._token or (self._token_file.read_text("ascii").strip() if self._token_file else "")
+            token = self._token or self._token_file.read_text("ascii").strip()
             request = urllib.request.Request(
                 f"{self._url}/evaluate",
                 json.dumps({"model": folder, "step": step}).encode(),
