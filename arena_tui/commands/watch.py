@@ -128,7 +128,7 @@ async def _watch(config: Config, options: WatchOptions, port: int | None, token:
         if options.folder is not None:
             console.say(f"watching {options.folder} for the bench {config.bench}; `arena-tui attach` shows a run of it")
         await watch.run()
-    if interrupted:
+    if watch.was_stopped:
         console.say("interrupted; finished results are saved; run the same command to resume")
         return console.INTERRUPTED
     return console.FAILED if failed else console.DONE

@@ -55,6 +55,7 @@ def report_json(report: CheckpointReport) -> str:
         "best": None if best is None else {"model": best.model, "step": best.step, **_pair(best.standing)},
         "is_best": report.is_best,
         "calls": report.calls,
+        "waited": report.waited,
         "seconds": report.seconds,
         "seconds_beside_calls": round(report.seconds - report.seconds_of_calls, 3),
         "message": report.message,

@@ -19,6 +19,7 @@ from arena_tui.session.engine_parts import (
     bug,
     failed,
     follower_of,
+    is_watched,
     open_bench,
     plan_run,
     read_config,
@@ -77,6 +78,7 @@ class ArenaSession(OpenBench):
         self._state = RunState()
         self._running: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
+        self._awaiting: asyncio.Task[None] | None = None
         self._problems: list[ArenaError] = []
         self._stack = AsyncExitStack()
 
@@ -116,6 +118,7 @@ class ArenaSession(OpenBench):
         self.writer = await asyncio.to_thread(writer_of_bench, self._bench)
         if self.writer is not None:
             await self._attach()
+        self._await_watch()
 
     async def open_demo(self) -> None:
         """Open the demo instead. Raises ArenaError."""
@@ -146,8 +149,9 @@ class ArenaSession(OpenBench):
 
     async def close(self) -> None:
         """Stop the run, wait until everything is saved, and stop the demo's servers. Runs of others go on."""
-        if self._following is not None:
-            self._following.cancel()
+        for task in (self._following, self._awaiting):
+            if task is not None:
+                task.cancel()
         if self.remote is not None:
             self.remote.close()
             if self._running is not None:
@@ -349,6 +353,22 @@ class ArenaSession(OpenBench):
             await asyncio.sleep(LOOK_SECONDS)
         self.writer = None
         self.watch.note("info", "the other process has ended its run; this one can write now")
+
+    def _await_watch(self) -> None:
+        """Attach to each run of a watch of this bench, which has one for each checkpoint that it evaluates."""
+        if self._awaiting is not None:
+            self._awaiting.cancel()
+        self._awaiting = asyncio.create_task(self._attach_to_watch())
+
+    async def _attach_to_watch(self) -> None:
+        from engine.bench.lock import LOOK_SECONDS
+
+        while await asyncio.to_thread(is_watched, self.bench):
+            if not self.is_running and self.writer is None:
+                self.writer = await asyncio.to_thread(writer_of_bench, self.bench)
+                if self.writer is not None:
+                    await self._attach()
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _follow(self, follower: Follower) -> None:
         if self._following is not None:

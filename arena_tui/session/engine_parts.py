@@ -81,6 +81,13 @@ def writer_of_bench(bench: Bench) -> BenchLocked | None:
     return writer_of(bench.paths)
 
 
+def is_watched(bench: Bench) -> bool:
+    """Return whether a watch evaluates checkpoints for the bench, now or when the next one appears."""
+    from engine.serving.held import is_held
+
+    return bench.paths.watch_lock.exists() and is_held(bench.paths.watch_lock)
+
+
 def follower_of(bench: Bench) -> Follower:
     """Return what reads the records that another process saves."""
     from engine.work.following import Follower

@@ -9,6 +9,7 @@ data/<bench>/review/<reviewer>.jsonl
 data/<bench>/source.json           where the questions come from
 data/<bench>/settings.jsonl        the settings behind the digests in the records
 data/<bench>/watch.jsonl           which models are checkpoints of a training: step, folder
+data/<bench>/.watch.lock           held by a watch while it lasts
 data/<bench>/probes.jsonl          what a judge gave to answers that must lose
 data/<bench>/runs/<id>.json        each run: versions, flags, sampling, counts
 data/<bench>/runs/<id>.log         the output of a run without a terminal
@@ -51,6 +52,7 @@ class BenchPaths:
         self.watched = root / "watch.jsonl"
         self.probes = root / "probes.jsonl"
         self.lock = root / ".lock"
+        self.watch_lock = root / ".watch.lock"
         self.index = root / ".index"
         self.languages = self.index / "languages"
 

@@ -29,7 +29,7 @@ CarryOut = Callable[[Run], Awaitable[RunState]]
 
 
 class Interrupted(Exception):
-    """The watch was stopped during an evaluation."""
+    """The watch, or the run of an evaluation, was stopped."""
 
 
 @dataclass
@@ -89,14 +89,14 @@ class Evaluator:
         self._stopping.set()
 
     async def evaluate(
-        self, checkpoint: WatchedCheckpoint, best: WatchedCheckpoint | None, started: float
+        self, checkpoint: WatchedCheckpoint, best: WatchedCheckpoint | None, waited: float
     ) -> CheckpointReport:
-        """Evaluate until the stop rule needs nothing more. `started` is when its folder was complete.
+        """Evaluate until the stop rule needs nothing more; see `CheckpointReport` for `waited`.
 
         Raises Interrupted after `stop`, and ArenaError for what keeps it from being evaluated.
         """
         self.is_gone = False
-        calls = _Calls()
+        started, calls = time.monotonic(), _Calls()
         config = self._with(self._config, checkpoint)
         surveyed = await self._survey(config, checkpoint)
         if surveyed is None or not surveyed.is_finished:
@@ -121,6 +121,7 @@ class Evaluator:
             standing=standing if standing is not None and standing.questions else None,
             best=await self._against(checkpoint, best),
             calls=calls.count,
+            waited=round(waited, 3),
             seconds=round(time.monotonic() - started, 3),
             seconds_of_calls=round(calls.seconds, 3),
             message=message,
@@ -184,7 +185,7 @@ class Evaluator:
         self._run = run
         looking = asyncio.create_task(self._look_after(run, checkpoint)) if checkpoint is not None else None
         try:
-            await self._carry_out(run)
+            state = await self._carry_out(run)
         finally:
             self._run = None
             if looking is not None:
@@ -192,6 +193,8 @@ class Evaluator:
                 await asyncio.gather(looking, return_exceptions=True)
         if checkpoint is not None and not checkpoint.is_on_disk:
             self.is_gone = True
+        if state.phase == "interrupted" and not self.is_gone:  # by the watch, or by another process that is attached
+            raise Interrupted
         self._raise_if_stopping()
 
     async def _look_after(self, run: Run, checkpoint: WatchedCheckpoint) -> None:

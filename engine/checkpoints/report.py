@@ -31,8 +31,9 @@ class CheckpointReport(msgspec.Struct, frozen=True, kw_only=True):
         best: the comparison with the best of those evaluated before it; None for the first.
         is_best: it is the best so far now.
         calls: made for it by this evaluation, answers and judge calls.
-        seconds: since the last file of its folder, or where that is older than the watch, since it was seen complete.
-        seconds_of_calls: of these, those between the first call and the last.
+        waited: seconds from the last file of its folder (where that is older than the watch: from when it was seen
+            complete) until its evaluation began.
+        seconds: of its evaluation; `seconds_of_calls` are those of them with a call in flight.
         message: why it is not evaluated, in words.
     """
 
@@ -46,6 +47,7 @@ class CheckpointReport(msgspec.Struct, frozen=True, kw_only=True):
     best: BestComparison | None = None
     is_best: bool = False
     calls: int = 0
+    waited: float = 0.0
     seconds: float = 0.0
     seconds_of_calls: float = 0.0
     message: str = ""

@@ -83,6 +83,11 @@ class Watch:
         return best_of(self._standings)
 
     @property
+    def was_stopped(self) -> bool:
+        """Whether it was stopped before it was through."""
+        return self._stopping
+
+    @property
     def is_gone(self) -> bool:
         """Whether the folder of the checkpoint that is evaluated was deleted, so that errors of its calls say nothing
         new."""
@@ -121,7 +126,7 @@ class Watch:
     async def run(self) -> None:
         """Watch until `stop`, with `once` until nothing is left. Raises ArenaError for what a user must fix."""
         paths = self.bench.paths
-        lock = FileLock(paths.root / ".watch.lock", thread_local=False)
+        lock = FileLock(paths.watch_lock, thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -169,13 +174,17 @@ class Watch:
         self._tries[model] = self._tries.get(model, 0) + 1
         self.reports[model] = self._report(checkpoint, "evaluating")
         best = self._known.get(self.best) if self.best is not None else None
-        started = self._complete_since.get(found.path, time.monotonic())
-        if found.changed >= self._began:  # written while this watch looked on: since its last file
-            started = min(started, time.monotonic() - (time.time() - found.changed))
+        now = time.monotonic()
+        waited = now - self._complete_since.get(found.path, now)
+        if found.changed >= self._began:  # written while this watch looked on
+            waited = max(waited, time.time() - found.changed)
         try:
-            report = await self._evaluator.evaluate(checkpoint, best, started)
+            report = await self._evaluator.evaluate(checkpoint, best, waited)
         except Interrupted:
             self.reports[model] = self._report(checkpoint, "interrupted")
+            if not self._stopping:
+                self._say("info", "its run was stopped by another process, so the watch ends")
+                self.stop()
             return
         except BenchLocked as busy:
             self._tries[model] -= 1

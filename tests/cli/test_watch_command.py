@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from arena_tui.invocation import Invocation
+from arena_tui.session.arena_session import ArenaSession
 
 FAKE = [sys.executable, "-S", str(Path(__file__).parents[1] / "engine" / "serving" / "fake_vllm.py")]
 Arena = Callable[..., subprocess.CompletedProcess[str]]
@@ -128,6 +132,36 @@ def test_trainers_name_checkpoints_and_an_interrupt_ends_the_watch(start: Start,
     assert not left_of(tmp_path)
     environments = [json.loads((tmp_path / "models" / name / "environment").read_text()) for name in ("base", "judge")]
     assert not any("ARENA_TUI_WATCH_TOKEN" in names for names in environments)
+
+
+async def test_the_session_of_a_terminal_shows_each_run_of_a_watch(start: Start, config: Path, tmp_path: Path) -> None:
+    for step in (100, 200):
+        adapter(tmp_path / "runs" / f"step_{step}")
+    (tmp_path / "models" / "base" / "fake.json").write_text('{"latency": 1.0}')
+    watch = start("-c", str(config), "watch", str(tmp_path / "runs"), "--once", "--like", "base")
+    lock = tmp_path / "data" / "small" / ".watch.lock"
+    session = ArenaSession(Invocation(config))
+    async with asyncio.timeout(120):
+        while not lock.exists():
+            await asyncio.sleep(0.05)
+        await session.open()
+        shown: set[str] = set()
+        while shown != {"base-step_100", "base-step_200"}:
+            assert watch.poll() is None, "the watch ended before both of its runs were shown"
+            shown |= {task.model for task in session.state.tasks}
+            await asyncio.sleep(0.05)
+        await session.close()
+    assert watch.wait(60) == 0
+
+
+def test_stopping_its_run_ends_the_watch(arena: Arena, start: Start, config: Path, tmp_path: Path) -> None:
+    adapter(tmp_path / "runs" / "step_100")
+    (tmp_path / "models" / "base" / "fake.json").write_text('{"latency": 1.0}')
+    watch = start("-c", str(config), "watch", str(tmp_path / "runs"), "--like", "base")
+    while arena("-c", config, "status").returncode:
+        assert watch.poll() is None
+    assert arena("-c", config, "stop").returncode == 0
+    assert watch.wait(60) == 130
 
 
 def left_of(folder: Path) -> list[str]:
