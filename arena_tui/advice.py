@@ -12,6 +12,7 @@ SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
     AdviceKind.RUN_AGAINST: "`arena-tui run --baseline {0} --models {1}`",
     AdviceKind.REFRESH_STALE: "`run --refresh stale`",
     AdviceKind.REFRESH_UNPARSED: "`run --refresh unparsed`",
+    AdviceKind.REPEATS: "`arena-tui run --repeats 2 --limit 80`",
     AdviceKind.SERVE: "`arena-tui serve {0}`",
     AdviceKind.REGISTER: "`arena-tui serve {0} --register {1}`",
     AdviceKind.REPAIR: "`arena-tui doctor --repair`; with --dry-run it only lists the changes",

@@ -19,6 +19,7 @@ from arena_tui.cli_bench import bench
 from arena_tui.cli_config import completion, config
 from arena_tui.cli_curve import curve
 from arena_tui.cli_files import export, import_
+from arena_tui.cli_noise import noise
 from arena_tui.cli_report import report
 from arena_tui.cli_results import audit, compare, gate, leaderboard, plan
 from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, stop, web
@@ -188,7 +189,7 @@ def review(invocation: Invocation, reviewer: str | None) -> int:
 
 for tool in (watch, status, stop, attach, runs, batch, bench, import_, export):
     cli.add_command(tool)
-for tool in (leaderboard, compare, curve, plan, audit, gate):
+for tool in (leaderboard, compare, curve, plan, noise, audit, gate):
     cli.add_command(tool)
 for tool in (report, doctor, serve, simulate, web, config, completion):
     cli.add_command(tool)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from arena_tui.cli_noise import mix_options
 from arena_tui.command import CALLS, FILE, ArenaCommand, option_group
 from arena_tui.completing import complete_models
 from arena_tui.invocation import Invocation, load_numpy
@@ -122,6 +123,8 @@ def compare(invocation: Invocation, /, **options: Any) -> int:
     examples=(
         "arena-tui plan  # questions needed to detect differences of 10, 5 and 3 points",
         "arena-tui plan --difference 2 --power 0.9",
+        "arena-tui plan --half-width 2  # the cheapest mix of questions, answers and judgments, after `run --repeats`",
+        "arena-tui plan --half-width 2 --components 30,20,15",
     ),
 )
 @option_group(
@@ -139,11 +142,20 @@ def compare(invocation: Invocation, /, **options: Any) -> int:
     ),
     format_option("table", "json"),
 )
+@mix_options
 @rating_options
 @click.pass_obj
-def plan(invocation: Invocation, /, **options: Any) -> int:
+def plan(invocation: Invocation, /, *, half_width: float | None, **options: Any) -> int:
     """Estimate how many questions are needed. For each difference: questions, calls, time; from judgments so far."""
+    mix = {name: options.pop(name) for name in ("models", "components", "goal", "question_cost")}
+    if half_width is None and (mix["models"] or mix["components"] or mix["goal"] != "calls" or mix["question_cost"]):
+        raise click.UsageError("--models, --components, --least and --question-cost belong to --half-width")
     load_numpy()
+    if half_width is not None:
+        from arena_tui.commands.noise import mix_command
+
+        del options["differences"], options["power"]
+        return mix_command(invocation, half_width, **mix, **options)
     from arena_tui.commands.plan import plan_command
 
     return plan_command(invocation, **options)

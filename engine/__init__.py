@@ -6,10 +6,11 @@ Public API; each name is imported when it is first used:
     Bench                     read a bench folder
     Run, Scope, RunState      make the missing calls of a config: `await Run(config).execute()`
     Event                     what `Run.listen` reports
-    leaderboard, compare, plan, audit, curves
+    leaderboard, compare, plan, audit, curves, noise, plan_repeats
                               results of a bench, a config or a published file of battles
     open_source, JudgedSource read a source once, for several results
-    Leaderboard, Row, Comparison, PairComparison, StudyPlan, DifferencePlan, AuditReport, JudgeAudit, CurveReport, Curve
+    Leaderboard, Row, Comparison, PairComparison, StudyPlan, DifferencePlan, AuditReport, JudgeAudit,
+    CurveReport, Curve, NoiseReport, MixPlan
                               those results; `msgspec.json.encode` serializes them
     ArenaError ...            the errors that all of these raise, see `engine.errors`
 
@@ -42,12 +43,16 @@ if TYPE_CHECKING:
     from engine.errors import RatingError as RatingError
     from engine.errors import UsageProblem as UsageProblem
     from engine.events import Event as Event
+    from engine.noise_sources import noise as noise
+    from engine.noise_sources import plan_repeats as plan_repeats
     from engine.ratings.compare import Comparison as Comparison
     from engine.ratings.compare import PairComparison as PairComparison
     from engine.ratings.curve_result import Curve as Curve
     from engine.ratings.curve_result import CurveReport as CurveReport
     from engine.ratings.leaderboard import Leaderboard as Leaderboard
     from engine.ratings.leaderboard import Row as Row
+    from engine.ratings.mix import MixPlan as MixPlan
+    from engine.ratings.noise import NoiseReport as NoiseReport
     from engine.ratings.power import DifferencePlan as DifferencePlan
     from engine.ratings.power import StudyPlan as StudyPlan
     from engine.run import Run as Run
@@ -75,12 +80,16 @@ _MODULES = {
     "RatingError": "engine.errors",
     "UsageProblem": "engine.errors",
     "Event": "engine.events",
+    "noise": "engine.noise_sources",
+    "plan_repeats": "engine.noise_sources",
     "Comparison": "engine.ratings.compare",
     "PairComparison": "engine.ratings.compare",
     "Curve": "engine.ratings.curve_result",
     "CurveReport": "engine.ratings.curve_result",
     "Leaderboard": "engine.ratings.leaderboard",
     "Row": "engine.ratings.leaderboard",
+    "MixPlan": "engine.ratings.mix",
+    "NoiseReport": "engine.ratings.noise",
     "DifferencePlan": "engine.ratings.power",
     "StudyPlan": "engine.ratings.power",
     "Run": "engine.run",

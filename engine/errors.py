@@ -41,6 +41,7 @@ class AdviceKind(StrEnum):
     RUN_AGAINST = "run_against"  # judge models against another baseline: baseline, models joined by commas
     REFRESH_STALE = "refresh_stale"  # recreate records of other settings or texts than today's
     REFRESH_UNPARSED = "refresh_unparsed"  # repeat games without a label
+    REPEATS = "repeats"  # answer and judge again, on some questions
     SERVE = "serve"  # start the server of a model: model
     REGISTER = "register"  # start the server of a model that runs on other machines find: model, folder
     REPAIR = "repair"  # repair damaged files of the bench; a dry run lists the changes

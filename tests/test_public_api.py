@@ -179,7 +179,7 @@ def test_signatures_name_only_what_engine_exports():
     functions = [value for name in engine.__all__ if isinstance(value := getattr(engine, name), types.FunctionType)]
     exported = {name: getattr(engine, name) for name in engine.__all__}
     public = {value for name in engine.__all__ if isinstance(value := getattr(engine, name), type)}
-    assert len(functions) == 7
+    assert len(functions) == 9
     for function in (*functions, engine.Run.__init__, engine.Run.execute):
         assert function.__doc__ or function is engine.Run.__init__
         for hint in typing.get_type_hints(function, localns=exported).values():

@@ -19,6 +19,9 @@
     compare        all pairs of models as one result, exactly as the JSON output has it
     verdict        better, worse, equivalent within a margin, or undecided: what all results state first
     power          questions, calls and time needed to detect a difference
+    variance       the noise of a score split into questions, answers and the judge
+    noise          that split as a result, exactly as the JSON output has it
+    mix            the cheapest mix of questions, answers and judgments for a half-width
 
     simultaneous       statements about many estimates at once, by the joint distribution of their errors
     checkpoint_scores  scores of the checkpoints of a training, and their differences

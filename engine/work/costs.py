@@ -81,6 +81,25 @@ def expected_cost(use: Iterable[ExpectedUse]) -> float | None:
     return sum(costs) if costs else None
 
 
+def cost_of_call(config: Config, bench: Bench, model: str, *, judging: bool) -> float | None:
+    """Return what a call of a model is expected to cost, by its latest records, else by assumed lengths.
+
+    None without a price. Reads files: call it in a thread.
+    """
+    entry = config.models.get(model)
+    if entry is None or entry.price is None:
+        return None
+    files = _files_of(bench.paths, model) if judging else [bench.paths.answers(model)]
+    pilots = [usage for file in files for usage in (_judge_calls if judging else _answer_calls)(file)]
+    written = assumed_verdict_tokens(config) if judging else ASSUMED_ANSWER_TOKENS
+    usage = Usage((3 if judging else 1) * ASSUMED_ANSWER_TOKENS, written)
+    if len(pilots) >= FEWEST_PILOTS:
+        usage = Usage(
+            round(fmean(each.prompt_tokens for each in pilots)), round(fmean(each.completion_tokens for each in pilots))
+        )
+    return cost_of(entry.price, usage)
+
+
 def cost_of(price: PriceConfig | None, usage: Usage) -> float | None:
     """Return what tokens cost; None without a price."""
     if price is None:

@@ -50,6 +50,12 @@ def estimate_duration(config: Config, bench: Bench, plan: Plan) -> Duration:
     return Duration(max([seconds, *ends]), measured and all(turn.measured for turn in forecast))
 
 
+def seconds_of_call(config: Config, bench: Bench, model: str, *, judging: bool) -> float:
+    """Estimate the seconds that a call of a model takes while others run beside it; call it in a thread."""
+    estimate = _verdicts if judging else _answers
+    return estimate(config, bench, model, 1).seconds
+
+
 def server_turns(config: Config, bench: Bench, plan: Plan) -> list[ServerTurn]:
     """Forecast when each server that a run of the plan starts has its turn. Raises ConfigError; call it in a thread."""
     return _turns(config, bench, *_by_model(config, bench, plan))
