@@ -57,7 +57,7 @@ def _section(curve: Curve, report: CurveReport, width: int, ascii_only: bool) ->
         "".join(text for text, _ in line).rstrip()
         for line in (*curve_plot(curve, min(width, _WIDEST_PLOT), _PLOT_ROWS, marks=marks), legend(marks))
     ]
-    columns = fitted(_columns(curve), width, _DROPPED_FIRST, ellipsis="~" if ascii_only else "…")
+    columns = fitted(curve_columns(curve), width, _DROPPED_FIRST, ellipsis="~" if ascii_only else "…")
     headline = textwrap.wrap(_headline(curve, report), width, break_on_hyphens=False)
     return "\n".join([*words, "", *headline, "", *plot, "", text_table(columns)])
 
@@ -72,7 +72,7 @@ def _foot(width: int) -> str:
     return "\n".join(textwrap.wrap(HOLDS, width))
 
 
-def _columns(curve: Curve) -> list[TableColumn]:
+def curve_columns(curve: Curve) -> list[TableColumn]:
     def column(title: str, cell: Callable[[CurvePoint], str], *, right: bool = True) -> TableColumn:
         return TableColumn(title, [cell(point) for point in curve.points], right=right)
 

@@ -15,12 +15,15 @@ from typing import Any
 import pytest
 from judged_bench import ANSWERS, LABELS, QUESTIONS, answer, judgment, make_bench, write
 from page_reader import ALLOWED, PageReader, tag, words
+from training_bench import make_training
 
 from arena_tui.invocation import Invocation
+from arena_tui.output.curve_words import curve_words
 from arena_tui.output.report.content import ReportContent, ReportRequest, gather
 from arena_tui.output.report.page import html_page, policy, style_sheet
+from arena_tui.output.report.plots import PlotPoint, forest_plot
 from arena_tui.output.verdict import answer_words
-from engine import audit, compare, leaderboard
+from engine import audit, compare, curves, leaderboard
 from engine.ratings.leaderboard import LeaderboardOptions
 
 HOSTILE = (
@@ -331,3 +334,29 @@ def messages(page: str, path: Path, run: Callable[..., Any] = subprocess.run) ->
     done = run(command, capture_output=True, text=True, timeout=240, check=True, errors="replace")
     assert "<h1>" in done.stdout or "<h1 " in done.stdout
     return [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_checkpoints_have_a_curve_with_the_numbers_of_the_command(tmp_path, page):
+    make_training(tmp_path)
+    found = page_of(tmp_path)
+    report = curves(Invocation(tmp_path / "config.toml").config(keys=False))
+    (curve,) = report.curves
+    assert words(found.by_id("curve")) == "Over the steps of the training"
+    for sentence in curve_words(curve):
+        assert sentence[1:] in found.text
+    head, *rows = found.tables()["Table of the checkpoints of run"]
+    assert [row[head.index("step")] for row in rows] == [f"{point.step:,}" for point in curve.points]
+    assert [row[head.index("score")] for row in rows] == [f"{point.score:.1f}" for point in curve.points]
+    (picture,) = [each for each in found.all("svg") if each.get("aria-labelledby") == "curve-caption-0"]
+    drawn = [value for _, name, value in found.attributes() if name in ("fill", "stroke")]
+    assert all(value == "none" or value.startswith("var(--") for value in drawn)
+    assert len(list(picture.iter())) > len(curve.points)
+    refuse_active_parts(found)
+    assert "curve" not in {each.get("id") for each in page.elements}, "absent where models have no steps"
+
+
+def test_no_name_is_read_as_a_formula():
+    point = PlotPoint("$x^2$ _a_ </text>", 60.0, 55.0, 65.0)
+    drawn = forest_plot([point, PlotPoint("b", 50.0, 50.0, 50.0)], 50.0, "score", "caption")
+    assert "$x^2$ _a_ &lt;/text&gt;" in drawn
+    assert forest_plot([point], 50.0, "score", "caption") == forest_plot([point], 50.0, "score", "caption")

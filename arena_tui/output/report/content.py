@@ -7,6 +7,7 @@ audit is requested: reading every text again and detecting its language takes mi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,9 +28,11 @@ from engine.ratings.battles import NullGames
 from engine.ratings.compare import Comparison
 from engine.ratings.leaderboard import GroupBoard, Leaderboard, LeaderboardOptions
 from engine.results import rate
+from engine.training_curves import FEWEST_POINTS, checkpoint_steps, curves, trainings_of
 
 if TYPE_CHECKING:
     from engine.config.model import Config
+    from engine.ratings.curve_result import CurveReport
 
 MOST_COMPARED = 30  # models in the matrix of all pairs
 MOST_GROUPS = 12  # categories in one table
@@ -64,7 +67,8 @@ class ReportContent:
         board: the leaderboard, with its groups where the bench has several categories.
         compared: how many models the comparison is of, where these are not all.
         by_verdicts: the audit has read no texts.
-        same_length: by model, the leaderboard's row with the length of the answers controlled for.
+        same_length: the leaderboard with the length of the answers controlled for.
+        curves: the trainings whose checkpoints are among the models.
         pair: the models whose answers the examples show.
         notes: what was left out, and why.
     """
@@ -77,6 +81,7 @@ class ReportContent:
     same_length: Leaderboard | None
     pair: tuple[str, str] | None
     examples: Sequence[Example]
+    curves: CurveReport | None = None
     notes: Sequence[str] = field(default_factory=tuple)
 
     @property
@@ -114,6 +119,7 @@ def gather(request: ReportRequest) -> ReportContent:
         same_length=_same_length(source, options, request.models, notes) if reads_texts else None,
         pair=pair,
         examples=find_examples(source, pair, request.examples, options, notes) if pair and request.examples else (),
+        curves=_curves(request),
         notes=tuple(notes),
     )
 
@@ -202,6 +208,20 @@ def _same_length(
         notes.append(f"no scores at equal length: {error.title}")
         return None
     return _only(board, models)
+
+
+def _curves(request: ReportRequest) -> CurveReport | None:
+    """Return the curves of the trainings that have at least two checkpoints here; None without any."""
+    source, options = request.source, request.options
+    config = request.lender if isinstance(request.origin, Path) else request.origin
+    steps = checkpoint_steps(source, config)
+    if not any(len(found) >= FEWEST_POINTS for found in trainings_of(steps).values()):
+        return None
+    with suppress(ArenaError):  # as where no two were judged
+        return curves(
+            source, config=config, models=request.models, seed=options.seed, weight=options.weight, soft=options.soft
+        )
+    return None
 
 
 def _pair(board: Leaderboard, whole: Leaderboard) -> tuple[str, str] | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from engine.ratings.curve_result import Curve
+
 # Placeholders, which no other part of a plot has, for the colours of the page.
 TEXT, SOFT, LINE, ACCENT, MARK, BACK = (f"#0000{number:02x}" for number in range(1, 7))
 _NAMES: Final = {TEXT: "text", SOFT: "soft", LINE: "line", ACCENT: "accent", MARK: "mark", BACK: "back"}
@@ -79,6 +81,15 @@ def scatter_plot(points: Sequence[PlotPoint], middle: float, axes: tuple[str, st
     plot.grid(color=LINE, linewidth=0.8)
     plot.set_xlabel(axes[0])
     plot.set_ylabel(axes[1])
+    return _svg(figure, caption)
+
+
+def curve_plot_svg(curve: Curve, baseline: str, caption: str) -> str:
+    """Return the curve of a training, as SVG."""
+    from arena_tui.output.curve_svg import CurveInks, draw_curve
+
+    figure, plot = _figure(3.8)
+    draw_curve(plot, curve, baseline, CurveInks(TEXT, SOFT, LINE, ACCENT, MARK, BACK))
     return _svg(figure, caption)
 
 
