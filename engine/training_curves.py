@@ -48,6 +48,7 @@ def curves(
     seed: int = 42,
     weight: int | None = None,
     soft: bool = False,
+    first_game_only: bool = False,
     rounds: int = ROUNDS,
 ) -> CurveReport:
     """Return the curve of every training of a source: scores over steps with simultaneous 95 % bands, whether it has
@@ -63,7 +64,13 @@ def curves(
     if config is None and isinstance(source, Config):
         config = source
     opened = open_source(source, judges, baseline)
-    options = RatingOptions(baseline=opened.baseline, seed=seed, weight=weight or opened.weight, soft=soft)
+    options = RatingOptions(
+        baseline=opened.baseline,
+        seed=seed,
+        weight=weight or opened.weight,
+        soft=soft,
+        first_game_only=first_game_only,
+    )
     trainings, warnings = _trainings(opened, config, models, series)
     points = DEFAULT_MARGIN if margin is None else margin
     stopped = stopped_early(opened.bench, opened.judged) if opened.bench is not None else ()

@@ -20,6 +20,8 @@ model = "judge"
 baseline = "base"
 [models.judge]
 endpoints = [{ base_url = "http://127.0.0.1:9/v1" }]
+[models.base]
+endpoints = [{ base_url = "http://127.0.0.1:9/v1" }]
 """
 SHARES = {1000: 0.3, 2000: 0.5, 3000: 0.8, 4000: 0.8, 5000: 0.75}
 NAME = "run-step{}"

@@ -8,5 +8,7 @@ choices             which judgments count and how they are rated, and the dialog
 rating              boards and model pages computed from judgments and choices; no Textual
 model_screen        one model: by category, with its hardest losses
 difference_screen   two models compared
+curve_screen        the curves of trainings; curve_view draws one with a cursor
+opening             opens these from the leaderboard
 pages               audit, study plan and all pairs, computed in a thread
 """

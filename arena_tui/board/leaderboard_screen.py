@@ -43,6 +43,7 @@ from engine.errors import ArenaError, as_line
 from engine.work.progress import RunState
 
 if TYPE_CHECKING:
+    from arena_tui.board.opening import PageName
     from arena_tui.board.rating import Board, BoardRater
     from arena_tui.output.leaderboard import LeaderboardFormat
 
@@ -61,15 +62,16 @@ class LeaderboardScreen(ArenaScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("mark", tooltip="Mark this model for comparison (two at most)"),
         bind("difference", tooltip="Compare the marked models (or this one and the baseline)"),
-        bind("judge", "audit", title="Audit"),
+        bind("judge", "page('audit')", title="Audit"),
         bind("options", tooltip="Judge, questions, interval, weight, games, style"),
         bind("order", "sort(1)", title="Sort"),
         bind("search", title="Filter", tooltip="Show only models whose name contains a text"),
         bind("reverse", show=False),
         bind("copy", tooltip="Copy the leaderboard as Markdown, CSV or text", show=False),
         bind("warnings", "notes"),
-        bind("needed", "study", title="Questions needed", show=False),
-        bind("heat_map", "pairs", title="All pairs", tooltip="Compare all pairs of models", show=False),
+        bind("needed", "page('study')", title="Questions needed", show=False),
+        bind("heat_map", "page('pairs')", title="All pairs", tooltip="Compare all pairs of models", show=False),
+        bind("curve", "page('curve')", tooltip="Scores of checkpoints over the steps of their training", show=False),
         bind("category", "pick_group", show=False),
         bind("again", "rate", title="Rate again", tooltip="Read the files again", show=False),
         bind("clear", "reset", title="Reset", tooltip="Remove filter and marks, and reset all options", show=False),
@@ -287,23 +289,10 @@ class LeaderboardScreen(ArenaScreen):
         ]
         self.app.push_screen(CopyScreen(parts))
 
-    def action_audit(self) -> None:
-        from arena_tui.board.pages import AuditScreen
+    def action_page(self, page: PageName) -> None:
+        from arena_tui.board.opening import open_page
 
-        if self.session.is_open:
-            self.app.push_screen(AuditScreen(self.session, self.choices))
-
-    def action_study(self) -> None:
-        from arena_tui.board.pages import StudyScreen
-
-        if self.board is not None:
-            self.app.push_screen(StudyScreen(self.session, self.board))
-
-    def action_pairs(self) -> None:
-        from arena_tui.board.pairs_screen import PairsScreen
-
-        if self.board is not None:
-            self.app.push_screen(PairsScreen(self.session, self.board, self.choices))
+        open_page(self, page, self.board, self.choices)
 
     def action_notes(self) -> None:
         from arena_tui.widgets.dialogs import DetailsScreen

@@ -58,29 +58,42 @@ def curve_plot(
     be the best, are drawn over the others.
     """
     points = curve.points
-    columns = max(8, width - _GUTTER - 1)
     limits = [limit for point in points for limit in (point.lower, point.upper)]
     up = Scale.around(limits, max(5, rows), 50.0)
-    along = Scale(float(points[0].step), float(points[-1].step), columns, float(points[0].step))
-    grid = _Grid(columns, up.columns, marks)
+    along = _along(curve, width)
+    grid = _Grid(along.columns, up.columns, marks)
     for point in sorted(points, key=lambda each: _rank(curve, each)):
         bar = up.bar(point.lower, point.score, point.upper, marks.upright)
         grid.draw(_column(along, points, point), bar, up.place(point.score), _rank(curve, point))
-    return [*grid.lines(up), *_axis(curve, along, columns, marks, cursor)]
+    return [*grid.lines(up), *_axis(curve, along, marks, cursor)]
 
 
-def legend(marks: PlotMarks = UNICODE_MARKS) -> list[Run]:
-    """Return what the marks mean, in one line."""
-    return [
-        (f"{marks.best} ", "best"),
-        ("best so far   ", "axis"),
-        (f"{marks.possible} ", "possible"),
-        ("can be the best   ", "axis"),
-        (f"{marks.excluded} ", "excluded"),
-        ("surely not   ", "axis"),
-        (f"{marks.even} ", "even"),
-        ("the baseline", "axis"),
+def nearest(curve: Curve, width: int, column: int) -> CurvePoint:
+    """Return the checkpoint whose interval is nearest to a column of a plot of `width` columns."""
+    along = _along(curve, width)
+    return min(curve.points, key=lambda point: abs(_column(along, curve.points, point) + _GUTTER + 1 - column))
+
+
+def _along(curve: Curve, width: int) -> Scale:
+    """Return the scale of the steps in a plot of `width` columns."""
+    first, last = float(curve.points[0].step), float(curve.points[-1].step)
+    return Scale(first, last, max(8, width - _GUTTER - 1), first)
+
+
+def legend(marks: PlotMarks = UNICODE_MARKS, width: int = 80) -> list[Run]:
+    """Return what the marks mean, in one line of at most `width` columns."""
+    known: list[tuple[str, Part, str]] = [
+        (marks.best, "best", "best so far"),
+        (marks.possible, "possible", "can be the best"),
+        (marks.excluded, "excluded", "surely not"),
+        (marks.even, "even", "the baseline"),
     ]
+    runs: list[Run] = []
+    for mark, part, words in known:
+        width -= len(mark) + len(words) + 4
+        if width >= -3:
+            runs += [(f"{mark} ", part), (f"{words}   ", "axis")]
+    return runs
 
 
 class _Grid:
@@ -127,8 +140,9 @@ def _column(along: Scale, points: Sequence[CurvePoint], point: CurvePoint) -> in
     return along.columns // 2 if points[0].step == points[-1].step else along.place(float(point.step))
 
 
-def _axis(curve: Curve, along: Scale, columns: int, marks: PlotMarks, cursor: str) -> list[list[Run]]:
+def _axis(curve: Curve, along: Scale, marks: PlotMarks, cursor: str) -> list[list[Run]]:
     """Return the axis with a tick at every step, and as many of their numbers as have room."""
+    columns = along.columns
     line, numbers, pointer = [marks.below] * columns, [" "] * columns, [" "] * columns
     places = [(point, _column(along, curve.points, point)) for point in curve.points]
     for point, column in places:

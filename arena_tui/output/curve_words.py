@@ -30,9 +30,10 @@ def short_step(step: int) -> str:
     return str(step)
 
 
-def curve_words(curve: Curve) -> list[str]:
-    """Return three sentences without full stops: the best step, the plateau, the step to keep."""
-    return [best_words(curve), plateau_words(curve), keep_words(curve)]
+def curve_words(curve: Curve, *, brief: bool = False) -> list[str]:
+    """Return three sentences without full stops: the best step, the plateau, the step to keep; `brief` ones with less
+    detail."""
+    return [best_words(curve), plateau_words(curve, brief=brief), keep_words(curve, brief=brief)]
 
 
 def best_words(curve: Curve) -> str:
@@ -47,27 +48,31 @@ def gain_words(gain: StepGain) -> str:
     return f"{gain.difference:+.1f} points [{gain.lower:.1f}, {gain.upper:.1f}]"
 
 
-def plateau_words(curve: Curve) -> str:
+def plateau_words(curve: Curve, *, brief: bool = False) -> str:
     plateau, best = curve.plateau, step_words(curve.best)
     margin = f"{plateau.margin:g} point{'' if plateau.margin == 1 else 's'}"
     if plateau.since is not None:
         count = plateau.later_steps
         later = f"the {count} later steps are" if count > 1 else "the one later step is"
+        if brief:
+            return f"no further improvement since step {step_words(plateau.since)} beyond {margin}"
         limit = f"better by at most {plateau.upper:.1f}" if plateau.upper > 0.0 else "surely not better"
         return f"no further improvement since step {step_words(plateau.since)} beyond {margin}: {later} {limit}"
     if not plateau.later_steps:
         return f"no plateau shown: step {best} is the last one"
     text = f"no plateau shown: a later step may be better than step {best} by up to {plateau.upper:.1f} points"
-    if plateau.more_questions:
+    if plateau.more_questions and not brief:
         text += f"; about {plateau.more_questions:,} more questions to exclude {margin}"
     return text
 
 
-def keep_words(curve: Curve) -> str:
+def keep_words(curve: Curve, *, brief: bool = False) -> str:
     keep = curve.keep
     start = f"keep step {step_words(keep.step)}"
     if keep.candidates == [keep.step]:
         return f"{start}: the best of these steps with 95% confidence"
+    if brief:
+        return f"{start}: loses at most {keep.loss:.1f} points (95%); {_candidates(keep.candidates, len(curve.points))}"
     share = next(point.first_share for point in curve.points if point.model == keep.model)
     return (
         f"{start}: it loses at most {keep.loss:.1f} points against the best of these steps with 95% confidence; "
