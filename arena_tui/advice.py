@@ -17,6 +17,7 @@ SPELLINGS: dict[AdviceKind, str] = {  # {0}, {1}: the values of the advice
     AdviceKind.REGISTER: "`arena-tui serve {0} --register {1}`",
     AdviceKind.REPAIR: "`arena-tui doctor --repair`; with --dry-run it only lists the changes",
     AdviceKind.IMPORT: "`arena-tui import SOURCE`",
+    AdviceKind.ADD_QUESTIONS: "`arena-tui bench add {0}`",
     AdviceKind.PROBE: "`arena-tui audit --probe`",
     AdviceKind.RATE_BATTLES: "`arena-tui leaderboard --battles {0}`",
     AdviceKind.DEMO: "`arena-tui --demo`",

@@ -46,6 +46,7 @@ class AdviceKind(StrEnum):
     REGISTER = "register"  # start the server of a model that runs on other machines find: model, folder
     REPAIR = "repair"  # repair damaged files of the bench; a dry run lists the changes
     IMPORT = "import"  # import a bench or a config
+    ADD_QUESTIONS = "add_questions"  # add a file of questions as a bench: file
     PROBE = "probe"  # have the judge compare constant answers, which must lose
     RATE_BATTLES = "rate_battles"  # rate a published file of battles: file
     DEMO = "demo"  # run on simulated servers, without a config

@@ -24,12 +24,12 @@ from arena_tui.theme import inks
 from arena_tui.widgets.lines import KeyBar
 from arena_tui.widgets.virtual_list import VirtualList
 from engine.errors import ArenaError
+from engine.formats.catalogue import IMPORTS
 
 if TYPE_CHECKING:
     from engine.formats.import_source import Imported  # noqa: F401  # named in quotes, as the base class is evaluated
 
 _MOST_ENTRIES = 500  # of a folder that are offered
-_ABOUT = "arena-hard folders and files of either generation, its YAML configs, AlpacaEval, AutoArena, MT-bench"
 
 
 class _Place(NamedTuple):
@@ -86,7 +86,7 @@ class ImportScreen(ModalScreen["Imported"]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(Text.assemble(("Import", "bold"), f"   {_ABOUT}"))
+            yield Static(Text.assemble(("Import", "bold"), f"   {', '.join(entry.name for entry in IMPORTS)}"))
             with Horizontal():
                 yield Label("Path")
                 yield PathInput(placeholder="Tab completes, Enter imports", id="path", compact=True)
@@ -205,6 +205,8 @@ def _common_start(texts: Sequence[str]) -> str:
 
 def completions(text: str) -> list[_Place]:
     """Return the folders and importable files whose paths begin with `text`, benches first."""
+    from engine.formats.row_files import is_row_file
+
     head, _, start = text.rpartition("/")
     folder = Path(f"{head}/").expanduser() if head or text.startswith("/") else Path()
     before = f"{head}/" if "/" in text else ""
@@ -218,7 +220,7 @@ def completions(text: str) -> list[_Place]:
                     path = Path(entry.path)
                     is_bench = any((path / mark).exists() for mark in ("question.jsonl", "model_answer"))
                     places.append(_Place(f"{before}{entry.name}/", "a bench" if is_bench else ""))
-                elif entry.name.endswith((".jsonl", ".json", ".csv", ".yaml", ".yml")):
+                elif entry.name.endswith((".yaml", ".yml")) or is_row_file(Path(entry.name)):
                     places.append(_Place(f"{before}{entry.name}", "a file"))
                 if len(places) >= _MOST_ENTRIES:
                     break

@@ -5,6 +5,8 @@ bounded_yaml         YAML files, bounded in size, depth and aliases
 original_config      arena-hard-auto's three YAML files as `config.toml`
 original_categories  its baselines by category of questions, which its code holds
 original_models      ... and its `api_config.yaml` as the tables of the models
+foreign_pairs        judgments of pairs by AlpacaEval, MT-bench, LMArena and JudgeBench, row by row
+foreign_judgments    ... turned into a folder of a bench that an import takes
 foreign_answers      AlpacaEval, AutoArena and MT-bench files turned into files that an import takes
 catalogue            the formats that are written and read: the only list of them
 row_files            rows of JSON, CSV, Parquet and text files, compressed or not

@@ -17,6 +17,8 @@ import numpy as np
 from engine.bench.atomic import atomic_file
 from engine.bench.lines import FileProblem, ProblemLog
 from engine.errors import Advice, AdviceKind, BenchError
+from engine.formats.foreign_pairs import battle_winner
+from engine.formats.row_files import is_row_file, read_rows
 from engine.labels import DEFAULT_WEIGHT
 from engine.opening import read_whole
 from engine.ratings.battles import Battles, FloatArray, battles_from_columns
@@ -52,18 +54,21 @@ class LoadedBattles(msgspec.Struct, frozen=True):
 
 
 def load_battles(path: Path) -> LoadedBattles:
-    """Read a battles file of any arena-hard version, or of any arena in that format.
+    """Read a battles file of any arena-hard version, or of any arena in that format: JSON lines, JSON, CSV or Parquet.
 
     Lines that are not battles are left out and reported by number. Raises BenchError if the file cannot be read or
     holds no battle.
     """
-    try:
-        data = read_whole(path, _LARGEST)
-    except OSError as error:
-        hint = Advice("check the path", AdviceKind.BATTLES)
-        raise BenchError(f"{path}: cannot be read: {error.strerror or error}", hint) from None
     log = ProblemLog(path)
-    rows = _decode(data.removeprefix(b"\xef\xbb\xbf"), log)
+    if is_row_file(path) and path.suffix != ".jsonl":
+        rows = _of_table(path, log)
+    else:
+        try:
+            data = read_whole(path, _LARGEST)
+        except OSError as error:
+            hint = Advice("check the path", AdviceKind.BATTLES)
+            raise BenchError(f"{path}: cannot be read: {error.strerror or error}", hint) from None
+        rows = _decode(data.removeprefix(b"\xef\xbb\xbf"), log)
     if not rows:
         first = "".join(f"; {problem.message}" for problem in log.result()[:1])
         raise BenchError(
@@ -133,6 +138,21 @@ def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
         for count, row in enumerate(rows, start=1):  # noqa: B007  # the number of the last one
             stream.write(_encoder.encode(row) + b"\n")
     return count
+
+
+def _of_table(path: Path, log: ProblemLog) -> list[BattleRow]:
+    """Return the battles of a table or an array, in order; a row without an id is a question of its own."""
+    rows = []
+    for number, fields in read_rows(path, log).rows:
+        key = next((fields[name] for name in ("question_id", "id") if fields.get(name) not in (None, "")), number)
+        winner = battle_winner(fields)
+        if winner is None or not all(isinstance(fields.get(name), str) for name in ("model_a", "model_b")):
+            log.add(number, "not a battle: it needs model_a, model_b and winner")
+        elif winner in _POINTS_OF_B:
+            rows.append(BattleRow(str(key), fields["model_a"], fields["model_b"], winner))
+        else:
+            log.add(number, f"the winner {winner[:40]!r} is unknown")
+    return rows
 
 
 def _decode(data: bytes, log: ProblemLog) -> list[BattleRow]:

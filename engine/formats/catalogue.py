@@ -38,13 +38,20 @@ EXPORTS: tuple[FormatEntry, ...] = (
 )
 BY_NAME = {entry.name: entry for entry in EXPORTS}
 
-IMPORTS: tuple[str, ...] = (
-    "arena-hard folders and files of either generation",
-    "its YAML configs",
-    "AlpacaEval's outputs and annotations",
-    "AutoArena's CSV",
-    "MT-bench's answers and pairs",
-    "LMArena's battles with conversations",
-    "JudgeBench's pairs",
+
+class ImportEntry(NamedTuple):
+    """What an import takes of a program: its short name, and which of its files."""
+
+    name: str
+    about: str
+
+
+IMPORTS: tuple[ImportEntry, ...] = (
+    ImportEntry("arena-hard folders and files of either generation", "questions, answers, judgments; whole clones"),
+    ImportEntry("its YAML configs", "api_config, gen_answer_config, judge_config"),
+    ImportEntry("AlpacaEval", "model_outputs.json, annotations.json"),
+    ImportEntry("AutoArena", "a CSV with prompt,response"),
+    ImportEntry("MT-bench", "questions, answers, judgments of pairs"),
+    ImportEntry("LMArena", "battles with conversations"),
+    ImportEntry("JudgeBench", "pairs with their labels, and judgments of them"),
 )
-"""What an import takes, one thing each."""

@@ -13,9 +13,11 @@ from engine.bench.atomic import write_file
 from engine.bench.packed import UNPACK, is_packed, packed_file
 from engine.config.load import load_config
 from engine.errors import Advice, AdviceKind, ArenaError, UsageProblem
+from engine.formats.foreign_judgments import pair_file
 from engine.formats.importing import ImportReport, bench_folders, import_bench
 from engine.formats.original_categories import general_rule, unlike_published
 from engine.formats.original_config import import_yaml
+from engine.formats.row_files import is_row_file
 from engine.pairing import Pairing
 
 YAML_NAMES = ("api_config", "gen_answer_config", "judge_config")
@@ -41,10 +43,13 @@ def import_source(source: Path, config: Path, data: Callable[[], Path], name: st
     if not (source.is_file() or source.is_dir()):
         raise UsageProblem(f"{source}: neither a file nor a folder")
     is_file = source.is_file()
-    is_data = source.suffix in (".jsonl", ".json", ".csv") if is_file else bool(bench_folders(source))
+    is_data = _is_data(source) if is_file else bool(bench_folders(source))
     has_yaml = _holds_yaml(source)
     if not has_yaml and not is_data:
         packed = source if is_file and is_packed(source) else packed_file(source / "question.jsonl")
+        if is_file and is_row_file(source):
+            hint = Advice("questions alone are added", AdviceKind.ADD_QUESTIONS, values=(str(source),))
+            raise UsageProblem(f"{source}: holds no judgments of pairs", hint)
         if packed is not None:
             raise UsageProblem(f"{packed}: compressed, or a table", UNPACK)
         raise UsageProblem(
@@ -57,6 +62,11 @@ def import_source(source: Path, config: Path, data: Callable[[], Path], name: st
     if report is not None:
         notes = (*notes, *_category_notes(report, config))
     return Imported(report, config if has_yaml else None, notes)
+
+
+def _is_data(file: Path) -> bool:
+    """Return whether a file may hold answers or judgments."""
+    return file.suffix in (".jsonl", ".json", ".csv") or pair_file(file) is not None
 
 
 def _holds_yaml(source: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import filecmp
 import shutil
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +26,9 @@ from engine.bench.shapes import Kind, kind_of
 from engine.bench.stored import load_answers, load_judgments, load_questions
 from engine.errors import Advice, AdviceKind, BenchError
 from engine.formats.foreign_answers import convert, is_foreign, records_of
+from engine.formats.foreign_judgments import convert_pairs, pair_file
+from engine.formats.foreign_pairs import PairFormat, pair_format
+from engine.formats.row_files import FileRow
 from engine.opening import check_tree, open_regular
 
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
@@ -174,12 +178,16 @@ class ImportedFile(msgspec.Struct, frozen=True):
 
 
 class ImportedBench(msgspec.Struct, frozen=True):
-    """The import of one bench; `notes` say how its files fit together, `left_out` do not belong to a bench."""
+    """The import of one bench; `notes` say how its files fit together, `left_out` do not belong to a bench.
+
+    `labels` are files with labels of people, and the number of labels in each.
+    """
 
     root: Path
     files: tuple[ImportedFile, ...]
     left_out: tuple[Path, ...]
     notes: tuple[FileProblem, ...]
+    labels: tuple[tuple[Path, int], ...] = ()
 
 
 class ImportReport(msgspec.Struct, frozen=True):
@@ -200,6 +208,9 @@ class ImportReport(msgspec.Struct, frozen=True):
             for file in bench.files:
                 kept = "" if file.copied else ", there already"
                 yield f"  {file.source.target}: {len(file.question_ids)} {file.source.kind}{kept}"
+            yield from (
+                f"  {path}: {count} labels, which an audit compares the judge with" for path, count in bench.labels
+            )
             for path in bench.left_out:
                 yield f"  left out, {_why_left_out(path)}: {path}"
 
@@ -208,7 +219,10 @@ def _why_left_out(path: Path) -> str:
     if is_packed(path):
         return f"as it is packed ({UNPACK})"
     if path.parent.name == "model_judgment":
-        return "as judgments of MT-bench are winners or grades, not labels (judge the answers here)"
+        with suppress(BenchError):
+            if pair_format(next(records_of(path), {})) is not None:
+                return "as it holds judgments of pairs: import this file on its own, into the same bench"
+        return "as grades compare nothing (judge the answers here)"
     return "as it has no place in a bench"
 
 
@@ -219,6 +233,8 @@ def import_bench(src: Path, data_dir: Path, name: str | None = None) -> ImportRe
     or if a file exists with other content (all of them are named); nothing is copied then. Raises BenchLocked while a
     run writes to the bench, StorageError for a full disk.
     """
+    if src.is_file() and (pairs := pair_file(src)) is not None:
+        return _import_pairs(src, pairs, data_dir, name)
     if not (src.is_file() and is_foreign(src)):
         return ImportReport(tuple([_import(found, data_dir / found.name) for found in find_sources(src, name)]))
     if name is None:
@@ -227,6 +243,27 @@ def import_bench(src: Path, data_dir: Path, name: str | None = None) -> ImportRe
     with TemporaryDirectory(prefix="arena-tui-") as folder:
         converted = convert(src, BenchPaths(data_dir / name), Path(folder))
         return ImportReport(tuple([_import(_single(file, name), data_dir / name) for file in converted]))
+
+
+def _import_pairs(
+    src: Path, pairs: tuple[PairFormat, list[FileRow], ProblemLog], data_dir: Path, name: str | None
+) -> ImportReport:
+    """Import a file of judgments of pairs, with what it holds of questions, answers and labels of people."""
+    if name is None:
+        raise _unnamed(src)
+    check_bench_name(name)
+    with TemporaryDirectory(prefix="arena-tui-") as temporary:
+        bench, folder = BenchPaths(data_dir / name), Path(temporary)
+        problems = convert_pairs(src, *pairs, bench, folder)
+        files = sorted(BenchPaths(folder).review_dir.glob("*.jsonl"))
+        labels = [SourceFile("judgments", each, Path(bench.review_dir.name, each.name)) for each in files]
+        _refuse_conflicts(labels, bench.root)
+        found = msgspec.structs.replace(_folder(folder, name), left_out=())
+        imported = _import(found, bench.root)
+        for each in labels:
+            _copy(each, bench.root)
+        counts = tuple((each.target, each.file.read_bytes().count(b"\n")) for each in labels)
+    return ImportReport((msgspec.structs.replace(imported, notes=(*problems, *imported.notes), labels=counts),))
 
 
 def _import(found: BenchSource, root: Path) -> ImportedBench:

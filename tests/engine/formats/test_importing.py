@@ -248,7 +248,7 @@ def test_an_import_without_a_usable_record_is_refused_with_the_reasons(tmp_path,
     assert not data.exists()
 
 
-def test_a_folder_of_mt_bench_comes_in_without_its_judgments_and_it_is_said_why(tmp_path, data, write_lines):
+def test_a_folder_of_mt_bench_comes_in_and_its_judgments_are_named(tmp_path, data, write_lines):
     folder = tmp_path / "mt_bench"
     write_lines(folder / "question.jsonl", {"question_id": 81, "category": "writing", "turns": ["First?", "Second?"]})
     choices = [{"index": 0, "turns": ["one", "two"]}]
@@ -264,11 +264,13 @@ def test_a_folder_of_mt_bench_comes_in_without_its_judgments_and_it_is_said_why(
     pairs = write_lines(folder / "model_judgment" / "gpt-4_pair.jsonl", pair)
     grades = write_lines(folder / "model_judgment" / "gpt-4_single.jsonl", grade)
     lines = list(import_bench(folder, data).lines())
-    assert sum("winners or grades, not labels" in line for line in lines) == 2
+    assert sum("import this file on its own" in line for line in lines) == 1
+    assert sum("grades compare nothing" in line for line in lines) == 1
     assert Bench.open(data, "mt_bench").questions().items[0].turns == ("First?", "Second?")
-    for file, kind in ((pairs, "a pair judgment of MT-bench"), (grades, "a grade as MT-bench gives them")):
-        with pytest.raises(BenchError, match=kind):
-            import_bench(file, data, "other")
+    import_bench(pairs, data, "mt_bench")
+    assert Bench.open(data, "mt_bench").judged_models("judge") == ["m"]
+    with pytest.raises(BenchError, match="a grade as MT-bench gives them"):
+        import_bench(grades, data, "other")
 
 
 def test_packed_files_are_named_with_what_to_do(source, data):
