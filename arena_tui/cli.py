@@ -24,12 +24,11 @@ from arena_tui.cli_report import report
 from arena_tui.cli_results import audit, compare, gate, leaderboard, plan
 from arena_tui.cli_tools import attach, doctor, runs, serve, simulate, status, stop, web
 from arena_tui.cli_watch import watch
-from arena_tui.command import CALLS, ArenaGroup, config_options, option_group
+from arena_tui.command import CALLS, ArenaGroup, config_options, log_options, option_group, start_log
 from arena_tui.completing import complete_models
 from arena_tui.detaching import Release, in_child
 from arena_tui.invocation import PREFIX, Invocation, load_numpy
 from arena_tui.options import models_option, names, repeats_option, wait_option
-from engine import __version__
 from engine.errors import ArenaError, StorageError, UsageProblem
 
 
@@ -37,7 +36,7 @@ from engine.errors import ArenaError, StorageError, UsageProblem
     cls=ArenaGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
-    common=config_options(f"{PREFIX}CONFIG"),
+    common=(*config_options(f"{PREFIX}CONFIG"), *log_options(variables=True)),
     exit_codes=CALLS,
     examples=(
         "arena-tui  # the terminal UI; without a config it sets one up",
@@ -54,9 +53,13 @@ from engine.errors import ArenaError, StorageError, UsageProblem
         "--demo", is_flag=True, help="Run everything on simulated servers and a starter bench; needs no config."
     ),
 )
-@click.version_option(__version__, prog_name="arena-tui")
+@option_group(
+    "About",
+    click.option("--version", is_flag=True, is_eager=True, help="Print the version and exit."),
+    click.option("--json", "as_json", is_flag=True, is_eager=True, help="With --version: also those of what it uses."),
+)
 @click.pass_context
-def cli(context: click.Context, no_ui: bool, demo: bool) -> None:
+def cli(context: click.Context, no_ui: bool, demo: bool, version: bool, as_json: bool) -> None:
     """Compare language models with a judge: is this checkpoint better than the last one, and by how much?
 
     Requests answers to the questions of a bench, has a judge compare each answer with a baseline's in both orders, and
@@ -65,8 +68,16 @@ def cli(context: click.Context, no_ui: bool, demo: bool) -> None:
     Each option is also read from a variable, as `run --limit` from ARENA_TUI_RUN_LIMIT, and each key of the config, as
     judge.max_tokens from ARENA_TUI_JUDGE__MAX_TOKENS. An option wins over --set, a variable, the file, the default.
     """
+    if as_json and not version:
+        raise click.UsageError("--json before a command belongs to --version; of a command it stands after it")
+    if version:
+        from arena_tui.versions import version_json, version_text
+
+        click.echo(version_json() if as_json else version_text())
+        context.exit()
     context.obj = replace(context.obj or Invocation(), no_ui=no_ui, demo=demo)
     if context.invoked_subcommand is None:
+        start_log(context)
         context.exit(_open_ui(context))
 
 

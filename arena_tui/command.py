@@ -5,7 +5,8 @@
     def leaderboard(...): ...
 
 By construction, each command
-    - takes the common options (config, data folder, `--set`) before and after its name, unless `reads_config=False`
+    - takes the common options before and after its name: logging, and unless declared with `reads_config=False`, also
+      config, data folder and `--set`
     - has a `--help` with its options in groups, examples, and what its exit codes mean
     - reads options from variables: `--limit` of `run` from ARENA_TUI_RUN_LIMIT (see `variable_of`)
 
@@ -15,6 +16,7 @@ By construction, each command
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -23,6 +25,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import click
 
+from arena_tui.colors import styled, wants_color
 from arena_tui.completing import complete_assignments
 from arena_tui.invocation import PREFIX, Invocation
 
@@ -45,6 +48,7 @@ CALLS: Mapping[int, str] = {1: "done, but some calls failed for good; what succe
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 Decorator: TypeAlias = Callable[[AnyFunction], AnyFunction]
 
+_LOG = "arena_tui.log"  # of a context's meta: the options about logging that were given
 _TITLE = "help_title"  # attribute of a parameter: the group that lists it
 _OF_THE_CONFIG = {"--baseline", "--data", "--judge", "--set"}  # their variables are those of the config's keys
 
@@ -72,8 +76,22 @@ def _declared(command: Any) -> list[click.Parameter]:
     return command.params if isinstance(command, click.Command) else getattr(command, "__click_params__", [])
 
 
+class _Formatter(click.HelpFormatter):
+    """Writes the titles of groups bold where stdout has colours."""
+
+    def write_heading(self, heading: str) -> None:
+        bold = wants_color(sys.stdout)
+        self.write(f"{'':>{self.current_indent}}{styled(f'{heading}:', 'bold') if bold else f'{heading}:'}\n")
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
 class _Habits(click.Command):
     """What commands and groups of commands share."""
+
+    context_class = _Context
 
     def __init__(
         self,
@@ -92,6 +110,7 @@ class _Habits(click.Command):
         self.params += [parameter for parameter in common if own.isdisjoint(parameter.opts)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.color = wants_color(sys.stdout)
         for parameter in self.params:
             if isinstance(parameter, click.Option) and parameter.envvar is None:
                 parameter.envvar = variable_of(ctx, parameter)
@@ -115,8 +134,13 @@ class ArenaCommand(_Habits):
     """One command; see the module for what it takes beside the arguments of a `click.Command`."""
 
     def __init__(self, *arguments: Any, reads_config: bool = True, **settings: Any) -> None:
-        super().__init__(*arguments, **settings, common=config_options() if reads_config else ())
+        common = [*config_options(), *log_options()] if reads_config else log_options()
+        super().__init__(*arguments, **settings, common=common)
         self.reads_config = reads_config
+
+    def invoke(self, ctx: click.Context) -> Any:
+        start_log(ctx)
+        return super().invoke(ctx)
 
 
 class ArenaGroup(_Habits, click.Group):
@@ -216,6 +240,58 @@ def config_options(variable: str | None = None) -> list[click.Parameter]:
             help="A value of the config, as in judge.max_tokens=256; can be repeated.",
         ),
     )
+
+
+def log_options(variables: bool = False) -> list[click.Parameter]:
+    """Return new options about logging for one command; with `variables` they are read from variables too."""
+    return _parameters(
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            show_default=False,
+            callback=_log,
+            expose_value=False,
+            envvar=f"{PREFIX}VERBOSE" if variables else None,
+            help="Log to stderr what happens (-v), and each call (-vv).",
+        ),
+        click.option(
+            "--log-file",
+            type=FILE,
+            callback=_log,
+            expose_value=False,
+            envvar=f"{PREFIX}LOG_FILE" if variables else None,
+            help="Log to this file too; it is rotated at 10 MB.",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            callback=_log,
+            expose_value=False,
+            envvar=f"{PREFIX}LOG_FORMAT" if variables else None,
+            help="Lines of text, or JSON lines.  [default: text]",
+        ),
+    )
+
+
+def start_log(ctx: click.Context) -> None:
+    """Begin to log as the options before and after the command ask for it. Raises UsageProblem."""
+    asked = ctx.meta.get(_LOG, {})
+    if not asked:
+        return
+    from arena_tui.log_output import start
+    from engine.errors import UsageProblem
+
+    file = asked.get("log_file")
+    try:
+        start(asked.get("verbose", 0), file, asked.get("log_format", "text"), sys.argv[1:])
+    except OSError as error:
+        raise UsageProblem(f"{file}: {error.strerror}", "name another --log-file") from None
+
+
+def _log(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+    if value and option.name is not None:
+        ctx.meta.setdefault(_LOG, {})[option.name] = value
 
 
 def _parameters(*options: Decorator[Any]) -> list[click.Parameter]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from shutil import get_terminal_size
 
 from arena_tui.advice import phrase, title
+from arena_tui.colors import marked, wants_color
 from arena_tui.safe_text import printable as printable
 from engine.errors import ArenaError
 
@@ -20,7 +21,8 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 def say(text: str) -> None:
     """Print a line on stderr; ignore errors, so that a lost terminal ends no run."""
     with suppress(OSError):
-        print(printable(text), file=sys.stderr, flush=True)
+        line = printable(text)
+        print(marked(line) if wants_color(sys.stderr) else line, file=sys.stderr, flush=True)
 
 
 def warn(texts: Iterable[str]) -> None:

@@ -1,12 +1,13 @@
 """The common options (config, data folder, values set, demo), and the config and results that they select.
 
 A value of the config comes from, the first that has it: a flag of its own (`--data`, `--baseline`), `--set`, a variable
-(ARENA_TUI_JUDGE__MAX_TOKENS), the file, the default.
+(ARENA_TUI_JUDGE__MAX_TOKENS), the file, the user's own file (for what shapes no result), the default.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from arena_tui.advice import phrase_all
 from engine.errors import ConfigError, UsageProblem
+from engine.places import config_folder
 
 if TYPE_CHECKING:
     from engine.api import JudgedSource
@@ -56,7 +58,18 @@ class Invocation:
         from engine.config.overrides import parse_assignment, variable_assignments
 
         given = [parse_assignment(text, "--set") for text in self.settings]
-        return [*variable_assignments(os.environ, PREFIX), *given]
+        return [*self._personal(), *variable_assignments(os.environ, PREFIX), *given]
+
+    def _personal(self) -> list[Assignment]:
+        """Return the values of the user's own file that the config does not have itself. Raises ConfigError."""
+        personal = config_folder() / DEFAULT_CONFIG.name
+        if self.demo or not personal.is_file() or (self.path.exists() and personal.samefile(self.path)):
+            return []
+        from engine.config.load import read_toml
+        from engine.config.overrides import personal_assignments
+
+        document = read_toml(self.path) if self.path.exists() else {}
+        return personal_assignments(read_toml(personal), document, str(personal))
 
     def check_settings(self) -> None:
         """Raise UsageProblem if a value of `--set` cannot be read, also for a command that reads no config."""
@@ -79,6 +92,7 @@ class Invocation:
             config = load_config(path, keys=keys, assignments=self.assignments())
         except ConfigError as error:
             raise self.all_problems(keys=keys) or error from None
+        _hide_in_logs(config)
         if self.bench is not None:
             config = config.model_copy(update={"bench": self.bench})
         return config if self.data is None else config.model_copy(update={"data": self.data})
@@ -134,6 +148,16 @@ class Invocation:
     def lender(self) -> Config | None:
         """Return the config whose bench may belong to a file of battles; None where no config is named or found."""
         return self.config(keys=False) if self.config_path or DEFAULT_CONFIG.exists() else None
+
+
+def _hide_in_logs(config: Config) -> None:
+    """Have the secrets of a config replaced in what is logged."""
+    if "arena_tui.log_output" in sys.modules:
+        from arena_tui.log_output import is_on, know_secrets
+        from engine.config.secrets import secrets_of
+
+        if is_on():
+            know_secrets(secrets_of(config))
 
 
 def load_numpy() -> None:

@@ -29,6 +29,7 @@ from engine.bench.writer import BenchWriter
 from engine.config.model import Config
 from engine.control.host import RunHost
 from engine.control.wire import RunStatus
+from engine.event_log import event_logger
 from engine.events import (
     EndpointStatus,
     Event,
@@ -136,6 +137,8 @@ class Run:
         self._server_grace = server_grace
         self._listeners: list[Listener] = []
         self._events = EventQueue([self._fold, self._pass_on], on_failure=self._cancel)
+        if (log_event := event_logger(self.id, config.bench)) is not None:
+            self._listeners.append(log_event)
         self._main: asyncio.Task[None] | None = None
         self._execution: Execution | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from arena_tui import console
 from arena_tui.detaching import Release, in_child, on_end_signals, on_signals
 from arena_tui.invocation import Invocation
+from arena_tui.log_output import leave_stderr
 from engine.errors import UsageProblem
+from engine.places import state_folder
 
 if TYPE_CHECKING:
     from arena_tui.app import ArenaApp
@@ -60,6 +62,10 @@ def _run_ui(
 ) -> int:
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")  # both are read when textual is imported
     os.environ.setdefault("TEXTUAL_FPS", str(FRAMES_PER_SECOND))
+
+    log = leave_stderr(state_folder() / "arena-tui.log")
+    if log is not None:
+        console.say(f"log: {log}")
 
     def work(release: Release) -> int:
         return asyncio.run(_show(invocation, first_mode, reviewer, attach_as, release))

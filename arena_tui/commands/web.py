@@ -11,6 +11,7 @@ import click
 
 from arena_tui import console
 from arena_tui.invocation import Invocation
+from arena_tui.log_output import flags
 from arena_tui.web.server import WebServer
 from engine.errors import UsageProblem
 
@@ -38,6 +39,7 @@ def ui_arguments(invocation: Invocation) -> list[str]:
         arguments += ["--data", str(invocation.data)]
     for setting in invocation.settings:
         arguments += ["--set", setting]
+    arguments += flags()
     return [*arguments, "--demo"] if invocation.demo else arguments
 
 

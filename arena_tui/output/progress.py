@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from arena_tui.advice import phrase
 from arena_tui.console import printable
+from arena_tui.log_output import writes_to_stderr
 from arena_tui.output.clock import clock
 from arena_tui.output.outages import reasons, trouble_words, troubles
 from arena_tui.output.stop_rule import control_words, is_decided, standing_words, verdict_words
@@ -35,11 +36,13 @@ class Display(Protocol):
 
 
 def open_display(stream: TextIO, *, plain: bool = False) -> Display:
-    """Return the live table if `stream` is a terminal that moves its cursor, else (or if `plain`) plain lines.
+    """Return the live table if `stream` is a terminal that moves its cursor, else plain lines.
+
+    These also if `plain`, and where log records go between the lines.
 
     After the first write error (lost terminal, full disk) nothing more is shown.
     """
-    if not plain and stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+    if not (plain or writes_to_stderr()) and stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return _UntilWriteError(LiveDisplay(stream))
     return _UntilWriteError(PlainDisplay(stream))
 

@@ -19,10 +19,12 @@ import tomli
 
 from engine.config.problems import LocatedProblem, problem
 from engine.config.wording import KeyPath, did_you_mean, key_of, listed, quoted, shortened
-from engine.errors import UsageProblem
+from engine.errors import ConfigError, ConfigProblem, UsageProblem
 
 _STEP = re.compile(r'"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|([^\s."\'\[\]=]+)')
 _INDEX = re.compile(r"\[(\d{1,4})\]")
+PERSONAL_TABLES = ("vllm", "cluster", "ui")
+"""Tables that belong to a user or a machine."""
 _TOP_LEVEL = ("BENCH", "DATA")  # keys of the file that are in no table
 
 
@@ -95,6 +97,31 @@ def variable_assignments(environ: Mapping[str, str], prefix: str) -> list[Assign
             raise UsageProblem(f"{name}: a step of the key is empty", f"as in {prefix}JUDGE__MAX_TOKENS")
         found.append(Assignment(path, parse_value(environ[name], "", name), name, is_variable=True))
     return found
+
+
+def personal_assignments(personal: Mapping[str, Any], document: Mapping[str, Any], origin: str) -> list[Assignment]:
+    """Return the assignments that a user's own file makes for keys that a config does not have. Raises ConfigError.
+
+    Such a file may hold what belongs to a user or a machine, and nothing that shapes results: a config means the same
+    for everyone who reads it.
+    """
+    wrong = [
+        ConfigProblem(key, "does not belong in the file of a user: it shapes results", f"here: {_listed_personal()}")
+        for key in personal
+        if key not in PERSONAL_TABLES or not isinstance(personal[key], dict)
+    ]
+    if wrong:
+        raise ConfigError(origin, wrong)
+    found = []
+    for name, table in personal.items():
+        held = document.get(name)
+        if isinstance(held, dict | None):
+            found += [Assignment((name, key), table[key], origin) for key in table if key not in (held or {})]
+    return found
+
+
+def _listed_personal() -> str:
+    return ", ".join(f"[{name}]" for name in PERSONAL_TABLES)
 
 
 def assigned(document: Mapping[str, Any], assignments: Iterable[Assignment]) -> Assigned:

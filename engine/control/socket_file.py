@@ -20,6 +20,7 @@ from pathlib import Path
 
 from engine.bench.layout import BenchPaths
 from engine.opening import RUN_SOCKET
+from engine.places import runtime_folder
 
 _LONGEST_PATH = 100  # bytes; systems allow 104 to 108 with the final zero
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -133,8 +134,7 @@ def _clear(file: Path) -> None:
 
 def _runtime_folder(*, make: bool = True) -> Path:
     """Return a folder that only this user can enter. Raises OSError if there is none."""
-    given = os.environ.get("XDG_RUNTIME_DIR", "")
-    folder = Path(given) / "arena-tui" if given else Path(tempfile.gettempdir()) / f"arena-tui-{os.getuid()}"
+    folder = runtime_folder() or Path(tempfile.gettempdir()) / f"arena-tui-{os.getuid()}"
     if make:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
