@@ -118,4 +118,5 @@ def _paragraphs(text: str) -> Iterator[str]:
 def _text(text: str) -> str:
     """Return a text on one line, in which nothing is a command or an escape."""
     line = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
+    line = line.replace("|", "|\\:")  # a line may break between choices
     return f"\\&{line}" if line.startswith((".", "'")) else line

@@ -45,7 +45,7 @@ nav = [
   { "Project" = [%(project)s] },
 ]
 """
-START = ("index", "tutorial")
+START = ("index", "tutorial", "installing")
 HOW_TO = ("how-to", "recipes", "benches", "watching", "curves", "batches", "cluster", "tracking", "migration")
 REFERENCE = ("commands", "configuration", "terminal-ui", "files", "events", "servers", "troubleshooting")
 GENERATED = ("reference/cli", "reference/config", "reference/json", "reference/api")
