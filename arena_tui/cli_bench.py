@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from arena_tui.command import ArenaGroup, option_group
+from arena_tui.completing import complete_benches
 from arena_tui.invocation import Invocation, load_numpy
 
 
@@ -51,7 +52,7 @@ def list_(invocation: Invocation, as_json: bool) -> int:
 
 
 @bench.command(examples=("arena-tui bench show arena-hard-ru", "arena-tui bench show --json  # that of the config"))
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_benches)
 @_json_option
 @click.pass_obj
 def show(invocation: Invocation, name: str | None, as_json: bool) -> int:
@@ -127,7 +128,7 @@ def add(invocation: Invocation, /, **options: Any) -> int:
         "arena-tui bench split arena-hard-ru --dev 100 --with-results",
     )
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_benches)
 @click.option("--dev", type=click.IntRange(min=1), required=True, metavar="N", help="Questions to tune on.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, help="Of the draw.")
 @click.option("--with-results", is_flag=True, help="Copy the answers, judgments and labels of people as well.")
@@ -148,7 +149,7 @@ def split(invocation: Invocation, /, **options: Any) -> int:
     examples=("arena-tui bench remove old-set", "arena-tui bench remove old-set --yes --with-results"),
     exit_codes={130: "interrupted, or answered with no"},
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_benches)
 @click.option("--with-results", is_flag=True, help="Also if it holds answers, judgments or labels of people.")
 @_yes_option
 @click.pass_obj

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from arena_tui.command import FILE, ArenaCommand, option_group
+from arena_tui.completing import complete_models
 from arena_tui.invocation import Invocation, load_numpy
 from arena_tui.options import format_option, names, rating_options
 
@@ -37,6 +38,7 @@ from arena_tui.options import format_option, names, rating_options
     "Checkpoints",
     click.option(
         "--models",
+        shell_complete=complete_models,
         callback=names,
         metavar="PATTERN[,P2]",
         help="Only checkpoints with such names, such as 'run-*'.  [default: every model with a step]",

@@ -119,6 +119,10 @@ def write_pages(pages: Path) -> None:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(target, copy)
     shutil.copy(DOCS / "notebook.ipynb", pages)
+    for schema in (*DOCS.glob("*.schema.json"), REPOSITORY / "arena_tui" / "config.schema.json"):
+        target = pages / schema.relative_to(DOCS if schema.parent == DOCS else REPOSITORY)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(schema, target)
     for name, text in (("cli", cli_page()), ("config", config_page()), ("json", json_page()), ("api", api_page())):
         (pages / "reference" / f"{name}.md").write_text(text, "utf-8")
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -62,10 +63,15 @@ def arena_calls(text: str) -> Iterator[list[str]]:
 
 def _without_redirections(words: list[str]) -> Iterator[str]:
     is_target = False
-    for word in words:
-        if not is_target and not set(word) <= set("<>"):
+    for word, following in pairwise([*words, ""]):
+        is_descriptor = word.isdecimal() and _is_redirection(following)  # the 3 of `3>&1`
+        if not is_target and not is_descriptor and not _is_redirection(word):
             yield word
-        is_target = set(word) <= set("<>")
+        is_target = _is_redirection(word)
+
+
+def _is_redirection(word: str) -> bool:
+    return word != "" and set(word) <= set("<>&")
 
 
 def _without_comment(line: str) -> str:
