@@ -7,6 +7,7 @@
 By construction, each command
     - takes the common options before and after its name: logging, and unless declared with `reads_config=False`, also
       config, data folder and `--set`
+    - completes the names of models, judges and benches in parameters of such a name (see `arena_tui.completing`)
     - has a `--help` with its options in groups, examples, and what its exit codes mean
     - reads options from variables: `--limit` of `run` from ARENA_TUI_RUN_LIMIT (see `variable_of`)
 
@@ -26,7 +27,7 @@ from typing import Any, TypeAlias, TypeVar
 import click
 
 from arena_tui.colors import styled, wants_color
-from arena_tui.completing import complete_assignments
+from arena_tui.completing import BY_NAME, complete_assignments
 from arena_tui.invocation import PREFIX, Invocation
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -48,6 +49,7 @@ CALLS: Mapping[int, str] = {1: "done, but some calls failed for good; what succe
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 Decorator: TypeAlias = Callable[[AnyFunction], AnyFunction]
 
+_COMPLETION = "_custom_shell_complete"  # where click keeps `shell_complete`, which is given when a parameter is made
 _LOG = "arena_tui.log"  # of a context's meta: the options about logging that were given
 _TITLE = "help_title"  # attribute of a parameter: the group that lists it
 _OF_THE_CONFIG = {"--baseline", "--data", "--judge", "--set"}  # their variables are those of the config's keys
@@ -108,6 +110,9 @@ class _Habits(click.Command):
         self.exit_codes = {**EXIT_CODES, **(exit_codes or {})}
         own = {name for parameter in self.params for name in parameter.opts}
         self.params += [parameter for parameter in common if own.isdisjoint(parameter.opts)]
+        for parameter in self.params:
+            if parameter.name in BY_NAME and getattr(parameter, _COMPLETION, None) is None:
+                setattr(parameter, _COMPLETION, BY_NAME[parameter.name])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.color = wants_color(sys.stdout)

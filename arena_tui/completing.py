@@ -58,6 +58,14 @@ def complete_assignments(ctx: click.Context, parameter: click.Parameter, incompl
     return [f"{key}=" for key in complete_keys(ctx, parameter, incomplete)]
 
 
+BY_NAME = {
+    **dict.fromkeys(("model", "models", "baseline", "not_worse_than"), complete_models),
+    **dict.fromkeys(("judge", "judges"), complete_judges),
+    **dict.fromkeys(("bench", "benches"), complete_benches),
+}
+"""What a parameter of each name completes to."""
+
+
 def benches(data: Path) -> list[str]:
     """Return the names of the folders in `data` that have questions."""
     try:

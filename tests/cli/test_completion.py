@@ -15,7 +15,7 @@ from arena_program import ARENA
 from pty_terminal import Terminal
 
 from arena_tui.cli import cli
-from arena_tui.completing import SHELLS, complete_benches, complete_judges, complete_models
+from arena_tui.completing import BY_NAME, SHELLS
 
 CONFIG = """
 bench = "first"
@@ -110,13 +110,11 @@ def test_the_config_and_data_folder_of_the_line_and_of_variables_count(home: Pat
 
 def test_every_option_and_argument_with_a_name_completes_it():
     """By construction: a parameter of one of these names that offers nothing would complete to files."""
-    completing = dict.fromkeys(("model", "models", "baseline", "not_worse_than"), complete_models)
-    completing |= {"judges": complete_judges, "judge": complete_judges, "benches": complete_benches}
     found = []
 
     def walk(command, path):
         for parameter in command.params:
-            wanted = completing.get(parameter.name)
+            wanted = BY_NAME.get(parameter.name)
             if wanted and parameter._custom_shell_complete is not wanted:
                 found.append(f"{path}: {parameter.name}")
         for name, inner in getattr(command, "commands", {}).items():
