@@ -42,6 +42,7 @@ from engine.events import (
     notice,
     steady_now,
 )
+from engine.reporting.attaching import reported
 from engine.work.costs import Spending
 from engine.work.plan import Plan, Scope, make_plan
 from engine.work.progress import RunState
@@ -52,6 +53,7 @@ from engine.work.stopping import EarlyStop, Stopping
 
 if TYPE_CHECKING:
     from engine.models.client import ModelClient
+    from engine.reporting.reporting import Reporting
     from engine.serving.server import VllmServer
     from engine.work.execution import Execution
 
@@ -132,6 +134,7 @@ class Run:
         self.gate = Gate()
         self.log: Path | None = None  # of a run without a terminal: the file that it writes to
         self.retries_failed = False  # wanted: another run for what failed in this one
+        self.reporting: Reporting | None = None  # of several runs together; None: the run opens its own
         self.limit_reached = ""  # the limit of the scope at which this run started nothing more
         self._grace = grace
         self._server_grace = server_grace
@@ -217,11 +220,12 @@ class Run:
         While it lasts, other processes of the user can attach to it (`engine.control`).
         """
         with BenchLock(self.bench.paths):
-            async with RunHost(self) as host:
+            async with RunHost(self) as host, reported(self, self._warn) as reporting:
                 self._events.emit(RunStarted(steady_now()))
                 if host.problem:
                     self._warn(f"other processes cannot attach to this run: {host.problem}")
                 await self._execute()
+                await reporting.finish(self.id)
         return self.state
 
     def execute_sync(self) -> RunState:

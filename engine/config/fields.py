@@ -95,6 +95,31 @@ def _base_url(url: str) -> str:
     return trimmed
 
 
+def _webhook(url: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(value := url.get_secret_value().strip())
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not value.isprintable() or " " in value:
+        raise ValueError("must be an address such as https://example.org/hook")
+    return SecretStr(value)
+
+
+def _service_url(url: str) -> str:
+    """Check the address of a service, or a local one of MLflow (`sqlite:///runs.db`, `file:///...`)."""
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.scheme) and url.isprintable() and " " not in url
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("must be an address such as http://localhost:5000")
+    if "@" in parts.netloc or parts.query:
+        raise ValueError("must hold no user name, password or query: trackers read their keys from the environment")
+    return url
+
+
 def _api_key(key: SecretStr) -> SecretStr | None:
     value = key.get_secret_value().strip()
     if not value.isascii() or not value.isprintable():
@@ -220,6 +245,8 @@ JudgeNames = Annotated[ModelNames, Field(min_length=1), _OneOrMore]
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
+Webhook = Annotated[SecretStr, AfterValidator(_webhook)]
+ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 ApiVersion = Annotated[str, AfterValidator(_api_version)]
 Stream = Annotated[Literal[True, False, "auto"], BeforeValidator(_stream)]
 LabelParser = Annotated[str, AfterValidator(_label_parser)]

@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag
 
 from engine.config import fields
 from engine.config.providers import PROVIDERS, Provider, ProviderName, SamplingField, provider_at
+from engine.config.reporting import NotifyConfig, TrackConfig
 from engine.config.servers import (
     ClusterConfig,
     ConfigTable,
@@ -234,6 +235,8 @@ class Config(ConfigTable):
     vllm: VllmConfig = Field(default_factory=VllmConfig)
     cluster: ClusterConfig = Field(default_factory=ClusterConfig)
     ui: UiConfig = Field(default_factory=UiConfig)
+    notify: NotifyConfig = Field(default_factory=NotifyConfig)
+    track: TrackConfig = Field(default_factory=TrackConfig)
     models: dict[fields.ModelName, ModelConfig] = Field(default_factory=dict)
 
     _file: Path | None = PrivateAttr(default=None)

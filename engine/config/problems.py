@@ -17,6 +17,7 @@ from engine.config.model import (
     ModelConfig,
     UiConfig,
 )
+from engine.config.reporting import NotifyConfig, TrackConfig
 from engine.config.servers import ClusterConfig, EndpointConfig, EndpointFolder
 from engine.config.wording import KeyPath, did_you_mean, key_of, listed, quoted
 from engine.errors import ConfigProblem
@@ -86,6 +87,8 @@ _TABLES = (
     ("endpoints = { ... }", EndpointFolder),
     ("[cluster]", ClusterConfig),
     ("[ui]", UiConfig),
+    ("[notify]", NotifyConfig),
+    ("[track]", TrackConfig),
     ("the top of the file, above the first [table]", Config),
 )
 

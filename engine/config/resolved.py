@@ -31,6 +31,9 @@ def shown_config(config: Config, *, defaults: bool = False) -> dict[str, Any]:
     shown: dict[str, Any] = config.model_dump(mode="json", exclude_unset=not defaults, exclude_none=defaults)
     if command := shown.get("vllm", {}).get("command"):
         shown["vllm"]["command"] = masked(command)
+    if notify := shown.get("notify"):
+        notify |= {"command": masked(notify["command"])} if notify.get("command") else {}
+        notify |= {"webhook": KEY_SHOWN_AS} if notify.get("webhook") else {}
     for entry in shown.get("models", {}).values():
         endpoints = entry.get("endpoints", ())
         for endpoint in [endpoints] if isinstance(endpoints, dict) else endpoints:

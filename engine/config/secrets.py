@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from engine.config.model import Config
-from engine.redaction import can_be_secret, secret_values
+from engine.redaction import argument_secrets, can_be_secret, secret_values
+
+_LEAST_PART = 8  # characters of a part of a webhook's address that is secret on its own: others are words
 
 
 def secrets_of(config: Config) -> Iterator[str]:
@@ -14,6 +17,11 @@ def secrets_of(config: Config) -> Iterator[str]:
 
     A server that is started inherits the environment that the keys come from, also those of other models.
     """
+    if (webhook := config.notify.webhook) is not None:
+        yield webhook.get_secret_value()
+        parts = re.split(r"[/?&=]", webhook.get_secret_value())[3:]
+        yield from (part for part in parts if len(part) >= _LEAST_PART and any(map(str.isdigit, part)))
+    yield from argument_secrets(config.notify.command or ())
     for name, model in config.models.items():
         keys = [endpoint.api_key for endpoint in model.addresses]
         keys += [model.registry.api_key] if model.registry is not None else []
