@@ -9,7 +9,7 @@ import click
 from arena_tui.command import FILE, ArenaCommand, option_group
 from arena_tui.completing import complete_models
 from arena_tui.invocation import Invocation, load_numpy
-from arena_tui.options import format_option, names, rating_options
+from arena_tui.options import format_option, names, rating_options, track_option
 
 
 @click.command(
@@ -55,6 +55,7 @@ from arena_tui.options import format_option, names, rating_options
     "Bootstrap",
     click.option("--seed", type=click.IntRange(min=0), default=42, help="Seed of everything that is drawn at random."),
 )
+@track_option
 @click.pass_obj
 def curve(invocation: Invocation, /, **options: Any) -> int:
     """Show scores over training steps. Bands for all steps at once; has it stopped improving, and which step to keep?

@@ -23,6 +23,7 @@ from arena_tui.options import (
     soft_option,
     strict_option,
     style_words,
+    track_option,
     wait_option,
     weight_option,
 )
@@ -72,6 +73,7 @@ from engine.ratings import ALPHA, MINIMUM_QUESTIONS
     click.option("--save-battles", type=FILE, help="Write the battles to this file, in the original's format."),
     click.option("--save-bootstrap", type=FILE, help="Write the ratings of every bootstrap round to this file."),
 )
+@track_option
 @click.pass_obj
 def leaderboard(invocation: Invocation, /, **options: Any) -> int:
     """Rate the models, with 95% intervals. The score is the Bradley-Terry win rate against the baseline."""

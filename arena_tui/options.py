@@ -7,6 +7,7 @@ judge_option, models_option         lists of names
 baseline_option, baselines_option   --baseline, one or several
 rating_options                      --judge --baseline --weight --soft --battles --strict --null-games: what counts
 bootstrap_options                   --rounds --seed
+track_option                        --track
 """
 
 from __future__ import annotations
@@ -129,6 +130,10 @@ repeats_option = click.option(
 )
 first_game_option = click.option("--first-game-only", is_flag=True, help="Leave out the games with swapped places.")
 
+track_option = option_group(
+    "Trackers",
+    click.option("--track", is_flag=True, help="Also send the result to the trackers of [track] in the config."),
+)
 rating_options = option_group(
     "What counts",
     judge_option("Judges to pool."),

@@ -10,6 +10,7 @@ import pytest
 from arena_tui.cli import cli
 from engine.config.model import AnswersConfig, CategoryConfig, Config, JudgeConfig, ModelConfig, UiConfig
 from engine.config.providers import PROVIDERS
+from engine.config.reporting import MlflowConfig, NotifyConfig, TensorboardConfig, TrackConfig, WandbConfig
 from engine.config.servers import ClusterConfig, EndpointConfig, EndpointFolder, PriceConfig, ServeConfig, VllmConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -37,6 +38,11 @@ def headings(page: Path) -> set[str]:
         EndpointConfig,
         EndpointFolder,
         PriceConfig,
+        NotifyConfig,
+        TrackConfig,
+        MlflowConfig,
+        WandbConfig,
+        TensorboardConfig,
         Config,
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from arena_tui import console
+from arena_tui.commands.tracking import send_results
 from arena_tui.invocation import Invocation
 from arena_tui.output.curve import CurveFormat, format_curves
 from engine.bench.atomic import write_file
@@ -30,6 +31,7 @@ def curve_command(
     weight: int | None,
     soft: bool,
     seed: int,
+    track: bool = False,
 ) -> int:
     """Draw and print, or write to `output`. Return the exit code."""
     report = curves(
@@ -50,4 +52,6 @@ def curve_command(
     else:
         write_file(output, format_curves(report, form).encode())
         console.say(f"written: {output}")
+    if track:
+        send_results(invocation, curves=report)
     return console.DONE

@@ -10,6 +10,7 @@ import msgspec
 
 from arena_tui import console
 from arena_tui.advice import phrase
+from arena_tui.commands.tracking import send_results
 from arena_tui.invocation import Invocation
 from arena_tui.output.leaderboard import LeaderboardFormat, format_leaderboard
 from engine.api import style_rater
@@ -32,6 +33,7 @@ def leaderboard_command(
     null_games: NullGames,
     save_battles: Path | None,
     save_bootstrap: Path | None,
+    track: bool = False,
     style: tuple[str, ...] = (),
     **rating: Any,
 ) -> int:
@@ -52,6 +54,8 @@ def leaderboard_command(
     if hint := unused_odds(ratings.battles, soft=options.soft):
         console.say(f"note: {phrase(hint)}")
     show(with_evidence(board, source.judged, options) if form == "json" else board, form)
+    if track:
+        send_results(invocation, board=board)
     return console.DONE
 
 
