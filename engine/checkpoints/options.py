@@ -13,6 +13,7 @@ from engine.work.plan import DEFAULT_WAIT, Scope
 
 POLL_SECONDS = 1.0
 IDLE_SECONDS = 600.0
+RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class WatchOptions:
         once: end when nothing is left to evaluate.
         poll: seconds between two looks at the folders.
         idle_seconds: after which servers that wait for the next checkpoint are stopped.
+        retry_seconds: before the first later try of a checkpoint that failed, doubled each time; not with `once`.
         wait: see `Scope`.
 
     Raises UsageProblem for a rule with an opponent.
@@ -52,6 +54,7 @@ class WatchOptions:
     once: bool = False
     poll: float = POLL_SECONDS
     idle_seconds: float = IDLE_SECONDS
+    retry_seconds: float = RETRY_SECONDS
     wait: float = DEFAULT_WAIT
 
     def __post_init__(self) -> None:

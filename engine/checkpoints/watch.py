@@ -33,7 +33,8 @@ from engine.watching.folders import examine_folder, fingerprint
 from engine.watching.ledger import WatchedCheckpoint, load_checkpoints, register_checkpoint
 from engine.watching.scan import FoundFolder, Scanner, in_order
 
-TRIES = 2  # of a checkpoint whose evaluation failed, in one watch
+TRIES = 2  # of a checkpoint, after which its failure is reported
+LATER_TRIES = 4  # after that, for a server that is down for a while; not with `once`
 
 
 class Watch:
@@ -67,6 +68,7 @@ class Watch:
         self._standings: dict[str, Standing] = {}  # of those that need nothing more, or can get nothing more
         self._requested: dict[Path, int | None] = {}  # steps by folder
         self._tries: dict[str, int] = {}
+        self._retry_at: dict[str, float] = {}
         self._said: set[str] = set()
         self._complete_since: dict[Path, float] = {}
         self._compared: dict[Path, float] = {}  # time of the last file when the weights were last compared
@@ -203,10 +205,13 @@ class Watch:
         if report.standing is not None and report.state in ("evaluated", "deleted"):
             self._standings[model] = report.standing
         self.reports[model] = report = msgspec.structs.replace(report, is_best=self.best == model)
-        if report.state != "failed" or self._tries[model] >= TRIES:
+        tries = self._tries[model]
+        if report.state != "failed" or tries == TRIES:
             self._emit(report)
-        else:
+        elif tries < TRIES:
             self._say("warning", f"{model}: {report.message}; trying again")
+        if tries >= TRIES:
+            self._retry_at[model] = time.monotonic() + self.options.retry_seconds * 2.0 ** (tries - TRIES)
 
     async def _register(self, found: FoundFolder) -> WatchedCheckpoint | None:
         """Write down the checkpoint; return None if its folder has gone meanwhile."""
@@ -271,7 +276,11 @@ class Watch:
         report = self.reports.get(model)
         if report is not None and report.state in ("evaluated", "deleted"):
             return not found.is_stable or self._has_other_weights(found, model)
-        return self._tries.get(model, 0) < TRIES
+        tries = self._tries.get(model, 0)
+        if tries < TRIES:
+            return True
+        may_retry = not self.options.once and tries < TRIES + LATER_TRIES
+        return may_retry and time.monotonic() >= self._retry_at.get(model, 0.0)
 
     def _has_other_weights(self, found: FoundFolder, model: str) -> bool:
         """Return whether a training has written another checkpoint into the folder of an evaluated one."""

@@ -244,6 +244,20 @@ async def test_a_broken_checkpoint_is_reported_and_the_next_one_is_evaluated(tra
     assert "size mismatch" in next(each.message for each in reports if each.step == 2)
 
 
+async def test_what_failed_is_tried_again_later(training: Training) -> None:
+    folder = adapter_checkpoint(training.runs / "checkpoint-1")
+    (folder / "broken").touch()
+    watch = training.watch(like="base", once=False, retry_seconds=0.5)
+    running = asyncio.create_task(watch.run())
+    await seen(lambda: [event for event in training.events if isinstance(event, CheckpointReport)])
+    (folder / "broken").unlink()
+    await seen(lambda: any(each.state == "evaluated" for each in watch.reports.values()))
+    watch.stop()
+    await running
+    reports = [event for event in training.events if isinstance(event, CheckpointReport)]
+    assert [each.state for each in reports] == ["failed", "evaluated"]
+
+
 async def test_a_busy_bench_is_waited_for(training: Training) -> None:
     adapter_checkpoint(training.runs / "checkpoint-1")
     with BenchLock(BenchPaths(training.bench)):
