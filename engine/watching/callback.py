@@ -19,7 +19,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+try:
+    from transformers import TrainerCallback
+except ImportError:  # another training loop, which calls `evaluate`
+    TrainerCallback = object
 
 ADDRESS_VARIABLE = "ARENA_TUI_WATCH_URL"
 TOKEN_VARIABLE = "ARENA_TUI_WATCH_TOKEN"
