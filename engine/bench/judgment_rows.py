@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from engine.bench.index import BenchIndex, Table
+from engine.bench.index import BenchIndex, Table, TableHeader
 from engine.bench.layout import BenchPaths
 from engine.bench.lines import LineSpan
 from engine.labels import Label, labels_of
@@ -16,7 +17,8 @@ from engine.labels import Label, labels_of
 class JudgmentRow(msgspec.Struct, frozen=True, gc=False):
     """One judgment. `labels` and `played` have one entry per game: in game 1 the baseline is A, in game 2 the model is.
 
-    `baseline` is None where the file does not name it.
+    `baseline` is None where the file does not name it. `further` counts the judgments of other answers to the question,
+    and the repeated ones.
     """
 
     question_id: str
@@ -27,6 +29,7 @@ class JudgmentRow(msgspec.Struct, frozen=True, gc=False):
     played: tuple[bool, ...]
     file: Path
     place: LineSpan
+    further: int = 0
 
 
 class JudgmentRows:
@@ -37,7 +40,7 @@ class JudgmentRows:
         """The rows by file, in the order of judges and models. Those of a file are replaced when it changes."""
         self._paths = paths
         self._index = index
-        self._tables: dict[Path, Table] = {}
+        self._tables: dict[Path, tuple[Table, TableHeader | None]] = {}
 
     @property
     def rows(self) -> Iterator[JudgmentRow]:
@@ -61,19 +64,30 @@ class JudgmentRows:
         if list(self.files) != [path for path, _, _ in files]:  # keep the order when a file has come between
             self.files = {path: self.files.get(path, ()) for path, _, _ in files}
         for path, judge, model in files:
-            table = self._index.judgments(judge, model)
-            if self._tables.get(path) is not table:
-                self._tables[path] = table
-                self.files[path] = _rows(table, judge, model)
+            table, repeats = self._index.judgments(judge, model), self._index.repeats(judge, model)
+            held = self._tables.get(path)
+            if held is None or held[0] is not table or held[1] != repeats.header:
+                self._tables[path] = table, repeats.header
+                self.files[path] = _rows(table, repeats, judge, model)
                 changed = True
                 if on_news is not None:
                     on_news()
         return changed or bool(gone)
 
 
-def _rows(table: Table, judge: str, model: str) -> list[JudgmentRow]:
+def _rows(table: Table, repeats: Table, judge: str, model: str) -> list[JudgmentRow]:
+    further = Counter(zip(repeats.frame["key"], repeats.frame["baseline"], strict=True))
     columns = table.frame.select("key", "start", "length", "baseline", "games").iter_rows()
     return [
-        JudgmentRow(key, model, judge, baseline, *labels_of(games), table.path, LineSpan(start, length))
+        JudgmentRow(
+            key,
+            model,
+            judge,
+            baseline,
+            *labels_of(games),
+            table.path,
+            LineSpan(start, length),
+            further[key, baseline] if further else 0,
+        )
         for key, start, length, baseline, games in columns
     ]

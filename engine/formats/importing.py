@@ -35,6 +35,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("questions", "question.jsonl"),
     ("answers", "model_answer/*.jsonl"),
     ("judgments", "model_judgment/*/*.jsonl"),
+    ("judgments", "judgment_repeats/*/*.jsonl"),
 )
 _MOST_REASONS = 3  # problems shown of a file without one usable record
 _MARKS = ("question.jsonl", "model_answer", "model_judgment")

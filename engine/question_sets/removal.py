@@ -24,7 +24,8 @@ class HeldResults(msgspec.Struct, frozen=True):
 def held_results(bench: Bench) -> list[HeldResults]:
     """Return what removing a bench would destroy beside its question set: answers, judgments and labels of people."""
     paths = bench.paths
-    judged = sorted(folder for folder in paths.judgments_dir.glob("*") if folder.is_dir())
+    by_judge = [*paths.judgments_dir.glob("*"), *paths.repeats_dir.glob("*")]
+    judged = sorted(folder for folder in by_judge if folder.is_dir())
     found = [_held(folder) for folder in (paths.answers_dir, *judged, paths.review_dir)]
     if paths.probes.is_file():
         found.append(HeldResults(paths.probes, _lines(paths.probes), paths.probes.stat().st_size))

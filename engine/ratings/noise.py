@@ -50,7 +50,7 @@ class NoiseRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         questions: how many there are.
-        answers, judgments: of a question, on average (harmonic).
+        answers, judgments: of a question, on average.
         half_width: of the 95 % interval, in points.
     """
 
@@ -161,8 +161,8 @@ def _row(model: str, opponent: str, found: VarianceComponents) -> NoiseRow:
         model=model,
         opponent=opponent,
         questions=found.questions,
-        answers=found.answers,
-        judgments=found.judgments,
+        answers=1.0 + found.repeated_answers / found.questions,
+        judgments=1.0 + (found.repeated_answers + found.repeated_judgments) / found.questions,
         half_width=100.0 * whole,
         sources=sources,
     )

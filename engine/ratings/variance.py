@@ -57,8 +57,8 @@ class VarianceComponents:
         raw: the same before negative estimates were set to 0.
         lower, upper: 95 % limits of each, by resampled questions.
         total: variance of a question's result, clustered, as intervals have it.
-        answers, judgments: what divides the components of a question's result: the harmonic mean of the answers of a
-            question, and of the judgments.
+        answers, judgments: what divides the components of a question's result; with the same number everywhere these
+            are the answers of a question, and its judgments.
         questions: how many there are; `repeated_answers` and `repeated_judgments` beyond the first of each.
     """
 
@@ -141,11 +141,12 @@ def variance_components(values: JudgmentValues, *, rounds: int = 1000, seed: int
     for at, one, other in zip(kept, low.tolist(), high.tolist(), strict=True):
         lower[at], upper[at] = max(0.0, one), max(0.0, other)
     raw = [float(exact[at]) if at in kept else None for at in range(3)]
-    total, per_answer, per_judgment = float(exact[3]), sums[_PER_ANSWER] / count, sums[_PER_JUDGMENT] / count
+    total, per_answer = float(exact[3]), float(sums[_PER_ANSWER]) / count
+    per_judgment = float(sums[_PER_JUDGMENT]) / count
     judge = None if raw[2] is None else max(0.0, raw[2])
     answer = None
     if raw[1] is not None:
-        carried = sums[_CARRIED] / sums[_ANSWER_FREEDOM]
+        carried = float(sums[_CARRIED] / sums[_ANSWER_FREEDOM])
         answer = max(0.0, float(sums[_ANSWER_SQUARES] / sums[_ANSWER_FREEDOM]) - (judge or 0.0) * carried)
     question = max(0.0, total - (answer or 0.0) * per_answer - (judge or 0.0) * per_judgment)
     return VarianceComponents(
@@ -156,8 +157,8 @@ def variance_components(values: JudgmentValues, *, rounds: int = 1000, seed: int
         lower=(lower[0] or 0.0, lower[1], lower[2]),
         upper=(upper[0] or 0.0, upper[1], upper[2]),
         total=total,
-        answers=1.0 / float(per_answer),
-        judgments=1.0 / float(per_judgment),
+        answers=1.0 / per_answer,
+        judgments=1.0 / per_judgment,
         questions=count,
         repeated_answers=answered_again,
         repeated_judgments=judged_again,

@@ -8,6 +8,7 @@ from typing import Any
 
 from desk import QUESTIONS, Desk, lines
 
+from engine.bench.judgment_rows import JudgmentRows
 from engine.events import CallEnded, Event
 from engine.ratings.leaderboard import LeaderboardOptions
 from engine.repeats import FIRST, ONCE, Repeats, Replicate, parse_repeats
@@ -165,6 +166,20 @@ async def test_a_model_without_an_endpoint_is_judged_again_on_the_answers_it_has
             await run.execute()
         assert all_which(desk, "good") == {(0, 1): QUESTIONS}
         assert all_which(desk, "poor") == dict.fromkeys(FURTHER, QUESTIONS)
+
+
+async def test_the_list_of_judgments_has_each_question_once_and_counts_the_others(at_desk):
+    async with at_desk() as desk:
+        await desk.run(**SAMPLED)
+        bench = desk.bench_files()
+        rows = JudgmentRows(bench.paths, bench.index)
+        assert rows.refresh()
+        assert [row.further for row in rows.rows] == [0] * 2 * QUESTIONS
+        assert not rows.refresh()
+        await desk.run(TWICE, **SAMPLED)
+        assert rows.refresh()
+        assert [row.further for row in rows.rows] == [len(FURTHER)] * 2 * QUESTIONS
+        assert not rows.refresh()
 
 
 async def test_repeats_that_are_alike_are_reported_before_they_are_paid_for(at_desk):
