@@ -115,6 +115,7 @@ def read(invocation: Invocation, /, **options: Any) -> int:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
 @_scope_options
 @_limit_options
+@click.option("--ray", "on_cluster", is_flag=True, help="On the Ray cluster of the config, by Ray Data.")
 @click.pass_obj
 def run(invocation: Invocation, /, **options: Any) -> int:
     """Make all rounds on this machine by `vllm run-batch`. For models with a [serve] table; FOLDER keeps the files.

@@ -67,14 +67,24 @@ def read_command(invocation: Invocation, files: Sequence[Path], *, as_json: bool
     return _show_report(config, report, as_json=as_json)
 
 
-def run_command(invocation: Invocation, folder: Path | None, max_requests: int, max_bytes: int, **scope: Any) -> int:
+def run_command(
+    invocation: Invocation,
+    folder: Path | None,
+    max_requests: int,
+    max_bytes: int,
+    *,
+    on_cluster: bool = False,
+    **scope: Any,
+) -> int:
     """Make rounds by vLLM until no call is left. Return the exit code: 1 where calls are left."""
     config = invocation.config()
     where = folder or BenchPaths(config.data / config.bench).root / "batches"
-    return run_loop(_rounds(config, where, _scope(scope), max_requests, max_bytes))
+    return run_loop(_rounds(config, where, _scope(scope), max_requests, max_bytes, on_cluster=on_cluster))
 
 
-async def _rounds(config: Config, folder: Path, scope: Scope, max_requests: int, max_bytes: int) -> int:
+async def _rounds(
+    config: Config, folder: Path, scope: Scope, max_requests: int, max_bytes: int, *, on_cluster: bool
+) -> int:
     from engine.batch.local import Progress, RoundEnded, run_batches
 
     said: dict[str, float] = {}
@@ -93,7 +103,9 @@ async def _rounds(config: Config, folder: Path, scope: Scope, max_requests: int,
             console.say(f"round {what.round}: {what.share:.0%} of {what.file.file} ({what.file.requests} requests)")
 
     rounds = asyncio.create_task(
-        run_batches(config, folder, scope, listen, max_requests=max_requests, max_bytes=max_bytes)
+        run_batches(
+            config, folder, scope, listen, max_requests=max_requests, max_bytes=max_bytes, on_cluster=on_cluster
+        )
     )
 
     def stop() -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.batch.failed import BatchFailed
+from engine.batch.process import run_to_its_end
 from engine.batch.reading import ReadReport, read_batch
 from engine.batch.writing import BatchFile, read_manifest, request_files, write_batch
 from engine.bench import Bench
@@ -21,27 +23,19 @@ from engine.bench.names import file_stem
 from engine.config.model import Config
 from engine.config.secrets import secrets_of
 from engine.config.servers import ClusterConfig
-from engine.errors import ArenaError, UsageProblem, as_line
+from engine.errors import UsageProblem, as_line
 from engine.redaction import argument_secrets, masked
 from engine.serving.gpus import wait_for_memory
 from engine.serving.model_folder import folder_problems
 from engine.serving.place import MEMORY_SECONDS, server_environment
 from engine.serving.plan import PlannedServer, server_plan
-from engine.serving.process import ServerProcess, record_server, stop_orphans
-from engine.serving.server import LAST_LINES
-from engine.serving.server_log import Cause, ServerLog, batch_share, exit_cause, inherited_secrets
+from engine.serving.process import stop_orphans
+from engine.serving.server_log import Cause, ServerLog, batch_share, inherited_secrets
 from engine.work.plan import Scope, make_plan
 
-GRACE_SECONDS = 30.0  # that vLLM has to end when it is stopped
 MOST_ROUNDS = 100
 _ROUND = "round-"
 _RESULTS = ".results.jsonl"
-
-
-class BatchFailed(ArenaError):
-    """vLLM did not make a batch."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -72,9 +66,11 @@ async def run_batches(
     *,
     max_requests: int,
     max_bytes: int,
+    on_cluster: bool = False,
 ) -> int:
     """Make rounds in `folder` until no call is left that vLLM can make here; return the calls that are left.
 
+    With `on_cluster` they are made on the Ray cluster of the config, else on this machine.
     `listen` gets progress, the end of each round, and warnings as text. Raises UsageProblem where no model with calls
     has a [serve] table, BatchFailed, and what writing and reading raise.
     """
@@ -101,7 +97,8 @@ async def run_batches(
                     "add one, or write the batch and have it made elsewhere",
                 )
             return manifest.requests
-        made = await _make_round(config, round_folder, number, served, bench.paths.logs, listen)
+        make = _make_round_on_cluster if on_cluster else _make_round
+        made = await make(config, round_folder, number, served, bench.paths.logs, listen)
         report = await read_batch(config, made, scope)
         listen(RoundEnded(number, report))
         if not report.taken:
@@ -126,17 +123,38 @@ def _finished(folder: Path) -> Iterator[Path]:
         yield from sorted(path.glob(f"*{_RESULTS}"))
 
 
-async def _make_round(
-    config: Config, folder: Path, number: int, served: set[str], logs: Path, listen: Listener
-) -> list[Path]:
-    """Make the files of a round, one model after the other; return the files of results."""
+def _files_by_model(folder: Path, served: set[str]) -> dict[str, list[tuple[Path, BatchFile]]]:
     by_model: dict[str, list[tuple[Path, BatchFile]]] = {}
     for path, file in request_files(folder, read_manifest(folder)):
         if file.model in served:
             by_model.setdefault(file.model, []).append((path, file))
+    return by_model
+
+
+async def _make_round_on_cluster(
+    config: Config, folder: Path, number: int, served: set[str], logs: Path, listen: Listener
+) -> list[Path]:
+    """Make the files of a round by Ray Data, one model after the other; return the parts of the results."""
+    from engine.batch.cluster import cluster_servers, make_on_cluster
+
+    results = []
+    for model, files in _files_by_model(folder, served).items():
+        servers = await asyncio.to_thread(cluster_servers, config, model)
+
+        def on_share(share: float, file: BatchFile = files[0][1]) -> None:
+            listen(Progress(number, file, share))
+
+        results += await make_on_cluster(config, servers, files, logs, on_share)
+    return results
+
+
+async def _make_round(
+    config: Config, folder: Path, number: int, served: set[str], logs: Path, listen: Listener
+) -> list[Path]:
+    """Make the files of a round, one model after the other; return the files of results."""
     results = []
     here = config.model_copy(update={"cluster": ClusterConfig()})
-    for model, files in by_model.items():
+    for model, files in _files_by_model(folder, served).items():
         planned = (await asyncio.to_thread(server_plan, here, [model], [])).of(model)
         waiting = list(reversed(files))
 
@@ -194,7 +212,7 @@ async def _make_file(
             on_share(share)
 
     try:
-        cause = await _run_to_its_end(line, server_environment(server), server.name, logs, on_line, log)
+        cause = await run_to_its_end(line, server_environment(server), server.name, logs, on_line, log)
         if cause is None and not unfinished.is_file():
             cause = Cause("it ended without results", "see its log")
         if cause is not None:
@@ -202,29 +220,3 @@ async def _make_file(
         unfinished.replace(results)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-async def _run_to_its_end(
-    line: Sequence[str],
-    environment: dict[str, str],
-    name: str,
-    logs: Path,
-    on_line: Callable[[str], None],
-    log: ServerLog,
-) -> Cause | None:
-    """Run a command under a warden; return why it failed, None where it did not."""
-    process = await ServerProcess.start(line, environment, GRACE_SECONDS, on_line)
-    ledger_file = None
-    try:
-        await process.has_begun.wait()
-        if process.session:
-            ledger_file = record_server(logs, name, process.session, process.warden_pid, process.mark)
-        await process.has_exited.wait()
-        await process.wait_gone()
-    finally:
-        await process.close()
-        if ledger_file is not None:
-            ledger_file.unlink(missing_ok=True)
-    if process.failure is not None:
-        return Cause(f"{line[0]!r} cannot be run: {process.failure}", "see [vllm] command")
-    return None if process.exit_code == 0 else exit_cause(process.exit_code, list(log.lines)[-LAST_LINES:])

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from yard import QUESTIONS, Yard, live_members
 
-from engine.batch.local import BatchFailed, Progress, RoundEnded, run_batches
+from engine.batch.failed import BatchFailed
+from engine.batch.local import Progress, RoundEnded, run_batches
 from engine.bench import Bench
 from engine.errors import UsageProblem
 from engine.ratings.leaderboard import LeaderboardOptions

@@ -1,0 +1,9 @@
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class StructuredOutputsParams:
+    choice: Any = None
+    regex: Any = None
+    json: Any = None
