@@ -23,7 +23,7 @@ import msgspec
 import engine
 from arena_tui.cli import cli
 from engine.auditing.report import AuditReport
-from engine.config.model import Config
+from engine.config.schema import config_schema
 from engine.ratings.compare import Comparison
 from engine.ratings.leaderboard import Leaderboard
 from engine.ratings.power import StudyPlan
@@ -179,7 +179,7 @@ def commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tu
 
 def config_page() -> str:
     """Return the keys of every table of `config.toml`, from the schema of the config."""
-    schema = Config.model_json_schema()
+    schema = config_schema()
     parts = ["# Keys of config.toml\n\nGenerated from the code; [configuration](../configuration.md) explains them.\n"]
     for name, table in (("Top level", schema), *sorted(schema.get("$defs", {}).items())):
         if "properties" in table:
