@@ -14,6 +14,10 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^(?:<!-- not run here: (?P<why>.+?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
+OF_OTHER_PROGRAMS = ("docker", "pip", "pipx", "uv", "uvx", "man")  # their arguments may name arena-tui
+_CODE = re.compile(r"#.*\bexit code (\d+)")
+
+
 @dataclass(frozen=True)
 class Block:
     kind: str  # "bash", "toml", ...
@@ -23,8 +27,14 @@ class Block:
     @property
     def lines(self) -> list[str]:
         """The command lines of a bash block, without comments; continued lines joined."""
-        joined = self.text.replace("\\\n", " ")
-        return [line for line in map(_without_comment, joined.splitlines()) if line]
+        return list(self.codes)
+
+    @property
+    def codes(self) -> dict[str, int | None]:
+        """The command lines, each with the exit code that its comment promises."""
+        joined = self.text.replace("\\\n", " ").splitlines()
+        promised = {_without_comment(line): _CODE.search(line) for line in joined}
+        return {line: int(code[1]) if code else None for line, code in promised.items() if line}
 
 
 @dataclass
@@ -56,7 +66,7 @@ def arena_calls(text: str) -> Iterator[list[str]]:
             words.append(token)
             continue
         starts = [position for position, word in enumerate(words) if word.rpartition("/")[2] == "arena-tui"]
-        if starts:
+        if starts and words[0] not in OF_OTHER_PROGRAMS:
             yield list(_without_redirections(words[starts[0] + 1 :]))
         words = []
 

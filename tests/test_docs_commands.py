@@ -10,6 +10,8 @@ import asyncio
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tomllib
@@ -34,7 +36,7 @@ TYPED = [
     if block.kind == "bash"
     for arguments in arena_calls("\n".join(block.lines))
 ]
-GUIDES = ("recipes",)
+GUIDES = ("how-to", "recipes")
 MAY_FAIL = re.compile(r"^arena-tui gate\b")  # with exit code 1: not shown
 
 
@@ -84,19 +86,51 @@ async def test_a_guide_works_as_it_stands(section: Section, tmp_path: Path, star
         (tmp_path / "config.toml").write_text(config, "utf-8")
         for block in section.blocks:
             if block.kind == "bash" and not block.not_run:
-                for line in block.lines:
-                    await asyncio.to_thread(typed, line, tmp_path)
+                for line, code in block.codes.items():
+                    await asyncio.to_thread(typed, line, tmp_path, code)
 
 
-def typed(line: str, folder: Path) -> str:
-    """Run one line as a shell would; return its output. It must end with 0, or with 1 where that is an answer."""
+def test_the_tutorial_works_from_top_to_bottom(tmp_path: Path):
+    port = free_port()
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for section in sections(DOCS / "tutorial.md"):
+            for block in section.blocks:
+                text = block.text.replace("8010", str(port))
+                if block.kind == "toml":
+                    with (tmp_path / "config.toml").open("a", encoding="utf-8") as file:
+                        file.write(text)
+                elif block.kind == "bash":
+                    assert not block.not_run
+                    for line, code in block.codes.items():
+                        if line.endswith("&"):
+                            started.append(start(line.replace("8010", str(port)), tmp_path))
+                            wait_until_it_listens(port, started[-1])
+                        else:
+                            typed(line, tmp_path, code)
+    finally:
+        for process in started:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+    assert (tmp_path / "board.json").read_text("utf-8").startswith("{")
+    assert "sim-careful" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def typed(line: str, folder: Path, code: int | None = None) -> str:
+    """Run one line as a shell would; return its output. It must end with `code`; else 0, or 1 as an answer."""
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line], cwd=folder, env=environment(folder), capture_output=True, text=True,
         stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
-    allowed = (0, 1) if MAY_FAIL.match(line) else (0,)
+    allowed = (code,) if code is not None else (0, 1) if MAY_FAIL.match(line) else (0,)
     assert done.returncode in allowed, f"{line}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def start(line: str, folder: Path) -> subprocess.Popen[bytes]:
+    command = ["bash", "-c", f"exec {line.removesuffix('&').strip()}"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, cwd=folder, env=environment(folder), start_new_session=True, **quiet)
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -105,6 +139,20 @@ def environment(folder: Path) -> dict[str, str]:
     home.mkdir(exist_ok=True)
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": programs, "HOME": str(home)}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+    raise AssertionError(f"the server ended with {process.returncode}")
 
 
 def test_what_is_not_run_here_is_little_and_says_why():
