@@ -47,7 +47,7 @@ nav = [
 """
 START = ("index", "tutorial", "installing")
 HOW_TO = ("how-to", "recipes", "benches", "watching", "curves", "batches", "cluster", "tracking", "migration")
-REFERENCE = ("commands", "configuration", "terminal-ui", "files", "events", "servers", "troubleshooting")
+REFERENCE = ("commands", "configuration", "terminal-ui", "files", "formats", "events", "servers", "troubleshooting")
 GENERATED = ("reference/cli", "reference/config", "reference/json", "reference/api")
 EXPLANATION = ("statistics", "verdicts", "noise", "comparison", "limits", "scale", "performance", "figures")
 PROJECT = ("CONTRIBUTING", "CHANGELOG")

@@ -181,3 +181,16 @@ def test_the_cache_serves_without_a_connection(add, hub, tmp_path):
     unreachable = add("hub:some/tagged", "--yes", HF_ENDPOINT="http://127.0.0.1:9")
     assert unreachable.returncode == 2
     assert "cannot be reached" in unreachable.stderr
+
+
+def test_without_the_library_it_is_said_what_to_install(tmp_path):
+    script = (
+        "import sys\n"
+        "sys.modules['huggingface_hub'] = None  # as where it is not installed\n"
+        "from arena_tui.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    command = [ARENA[0], "-c", script, "--data", str(tmp_path), "bench", "add", "hub:some/set", "--yes"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert "arena-tui[hub]" in done.stderr

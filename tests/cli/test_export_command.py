@@ -111,3 +111,24 @@ def test_one_file_is_not_pushed(home, arena):
     done = arena("export", "--to", "csv", "--push", "me/results", cwd=home)
     assert done.returncode == 2
     assert "datasets" in done.stderr
+
+
+def test_the_data_set_folder_is_loaded_by_the_library_it_is_made_for(home, arena, tmp_path):
+    python = os.environ.get("ARENA_TUI_DATASETS")
+    if not python:
+        pytest.skip("set ARENA_TUI_DATASETS to the Python of an environment with the library `datasets` (400 MB)")
+    assert arena("export", "--to", "datasets", "--out", tmp_path / "out", cwd=home).returncode == 0
+    script = (
+        "import sys, json, datasets\n"
+        "load = lambda name: datasets.load_dataset(sys.argv[1], name, split='test')\n"
+        "names = datasets.get_dataset_config_names(sys.argv[1])\n"
+        "print(json.dumps({name: [len(load(name)), load(name)[0]] for name in names}))\n"
+    )
+    env = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
+    command = [python, "-c", script, str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True, env=env)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert {name: rows for name, (rows, _) in found.items()} == {
+        "games": 480, "questions": 48, "answers": 288, "leaderboard": 6,
+    }  # fmt: skip
+    assert found["leaderboard"][1]["rank"] == 1
