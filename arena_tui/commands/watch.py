@@ -10,6 +10,7 @@ import click
 
 from arena_tui import console
 from arena_tui.advice import phrase
+from arena_tui.commands.watch_reporting import watch_reporting
 from arena_tui.detaching import on_end_signals
 from arena_tui.headless import run_loop, showing_progress
 from arena_tui.invocation import Invocation
@@ -108,8 +109,11 @@ async def _watch(config: Config, options: WatchOptions, port: int | None, token:
             console.say(line)
 
     async def carry_out(run: Run) -> RunState:
+        reporting.attach(run)
         async with showing_progress(run, lambda event: not (watch.is_gone and isinstance(event, Notice))):
-            return await run.execute()
+            state = await run.execute()
+        await reporting.add_curves()
+        return state
 
     watch = Watch(config, options, show, heard=of_servers, carry_out=carry_out)
 
@@ -121,6 +125,7 @@ async def _watch(config: Config, options: WatchOptions, port: int | None, token:
 
     async with AsyncExitStack() as stack:
         stack.callback(on_end_signals(stop))
+        reporting = await stack.enter_async_context(watch_reporting(config))
         if port is not None:
             listener = Listener(watch, token, port)
             await stack.enter_async_context(listener.listening())
