@@ -43,10 +43,9 @@ def shown_config(config: Config, *, defaults: bool = False) -> dict[str, Any]:
         if serve := entry.get("serve"):
             serve["env"] = sorted(serve.get("env", {}))
             serve["args"] = masked(serve.get("args", ()))
-    for table in (shown.get("answers", {}), shown.get("judge", {}), *shown.get("models", {}).values()):
-        if "extra_body" in table:
-            table["extra_body"] = without_secrets(table["extra_body"])
-    return shown
+        if "extra_body" in entry:
+            entry["extra_body"] = without_secrets(entry["extra_body"])
+    return {name: table if name == "models" else without_secrets(table) for name, table in shown.items()}
 
 
 def resolved_values(config: Config, file: str) -> Iterator[ResolvedValue]:

@@ -15,6 +15,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.places import cache_folder
+
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
@@ -48,13 +50,29 @@ async def load_counter(time_limit: float = TIME_LIMIT) -> TokenCounter | None:
 
 def cached_counter() -> TokenCounter | None:
     """Return a counter if its table is in the cache of tiktoken; nothing is fetched."""
+    folder = _folder()
+    return _load() if folder is not None and _is_in(folder) else None
+
+
+def _folder() -> Path | None:
+    """Return where the table is kept: where a variable says, where tiktoken has it already, else in the user's cache.
+
+    None for an empty variable, which turns caching off. By itself tiktoken keeps it in a folder of temporary files.
+    """
     named = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
-    folder = Path(tempfile.gettempdir(), "data-gym-cache") if named is None else Path(named)
-    is_there = (folder / hashlib.sha1(_TABLE.encode(), usedforsecurity=False).hexdigest()).is_file()
-    return _load() if named != "" and is_there else None
+    if named is not None:
+        return Path(named) if named else None
+    temporary = Path(tempfile.gettempdir(), "data-gym-cache")
+    return temporary if _is_in(temporary) else cache_folder() / "tiktoken"
+
+
+def _is_in(folder: Path) -> bool:
+    return (folder / hashlib.sha1(_TABLE.encode(), usedforsecurity=False).hexdigest()).is_file()
 
 
 def _load() -> TokenCounter | None:
+    if (folder := _folder()) is not None:
+        os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)  # it takes no argument for this
     try:
         import tiktoken
 

@@ -77,3 +77,22 @@ async def test_the_published_lengths_are_ours(shared_data: Path):
     for line in file.read_bytes().split(b"\n")[:50]:
         for turn in json.loads(line)["choices"][0]["turns"]:
             assert counter.count(turn["content"]) == turn["token_len"]
+
+
+def test_the_table_is_kept_in_the_users_cache_unless_tiktoken_has_it_or_a_variable_says_where(tmp_path: Path):
+    script = "from engine.models.tokens import _folder; print(_folder())"
+
+    def folder(**environment: str) -> str:
+        kept = {name: value for name, value in os.environ.items() if not name.endswith("_CACHE_DIR")}
+        kept |= {"TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        command = [sys.executable, "-c", script]
+        return subprocess.run(
+            command, env=kept | environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert folder() == str(tmp_path / "cache" / "arena-tui" / "tiktoken")
+    assert folder(TIKTOKEN_CACHE_DIR="/elsewhere") == "/elsewhere"
+    assert folder(TIKTOKEN_CACHE_DIR="") == "None"
+    (tmp_path / "data-gym-cache").mkdir()
+    (tmp_path / "data-gym-cache" / "9b5ad71b2ce5302211f9c61530b329a4922fc6a4").touch()
+    assert folder() == str(tmp_path / "data-gym-cache")
