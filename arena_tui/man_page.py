@@ -17,7 +17,7 @@ NAME = "arena-tui"
 _FILES = (
     ("config.toml", "The config, in the working folder, unless -c names another one."),
     ("data/BENCH/", "Questions, answers, judgments, and the records of runs."),
-    ("$XDG_CONFIG_HOME/arena-tui/config.toml", "Settings of this user for all configs: [vllm], [cluster], [ui]."),
+    ("$XDG_CONFIG_HOME/arena-tui/config.toml", "Settings of this user for all configs."),
     ("$XDG_STATE_HOME/arena-tui/arena-tui.log", "What -v logs under the terminal UI, unless --log-file names another."),
 )
 _VARIABLES = (

@@ -16,9 +16,10 @@ from engine.config.editing import with_value
 from engine.config.load import examine, read_toml
 from engine.config.overrides import Assignment, parse_key, parse_value
 from engine.config.resolved import DEFAULT, ResolvedValue, resolved_values
+from engine.config.secrets import secrets_of
 from engine.config.wording import did_you_mean, key_of, toml_value
 from engine.errors import ConfigError, ConfigProblem, UsageProblem
-from engine.redaction import names_secret
+from engine.redaction import Redactor, names_secret
 
 _WIDEST = 60  # columns before the origins of values
 
@@ -71,12 +72,14 @@ def set_command(invocation: Invocation, key: str, value: str) -> int:
     text = file.read_bytes().decode("utf-8-sig")
     changed, change = with_value(text, assignment)
     had = {each.problem for each in examine(before, file, keys=False)[1]}
-    wrong = [each.problem for each in examine(change.document, file, keys=False)[1] if each.problem not in had]
+    config, problems = examine(change.document, file, keys=False)
+    wrong = [each.problem for each in problems if each.problem not in had]
     if wrong:
         raise ConfigError(f"{invocation.path}: not changed", wrong)
     write_file(file, changed.encode())
     (place,) = change.origins
-    console.say(f"{invocation.path}: {key_of(place)} = {toml_value(assignment.value)}")
+    hide = Redactor(secrets_of(config)) if config is not None else Redactor(())
+    console.say(hide(f"{invocation.path}: {key_of(place)} = {toml_value(assignment.value)}"))
     if name := _overriding(invocation, key_of(place)):
         console.say(f"note: {name} is set and wins over the file")
     return console.DONE

@@ -23,7 +23,7 @@ from engine.errors import ConfigError, ConfigProblem, UsageProblem
 
 _STEP = re.compile(r'"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|([^\s."\'\[\]=]+)')
 _INDEX = re.compile(r"\[(\d{1,4})\]")
-PERSONAL_TABLES = ("vllm", "cluster", "ui")
+PERSONAL_TABLES = ("vllm", "cluster", "ui", "notify", "track")
 """Tables that belong to a user or a machine."""
 _TOP_LEVEL = ("BENCH", "DATA")  # keys of the file that are in no table
 
