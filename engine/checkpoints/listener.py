@@ -24,6 +24,7 @@ from engine.bench.atomic import storage_error
 from engine.bench.lines import encode_json
 from engine.errors import ArenaError, UsageProblem
 from engine.opening import open_to_write, read_whole
+from engine.places import state_folder
 from engine.serving.process import LOOPBACK
 
 if TYPE_CHECKING:
@@ -47,10 +48,7 @@ _decoder = msgspec.json.Decoder(EvaluationRequest)
 
 def default_token_file() -> Path:
     """Return the file of the token where no other is named: one for each user, outside of all benches."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    return (
-        (Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state") / "arena-tui" / "watch-token"
-    )
+    return state_folder() / "watch-token"
 
 
 def read_token(file: Path) -> str:

@@ -73,12 +73,13 @@ def test_folders_are_those_of_the_standard():
 
 
 def test_no_other_module_reads_a_home_folder():
+    alone = ("places.py", "callback.py")  # the latter is copied beside training scripts, and imports nothing of ours
     reads = re.compile(r"\.home\(\)|XDG_[A-Z]+_(?:HOME|DIR)\"")
     offenders = [
         str(module.relative_to(REPOSITORY))
         for package in ("engine", "arena_tui")
         for module in (REPOSITORY / package).rglob("*.py")
-        if module.name != "places.py" and reads.search(module.read_text("utf-8"))
+        if module.name not in alone and reads.search(module.read_text("utf-8"))
     ]
     assert offenders == []
 
