@@ -62,7 +62,8 @@ class Mlflow:
 
 class Wandb:
     """A run of Weights & Biases, new or continued. Training steps are a metric of their own (`arena/step`), since steps
-    of a run may only grow."""
+    of a run may only grow. Its files are where W&B keeps them (WANDB_DIR, else the working directory): with their links
+    out of the folder, a bench could not be read."""
 
     def __init__(self, begin: Begin) -> None:
         wandb: Any = import_module("wandb")
@@ -76,7 +77,6 @@ class Wandb:
             name=settings.run if settings.wandb_run_id is None else None,
             resume="allow" if settings.wandb_run_id else None,
             config={ROOT: begin.facts},
-            dir=settings.home,
             settings=wandb.Settings(
                 console="off",
                 silent=True,

@@ -12,11 +12,10 @@ from engine.reporting.metrics import Point
 
 
 class TrackerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[track]` as the process needs it: `home` is the folder of the bench, `folder` that of event files."""
+    """`[track]` as the process needs it: `folder` is that of event files."""
 
     project: str
     run: str
-    home: str
     folder: str
     mlflow_url: str | None
     mlflow_run_id: str | None
@@ -72,7 +71,6 @@ def settings_of(track: TrackConfig, run: str, home: str) -> TrackerSettings:
     return TrackerSettings(
         project=track.project,
         run=track.run or run,
-        home=home,
         folder=str((track.tensorboard.folder or Path(home, "tensorboard")).absolute()),
         mlflow_url=track.mlflow.url,
         mlflow_run_id=track.mlflow.run_id,

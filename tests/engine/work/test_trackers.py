@@ -173,14 +173,15 @@ async def test_event_files_of_tensorboard_are_read_back(at_desk):
 
 
 @needs("wandb")
-async def test_wandb_keeps_an_offline_run(at_desk, environment):
+async def test_wandb_keeps_an_offline_run_and_the_bench_can_be_read_after_it(at_desk, environment, tmp_path):
     from wandb.proto import wandb_internal_pb2
 
-    environment(WANDB_MODE="offline")
+    (tmp_path / "elsewhere").mkdir()
+    environment(WANDB_MODE="offline", WANDB_DIR=str(tmp_path / "elsewhere"))
     async with at_desk() as desk:
         _, texts = await run_to_end(with_track(desk, "wandb", run="r"))
         assert not any("[track]" in text for text in texts), tracking_log(desk)
-        (file,) = (desk.bench / "wandb").glob("offline-run-*/run-*.wandb")
+        (file,) = (tmp_path / "elsewhere" / "wandb").glob("offline-run-*/run-*.wandb")
         found: dict[str, dict[int, float]] = {}
         for data in wandb_records(file.read_bytes()):
             record = wandb_internal_pb2.Record()
@@ -190,7 +191,9 @@ async def test_wandb_keeps_an_offline_run(at_desk, environment):
                 if "arena/step" in row:
                     found.setdefault(name, {})[row["arena/step"]] = value
         assert_scores(found, desk)
-        assert KEY.encode() not in b"".join(path.read_bytes() for path in desk.bench.rglob("*") if path.is_file())
+        await run_to_end(desk.config())
+        sent = [path.read_bytes() for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()]
+        assert KEY.encode() not in b"".join(sent)
 
 
 @needs("trackio")
