@@ -33,7 +33,8 @@ def about_lines(row: Listed, place: str, people: Collection[str], ink: Inks) -> 
         words = f"{label} {WINNERS[winner]}" if winner is not None else "unparsed"
         second.append(f"game {number} ", ink.muted).append(words if played else "not played", style).append("   ")
     if row.row.further:
-        second.append(f"first answer, judgment 1 of {row.row.further + 1}   ", ink.muted)
+        second.append(f"judgment 1 of {row.row.further + 1}", ink.muted)
     if people:
+        second.append("   " if row.row.further else "")
         second.append(f"people: {' and '.join(sorted(people))}", ink.accent)
     return first, second
