@@ -7,6 +7,7 @@ a config names it.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.config.servers import ClusterConfig
-from engine.serving.nodes import connect, in_thread
+from engine.serving.nodes import connect, in_thread, node_rooms
 from engine.serving.plan import PlannedServer
 from engine.serving.process import WardenOrder
 from engine.serving.server_log import Cause
@@ -53,6 +54,8 @@ class ClusterPlace:
         self._timeout = timeout
         self._waits = waits
         self._actor: Any = None
+        self._group: Any = None  # that holds the room of a server over several nodes until vLLM takes it
+        self._spanned = ""
         self._found: FoundPlace | None = None
 
     @property
@@ -67,9 +70,9 @@ class ClusterPlace:
 
     @property
     def devices(self) -> str:
-        """The node and its GPUs there."""
-        if self._found is None:
-            return ""
+        """The node and its GPUs there, or how many on each of several nodes."""
+        if self._found is None or self._spanned:
+            return self._spanned
         return f"{self._found.node}:{self._found.gpus}" if self._found.gpus else self._found.node
 
     async def find(self) -> Cause | None:
@@ -95,6 +98,9 @@ class ClusterPlace:
         actor = ray.remote(NodeActor).options(**options)
         try:
             async with asyncio.timeout(self._timeout):
+                if self._planned.spec.spans:
+                    options = await self._reserve(count) | {"max_concurrency": 16, "max_restarts": 0}
+                    actor = ray.remote(NodeActor).options(**options)
                 placed = self._actor = await in_thread(partial(actor.remote, self._planned, str(self._logs)))
                 found: FoundPlace = await placed.find.remote(self._program, __version__)
         except TimeoutError:
@@ -107,8 +113,28 @@ class ClusterPlace:
         self._found = found
         return found.problem
 
+    async def _reserve(self, count: int) -> dict[str, Any]:
+        """Wait for room on several nodes, packed as vLLM packs; return the options of an actor on the first of them."""
+        util = import_module("ray.util")
+        bundles = [{self._cluster.resource: 1.0}] * count
+        self._group = await in_thread(partial(util.placement_group, bundles, strategy="PACK"))
+        await self._group.ready()
+        table = await in_thread(partial(util.placement_group_table, self._group))
+        ids = table["bundles_to_node_id"].values()
+        names = {room.id: room.name for room in await in_thread(partial(node_rooms, self._cluster))}
+        self._spanned = " + ".join(f"{names.get(node, node[:8])}:{number}x" for node, number in Counter(ids).items())
+        first = Counter(ids).most_common(1)[0][0]
+        affinity = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
+        return {"num_cpus": 0, "num_gpus": 0, "scheduling_strategy": affinity(first, soft=False)}
+
+    async def _release(self) -> None:
+        group, self._group = self._group, None
+        if group is not None:
+            await in_thread(partial(import_module("ray.util").remove_placement_group, group))
+
     async def start(self, command: Sequence[str], key: str, on_line: Callable[[str], None]) -> ClusterProcess:
-        """Start the server on its node."""
+        """Start the server on its node. One over several nodes takes what was reserved for it."""
+        await self._release()
         node = f"node {self._found.node} ({self._found.address})" if self._found else "its node"
         process = ClusterProcess(self._actor, node, self._grace, on_line)
         await process.start(command, key)
@@ -116,6 +142,7 @@ class ClusterPlace:
 
     async def leave(self) -> None:
         """End the actor, so that Ray can give its room to another."""
+        await self._release()
         actor, self._actor = self._actor, None
         if actor is not None:
             import ray

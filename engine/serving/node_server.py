@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
@@ -65,7 +65,14 @@ class NodeServer:
 
     async def start(self, command: Sequence[str], key: str, grace: float) -> None:
         """Start the server; `read` returns what becomes of it."""
-        environment = server_environment(self._planned, key, os.environ)
+        inherited: Mapping[str, str] = os.environ
+        if self._planned.spec.spans:  # vLLM joins the cluster and has Ray start its workers, which get their GPUs there
+            ray: Any = import_module("ray")
+            address = ray.get_runtime_context().gcs_address
+            node = import_module("ray.util").get_node_ip_address()
+            inherited = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+            inherited |= {"RAY_ADDRESS": address, "VLLM_HOST_IP": node}
+        environment = server_environment(self._planned, key, inherited)
         # Ray kills the children of an actor with it: a warden among them could not stop its server any more.
         self._process = process = await ServerProcess.start(command, environment, grace, self._on_line, apart=True)
         await process.has_begun.wait()

@@ -43,7 +43,8 @@ class ServerSpec:
     """One model to serve, as `replicas` servers of `gpus_each` GPUs, with the LoRA `adapters` that it loads.
 
     0 `replicas` are as many as fit. `share` is the share (0..1) of each GPU's memory per server, `pinned` the GPUs that
-    the config names, `arguments` those of `vllm serve` after the model, without host, port and names.
+    the config names, `arguments` those of `vllm serve` after the model, without host, port and names. One that `spans`
+    nodes of a cluster is larger than any of them.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ServerSpec:
     share: float
     pinned: tuple[int, ...] | None = None
     adapters: tuple[ServedAdapter, ...] = ()
+    spans: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -202,9 +204,19 @@ def _cluster_problems(config: Config, specs: Sequence[ServerSpec], largest: int)
         if spec.pinned:
             hint = "remove it; `tensor_parallel` says how many a server takes"
             yield ConfigProblem(f"models.{spec.name}.serve.gpus", "applies to this machine, not to a cluster", hint)
-        elif spec.gpus_each > largest:
+        elif spec.gpus_each > largest and not spec.spans:
             message = f"needs {spec.gpus_each} GPUs on one node; the largest node has {largest}"
             yield ConfigProblem(f"models.{spec.name}.serve", message, "lower `tensor_parallel` or `data_parallel`")
+
+
+def _spanning(config: Config, spec: ServerSpec, largest: int) -> ServerSpec:
+    """Return a spec over several nodes if it is larger than the largest: vLLM itself takes GPUs of Ray for it."""
+    data = spec.serve.data_parallel or _number(spec.serve.args, "--data-parallel-size", "-dp") or 1
+    if spec.gpus_each <= largest or data > 1 or config.cluster.resource != "GPU":
+        return spec
+    flag = "--distributed-executor-backend"
+    more = () if flag_value(spec.arguments, flag) else (flag, "ray")
+    return replace(spec, spans=True, arguments=(*spec.arguments, *more))
 
 
 def _filled(spec: ServerSpec, devices: Sequence[int]) -> ServerSpec:
@@ -373,6 +385,7 @@ def server_plan(config: Config, names: Iterable[str], judging: Collection[str]) 
 
         nodes = node_devices(config.cluster)
         gpus: list[int] | None = list(range(sum(nodes)))
+        specs = [_spanning(config, spec, max(nodes)) for spec in specs]
         problems = list(_cluster_problems(config, specs, max(nodes)))
     else:
         gpus = gpu_indices()

@@ -165,6 +165,14 @@ def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
     return MappingProxyType({**mapping, key: value})
 
 
+def device_count(devices: str) -> int:
+    """Return how many devices a server has by what is shown of them: "0,1", "node:0,1", or "one:2x + other:2x"."""
+    parts = [part.rpartition(":")[2] for part in devices.split(" + ")]
+    return sum(
+        int(part[:-1]) if part[:-1].isdecimal() and part.endswith("x") else part.count(",") + 1 for part in parts
+    )
+
+
 def _server_changed(before: ServerState | None, event: ServerChanged) -> ServerState:
     same = before is not None and before.status == event.status
     since = before.since if before is not None and same else event.at
@@ -174,7 +182,7 @@ def _server_changed(before: ServerState | None, event: ServerChanged) -> ServerS
         took = event.at - before.since
     held = before.device_seconds if before else 0.0
     if before is not None and not same and before.status in _WITH_PROCESS:
-        held += (event.at - before.since) * (before.devices.count(",") + 1)
+        held += (event.at - before.since) * device_count(before.devices)
     return ServerState(
         event.models,
         event.status,

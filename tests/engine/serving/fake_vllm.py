@@ -95,6 +95,8 @@ class Fake:
                     self.start_apart(is_clean=self.behaviour["apart"] == "clean")
                 self.engine = subprocess.Popen([sys.executable, "-S", __file__, "engine"], stdin=subprocess.DEVNULL)
             say(line)
+        if "ray" in arguments_of_backend(sys.argv):
+            self.join_ray(int(value_of(sys.argv, "--tensor-parallel-size")))
         server = ThreadingHTTPServer((self.host, self.port), self.handler())
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -107,6 +109,24 @@ class Fake:
         say("(APIServer pid=1) ERROR 11-23 18:20:00 [async_llm.py:1] EngineDeadError: EngineCore encountered an issue.")
         server.shutdown()
         return 0
+
+    def join_ray(self, size: int) -> None:
+        """As vLLM does: a placement group of its own in the cluster, with the first GPU on this node, and workers."""
+        import site
+
+        site.main()
+        import ray
+
+        assert "CUDA_VISIBLE_DEVICES" not in os.environ
+        assert os.environ["VLLM_HOST_IP"]
+        ray.init(address=os.environ["RAY_ADDRESS"], log_to_driver=False)
+        group = ray.util.placement_group([{"GPU": 1}] * size, strategy="PACK")
+        ray.get(group.ready(), timeout=60)
+        strategy = ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(group)
+        worker = ray.remote(num_gpus=1, num_cpus=0, scheduling_strategy=strategy)(_Worker)
+        self.workers = [worker.remote() for _ in range(size)]
+        seen = ray.get([each.seen.remote() for each in self.workers])
+        (Path(self.model) / "workers").write_text(json.dumps(seen))
 
     def start_apart(self, *, is_clean: bool) -> None:
         """As Ray does: a process whose session, parent or environment say nothing of this one."""
@@ -239,6 +259,21 @@ class Fake:
                     self.reply(200, f"Success: LoRA adapter '{name}' added successfully.")
 
         return Handler
+
+
+class _Worker:
+    """A worker of a server over several nodes."""
+
+    def seen(self) -> list[Any]:
+        import ray
+
+        return [ray.get_runtime_context().get_node_id(), os.getpid()]
+
+
+def arguments_of_backend(arguments: list[str]) -> list[str]:
+    return (
+        [value_of(arguments, "--distributed-executor-backend")] if "--distributed-executor-backend" in arguments else []
+    )
 
 
 def run_batch(arguments: list[str]) -> int:
