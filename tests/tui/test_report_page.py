@@ -290,8 +290,8 @@ def test_many_models_make_a_page_of_bounded_size(tmp_path):
     found = page_of(tmp_path)
     assert len(found.page) < 1_000_000
     assert len(found.tables()["Table of the scores"]) == 1 + 50 + 3
-    assert len(found.tables()["Win rates of all pairs"]) == 1 + 30
-    assert "The 30 best of all models are compared" in found.text
+    assert len(found.tables()["Win rates of all pairs"]) == 1 + 20
+    assert "The 20 best of all models are compared" in found.text
 
 
 def test_the_verdicts_alone_are_audited_where_texts_are_not_to_be_read(folder):

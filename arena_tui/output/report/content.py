@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from engine.config.model import Config
     from engine.ratings.curve_result import CurveReport
 
-MOST_COMPARED = 30  # models in the matrix of all pairs
+MOST_COMPARED = 20  # models in the matrix of all pairs
 MOST_GROUPS = 12  # categories in one table
 MOST_READ = 60_000  # judgments whose texts are read for the audit without being asked to
 DEFAULT_EXAMPLES = 6
