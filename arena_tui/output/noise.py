@@ -36,10 +36,16 @@ def _headline(report: NoiseReport) -> str:
 
 
 def _block(row: NoiseRow, width: int) -> str:
-    counts = f"{row.questions} questions, {row.answers:.3g} answers and {row.judgments:.3g} judgments of each"
-    head = f"{one_line(row.model)} against {one_line(row.opponent)}: ±{row.half_width:.2f} points with {counts}"
+    head = (
+        f"{one_line(row.model)} against {one_line(row.opponent)}: ±{row.half_width:.2f} points with {noise_counts(row)}"
+    )
     table = text_table(fitted(_columns(row.sources), width, _DROPPED_FIRST))
     return f"{head}\n{table}"
+
+
+def noise_counts(row: NoiseRow) -> str:
+    """Return how much was asked and judged."""
+    return f"{row.questions} questions, {row.answers:.3g} answers and {row.judgments:.3g} judgments of each"
 
 
 def _columns(sources: Sequence[NoiseSource]) -> list[TableColumn]:

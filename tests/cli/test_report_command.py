@@ -80,3 +80,18 @@ def test_a_problem_is_reported_and_nothing_written(home, arena, tmp_path):
     assert unknown.returncode == 2
     assert "sim-strong" in unknown.stderr
     assert not (tmp_path / "x.html").exists()
+
+
+def test_noise_is_shown_where_something_was_judged_again(home, arena, tmp_path):
+    command = [*ARENA, "--data", str(tmp_path / "data"), "--demo", "run", "--repeats", "2x2", "--limit", "6"]
+    subprocess.run(command, capture_output=True, timeout=240, stdin=subprocess.DEVNULL, check=True)
+    (tmp_path / "config.toml").write_text(CONFIG)
+    done = arena("report", "--format", "markdown", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(arena("noise", "--format", "json", cwd=tmp_path).stdout)
+    assert found["rows"]
+    (section,) = re.findall(r"<summary>Where the noise comes from</summary>(.*?)</details>", done.stdout, re.DOTALL)
+    for row in found["rows"]:
+        sources = " | ".join(f"{100 * each['share']:.0f}% ±{each['half_width']:.2f}" for each in row["sources"])
+        assert f"| {row['model']} | ±{row['half_width']:.2f} | {sources} |" in section
+    assert "Where the noise" not in arena("report", "--format", "markdown", cwd=home).stdout

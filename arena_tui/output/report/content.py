@@ -24,6 +24,7 @@ from engine.auditing.auditor import Auditor
 from engine.auditing.material import material_of_verdicts
 from engine.auditing.report import AuditReport
 from engine.errors import Advice, AdviceKind, ArenaError, UsageProblem, listed
+from engine.noise_sources import noise
 from engine.ratings.battles import NullGames
 from engine.ratings.compare import Comparison
 from engine.ratings.leaderboard import GroupBoard, Leaderboard, LeaderboardOptions
@@ -33,6 +34,7 @@ from engine.training_curves import FEWEST_POINTS, checkpoint_steps, curves, trai
 if TYPE_CHECKING:
     from engine.config.model import Config
     from engine.ratings.curve_result import CurveReport
+    from engine.ratings.noise import NoiseReport
 
 MOST_COMPARED = 20  # models in the matrix of all pairs
 MOST_GROUPS = 12  # categories in one table
@@ -68,6 +70,7 @@ class ReportContent:
         compared: how many models the comparison is of, where these are not all.
         by_verdicts: the audit has read no texts.
         same_length: the leaderboard with the length of the answers controlled for.
+        noise: what questions, answers and judge add to the intervals, where something was repeated.
         curves: the trainings whose checkpoints are among the models.
         pair: the models whose answers the examples show.
         notes: what was left out, and why.
@@ -82,6 +85,7 @@ class ReportContent:
     pair: tuple[str, str] | None
     examples: Sequence[Example]
     curves: CurveReport | None = None
+    noise: NoiseReport | None = None
     notes: Sequence[str] = field(default_factory=tuple)
 
     @property
@@ -120,6 +124,7 @@ def gather(request: ReportRequest) -> ReportContent:
         pair=pair,
         examples=find_examples(source, pair, request.examples, options, notes) if pair and request.examples else (),
         curves=_curves(request),
+        noise=_noise(request),
         notes=tuple(notes),
     )
 
@@ -221,6 +226,16 @@ def _curves(request: ReportRequest) -> CurveReport | None:
         return curves(
             source, config=config, models=request.models, seed=options.seed, weight=options.weight, soft=options.soft
         )
+    return None
+
+
+def _noise(request: ReportRequest) -> NoiseReport | None:
+    """Return the sources of the noise of every score; None where nothing was answered or judged again."""
+    source, options = request.source, request.options
+    with suppress(ArenaError):
+        found = noise(source, rounds=options.rounds, seed=options.seed, weight=options.weight, soft=options.soft)
+        rows = [row for row in found.rows if not request.models or row.model in request.models]
+        return msgspec.structs.replace(found, rows=rows) if rows else None
     return None
 
 

@@ -29,7 +29,7 @@ MOST_CHARACTERS = 65_000
 """Of the whole text: what GitHub takes in a comment, with room for a line of the user's own."""
 _OPEN = "leaderboard"
 _NOT_IN_TEXT = "examples"
-_DROPPED_FIRST = ("method", "length", "flips", "pairs", "categories", "judge", "curve")
+_DROPPED_FIRST = ("method", "noise", "length", "flips", "pairs", "categories", "judge", "curve")
 
 
 def markdown_report(content: ReportContent, made: str, most: int = MOST_CHARACTERS) -> str:

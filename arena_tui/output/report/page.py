@@ -83,9 +83,9 @@ def html_page(content: ReportContent, made: str, judgments: Iterable[Fold | str]
 
 
 def unique_warnings(content: ReportContent) -> list[str]:
-    """Return the warnings of the leaderboard, the comparison and the audit, each once."""
+    """Return the warnings of all results, each once."""
     found = [*content.board.warnings]
-    for part in (content.comparison, content.audit):
+    for part in (content.comparison, content.audit, content.curves, content.noise):
         found += part.warnings if part is not None else ()
     return list(dict.fromkeys(one_line(phrase(text)) for text in found))
 

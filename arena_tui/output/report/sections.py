@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from arena_tui.advice import phrase
 from arena_tui.output.audit import finding_columns, model_columns
 from arena_tui.output.audit_findings import phrased
 from arena_tui.output.compare import RANKS_WORDS, in_words, pair_columns, possible_ranks_words, separable_words
-from arena_tui.output.curve import curve_columns
-from arena_tui.output.curve_words import HOLDS, curve_words, title_words
 from arena_tui.output.leaderboard_columns import baseline_of, group_title, headline, interval, score_columns
 from arena_tui.output.report.content import ReportContent
+from arena_tui.output.report.optional_sections import curve_parts, noise_parts
 from arena_tui.output.report.parts import (
     ReportCell,
     ReportExample,
@@ -26,7 +24,7 @@ from arena_tui.output.report.parts import (
     ReportWords,
     table_of,
 )
-from arena_tui.output.report.plots import PlotPoint, curve_plot_svg, forest_plot, scatter_plot, share_plot
+from arena_tui.output.report.plots import PlotPoint, forest_plot, scatter_plot, share_plot
 from arena_tui.output.tables import TableColumn
 from arena_tui.safe_text import one_line
 from engine.auditing.findings import FLIPS_BAD, FLIPS_CARE
@@ -46,11 +44,12 @@ def sections(content: ReportContent) -> list[ReportSection]:
     """Return the sections that have something to show."""
     found = [
         ReportSection("leaderboard", "Leaderboard", [*_leaderboard(content)]),
-        ReportSection("curve", "Over the steps of the training", [*_curves(content)]),
+        ReportSection("curve", "Over the steps of the training", [*curve_parts(content)]),
         ReportSection("pairs", "Every pair of models", [*_pairs(content)]),
         ReportSection("categories", "By category", [*_categories(content)]),
         ReportSection("flips", "Flips: does the judge follow the places?", [*_flips(content)]),
         ReportSection("length", "Length against score", [*_length(content)]),
+        ReportSection("noise", "Where the noise comes from", [*noise_parts(content)]),
         ReportSection("judge", "Can the judge be trusted?", [*_judge(content)]),
         ReportSection("examples", "Examples", [*_examples(content)]),
         ReportSection("method", "How this was measured", [*_method(content)]),
@@ -85,29 +84,6 @@ def _leaderboard(content: ReportContent) -> Iterator[ReportPart]:
         columns.insert(1, TableColumn("can be", [ranks.get(row.model, "-") for row in board.rows]))
         words.append(RANKS_WORDS)
     yield table_of(columns, "Table of the scores", " ".join(words))
-
-
-def _curves(content: ReportContent) -> Iterator[ReportPart]:
-    if content.curves is None:
-        return
-    for number, curve in enumerate(content.curves.curves):
-        yield ReportHeading(title_words(curve))
-        yield ReportWords(" ".join(f"{each[0].upper()}{each[1:]}." for each in map(one_line, curve_words(curve))))
-        yield ReportPlot(
-            f"curve-caption-{number}",
-            f"Scores of {one_line(curve.series)} over its steps, with a 95% band that holds for all steps at once. "
-            "The table below has the same numbers.",
-            partial(curve_plot_svg, curve, content.curves.baseline),
-        )
-        yield table_of(
-            curve_columns(curve),
-            f"Table of the checkpoints of {one_line(curve.series)}",
-            "Differences over the first step, and whether a step can be the best.",
-            head="step",
-        )
-        for warning in curve.warnings:
-            yield ReportWords(f"Warning: {one_line(phrase(warning))}.")
-    yield ReportWords(HOLDS)
 
 
 def _pairs(content: ReportContent) -> Iterator[ReportPart]:
