@@ -150,7 +150,7 @@ def _row(model: str, opponent: str, found: VarianceComponents) -> NoiseRow:
             deviation=_points(values[at]),
             lower=_points(found.lower[at]),
             upper=_points(found.upper[at]),
-            share=part / variance if variance else 0.0,
+            share=float(part / variance) if variance else 0.0,
             half_width=100.0 * half_width(part, found.questions),
             saved=100.0 * (whole - half_width(max(0.0, found.total - part), found.questions)),
             below_zero=(found.raw[at] or 0.0) < 0.0,
@@ -170,7 +170,7 @@ def _row(model: str, opponent: str, found: VarianceComponents) -> NoiseRow:
 
 def _points(variance: float | None) -> float:
     deviation: float = 100.0 * (variance or 0.0) ** 0.5
-    return deviation
+    return float(deviation)
 
 
 def _cautions(found: dict[tuple[str, str], VarianceComponents]) -> list[str]:
