@@ -83,7 +83,7 @@ def test_a_problem_is_reported_and_nothing_written(home, arena, tmp_path):
 
 
 def test_noise_is_shown_where_something_was_judged_again(home, arena, tmp_path):
-    command = [*ARENA, "--data", str(tmp_path / "data"), "--demo", "run", "--repeats", "2x2", "--limit", "6"]
+    command = [*ARENA, "--data", str(tmp_path / "data"), "--demo", "run", "--repeats", "2x2", "--limit", "12"]
     subprocess.run(command, capture_output=True, timeout=240, stdin=subprocess.DEVNULL, check=True)
     (tmp_path / "config.toml").write_text(CONFIG)
     done = arena("report", "--format", "markdown", cwd=tmp_path)
