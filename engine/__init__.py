@@ -2,7 +2,7 @@
 
 Public API; each name is imported when it is first used:
 
-    load_config, Config       read a config file
+    load_config, Config       read a config file, with an Assignment for each value that replaces one of it
     Bench                     read a bench folder
     Run, Scope, RunState      make the missing calls of a config: `await Run(config).execute()`
     Event                     what `Run.listen` reports
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from engine.bench import Bench as Bench
     from engine.config.load import load_config as load_config
     from engine.config.model import Config as Config
+    from engine.config.overrides import Assignment as Assignment
     from engine.errors import Advice as Advice
     from engine.errors import AdviceKind as AdviceKind
     from engine.errors import ArenaError as ArenaError
@@ -72,6 +73,7 @@ _MODULES = {
     "Bench": "engine.bench",
     "load_config": "engine.config.load",
     "Config": "engine.config.model",
+    "Assignment": "engine.config.overrides",
     "Advice": "engine.errors",
     "AdviceKind": "engine.errors",
     "ArenaError": "engine.errors",
