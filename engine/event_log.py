@@ -36,7 +36,7 @@ _NOTICES = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.E
 
 
 def event_logger(run: str, bench: str) -> Callable[[Event], None] | None:
-    """Return a listener that logs the events of a run; None where nobody reads them, which costs nothing."""
+    """Return a listener that logs the events of a run; None where no log wants them, which costs nothing."""
     if not LOGGER.isEnabledFor(logging.WARNING) or not LOGGER.hasHandlers() or _is_ignored():
         return None
     about = {"run": run, "bench": bench}

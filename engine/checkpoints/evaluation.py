@@ -210,9 +210,9 @@ class Evaluator:
 
     async def _on_gpus(self, config: Config) -> Config:
         """Return the config with the GPUs for this evaluation; wait until one is idle where none was named."""
-        told = self._options.gpus if self._options.gpus is not None else self._config.vllm.gpus
-        if told is not None:
-            return on_gpus(config, told)
+        named = self._options.gpus if self._options.gpus is not None else self._config.vllm.gpus
+        if named is not None:
+            return on_gpus(config, named)
         while (idle := await asyncio.to_thread(idle_gpus, self._kept.gpus)) == []:
             self._say("no GPU is idle; waiting for one")
             with suppress(TimeoutError):

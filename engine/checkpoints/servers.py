@@ -197,7 +197,7 @@ def on_gpus(config: Config, gpus: Sequence[int]) -> Config:
 
 
 def idle_gpus(own: set[int]) -> list[int] | None:
-    """Return the GPUs that nobody uses, and those of `own` servers; None on a machine without any. Blocks."""
+    """Return the GPUs that no program uses, and those of `own` servers; None on a machine without any. Blocks."""
     try:
         gpus = query_gpus()
     except GpuQueryFailed:

@@ -1,6 +1,6 @@
 """A fence around answers in a judge prompt, with a code that no contestant can guess.
 
-The published templates frame answers with marks that everybody knows, so an answer can forge the end of its own section
+The published templates frame answers with marks that are public, so an answer can forge the end of its own section
 and go on as the prompt (Zheng et al., arXiv 2306.05685; spotlighting by random delimiters: Hines et al., arXiv
 2403.14720). The code comes from a seed that is drawn when a game is judged and stored with it, so that a game that is
 asked again, or resumed, has the same prompt, and a stored prompt can be checked.

@@ -63,7 +63,7 @@ class Setup(msgspec.Struct, frozen=True):
 
     @property
     def baselines(self) -> list[str]:
-        """Who can be the baseline: everybody with answers, or who can be asked for some, except the judge."""
+        """The models that can be the baseline: those with answers or an endpoint, except the judge."""
         return [candidate.name for candidate in self.candidates if candidate.name != self.judge or candidate.answers]
 
     @property
@@ -112,7 +112,7 @@ def propose(benches: Sequence[FoundBench], servers: Iterable[FoundServer], wishe
     """Return the setup for the bench that was wished for, or the first, with the wishes that are possible.
 
     The judge is who judged the bench before, else who is named like one, else the largest that is served and has no
-    answers. Everybody else that is served answers. The baseline is that of earlier judgments or of the published bench,
+    answers. All other served models answer. The baseline is that of earlier judgments or of the published bench,
     else the first checkpoint with all answers.
     """
     wishes = wishes or Wishes()
