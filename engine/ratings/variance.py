@@ -126,7 +126,7 @@ def variance_components(values: JudgmentValues, *, rounds: int = 1000, seed: int
     judged_again, answered_again = int(sums[_JUDGE_FREEDOM]), int(sums[_ANSWER_FREEDOM])
     if count < 2 or not (judged_again or answered_again):
         raise RatingError(
-            "no question here has a second answer or a second judgment, so noise cannot be separated from differences between questions"
+            "no question here has a second answer or a second judgment, so noise cannot be separated from questions"
             if count > 1
             else f"{count} question shows no variance between questions",
             Advice("answer and judge some questions again", AdviceKind.REPEATS),
