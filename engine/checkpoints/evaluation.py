@@ -78,6 +78,7 @@ class Evaluator:
         self._run: Run | None = None
         self._stopping = asyncio.Event()
         self._has_baseline = False
+        self._scope = options.scope  # of the checkpoint that is evaluated
 
     def stop(self) -> None:
         """Stop the run in progress in order; the second time at once."""
@@ -89,13 +90,14 @@ class Evaluator:
         self._stopping.set()
 
     async def evaluate(
-        self, checkpoint: WatchedCheckpoint, best: WatchedCheckpoint | None, waited: float
+        self, checkpoint: WatchedCheckpoint, best: WatchedCheckpoint | None, waited: float, alpha: float
     ) -> CheckpointReport:
-        """Evaluate until the stop rule needs nothing more; see `CheckpointReport` for `waited`.
+        """Evaluate until the stop rule needs nothing more; see `CheckpointReport` for `waited` and `alpha`.
 
         Raises Interrupted after `stop`, and ArenaError for what keeps it from being evaluated.
         """
         self.is_gone = False
+        self._scope = self._at_level(alpha)
         started, calls = time.monotonic(), _Calls()
         config = self._with(self._config, checkpoint)
         surveyed = await self._survey(config, checkpoint)
@@ -119,6 +121,7 @@ class Evaluator:
             state=state,
             baseline=self._config.judge.baseline,
             standing=standing if standing is not None and standing.questions else None,
+            alpha=alpha,
             best=await self._against(checkpoint, best),
             calls=calls.count,
             waited=round(waited, 3),
@@ -126,6 +129,12 @@ class Evaluator:
             seconds_of_calls=round(calls.seconds, 3),
             message=message,
         )
+
+    def _at_level(self, alpha: float) -> Scope:
+        """Return the scope of one checkpoint, which decides with a probability `alpha` of a wrong decision."""
+        scope = self._options.scope
+        assert scope.until is not None
+        return replace(scope, until=msgspec.structs.replace(scope.until, alpha=alpha))
 
     # -- the runs
 
@@ -139,7 +148,7 @@ class Evaluator:
         config = await self._kept.serve(config, checkpoint, like)
         self._raise_if_stopping()
         await self._answer_baselines(config)
-        alone, scope = asking_only(config, [checkpoint.model]), replace(self._options.scope, models=(checkpoint.model,))
+        alone, scope = asking_only(config, [checkpoint.model]), replace(self._scope, models=(checkpoint.model,))
         if not await self._kept.mixes(config, checkpoint, like):
             self._say(
                 f"{like}: its server gives other replies to the base model in batches with adapters (a known fault of "
@@ -236,9 +245,7 @@ class Evaluator:
         if self.is_gone:
             config = self._config
         try:
-            found = await asyncio.to_thread(
-                survey, asking_only(config, [model]), self._bench, self._options.scope, [model]
-            )
+            found = await asyncio.to_thread(survey, asking_only(config, [model]), self._bench, self._scope, [model])
         except ArenaError as error:
             if self.is_gone:
                 return None

@@ -28,6 +28,8 @@ class CheckpointReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         state: "evaluated" where the stop rule needs nothing more; "deleted" where its folder went before that.
         standing: against the baseline; None before the first judgment.
+        alpha: the probability of a wrong decision that was spent on it: all checkpoints of a training share that of
+            the rule. None where the report is not of this evaluation.
         best: the comparison with the best of those evaluated before it; None for the first.
         is_best: it is the best so far now.
         calls: made for it by this evaluation, answers and judge calls.
@@ -44,6 +46,7 @@ class CheckpointReport(msgspec.Struct, frozen=True, kw_only=True):
     state: CheckpointState
     baseline: str
     standing: Standing | None = None
+    alpha: float | None = None
     best: BestComparison | None = None
     is_best: bool = False
     calls: int = 0

@@ -16,10 +16,28 @@ from engine.config.model import Config
 from engine.errors import ArenaError
 from engine.events import Event, StandingChanged
 from engine.ratings import FEWEST_QUESTIONS
+from engine.ratings.family import next_level
 from engine.ratings.stop_rule import Standing, StopRule
 from engine.work.jobs import GAME_NUMBERS
 from engine.work.plan import Plan, Scope, make_plan
 from engine.work.stopping import EarlyStop
+
+CALLED = ("better", "worse", "equivalent")
+
+
+def level_of(rule: StopRule, model: str, order: Sequence[str], called: Mapping[str, bool]) -> float:
+    """Return the probability of a wrong decision that the rule has for a checkpoint of a training.
+
+    All checkpoints together, however many come, are decided wrongly with at most `rule.alpha` (`next_level`); with
+    `rule.per_model` each of them.
+
+    Args:
+        order: all checkpoints as they came; empty for one alone.
+        called: which of them are decided.
+    """
+    if rule.per_model or model not in order:
+        return rule.alpha
+    return next_level([called.get(each, False) for each in order[: order.index(model)]], rule.alpha)
 
 
 @dataclass(frozen=True)
@@ -30,22 +48,28 @@ class Surveyed:
     is_finished: bool
 
 
-def survey(config: Config, bench: Bench, scope: Scope, models: Sequence[str]) -> dict[str, Surveyed]:
+def survey(
+    config: Config, bench: Bench, scope: Scope, models: Sequence[str], order: Sequence[str] = ()
+) -> dict[str, Surveyed]:
     """Return the standing of each of `models`, entries of the config or names with answers on disk.
 
+    With `order`, all checkpoints as they came, the rule's error is that of the whole training: see `level_of`.
     Blocks on the disk. Raises ArenaError.
     """
     if not models:
         return {}
     assert scope.until is not None
     rule = msgspec.structs.replace(scope.until, calls=None, minutes=None)  # those of one run, not of all checkpoints
+    called: dict[str, bool] = {}
     plan = make_plan(config, bench, replace(scope, models=tuple(models), until=None))
     found: dict[str, Surveyed] = {}
-    for model in models:
+    for model in sorted(models, key=order.index) if order else models:
         if model not in plan.participants.judged:
             continue
         alone = _of_one(plan, model)
+        rule = msgspec.structs.replace(rule, alpha=level_of(scope.until, model, order, called))
         known = _standings(alone, rule)[model]
+        called[model] = known.verdict in CALLED
         found[model] = Surveyed(known, _is_finished(alone, known, scope.until))
     return found
 

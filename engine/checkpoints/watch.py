@@ -21,7 +21,7 @@ from engine.checkpoints.evaluation import CarryOut, Evaluator, Interrupted
 from engine.checkpoints.options import WatchOptions
 from engine.checkpoints.report import CheckpointReport, CheckpointState, WatchEvent, WatchNotice
 from engine.checkpoints.servers import KeptServers
-from engine.checkpoints.standings import best_of, survey
+from engine.checkpoints.standings import CALLED, best_of, level_of, survey
 from engine.config.model import Config
 from engine.errors import ArenaError, BenchLocked, UsageProblem, as_line
 from engine.events import Event, NoticeLevel
@@ -181,7 +181,7 @@ class Watch:
         if found.changed >= self._began:  # written while this watch looked on
             waited = max(waited, time.time() - found.changed)
         try:
-            report = await self._evaluator.evaluate(checkpoint, best, waited)
+            report = await self._evaluator.evaluate(checkpoint, best, waited, self._level(model))
         except Interrupted:
             self.reports[model] = self._report(checkpoint, "interrupted")
             if not self._stopping:
@@ -249,7 +249,8 @@ class Watch:
                 with suppress(UsageProblem):  # reported when it is taken
                     like = template_of(self._config, checkpoint, self.options.like)
                     config = with_checkpoint(config, checkpoint, like)
-        found = await asyncio.to_thread(survey, asking_only(config, models), self.bench, self.options.scope, models)
+        order, asked = list(self._known), asking_only(config, models)
+        found = await asyncio.to_thread(survey, asked, self.bench, self.options.scope, models, order)
         for model, surveyed in found.items():
             checkpoint = self._known[model]
             is_deleted = not checkpoint.is_on_disk
@@ -262,6 +263,11 @@ class Watch:
             self.reports[model] = msgspec.structs.replace(report, standing=standing)
         if self.reports:
             self._say("info", f"{_counted(len(self.reports))} evaluated before; best so far: {self.best or 'none'}")
+
+    def _level(self, model: str) -> float:
+        """Return the error that may be spent on a checkpoint now: see `level_of`."""
+        called = {name: standing.verdict in CALLED for name, standing in self._standings.items()}
+        return level_of(self.options.until, model, list(self._known), called)
 
     # -- what is open
 

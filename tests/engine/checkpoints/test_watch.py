@@ -14,7 +14,10 @@ from training import Training, adapter_checkpoint, model_checkpoint
 from engine.bench.layout import BenchPaths
 from engine.bench.lock import BenchLock
 from engine.checkpoints.report import CheckpointReport
+from engine.checkpoints.standings import level_of
 from engine.errors import BenchLocked, UsageProblem
+from engine.ratings import ALPHA
+from engine.ratings.stop_rule import StopRule
 
 
 @pytest.fixture
@@ -44,6 +47,8 @@ async def test_adapters_are_evaluated_one_after_the_other_on_one_server(training
         assert each.standing is not None
         assert each.standing.decided_after is not None
         assert each.calls < 3 * 30  # less than all questions
+    shares = [ALPHA / 2, ALPHA / 6, ALPHA / 12]  # each is decided and passes its share on
+    assert [each.alpha for each in reports] == pytest.approx([sum(shares[: n + 1]) for n in range(3)])
 
 
 async def test_a_restart_goes_on_where_the_last_watch_was(training: Training) -> None:
@@ -56,6 +61,7 @@ async def test_a_restart_goes_on_where_the_last_watch_was(training: Training) ->
     (second,) = await training.watched(like="base")
     assert second.best is not None
     assert second.best.model == "base-checkpoint-100"
+    assert second.alpha == pytest.approx(ALPHA / 2 + ALPHA / 6), "it knows that the first was decided"
     assert (training.bench / "model_judgment" / "judge" / "base-checkpoint-100.jsonl").read_bytes() == judged
 
 
@@ -69,6 +75,22 @@ async def test_what_the_bench_lost_is_made_again_since_nothing_else_is_remembere
     assert again.state == "evaluated"
     assert again.calls < 2 * len(lines)  # the answers are kept
     assert len(file.read_text().splitlines()) >= 18
+
+
+async def test_each_checkpoint_has_the_whole_error_where_the_rule_says_so(training: Training) -> None:
+    for step in (100, 200):
+        adapter_checkpoint(training.runs / f"checkpoint-{step}", step, values=bytes([step] * 8))
+    reports = await training.watched(like="base", until="decided,per-model")
+    assert [each.alpha for each in reports] == [ALPHA, ALPHA]
+
+
+def test_a_checkpoint_that_is_not_decided_keeps_its_share_of_the_error() -> None:
+    rule, order = StopRule(decided=True), ["a", "b", "c"]
+    undecided = [level_of(rule, model, order, {"a": False}) for model in order]
+    assert undecided == pytest.approx([ALPHA / 2, ALPHA / 6, ALPHA / 12])
+    assert level_of(rule, "c", order, {"a": True, "b": False}) == pytest.approx(ALPHA / 12)
+    assert level_of(rule, "c", order, {"a": False, "b": True}) == pytest.approx(ALPHA / 6 + ALPHA / 12)
+    assert level_of(rule, "alone", (), {}) == ALPHA
 
 
 async def test_another_rule_evaluates_further(training: Training) -> None:
