@@ -61,7 +61,7 @@ def test_each_checkpoint_is_a_line_with_its_verdict_in_words(arena: Arena, confi
     done = arena("-c", config, "watch", tmp_path / "runs", "--once", "--like", "base")
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
-    assert line.startswith("step 100: base-checkpoint-100 is better than base after 18 questions: score 100.0 [")
+    assert line.startswith("step 100: base-checkpoint-100 is better than base after 21 questions: score 100.0 [")
     assert "best so far" in line
     assert "beside the calls" in line
     again = arena("-c", config, "watch", tmp_path / "runs", "--once", "--like", "base")
