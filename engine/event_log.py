@@ -44,7 +44,7 @@ def event_logger(run: str, bench: str) -> Callable[[Event], None] | None:
     def log(event: Event) -> None:
         level = level_of(event)
         if LOGGER.isEnabledFor(level):
-            fields = msgspec.to_builtins(event)
+            fields = msgspec.to_builtins(event, enc_hook=str)  # an `Advice` in it becomes its text
             LOGGER.log(level, "%s", message_of(fields), extra={"event": fields | about})
 
     return log

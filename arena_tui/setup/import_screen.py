@@ -220,7 +220,9 @@ def completions(text: str) -> list[_Place]:
                     path = Path(entry.path)
                     is_bench = any((path / mark).exists() for mark in ("question.jsonl", "model_answer"))
                     places.append(_Place(f"{before}{entry.name}/", "a bench" if is_bench else ""))
-                elif entry.name.endswith((".yaml", ".yml")) or is_row_file(Path(entry.name)):
+                elif entry.name.endswith((".yaml", ".yml")) or (
+                    is_row_file(Path(entry.name)) and ".txt" not in entry.name  # prompts: `bench add` takes those
+                ):
                     places.append(_Place(f"{before}{entry.name}", "a file"))
                 if len(places) >= _MOST_ENTRIES:
                     break

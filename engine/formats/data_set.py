@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from engine.bench.atomic import write_file
 from engine.formats.published import TOOL, PublishedBench
 from engine.formats.selection import Selection
 from engine.formats.tables import export_parquet, write_parquet
@@ -48,7 +49,7 @@ def write_data_set(published: PublishedBench, folder: Path) -> Iterator[tuple[st
     rated |= dict.fromkeys(("avg_tokens", "questions", "games", "unparsed", "missing"), pl.Int64)
     rows = (_only(row, rated) for row in published.board.rows)
     counts["leaderboard"] = write_parquet(data / "leaderboard.parquet", rows, rated)
-    (folder / "README.md").write_text(_card(published, counts), encoding="utf-8")
+    write_file(folder / "README.md", _card(published, counts).encode())
     yield "README.md", 1
     yield from ((f"data/{name}.parquet", counts[name]) for name in CONFIGS)
 

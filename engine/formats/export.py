@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from engine.bench import Bench
-from engine.bench.atomic import atomic_folder
+from engine.bench.atomic import atomic_folder, write_file
 from engine.bench.lines import encode_json
 from engine.errors import Advice, AdviceKind, UsageProblem
 from engine.formats.alpaca_eval import alpaca_eval_files
@@ -118,7 +118,7 @@ def _write(folder: Path, files: Iterable[tuple[Path, Iterator[RawRecord] | bytes
             continue
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):
-            (folder / path).write_bytes(content)
+            write_file(folder / path, content)
             yield WrittenFile(path.as_posix(), 1)
         else:
             assert not isinstance(first, bytes)

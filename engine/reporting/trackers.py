@@ -21,10 +21,11 @@ from pathlib import Path
 import msgspec
 
 from engine.bench import Bench
+from engine.bench.atomic import write_file
 from engine.bench.layout import BenchPaths
 from engine.config.model import Config
 from engine.config.secrets import secrets_of
-from engine.errors import ArenaError
+from engine.errors import ArenaError, StorageError
 from engine.events import steady_now
 from engine.opening import open_to_write
 from engine.ratings.curve_result import CurveReport
@@ -158,9 +159,9 @@ class Trackers:
         try:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="arena-tui-", ignore_cleanup_errors=True)
             path = Path(self._folder.name, name)
-            path.write_text(self._redact(content.decode()), "utf-8")
-        except OSError as error:
-            self._report("files", f"{name}: {error.strerror}")
+            write_file(path, self._redact(content.decode()).encode())
+        except (OSError, StorageError) as error:
+            self._report("files", f"{name}: {error}")
             return
         self._send(Upload(str(path), name))
 

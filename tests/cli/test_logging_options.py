@@ -13,8 +13,9 @@ import pytest
 from arena_program import SIMULATED, Open
 
 from arena_tui.log_output import KEPT, MOST_BYTES, _FileHandler
+from engine.errors import Advice, AdviceKind
 from engine.event_log import event_logger, level_of, message_of
-from engine.events import CallStarted, Notice, RecordFailed, RunEnded, TaskKey
+from engine.events import CallStarted, Notice, RecordFailed, RunEnded, TaskKey, notice
 
 Arena = Callable[..., "CompletedProcess[str]"]
 SECRET = "sk-planted-0123456789abcdef"
@@ -140,3 +141,10 @@ def test_levels_and_messages_follow_what_happened():
     assert level_of(RunEnded("done", 0.0)) == logging.INFO
     assert level_of(RecordFailed(TaskKey("answers", "m"), "q", "timeout", "late")) == logging.WARNING
     assert message_of({"type": "Notice", "text": 'a "b"\nc', "at": 1.0, "none": None}) == 'Notice text="a \\"b\\"\\nc"'
+
+
+def test_a_notice_with_advice_is_logged_as_its_text(caplog: pytest.LogCaptureFixture):
+    log = event_logger("r", "b")
+    assert log is not None
+    log(notice("warning", Advice("2 records are stale: make them again", AdviceKind.REFRESH_STALE)))
+    assert "make them again" in caplog.text

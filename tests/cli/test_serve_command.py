@@ -141,7 +141,7 @@ def test_runs_lists_the_runs_and_tells_in_what_two_of_them_differ(yard):
     assert out.count("vLLM 0.32.0") == 2
     with arena(config, "runs", first, second) as program:
         out, _ = program.communicate(timeout=180)
-    assert "config.judge.temperature: nothing -> 0.5" in out.splitlines()
+    assert "config.judge.temperature: 0.0 -> 0.5" in out.splitlines()
     assert "port" not in out
     with arena(config, "runs", first) as program:
         out, _ = program.communicate(timeout=180)
