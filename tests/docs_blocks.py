@@ -15,7 +15,7 @@ _FENCE = re.compile(r"^(?:<!-- not run here: (?P<why>.+?) -->\n)?```(?P<kind>\w*
 
 
 OF_OTHER_PROGRAMS = ("docker", "pip", "pipx", "uv", "uvx", "man")  # their arguments may name arena-tui
-_CODE = re.compile(r"#.*\bexit code (\d+)")
+_CODE = re.compile(r"#\s*exit code (\d+)")
 
 
 @dataclass(frozen=True)
