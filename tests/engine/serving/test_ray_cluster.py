@@ -113,13 +113,15 @@ async def test_servers_fill_the_cluster_and_a_node_that_dies_costs_no_result(clu
     run = Run(config_of(yard, cluster, models))
     going = asyncio.create_task(carried_out(run))
     judging = [f"judge #{number}" for number in range(1, 3 * PER_NODE + 1)]
+    await until(lambda: len(yard.lines("model_judgment/judge/good.jsonl")) >= 1 or going.done())
+    run.pause()  # so that there is work left when the last server is ready
     await until(
         lambda: going.done() or all(getattr(run.state.servers.get(n), "status", "") == "ready" for n in judging)
     )
     assert not going.done(), told(run)
     assert len(set(yard.pids("judge"))) == 3 * PER_NODE
     assert len({run.state.servers[name].address for name in judging}) == 3 * PER_NODE
-    await until(lambda: len(yard.lines("model_judgment/judge/good.jsonl")) >= 1 or going.done())
+    run.resume()
     kill_a_node(cluster)
     try:
         lost = "server exited and is restarted: lost with node"
