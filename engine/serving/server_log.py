@@ -186,7 +186,9 @@ _KNOWN: tuple[tuple[re.Pattern[str], _ToCause], ...] = tuple(
         (
             r"\[Errno (?:98|48)\].*[Aa]ddress already in use",
             lambda m: Cause(
-                "the port is in use by another program", "stop it, or remove `endpoints` so that a free port is picked"
+                "the port is in use by another program",
+                "stop it, or remove `endpoints` so that a free port is picked",
+                is_transient=True,  # a port that was free when it was picked; the next start picks another one
             ),
         ),
         (

@@ -204,13 +204,15 @@ async def test_a_demo_that_was_judged_is_opened_and_not_tried_again(folder: Path
         await shown(app, pilot)
         assert "try it on simulated models" in painted(app)
         await pilot.press("T")
-        await until(pilot, lambda: app.session.state.phase == "done")
+        await until(pilot, lambda: app.session.state.phase == "done" and app.current_mode == "leaderboard")
+        await settle(pilot)  # a mode that is still being opened must not meet the end of the app
     async with starting() as (app, pilot):
         await shown(app, pilot)
         assert "open its results" in painted(app)
         await pilot.press("T")
         await until(pilot, lambda: app.current_mode == "leaderboard")
         assert not app.session.is_running
+        await settle(pilot)
 
 
 async def test_all_problems_of_a_config_are_shown_and_it_is_read_again_when_it_changes(folder: Path):
