@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.api import Names, Source, open_source
 from engine.bench.run_files import load_runs
+from engine.checkpoint_names import series_of_name, step_of_name
 from engine.config.model import Config
 from engine.errors import Advice, AdviceKind, UsageProblem, listed
 from engine.ratings.curve import curve
@@ -24,7 +25,6 @@ from engine.ratings.estimate import RatingOptions
 from engine.ratings.simultaneous import ROUNDS
 from engine.ratings.verdict import DEFAULT_MARGIN, require_margin
 from engine.watching.ledger import known_steps
-from engine.watching.steps import series_of_name, step_of_name
 
 if TYPE_CHECKING:
     from engine.api import JudgedSource

@@ -16,13 +16,13 @@ one, `DEFAULT_MARGIN` is looked at only where neither better nor worse is shown.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 import numpy as np
 
+from engine.checkpoint_names import series_of_name, step_of_name
 from engine.errors import UsageProblem
 from engine.ratings import ALPHA
 from engine.ratings.battles import FloatArray
@@ -38,7 +38,6 @@ DEFAULT_MARGIN: Final = 2.0
 """Points within which models count as equivalent where no other margin is named; also the margin of the gate."""
 HALF_WIDTHS: Final = (2.5, 1.0, 0.5, 0.25, 0.1)
 """Points to which a difference is worth knowing; the first that is not reached yet is the one to reach."""
-_STEP = re.compile(r"(?:checkpoint|ckpt|step|iter|iteration|epoch)s?[-_ .]?(\d+)", re.IGNORECASE)
 _NOTHING = 1e-12
 
 
@@ -202,18 +201,11 @@ def leading_pair(models: Sequence[str], baseline: str) -> tuple[str, str] | None
     if not others:
         return None
     if len(others) > 1:
-        steps = {model: _step(model) for model in others}
-        stems = {step[0] for step in steps.values() if step is not None}
-        if None in steps.values() or len(stems) > 1:
+        steps = {model: step for model in others if (step := step_of_name(model)) is not None}
+        if len(steps) < len(others) or len(set(map(series_of_name, others))) > 1:
             return models[0], models[1]
-        return max(others, key=lambda model: (steps[model] or ("", -1))[1]), baseline
+        return max(others, key=steps.__getitem__), baseline
     return (others[0], baseline) if baseline in models else None
-
-
-def _step(model: str) -> tuple[str, int] | None:
-    """Return the name of a checkpoint without its step, and the step; None for other names."""
-    found = _STEP.search(model)
-    return (model[: found.start(1)] + model[found.end(1) :], int(found[1])) if found else None
 
 
 def _limits_of_scores(ratings: Ratings, a: int, b: int, found: PairedDifference) -> tuple[float, float] | None:

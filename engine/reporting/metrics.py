@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from engine.checkpoint_names import series_of_name
 from engine.ratings.curve_result import CurveReport
 from engine.ratings.leaderboard import Leaderboard
-from engine.watching.steps import series_of_name
 from engine.work.progress import RunState, run_speed
 
 Axis: TypeAlias = Literal["training step", "seconds"]

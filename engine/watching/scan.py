@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from engine.checkpoint_names import step_of_name
 from engine.watching.folders import FolderState, examine_folder, signature
-from engine.watching.steps import TRAINER_STATE, step_in_folder, step_of_name
+from engine.watching.steps import TRAINER_STATE, step_in_folder
 
 MOST_FOLDERS = 10_000
 Order: TypeAlias = Literal["newest", "oldest"]

@@ -171,6 +171,7 @@ def test_the_questions_still_needed_bring_the_interval_to_the_wanted_width() -> 
         (["a", "b", "base"], ("a", "b")),
         (["ckpt-2000", "ckpt-10000", "base", "ckpt-500"], ("ckpt-10000", "base")),
         (["run/checkpoint-20", "base", "run/checkpoint-3"], ("run/checkpoint-20", "base")),
+        (["run-step900", "run-step12k", "base"], ("run-step12k", "base")),
         (["a-step-5", "b-step-9", "base"], ("a-step-5", "b-step-9")),
         (["Qwen-72B", "Qwen-7B", "base"], ("Qwen-72B", "Qwen-7B")),
         (["base"], None),

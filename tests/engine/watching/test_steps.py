@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.bench.layout import BenchPaths
+from engine.checkpoint_names import series_of_name, step_of_name
 from engine.config.load import parse_config
 from engine.watching.ledger import WatchedCheckpoint, known_steps, load_checkpoints, register_checkpoint
-from engine.watching.steps import series_of_name, step_in_folder, step_of, step_of_name
+from engine.watching.steps import step_in_folder, step_of
 
 
 @pytest.mark.parametrize(
@@ -118,3 +119,7 @@ def test_a_checkpoint_is_registered_once_and_its_last_line_counts(tmp_path):
 )
 def test_the_name_without_its_step_is_the_name_of_the_training(name: str, series: str | None) -> None:
     assert series_of_name(name) == series
+
+
+def test_epochs_are_steps_and_a_space_or_a_dot_may_stand_before_the_number():
+    assert [step_of_name(name) for name in ("epoch-3", "run step 7", "ckpt.40")] == [3, 7, 40]
